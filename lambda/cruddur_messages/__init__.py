@@ -1,0 +1,1 @@
+"""Cruddur's direct messages on DynamoDB: the schema, the access patterns A-D and the projection (E)."""

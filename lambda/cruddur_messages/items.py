@@ -1,0 +1,161 @@
+"""The two kinds of items in the table, as typed values over DynamoDB's own attribute maps.
+
+An item keeps every attribute that it was read with, so writing it back loses none that this code does not know.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from cruddur_messages import schema, timestamps
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    AttributeMap = Mapping[str, AttributeValueTypeDef]
+else:
+    AttributeMap = Mapping[str, Any]
+
+MESSAGE = "message"
+MESSAGE_UUID = "message_uuid"
+MESSAGE_SORT_KEY = "message_sk"
+"""On a group row, by the projection: the sort key of the message it shows (docs/decisions/0004)."""
+MEMBER_COUNT = "member_count"
+"""On a group row, by the projection: how many members the conversation is known to have (docs/decisions/0004)."""
+USER_UUID = "user_uuid"
+USER_DISPLAY_NAME = "user_display_name"
+USER_HANDLE = "user_handle"
+
+
+class MalformedItemError(ValueError):
+    """An item does not have the shape of its kind; the text says which attribute and why, without its value."""
+
+
+def text(attributes: AttributeMap, name: str) -> str:
+    """The value of a string attribute.
+
+    Raises MalformedItemError where the attribute is missing or of another type.
+    """
+    value = attributes.get(name)
+    if not isinstance(value, Mapping) or not isinstance(value.get("S"), str):
+        raise MalformedItemError(f"{name} is missing or no string")
+    return str(value["S"])
+
+
+def text_or_empty(attributes: AttributeMap, name: str) -> str:
+    """The value of a string attribute, or the empty string where it is missing or of another type."""
+    try:
+        return text(attributes, name)
+    except MalformedItemError:
+        return ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message of a conversation: the partition `MSG#<message_group_uuid>`, sorted by when it was written."""
+
+    message_group_uuid: str
+    sort_key: str
+    instant: datetime
+    message_uuid: str
+    message: str
+    user_uuid: str
+    user_display_name: str
+    user_handle: str
+
+    @classmethod
+    def from_attributes(cls, attributes: AttributeMap) -> Self:
+        """Read an item of a `MSG#` partition.
+
+        Raises MalformedItemError unless `sk` is a timestamp and `message` and `message_uuid` are strings.
+        """
+        sort_key = text(attributes, schema.SORT_KEY)
+        instant = timestamps.parse(sort_key)
+        if instant is None:
+            raise MalformedItemError(f"{schema.SORT_KEY} is no ISO 8601 timestamp")
+        return cls(
+            message_group_uuid=text(attributes, schema.PARTITION_KEY).removeprefix(schema.MESSAGE_PREFIX),
+            sort_key=sort_key,
+            instant=instant,
+            message_uuid=text(attributes, MESSAGE_UUID),
+            message=text(attributes, MESSAGE),
+            user_uuid=text_or_empty(attributes, USER_UUID),
+            user_display_name=text_or_empty(attributes, USER_DISPLAY_NAME),
+            user_handle=text_or_empty(attributes, USER_HANDLE),
+        )
+
+    def to_attributes(self) -> "dict[str, AttributeValueTypeDef]":
+        """The item as DynamoDB takes it."""
+        return {
+            schema.PARTITION_KEY: {"S": schema.message_partition(self.message_group_uuid)},
+            schema.SORT_KEY: {"S": self.sort_key},
+            MESSAGE_UUID: {"S": self.message_uuid},
+            MESSAGE: {"S": self.message},
+            USER_UUID: {"S": self.user_uuid},
+            USER_DISPLAY_NAME: {"S": self.user_display_name},
+            USER_HANDLE: {"S": self.user_handle},
+        }
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A member's view of a conversation: the partition `GRP#<user_uuid of the member>`, sorted by last message."""
+
+    attributes: AttributeMap
+
+    @classmethod
+    def from_attributes(cls, attributes: AttributeMap) -> Self:
+        """Read an item of a `GRP#` partition.
+
+        Raises MalformedItemError unless member, `sk` and `message_group_uuid` are strings, none empty.
+        """
+        partition = text(attributes, schema.PARTITION_KEY)
+        if not partition.startswith(schema.GROUP_ROW_PREFIX) or partition == schema.GROUP_ROW_PREFIX:
+            raise MalformedItemError(f"{schema.PARTITION_KEY} names no member")
+        for name in (schema.SORT_KEY, schema.INDEX_PARTITION_KEY):
+            if not text(attributes, name):
+                raise MalformedItemError(f"{name} is empty")
+        return cls(attributes)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Partition key and sort key, the identity of the row."""
+        return self.partition, self.sort_key
+
+    @property
+    def partition(self) -> str:
+        """The value of the partition key."""
+        return text(self.attributes, schema.PARTITION_KEY)
+
+    @property
+    def sort_key(self) -> str:
+        """The value of the sort key: the time of the last message, in whatever form it was written."""
+        return text(self.attributes, schema.SORT_KEY)
+
+    @property
+    def member_uuid(self) -> str:
+        """The user whose inbox the row stands in."""
+        return self.partition.removeprefix(schema.GROUP_ROW_PREFIX)
+
+    @property
+    def other_uuid(self) -> str:
+        """The user whom the row names as the other person; empty where it names none."""
+        return text_or_empty(self.attributes, USER_UUID)
+
+    @property
+    def message_group_uuid(self) -> str:
+        """The conversation."""
+        return text(self.attributes, schema.INDEX_PARTITION_KEY)
+
+    @property
+    def message_sort_key(self) -> str:
+        """The sort key of the message that the row shows; empty where it shows none, or no one has noted it."""
+        return text_or_empty(self.attributes, MESSAGE_SORT_KEY)
+
+    @property
+    def member_count(self) -> int | None:
+        """How many members the conversation was last seen to have, where the projection has written it."""
+        value = self.attributes.get(MEMBER_COUNT)
+        number = value.get("N", "") if isinstance(value, Mapping) else ""
+        return int(number) if isinstance(number, str) and number.isdecimal() else None

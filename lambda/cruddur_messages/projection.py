@@ -1,0 +1,225 @@
+"""Access pattern E: every member's group row shows the newest message of the conversation.
+
+Level-triggered: a stream record only says which conversation is dirty. To settle one, read its member rows, then
+its newest message, and move the rows that differ. Every move is conditioned on what was read, so that whatever
+happened in between - another invocation, a crash, an index that lags - makes it fail instead of making it wrong.
+"""
+
+import random
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from botocore.config import Config
+
+from cruddur_messages.items import GroupRow, MalformedItemError, Message
+from cruddur_messages.members import Members
+from cruddur_messages.moves import Move, plan
+from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages.table import (
+    TRANSIENT_CODES,
+    CancelledError,
+    OutOfTimeError,
+    ProjectionTable,
+    RefusedError,
+    TransientError,
+)
+from cruddur_messages.transactions import Transaction, pack
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SIDE_BY_SIDE = 8
+"""How many conversations of a batch are settled at the same time."""
+
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    tcp_keepalive=True,
+    max_pool_connections=SIDE_BY_SIDE,
+)
+"""Sized for a stream handler: a call that hangs is over in seconds, and the projection itself tries again."""
+
+LONGEST_CALL_SECONDS = 7.0
+"""What one call can take at the most under CLIENT_CONFIG: two attempts and the pause between them."""
+
+ATTEMPTS = 8
+ATTEMPTS_FOR_NAMED_ONLY = 4
+FIRST_BACKOFF_SECONDS = 0.05
+LONGEST_BACKOFF_SECONDS = 1.0
+
+
+@dataclass
+class Settlement:
+    """How a conversation ended: `failure` says why it has to be tried again; `counts` is for the log."""
+
+    message_group_uuid: str
+    failure: str | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Projection:
+    """Settles conversations of one table.
+
+    `seconds_left` is asked before each call; when it is down to `reserve_seconds`, none is begun any more. `sleep`
+    and `draw` (uniform in 0..1) serve the backoff.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: "DynamoDBClient",
+        table_name: str,
+        seconds_left: Callable[[], float],
+        reserve_seconds: float = LONGEST_CALL_SECONDS,
+        sleep: Callable[[float], None] = time.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._table = ProjectionTable(
+            client=client, table_name=table_name, has_time=lambda: seconds_left() > reserve_seconds
+        )
+        self._sleep = sleep
+        self._draw = draw
+
+    def settle_all(
+        self, conversations: Sequence[DirtyConversation], *, side_by_side: int = SIDE_BY_SIDE
+    ) -> list[Settlement]:
+        """Settle independent conversations, several at the same time; the answers come in the order asked."""
+        workers = min(side_by_side, len(conversations))
+        if workers < 2:
+            return [self.settle(conversation) for conversation in conversations]
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            return list(pool.map(self.settle, conversations))
+
+    def settle(self, conversation: DirtyConversation) -> Settlement:
+        """Make every member's row show the newest message; what prevents it stands in the answer."""
+        settlement = Settlement(conversation.message_group_uuid, failure="not reached")
+        new_rows = dict(conversation.new_rows)
+        try:
+            for attempt in self._attempts():
+                settlement.counts["attempts"] = attempt
+                obstacles = self._try(conversation, new_rows, attempt, settlement.counts)
+                settlement.failure = "; ".join(sorted(obstacles)) or None
+                if settlement.failure is None:
+                    break
+        except OutOfTimeError:
+            settlement.failure = f"out of time: {settlement.failure}"
+        except RefusedError as refused:
+            settlement.failure = f"refused: {refused}"
+        return settlement
+
+    def _attempts(self) -> Iterator[int]:
+        """Count the attempts, with a pause before each but the first."""
+        backoff = FIRST_BACKOFF_SECONDS
+        yield 1
+        for attempt in range(2, ATTEMPTS + 1):
+            self._sleep(backoff * (0.5 + self._draw() / 2))
+            backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
+            yield attempt
+
+    def _try(
+        self,
+        conversation: DirtyConversation,
+        new_rows: dict[tuple[str, str], GroupRow],
+        attempt: int,
+        counts: Counter[str],
+    ) -> set[str]:
+        """Read once and move what differs; the answer is what still stands in the way.
+
+        `new_rows` are rows known from the stream, as long as nothing contradicts them: they are taken out when
+        DynamoDB says that they have changed.
+        """
+        try:
+            in_index = self._member_rows(conversation.message_group_uuid)
+            newest = self._newest_message(conversation.message_group_uuid, counts)
+        except TransientError as transient:
+            return {str(transient)}
+        rows = {**new_rows, **{row.key: row for row in in_index}}
+        if newest is None and not rows:
+            return set()
+
+        members = Members.of(rows.values())
+        missing = members.missing({row.member_uuid for row in conversation.new_rows.values()})
+        is_complete = missing is None and not members.named_only
+        moves = plan(rows.values(), newest, member_count=len(members.seen) if is_complete else None)
+        counts["previews_cut"] = sum(newest is not None and not move.shows(newest) for move in moves)
+        obstacles = self._make([move for move in moves if move.is_needed], newest, new_rows, counts)
+        if sum(len(move.rows) for move in moves) < len(rows):
+            obstacles.add("a member has more rows than one transaction takes")
+        if missing is not None:
+            obstacles.add(missing)
+        elif members.named_only and attempt < ATTEMPTS_FOR_NAMED_ONLY:
+            obstacles.add("a person whom a row names has no row to be seen")
+        return obstacles
+
+    def _member_rows(self, message_group_uuid: str) -> list[GroupRow]:
+        """The rows that the index shows; any other item that carries a conversation is none of ours."""
+        rows: list[GroupRow] = []
+        for attributes in self._table.member_rows(message_group_uuid):
+            with suppress(MalformedItemError):
+                rows.append(GroupRow.from_attributes(attributes))
+        return rows
+
+    def _newest_message(self, message_group_uuid: str, counts: Counter[str]) -> Message | None:
+        """The newest message that can be shown; one that is malformed is passed over."""
+        counts["malformed_messages"] = 0
+        for attributes in self._table.newest_messages(message_group_uuid):
+            try:
+                return Message.from_attributes(attributes)
+            except MalformedItemError:
+                counts["malformed_messages"] += 1
+        return None
+
+    def _make(
+        self,
+        moves: Iterable[Move],
+        newest: Message | None,
+        new_rows: dict[tuple[str, str], GroupRow],
+        counts: Counter[str],
+    ) -> set[str]:
+        """Make as many of the moves as DynamoDB allows; the answer is what stands in the way of the others.
+
+        Raises RefusedError when all has been tried and a move can never be made.
+        """
+        obstacles: set[str] = set()
+        refused: set[str] = set()
+        pending = deque(pack(moves, newest))
+        while pending:
+            transaction = pending.popleft()
+            try:
+                self._table.make(transaction)
+                counts["rows_moved"] += len(transaction.moves)
+                counts["rows_healed"] += sum(len(move.rows) - 1 for move in transaction.moves)
+            except TransientError as transient:
+                obstacles.add(str(transient))
+            except RefusedError as error:
+                if len(transaction.moves) == 1:
+                    refused.add(str(error))
+                else:
+                    pending.extend(Transaction((move,), newest) for move in transaction.moves)
+            except CancelledError as cancelled:
+                counts["conflicts"] += 1
+                verdict = transaction.judge(cancelled.reasons)
+                for move in verdict.outdated:
+                    obstacles.add("a row is no longer as it was read")
+                    for row in move.rows:
+                        new_rows.pop(row.key, None)
+                for _, code in verdict.hindered:
+                    (obstacles if code in TRANSIENT_CODES else refused).add(code)
+                if verdict.check is not None or verdict.unopposed == transaction.moves:
+                    obstacles.add(verdict.check or "cancelled without a reason")
+                    continue
+                nudged = [move.nudged() for move in verdict.key_taken]
+                counts["rows_nudged"] += len(nudged)
+                if None in nudged:
+                    obstacles.add("every place behind the message's time is taken")
+                retried = (*verdict.unopposed, *(move for move in nudged if move is not None))
+                pending.extendleft(pack(retried, newest))
+        if refused:
+            raise RefusedError(", ".join(sorted(refused)))
+        return obstacles

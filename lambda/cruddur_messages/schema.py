@@ -1,0 +1,29 @@
+"""The names of the table, stated once: the stacks, the Lambda functions and the scripts all read them here."""
+
+from typing import Final
+
+TABLE_NAME: Final = "cruddur-messages"
+
+PARTITION_KEY: Final = "pk"
+SORT_KEY: Final = "sk"
+
+INDEX_NAME: Final = "message-group-sk-index"
+INDEX_PARTITION_KEY: Final = "message_group_uuid"
+
+STREAM_VIEW_TYPE: Final = "NEW_IMAGE"
+
+MESSAGE_PREFIX: Final = "MSG#"
+GROUP_ROW_PREFIX: Final = "GRP#"
+
+TABLE_NAME_VARIABLE: Final = "TABLE_NAME"
+"""The environment variable by which a Lambda function finds its table."""
+
+
+def message_partition(message_group_uuid: str) -> str:
+    """The partition key value under which the messages of a conversation lie."""
+    return MESSAGE_PREFIX + message_group_uuid
+
+
+def group_row_partition(user_uuid: str) -> str:
+    """The partition key value under which a person's group rows lie."""
+    return GROUP_ROW_PREFIX + user_uuid

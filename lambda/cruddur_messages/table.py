@@ -1,0 +1,115 @@
+"""The calls that the projection makes, with DynamoDB's errors sorted into those that pass and those that stay."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cruddur_messages import schema
+from cruddur_messages.items import AttributeMap
+from cruddur_messages.transactions import NOTHING_AGAINST, Transaction
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+TRANSIENT_CODES = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+"""Error codes and cancellation reasons that pass by themselves (Developer Guide, "Error handling", "Transactions")."""
+
+
+class OutOfTimeError(Exception):
+    """The deadline is too near to begin another call."""
+
+
+class TransientError(Exception):
+    """DynamoDB did not do it for now; the text is its error code."""
+
+
+class RefusedError(Exception):
+    """DynamoDB will not do it, now or later; the text is its error code."""
+
+
+class CancelledError(Exception):
+    """A transaction was not made; `reasons` has a code for each of its actions, in order."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(", ".join(sorted(set(reasons))))
+        self.reasons = reasons
+
+
+class ProjectionTable:
+    """The table as the projection sees it: two queries and one transaction.
+
+    `has_time` tells whether another call may still be begun; if not, every method raises OutOfTimeError. Each also
+    raises TransientError and RefusedError.
+    """
+
+    def __init__(self, *, client: "DynamoDBClient", table_name: str, has_time: Callable[[], bool]) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._has_time = has_time
+
+    def member_rows(self, message_group_uuid: str) -> Iterator[AttributeMap]:
+        """What the index holds of a conversation: possibly outdated, possibly not all."""
+        return self._query(
+            IndexName=schema.INDEX_NAME,
+            KeyConditionExpression="#group = :group",
+            ExpressionAttributeNames={"#group": schema.INDEX_PARTITION_KEY},
+            ExpressionAttributeValues={":group": {"S": message_group_uuid}},
+        )
+
+    def newest_messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
+        """The messages of a conversation as they are, newest first: one is read, and more only if asked for."""
+        return self._query(
+            first_page=1,
+            ConsistentRead=True,
+            ScanIndexForward=False,
+            KeyConditionExpression="#pk = :pk",
+            ExpressionAttributeNames={"#pk": schema.PARTITION_KEY},
+            ExpressionAttributeValues={":pk": {"S": schema.message_partition(message_group_uuid)}},
+        )
+
+    def make(self, transaction: Transaction) -> None:
+        """Make a transaction. Raises CancelledError if a condition does not hold, or in a conflict."""
+        with self._sorted_errors():
+            actions = cast("list[TransactWriteItemTypeDef]", transaction.actions(self._table_name))
+            self._client.transact_write_items(TransactItems=actions)
+
+    def _query(self, *, first_page: int | None = None, **arguments: Any) -> Iterator[AttributeMap]:
+        paging: dict[str, Any] = {} if first_page is None else {"Limit": first_page}
+        while True:
+            with self._sorted_errors():
+                page = self._client.query(TableName=self._table_name, **arguments, **paging)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    @contextmanager
+    def _sorted_errors(self) -> Iterator[None]:
+        if not self._has_time():
+            raise OutOfTimeError
+        try:
+            yield
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "unknown error")
+            if code == "TransactionCanceledException":
+                reasons = error.response.get("CancellationReasons", [])
+                raise CancelledError([str(reason.get("Code", NOTHING_AGAINST)) for reason in reasons]) from error
+            raise (TransientError if code in TRANSIENT_CODES else RefusedError)(code) from error
+        except BotoCoreError as error:
+            raise TransientError(type(error).__name__) from error
