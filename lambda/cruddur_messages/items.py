@@ -52,6 +52,23 @@ def text_or_empty(attributes: AttributeMap, name: str) -> str:
 
 
 @dataclass(frozen=True)
+class User:
+    """A person, as the backend's `users` table knows them."""
+
+    uuid: str
+    display_name: str
+    handle: str
+
+    def to_attributes(self) -> "dict[str, AttributeValueTypeDef]":
+        """The attributes by which a message names its sender, and a group row the other person."""
+        return {
+            USER_UUID: {"S": self.uuid},
+            USER_DISPLAY_NAME: {"S": self.display_name},
+            USER_HANDLE: {"S": self.handle},
+        }
+
+
+@dataclass(frozen=True)
 class Message:
     """A message of a conversation: the partition `MSG#<message_group_uuid>`, sorted by when it was written."""
 

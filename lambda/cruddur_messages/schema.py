@@ -14,6 +14,10 @@ STREAM_VIEW_TYPE: Final = "NEW_IMAGE"
 
 MESSAGE_PREFIX: Final = "MSG#"
 GROUP_ROW_PREFIX: Final = "GRP#"
+PAIR_PREFIX: Final = "PAIR#"
+"""Of the items that keep two people to one conversation (docs/decisions/0010)."""
+
+PAIR_SORT_KEY: Final = "PAIR"
 
 TABLE_NAME_VARIABLE: Final = "TABLE_NAME"
 """The environment variable by which a Lambda function finds its table."""
@@ -27,3 +31,8 @@ def message_partition(message_group_uuid: str) -> str:
 def group_row_partition(user_uuid: str) -> str:
     """The partition key value under which a person's group rows lie."""
     return GROUP_ROW_PREFIX + user_uuid
+
+
+def pair_partition(user_uuid: str, other_uuid: str) -> str:
+    """The partition key value of two people's pair item, whichever of them is named first."""
+    return PAIR_PREFIX + "#".join(sorted((user_uuid, other_uuid)))

@@ -1,0 +1,490 @@
+"""Access patterns A to D: what a backend does with conversations. Pattern E is the projection's.
+
+Pages follow the order of the sort keys, as the table keeps it. Errors of DynamoDB itself (`ClientError`) pass through.
+"""
+
+import random
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from botocore.exceptions import ClientError
+
+from cruddur_messages import errors, schema, timestamps
+from cruddur_messages.items import (
+    MEMBER_COUNT,
+    MESSAGE,
+    MESSAGE_UUID,
+    USER_DISPLAY_NAME,
+    USER_HANDLE,
+    USER_UUID,
+    AttributeMap,
+    GroupRow,
+    MalformedItemError,
+    Message,
+    User,
+    text_or_empty,
+)
+from cruddur_messages.table import TRANSIENT_CODES
+from cruddur_messages.transactions import CONDITION_FAILED, MAX_ACTIONS, NOTHING_AGAINST
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+MAX_CHARACTERS = 1024
+"""The longest message that the app takes."""
+
+MAX_PAGE = 1000
+MESSAGES_ON_A_PAGE = 40
+CONVERSATIONS_ON_A_PAGE = 20
+
+MAX_FIRST_MEMBERS = MAX_ACTIONS - 1
+"""A transaction holds the first message and as many group rows as this; two people's pair item fits as well."""
+
+MAX_CURSOR_BYTES = 1024
+"""DynamoDB's limit on a sort key (Developer Guide, "Quotas")."""
+
+ATTEMPTS = 10
+FIRST_BACKOFF_SECONDS = 0.02
+LONGEST_BACKOFF_SECONDS = 1.0
+
+MAX_TAKEN_KEYS = 1000
+"""How many microseconds are tried, one after the other, for a message whose time is taken."""
+
+PAIR_CONVERSATION = "latest_message_group_uuid"
+"""On a pair item: the conversation that the two last started."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Page(Generic[_Item]):
+    """A part of a list; `cursor` asks for the next part, and is None on the last."""
+
+    items: tuple[_Item, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A line of a person's inbox: the newest message, and the other person (in a group: the first other member)."""
+
+    message_group_uuid: str
+    last_message_at: str
+    message: str
+    other: User
+    member_count: int | None
+
+    @classmethod
+    def from_attributes(cls, attributes: AttributeMap) -> Self:
+        """Read a group row. Raises MalformedItemError where it is none."""
+        row = GroupRow.from_attributes(attributes)
+        return cls(
+            message_group_uuid=row.message_group_uuid,
+            last_message_at=row.sort_key,
+            message=text_or_empty(attributes, MESSAGE),
+            other=_named_user(attributes),
+            member_count=row.member_count,
+        )
+
+
+@dataclass(frozen=True)
+class StartedConversation:
+    """Where a first message went; `is_new` is False where the two already had a conversation."""
+
+    message_group_uuid: str
+    message: Message
+    is_new: bool
+
+
+class MessageStore:
+    """The conversations of one table.
+
+    `clock` tells the present, `sleep` and `draw` (uniform in 0..1) serve the backoff. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: "DynamoDBClient",
+        table_name: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._clock = clock
+        self._sleep = sleep
+        self._draw = draw
+
+    def get_conversation(
+        self,
+        message_group_uuid: str,
+        *,
+        limit: int = MESSAGES_ON_A_PAGE,
+        before: str | None = None,
+        reader_uuid: str | None = None,
+    ) -> Page[Message]:
+        """Pattern A: the newest messages, oldest of them first; `before` takes a page's cursor, for older ones.
+
+        Given a `reader_uuid`, raises NotAMemberError unless that user is a member. Raises InvalidUuidError,
+        InvalidLimitError, InvalidCursorError. Messages that are malformed are passed over.
+        """
+        _check_uuid("message_group_uuid", message_group_uuid)
+        if reader_uuid is not None:
+            self.require_member(message_group_uuid, reader_uuid)
+        page = self._page(schema.message_partition(message_group_uuid), limit, before, Message.from_attributes)
+        return Page(tuple(reversed(page.items)), page.cursor)
+
+    def list_conversations(
+        self, user_uuid: str, *, limit: int = CONVERSATIONS_ON_A_PAGE, before: str | None = None
+    ) -> Page[Conversation]:
+        """Pattern B: a person's conversations, newest first; `before` takes a page's cursor, for older ones.
+
+        Raises InvalidUuidError, InvalidLimitError, InvalidCursorError. Rows that are malformed are passed over.
+        """
+        _check_uuid("user_uuid", user_uuid)
+        return self._page(schema.group_row_partition(user_uuid), limit, before, Conversation.from_attributes)
+
+    def send(self, message_group_uuid: str, *, sender: User, message: str, check_member: bool = False) -> Message:
+        """Pattern C: write a message, now; one of the same microsecond is never overwritten.
+
+        With `check_member`, raises NotAMemberError unless the sender is a member. Raises MessageBlankError,
+        MessageTooLongError, InvalidUuidError, ContendedError.
+        """
+        _check_message(message)
+        _check_uuid("message_group_uuid", message_group_uuid)
+        _check_uuid("sender", sender.uuid)
+        if check_member:
+            self.require_member(message_group_uuid, sender.uuid)
+        instant = self._clock()
+        message_uuid = str(uuid.uuid4())
+        for _ in range(MAX_TAKEN_KEYS):
+            sent = _message(message_group_uuid, instant, message_uuid, sender, message)
+            if self._put_unless_taken(sent):
+                return sent
+            instant = max(self._clock(), instant + timestamps.MICROSECOND)
+        raise errors.ContendedError(MAX_TAKEN_KEYS)
+
+    def start_conversation(self, members: Sequence[User], *, sender: User, message: str) -> StartedConversation:
+        """Pattern D: one group row per member and the first message, all or nothing.
+
+        Two people have one conversation: if there is one, also by a request that runs at the same time, the message
+        goes there. Raises MessageBlankError, MessageTooLongError, InvalidUuidError, TooFewMembersError,
+        TooManyMembersError, RepeatedMemberError, SenderNotMemberError, ContendedError.
+        """
+        _check_message(message)
+        _check_members(members, sender)
+        instant = self._clock()
+        for attempt in range(ATTEMPTS):
+            pair: list[TransactWriteItemTypeDef] = []
+            message_group_uuid = str(uuid.uuid4())
+            if len(members) == 2:
+                pair_partition = schema.pair_partition(members[0].uuid, members[1].uuid)
+                seen = self._pair_item(pair_partition)
+                existing = self._conversation_between(members[0].uuid, members[1].uuid)
+                if existing is not None:
+                    sent = self.send(existing, sender=sender, message=message)
+                    return StartedConversation(existing, sent, is_new=False)
+                pair = [self._pair_put(pair_partition, message_group_uuid, seen)]
+            first = _message(message_group_uuid, instant, str(uuid.uuid4()), sender, message)
+            rows = [_first_row(first, member, members) for member in members]
+            puts: list[TransactWriteItemTypeDef] = [
+                {"Put": {"TableName": self._table_name, "Item": item, "ConditionExpression": _KEY_IS_FREE}}
+                for item in (*rows, first.to_attributes())
+            ]
+            try:
+                self._client.transact_write_items(TransactItems=pair + puts)
+            except ClientError as error:
+                if not self._may_try_again(error, attempt):
+                    raise
+                instant = max(self._clock(), instant + timestamps.MICROSECOND)
+            else:
+                return StartedConversation(message_group_uuid, first, is_new=True)
+        raise errors.ContendedError(ATTEMPTS)
+
+    def add_member(self, message_group_uuid: str, member: User, *, asked_by: str | None = None) -> Conversation:
+        """Give a person the conversation; who is a member already stays one, with the row they have.
+
+        Given `asked_by`, raises NotAMemberError unless that user is a member. Raises NoSuchConversationError,
+        InvalidUuidError, ContendedError.
+        """
+        _check_uuid("message_group_uuid", message_group_uuid)
+        _check_uuid("member", member.uuid)
+        if asked_by is not None:
+            self.require_member(message_group_uuid, asked_by)
+        instant: datetime | None = None
+        for attempt in range(ATTEMPTS):
+            own = self._row_of(message_group_uuid, member.uuid)
+            if own is not None:
+                return Conversation.from_attributes(own)
+            row = self._joining_row(message_group_uuid, member, instant)
+            try:
+                self._client.put_item(TableName=self._table_name, Item=row, ConditionExpression=_KEY_IS_FREE)
+            except ClientError as error:
+                if not self._may_try_again(error, attempt):
+                    raise
+                taken = timestamps.parse(row[schema.SORT_KEY]["S"])
+                instant = taken + timestamps.MICROSECOND if taken else None
+            else:
+                return Conversation.from_attributes(row)
+        raise errors.ContendedError(ATTEMPTS)
+
+    def require_member(self, message_group_uuid: str, user_uuid: str) -> None:
+        """Raise NotAMemberError unless the user has a group row of the conversation; InvalidUuidError."""
+        _check_uuid("message_group_uuid", message_group_uuid)
+        _check_uuid("user_uuid", user_uuid)
+        in_index = (row.member_uuid for row in self._rows_in_index(message_group_uuid))
+        if user_uuid not in in_index and self._row_of(message_group_uuid, user_uuid) is None:
+            raise errors.NotAMemberError(user_uuid, message_group_uuid)
+
+    def _page(
+        self, partition: str, limit: int, before: str | None, read: Callable[[AttributeMap], _Item]
+    ) -> Page[_Item]:
+        if not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+            raise errors.InvalidLimitError(limit, MAX_PAGE)
+        if before is not None and not 0 < len(before.encode()) <= MAX_CURSOR_BYTES:
+            raise errors.InvalidCursorError
+        found: list[_Item] = []
+        cursor = ""
+        for attributes in self._newest_first(partition, before, Limit=limit + 1):
+            try:
+                item = read(attributes)
+            except MalformedItemError:
+                continue
+            if len(found) == limit:
+                return Page(tuple(found), cursor)
+            found.append(item)
+            cursor = attributes[schema.SORT_KEY]["S"]
+        return Page(tuple(found), None)
+
+    def _put_unless_taken(self, message: Message) -> bool:
+        """Put a message; False where another one has its key. A repeated call for the same message is a success."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self._client.put_item(
+                    TableName=self._table_name,
+                    Item=message.to_attributes(),
+                    ConditionExpression=f"{_KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
+                    ExpressionAttributeValues={":uuid": {"S": message.message_uuid}},
+                )
+            except ClientError as error:
+                if _is_taken(error):
+                    return False
+                if not self._may_try_again(error, attempt):
+                    raise
+            else:
+                return True
+        raise errors.ContendedError(ATTEMPTS)
+
+    def _pair_item(self, partition: str) -> AttributeMap | None:
+        return next(self._newest_first(partition, ConsistentRead=True), None)
+
+    def _pair_put(
+        self, partition: str, message_group_uuid: str, seen: AttributeMap | None
+    ) -> "TransactWriteItemTypeDef":
+        """Put the pair item, if it still is what was seen before the two inboxes were read."""
+        item: dict[str, AttributeValueTypeDef] = {
+            schema.PARTITION_KEY: {"S": partition},
+            schema.SORT_KEY: {"S": schema.PAIR_SORT_KEY},
+            PAIR_CONVERSATION: {"S": message_group_uuid},
+        }
+        if seen is None:
+            return {"Put": {"TableName": self._table_name, "Item": item, "ConditionExpression": _KEY_IS_FREE}}
+        return {
+            "Put": {
+                "TableName": self._table_name,
+                "Item": item,
+                "ConditionExpression": f"{PAIR_CONVERSATION} = :seen",
+                "ExpressionAttributeValues": {":seen": seen[PAIR_CONVERSATION]},
+            }
+        }
+
+    def _conversation_between(self, user_uuid: str, other_uuid: str) -> str | None:
+        """The newest conversation that these two have alone, by either inbox.
+
+        A row without a member count is one of a backend that only knows conversations of two.
+        """
+        for owner, other in ((user_uuid, other_uuid), (other_uuid, user_uuid)):
+            rows = self._newest_first(
+                schema.group_row_partition(owner),
+                ConsistentRead=True,
+                FilterExpression="#other = :other AND (attribute_not_exists(#count) OR #count = :two)",
+                ExpressionAttributeNames={"#other": USER_UUID, "#count": MEMBER_COUNT},
+                ExpressionAttributeValues={":other": {"S": other}, ":two": {"N": "2"}},
+            )
+            for attributes in rows:
+                if found := text_or_empty(attributes, schema.INDEX_PARTITION_KEY):
+                    return found
+        return None
+
+    def _row_of(self, message_group_uuid: str, user_uuid: str) -> AttributeMap | None:
+        """A member's group row, as it is; the inbox is read until it is found."""
+        rows = self._newest_first(
+            schema.group_row_partition(user_uuid),
+            ConsistentRead=True,
+            FilterExpression="#group = :group",
+            ExpressionAttributeNames={"#group": schema.INDEX_PARTITION_KEY},
+            ExpressionAttributeValues={":group": {"S": message_group_uuid}},
+        )
+        return next(rows, None)
+
+    def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
+        """The conversation's rows as far as the index shows them."""
+        rows = self._query(
+            IndexName=schema.INDEX_NAME,
+            KeyConditionExpression="#group = :group",
+            ExpressionAttributeNames={"#group": schema.INDEX_PARTITION_KEY},
+            ExpressionAttributeValues={":group": {"S": message_group_uuid}},
+        )
+        for attributes in rows:
+            try:
+                yield GroupRow.from_attributes(attributes)
+            except MalformedItemError:
+                continue
+
+    def _joining_row(
+        self, message_group_uuid: str, member: User, instant: datetime | None
+    ) -> "dict[str, AttributeValueTypeDef]":
+        """A new member's row, at the newest message's time, or at `instant` where that place is taken.
+
+        It names the person whom most of the rows name, which in a group is the first member.
+        """
+        rows = list(self._rows_in_index(message_group_uuid))
+        if not rows:
+            raise errors.NoSuchConversationError(message_group_uuid)
+        named = Counter(_named_user(row.attributes) for row in rows if row.other_uuid not in ("", member.uuid))
+        other = named.most_common(1)[0][0] if named else User("", "", "")
+        newest = self.get_conversation(message_group_uuid, limit=1).items
+        if instant is None:
+            latest = [newest[0].instant] if newest else [timestamps.parse(row.sort_key) for row in rows]
+            instant = max((known for known in latest if known is not None), default=self._clock())
+        return {
+            **_row_key(member, instant),
+            schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
+            MESSAGE: {"S": newest[0].message if newest else ""},
+            MEMBER_COUNT: {"N": str(len({row.member_uuid for row in rows} | {member.uuid}))},
+            **other.to_attributes(),
+        }
+
+    def _newest_first(self, partition: str, before: str | None = None, **arguments: Any) -> Iterator[AttributeMap]:
+        names = {"#pk": schema.PARTITION_KEY, **({"#sk": schema.SORT_KEY} if before is not None else {})}
+        values = {":pk": {"S": partition}, **({":before": {"S": before}} if before is not None else {})}
+        return self._query(
+            **arguments
+            | {
+                "ScanIndexForward": False,
+                "KeyConditionExpression": "#pk = :pk" + (" AND #sk < :before" if before is not None else ""),
+                "ExpressionAttributeNames": {**names, **arguments.get("ExpressionAttributeNames", {})},
+                "ExpressionAttributeValues": {**values, **arguments.get("ExpressionAttributeValues", {})},
+            }
+        )
+
+    def _query(self, **arguments: Any) -> Iterator[AttributeMap]:
+        paging: Mapping[str, Any] = {}
+        while True:
+            page = self._client.query(TableName=self._table_name, **arguments, **paging)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _may_try_again(self, error: ClientError, attempt: int) -> bool:
+        """Whether an error is of those that pass; waits before the answer where waiting helps."""
+        codes = _codes(error)
+        if not codes <= TRANSIENT_CODES | {CONDITION_FAILED}:
+            return False
+        if codes & TRANSIENT_CODES:
+            backoff = min(FIRST_BACKOFF_SECONDS * 2**attempt, LONGEST_BACKOFF_SECONDS)
+            self._sleep(backoff * (0.5 + self._draw() / 2))
+        return True
+
+
+def _message(message_group_uuid: str, instant: datetime, message_uuid: str, sender: User, message: str) -> Message:
+    return Message(
+        message_group_uuid=message_group_uuid,
+        sort_key=timestamps.canonical(instant),
+        instant=instant,
+        message_uuid=message_uuid,
+        message=message,
+        user_uuid=sender.uuid,
+        user_display_name=sender.display_name,
+        user_handle=sender.handle,
+    )
+
+
+def _first_row(first: Message, member: User, members: Sequence[User]) -> "dict[str, AttributeValueTypeDef]":
+    """A member's row of a conversation that begins; without a message_uuid, so that the projection takes it up."""
+    other = next(user for user in members if user.uuid != member.uuid)
+    return {
+        **_row_key(member, first.instant),
+        schema.INDEX_PARTITION_KEY: {"S": first.message_group_uuid},
+        MESSAGE: {"S": first.message},
+        MEMBER_COUNT: {"N": str(len(members))},
+        **other.to_attributes(),
+    }
+
+
+def _row_key(member: User, instant: datetime) -> "dict[str, AttributeValueTypeDef]":
+    return {
+        schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
+        schema.SORT_KEY: {"S": timestamps.canonical(instant)},
+    }
+
+
+def _named_user(attributes: AttributeMap) -> User:
+    return User(
+        uuid=text_or_empty(attributes, USER_UUID),
+        display_name=text_or_empty(attributes, USER_DISPLAY_NAME),
+        handle=text_or_empty(attributes, USER_HANDLE),
+    )
+
+
+def _check_uuid(name: str, value: object) -> None:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise errors.InvalidUuidError(name, value)
+
+
+def _check_message(message: str) -> None:
+    if not isinstance(message, str) or not message:
+        raise errors.MessageBlankError
+    if len(message) > MAX_CHARACTERS:
+        raise errors.MessageTooLongError(len(message), MAX_CHARACTERS)
+
+
+def _check_members(members: Sequence[User], sender: User) -> None:
+    uuids = [member.uuid for member in members]
+    for user_uuid in uuids:
+        _check_uuid("member", user_uuid)
+        if uuids.count(user_uuid) > 1:
+            raise errors.RepeatedMemberError(user_uuid)
+    if len(uuids) < 2:
+        raise errors.TooFewMembersError(len(uuids))
+    if len(uuids) > MAX_FIRST_MEMBERS:
+        raise errors.TooManyMembersError(len(uuids), MAX_FIRST_MEMBERS)
+    if sender.uuid not in uuids:
+        raise errors.SenderNotMemberError(sender.uuid)
+
+
+def _codes(error: ClientError) -> set[str]:
+    """The error code, or those of the reasons for which a transaction was cancelled."""
+    reasons = error.response.get("CancellationReasons", [])
+    codes = {reason.get("Code", NOTHING_AGAINST) for reason in reasons} - {NOTHING_AGAINST}
+    if codes:
+        return codes
+    code = error.response.get("Error", {}).get("Code", "")
+    return {CONDITION_FAILED if code == "ConditionalCheckFailedException" else code}
+
+
+def _is_taken(error: ClientError) -> bool:
+    return _codes(error) == {CONDITION_FAILED}

@@ -1,0 +1,116 @@
+"""What the access patterns refuse, each with an error of its own.
+
+`code` is for programs; where the Cruddur app has a code for the same slip, it is the app's.
+"""
+
+
+class RejectedError(ValueError):
+    """The input is refused and nothing was written; the text says what is wrong and what to do."""
+
+    code = "rejected"
+
+
+class MessageBlankError(RejectedError):
+    """A message without a character."""
+
+    code = "message_blank"
+
+    def __init__(self) -> None:
+        super().__init__("the message is empty: write at least one character")
+
+
+class MessageTooLongError(RejectedError):
+    """A message of more characters than the app takes."""
+
+    code = "message_exceed_max_chars"
+
+    def __init__(self, characters: int, most: int) -> None:
+        super().__init__(f"the message has {characters} characters: shorten it to {most}")
+
+
+class InvalidUuidError(RejectedError):
+    """A value that stands where a UUID must stand."""
+
+    code = "uuid_invalid"
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(f"{name} is no UUID: {str(value)[:80]!r}")
+
+
+class InvalidLimitError(RejectedError):
+    """A page size outside of what a page can have."""
+
+    code = "limit_invalid"
+
+    def __init__(self, value: object, most: int) -> None:
+        super().__init__(f"limit is {value!r}: ask for 1 to {most}")
+
+
+class InvalidCursorError(RejectedError):
+    """A cursor that no page has given out."""
+
+    code = "cursor_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("the cursor is none that a page has given out: begin again without one")
+
+
+class TooFewMembersError(RejectedError):
+    """A conversation of fewer than two people."""
+
+    code = "members_too_few"
+
+    def __init__(self, members: int) -> None:
+        super().__init__(f"a conversation has at least 2 members, not {members}")
+
+
+class TooManyMembersError(RejectedError):
+    """More people than can be brought together all at once."""
+
+    code = "members_too_many"
+
+    def __init__(self, members: int, most: int) -> None:
+        super().__init__(f"a conversation starts with at most {most} members, not {members}: add the others later")
+
+
+class RepeatedMemberError(RejectedError):
+    """The same person twice among the members."""
+
+    code = "member_repeated"
+
+    def __init__(self, user_uuid: str) -> None:
+        super().__init__(f"user {user_uuid} is named twice among the members")
+
+
+class SenderNotMemberError(RejectedError):
+    """A first message by somebody who is not to be a member."""
+
+    code = "sender_not_member"
+
+    def __init__(self, user_uuid: str) -> None:
+        super().__init__(f"the sender {user_uuid} is not among the members")
+
+
+class NotAMemberError(RejectedError):
+    """Somebody who is not in a conversation wants to read or to change it."""
+
+    code = "not_a_member"
+
+    def __init__(self, user_uuid: str, message_group_uuid: str) -> None:
+        super().__init__(f"user {user_uuid} is not a member of conversation {message_group_uuid}")
+
+
+class NoSuchConversationError(RejectedError):
+    """A conversation of which nobody has a group row."""
+
+    code = "conversation_unknown"
+
+    def __init__(self, message_group_uuid: str) -> None:
+        super().__init__(f"there is no conversation {message_group_uuid}")
+
+
+class ContendedError(Exception):
+    """Others were always faster; nothing was written, and trying again later is safe."""
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(f"the table was too busy with these items for {attempts} attempts: try again")
