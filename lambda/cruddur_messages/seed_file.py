@@ -1,0 +1,273 @@
+"""The seed as people write it: a text file of conversations and a file of users, read into items.
+
+Pure but for `load`. Ids and times follow from the place of a line alone, so that every machine computes the same.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, cycle, islice
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+from uuid import UUID, uuid5
+
+from cruddur_messages import schema, timestamps
+from cruddur_messages.items import MESSAGE, USER_DISPLAY_NAME, USER_HANDLE, USER_UUID, GroupRow, Message
+
+DATA: Final = Path(__file__).parent / "seed_data"
+CONVERSATIONS_PATH: Final = DATA / "conversations.txt"
+USERS_PATH: Final = DATA / "users.json"
+
+MAX_MESSAGE_LENGTH: Final = 1024
+"""In characters, as in the app."""
+
+NAMESPACE: Final = UUID("6f0d3a92-58c7-4e1b-b2a4-9d7e13c5f086")
+END: Final = datetime(2026, 1, 5, 18, tzinfo=UTC)
+"""When the first conversation ends."""
+
+SEPARATOR: Final = "---"
+COMMENT: Final = "#"
+
+_LINE = re.compile(r"Person ([0-9]{1,9}):(?:\s+(.*))?")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LINE_ENDING = re.compile(r"\r\n|\r|\n")
+_LONGEST_QUOTE = 60
+_Read = TypeVar("_Read")
+
+# A microsecond keeps the times of two conversations apart, whose group rows would otherwise share a key.
+_BETWEEN_ENDS = timedelta(hours=1) + timestamps.MICROSECOND
+_GAPS = tuple(timedelta(minutes=minutes) for minutes in (2, 8, 21, 3, 700, 5, 13, 34, 917, 6))
+
+
+class SeedFileError(ValueError):
+    """A file of the seed is not as it must be; the text says where, what is wrong and what is expected."""
+
+
+@dataclass(frozen=True)
+class User:
+    """A person of the seed; `uuid` in its canonical form."""
+
+    uuid: str
+    display_name: str
+    handle: str
+
+
+@dataclass(frozen=True)
+class LoadedConversation:
+    """What has to be known of a conversation to remove it again."""
+
+    message_group_uuid: str
+    member_uuids: tuple[str, ...]
+
+    @classmethod
+    def from_property(cls, value: Mapping[str, Any]) -> Self:
+        """Read an entry of the resource property `Conversations`."""
+        return cls(str(value["message_group_uuid"]), tuple(map(str, value["members"])))
+
+    def to_property(self) -> dict[str, Any]:
+        """The entry of the resource property `Conversations`."""
+        return {"message_group_uuid": self.message_group_uuid, "members": list(self.member_uuids)}
+
+
+@dataclass(frozen=True)
+class SeedConversation:
+    """A conversation to load: members in the order of the users file, messages oldest first, none without."""
+
+    message_group_uuid: str
+    members: tuple[User, ...]
+    messages: tuple[Message, ...]
+
+    @property
+    def loaded(self) -> LoadedConversation:
+        """The conversation, once loaded."""
+        return LoadedConversation(self.message_group_uuid, tuple(member.uuid for member in self.members))
+
+    @property
+    def group_rows(self) -> tuple[GroupRow, ...]:
+        """One row per member as access pattern D writes it, showing the first message; the projection moves it."""
+        return tuple(self._group_row(member) for member in self.members)
+
+    def _group_row(self, member: User) -> GroupRow:
+        first = self.messages[0]
+        other = next(user for user in self.members if user != member)
+        return GroupRow(
+            {
+                schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
+                schema.SORT_KEY: {"S": first.sort_key},
+                schema.INDEX_PARTITION_KEY: {"S": self.message_group_uuid},
+                MESSAGE: {"S": first.message},
+                USER_UUID: {"S": other.uuid},
+                USER_DISPLAY_NAME: {"S": other.display_name},
+                USER_HANDLE: {"S": other.handle},
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _Line:
+    person: int
+    text: str
+
+
+def load(conversations_path: Path = CONVERSATIONS_PATH, users_path: Path = USERS_PATH) -> tuple[SeedConversation, ...]:
+    """Read both files. Raises SeedFileError, which names the file, if one is missing, unreadable or wrong."""
+    users = _in_file(users_path, parse_users)
+    return _in_file(conversations_path, lambda text: parse(text, users))
+
+
+def parse_users(text: str) -> tuple[User, ...]:
+    """Read the users file: a JSON list of objects with `uuid`, `display_name` and `handle`; at least two.
+
+    Raises SeedFileError.
+    """
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "line 1"
+        raise SeedFileError(f"{where}: this is no JSON, expected a list of users") from error
+    if not isinstance(entries, list) or len(entries) < 2:
+        raise SeedFileError("expected a JSON list of at least two users")
+    users = tuple(_user(number, entry) for number, entry in enumerate(entries, 1))
+    for name in ("uuid", "handle"):
+        values = [getattr(user, name) for user in users]
+        for number, value in enumerate(values, 1):
+            first = values.index(value) + 1
+            if first < number:
+                raise SeedFileError(f'user {number}: "{name}" is that of user {first}, expected one of its own')
+    return users
+
+
+def parse(text: str, users: Sequence[User]) -> tuple[SeedConversation, ...]:
+    """Read the conversations file, in which `Person N` is the N-th of the users.
+
+    Raises SeedFileError, which names the line, for the first line that is wrong.
+    """
+    conversations: list[SeedConversation] = []
+    lines: list[_Line] = []
+    raw_lines = _LINE_ENDING.split(text.rstrip("\r\n"))
+    for number, raw in enumerate(raw_lines, 1):
+        stripped = raw.strip()
+        if stripped == SEPARATOR:
+            conversations.append(_conversation(len(conversations), lines, users, end=number))
+            lines = []
+        elif stripped and not stripped.startswith(COMMENT):
+            lines.append(_line(number, stripped, users))
+    conversations.append(_conversation(len(conversations), lines, users, end=len(raw_lines)))
+    return tuple(conversations)
+
+
+def fingerprint(conversations: Sequence[SeedConversation]) -> str:
+    """SHA-256 over all items that the conversations make, in hexadecimal digits."""
+    items = [
+        [dict(row.attributes) for row in conversation.group_rows]
+        + [message.to_attributes() for message in conversation.messages]
+        for conversation in conversations
+    ]
+    return hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest()
+
+
+def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, Any]:
+    """The properties of the custom resource that follow from the files: `Fingerprint` and `Conversations`."""
+    return {
+        "Fingerprint": fingerprint(conversations),
+        "Conversations": [conversation.loaded.to_property() for conversation in conversations],
+    }
+
+
+def message_uuid(message_group_uuid: str, sort_key: str, user_uuid: str) -> str:
+    """The id of a message of the seed; a message that carries another one is none of the seed's."""
+    return str(uuid5(NAMESPACE, f"{message_group_uuid}/{sort_key}/{user_uuid}"))
+
+
+def times(position: int, count: int) -> list[datetime]:
+    """When the lines of a conversation were written, ascending; counted back from its end."""
+    end = END - position * _BETWEEN_ENDS
+    back = accumulate(islice(cycle(_GAPS), max(count - 1, 0)), initial=timedelta())
+    return [end - distance for distance in back][::-1][:count]
+
+
+def _in_file(path: Path, read: Callable[[str], _Read]) -> _Read:
+    try:
+        return read(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SeedFileError(f"{path}: cannot be read ({error.strerror}), expected a file of the seed") from error
+    except UnicodeDecodeError as error:
+        raise SeedFileError(f"{path}: {_line_of(error)}: is not UTF-8, expected text in UTF-8") from error
+    except SeedFileError as error:
+        raise SeedFileError(f"{path}: {error}") from error
+
+
+def _line_of(error: UnicodeDecodeError) -> str:
+    before = error.object[: error.start].decode(errors="replace")
+    return f"line {len(_LINE_ENDING.split(before))}"
+
+
+def _user(number: int, entry: object) -> User:
+    if not isinstance(entry, dict):
+        raise SeedFileError(f"user {number}: expected an object with uuid, display_name and handle")
+    names = [field.name for field in fields(User)]
+    for name in names:
+        value = entry.get(name)
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise SeedFileError(f'user {number}: "{name}" is missing or empty, expected printable text')
+    for name in sorted(entry.keys() - set(names)):
+        raise SeedFileError(f"user {number}: {_quoted(name)} is not known, expected uuid, display_name and handle")
+    user = User(**entry)
+    if not _UUID.fullmatch(user.uuid):
+        raise SeedFileError(
+            f"user {number}: {_quoted(user.uuid)} is no uuid, expected 32 lower-case digits and hyphens"
+        )
+    return user
+
+
+def _line(number: int, stripped: str, users: Sequence[User]) -> _Line:
+    matched = _LINE.fullmatch(stripped)
+    if matched is None:
+        raise SeedFileError(f'line {number}: expected "Person N: text", found {_quoted(stripped)}')
+    person, text = int(matched[1]), matched[2] or ""
+    if not 1 <= person <= len(users):
+        raise SeedFileError(f"line {number}: there is no user for Person {person}, expected Person 1 to {len(users)}")
+    if not 1 <= len(text) <= MAX_MESSAGE_LENGTH:
+        found = f"found {len(text)}" if text else "found none"
+        raise SeedFileError(f"line {number}: expected 1 to {MAX_MESSAGE_LENGTH} characters of text, {found}")
+    return _Line(person, text)
+
+
+def _conversation(position: int, lines: Sequence[_Line], users: Sequence[User], *, end: int) -> SeedConversation:
+    speakers = sorted({line.person for line in lines})
+    if len(speakers) < 2:
+        found = f"found Person {speakers[0]} alone" if speakers else "found no line of any"
+        raise SeedFileError(f"line {end}: expected at least two persons in the conversation that ends here, {found}")
+    members = tuple(users[person - 1] for person in speakers)
+    identity = "/".join([str(position), *sorted(member.uuid for member in members)])
+    message_group_uuid = str(uuid5(NAMESPACE, identity))
+    return SeedConversation(
+        message_group_uuid,
+        members,
+        tuple(
+            _message(message_group_uuid, instant, users[line.person - 1], line.text)
+            for line, instant in zip(lines, times(position, len(lines)), strict=True)
+        ),
+    )
+
+
+def _message(message_group_uuid: str, instant: datetime, user: User, text: str) -> Message:
+    sort_key = timestamps.canonical(instant)
+    return Message(
+        message_group_uuid=message_group_uuid,
+        sort_key=sort_key,
+        instant=instant,
+        message_uuid=message_uuid(message_group_uuid, sort_key, user.uuid),
+        message=text,
+        user_uuid=user.uuid,
+        user_display_name=user.display_name,
+        user_handle=user.handle,
+    )
+
+
+def _quoted(text: str) -> str:
+    shown = text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
+    return json.dumps(shown, ensure_ascii=False)

@@ -1,0 +1,93 @@
+"""Lambda entry of the seed, a custom resource that CloudFormation invokes directly."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+
+from cruddur_messages import log, schema, seed_file
+from cruddur_messages.cloudformation import RESERVE_SECONDS, Answer
+from cruddur_messages.seed import MissingTableError, Seed
+from cruddur_messages.seed_file import LoadedConversation
+
+CLIENT_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 2},
+)
+
+_dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
+
+
+class LambdaContext(Protocol):
+    """What the entry uses of the context object that Lambda passes."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+class PropertyError(Exception):
+    """The properties of the resource do not fit this function; the text says which."""
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Load, replace or remove the seed as the event demands, and answer CloudFormation."""
+    remaining = context.get_remaining_time_in_millis() / 1000
+    properties = event.get("ResourceProperties", {})
+    own_id = f"cruddur-messages-seed/{properties.get('TableName')}"
+    answer = Answer(
+        event,
+        # An id that differs from the last one makes CloudFormation delete the resource that had it.
+        physical_resource_id=event["PhysicalResourceId"] if event["RequestType"] == "Delete" else own_id,
+        ca_bundle=os.environ.get("AWS_CA_BUNDLE") or None,
+    )
+    table_name = os.environ.get(schema.TABLE_NAME_VARIABLE, "")
+    seed = Seed(client=_dynamodb, table_name=table_name, has_time=lambda: not answer.is_given)
+    with answer.for_the_work(
+        seconds=max(remaining - RESERVE_SECONDS, remaining / 2),
+        progress=lambda: f"{seed.progress.done} of {seed.progress.total} items",
+    ):
+        counts = _act(event, properties, seed, table_name)
+        log.emit("seed_done", request_type=event["RequestType"], **counts)
+
+
+def _act(event: Mapping[str, Any], properties: Mapping[str, Any], seed: Seed, table_name: str) -> Counter[str]:
+    match event["RequestType"]:
+        case "Create" | "Update":
+            _check_table(properties, table_name)
+            conversations = seed_file.load()
+            _check_file(properties, seed_file.resource_properties(conversations))
+            return seed.replace(_loaded(event.get("OldResourceProperties", {}), table_name), conversations)
+        case "Delete":
+            try:
+                return seed.remove(_loaded(properties, table_name))
+            except MissingTableError:
+                log.emit("seed_already_gone", reason="there is no table")
+                return Counter()
+        case other:
+            raise PropertyError(f"RequestType is {other!r}, expected Create, Update or Delete")
+
+
+def _check_table(properties: Mapping[str, Any], table_name: str) -> None:
+    if properties.get("TableName") != table_name:
+        raise PropertyError(f"TableName is {properties.get('TableName')!r}, the function is set up for {table_name!r}")
+
+
+def _check_file(properties: Mapping[str, Any], packaged: Mapping[str, Any]) -> None:
+    for name, value in packaged.items():
+        if properties.get(name) != value:
+            raise PropertyError(f"{name} is not that of the seed file packaged with the function; synthesize again")
+
+
+def _loaded(properties: Mapping[str, Any], table_name: str) -> list[LoadedConversation]:
+    """The conversations that were loaded with the properties; none where these have never passed the checks."""
+    try:
+        _check_table(properties, table_name)
+        return [LoadedConversation.from_property(entry) for entry in properties["Conversations"]]
+    except (PropertyError, KeyError, TypeError) as error:
+        if properties:
+            log.emit("seed_never_loaded", reason=type(error).__name__)
+        return []
