@@ -1,0 +1,95 @@
+"""The network that the projection runs in: isolated subnets whose only way out is the DynamoDB gateway endpoint."""
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cruddur_infra import names
+from cruddur_infra.settings import Settings
+from cruddur_messages import schema
+
+
+class Network(Construct):
+    """A VPC of our own with its endpoint, or an existing one, whose endpoint is its owner's business.
+
+    `data_path` is the condition, on a statement for table data, that the request has come through that endpoint.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        if settings.vpc_id is None:
+            self.vpc, self.subnets, self.data_path = self._own(settings)
+        else:
+            self.vpc, self.subnets, self.data_path = self._existing(settings.vpc_id, settings.subnet_ids)
+        self.security_group = ec2.SecurityGroup(
+            self,
+            "FunctionSecurityGroup",
+            vpc=self.vpc,
+            description="The projection: HTTPS out, nothing in",
+            allow_all_outbound=False,
+        )
+        self.security_group.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "DynamoDB; its addresses are public, the way there is the endpoint"
+        )
+
+    def _own(self, settings: Settings) -> tuple[ec2.IVpc, ec2.SubnetSelection, dict[str, str]]:
+        vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(settings.vpc_cidr),
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+            ],
+            # CDK would do it with a Node function under a broad role (docs/decisions/0006).
+            restrict_default_security_group=False,
+        )
+        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        endpoint = vpc.add_gateway_endpoint(
+            "DynamoDbEndpoint", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB, subnets=[subnets]
+        )
+        endpoint.add_to_policy(_projection_only(settings))
+        if settings.flow_logs:
+            log_group = logs.LogGroup(
+                self,
+                "FlowLogs",
+                retention=logs.RetentionDays.THREE_MONTHS,
+                removal_policy=RemovalPolicy.RETAIN if settings.protect else RemovalPolicy.DESTROY,
+            )
+            vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group))
+        return vpc, subnets, {"aws:SourceVpce": endpoint.vpc_endpoint_id}
+
+    def _existing(
+        self, vpc_id: str, subnet_ids: tuple[str, ...]
+    ) -> tuple[ec2.IVpc, ec2.SubnetSelection, dict[str, str]]:
+        vpc = ec2.Vpc.from_lookup(self, "Vpc", vpc_id=vpc_id)
+        if subnet_ids:
+            chosen = [
+                ec2.Subnet.from_subnet_id(self, f"Subnet{number}", subnet_id)
+                for number, subnet_id in enumerate(subnet_ids, start=1)
+            ]
+            subnets = ec2.SubnetSelection(subnets=chosen)
+        elif vpc.isolated_subnets:
+            subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        else:
+            subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+        return vpc, subnets, {"aws:SourceVpc": vpc_id}
+
+
+def _projection_only(settings: Settings) -> iam.PolicyStatement:
+    """What passes the endpoint: the projection's calls on this table and its index.
+
+    A gateway endpoint takes no principal but `*`; who it is stands in the condition (VPC guide, "Control access to VPC
+    endpoints using endpoint policies", "Principals for gateway endpoints").
+    """
+    table_arn = names.table_arn(settings)
+    return iam.PolicyStatement(
+        sid="ProjectionOnThisTable",
+        principals=[iam.AnyPrincipal()],
+        actions=["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"],
+        resources=[table_arn, f"{table_arn}/index/{schema.INDEX_NAME}"],
+        conditions={"ArnEquals": {"aws:PrincipalArn": names.role_arn(settings, "projection")}},
+    )

@@ -1,0 +1,170 @@
+"""The projection: the function, its permissions line by line, and the event source mapping that feeds it."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from cruddur_infra import names
+from cruddur_infra.failure_queue import FailureQueue
+from cruddur_infra.function import Function
+from cruddur_infra.network import Network
+from cruddur_infra.settings import Settings
+from cruddur_infra.statements import in_transaction, only_partitions, through
+from cruddur_messages import schema, stream_filters
+
+PART = "projection"
+
+FILES = (
+    "__init__.py",
+    "items.py",
+    "log.py",
+    "members.py",
+    "moves.py",
+    "projection.py",
+    "schema.py",
+    "stream_handler.py",
+    "stream_records.py",
+    "table.py",
+    "timestamps.py",
+    "transactions.py",
+)
+
+NETWORK_INTERFACE_ACTIONS = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", "Required permissions"."""
+
+
+class Projection(Construct):
+    """The stream function and all that makes it run: role, event source mapping, failure queue."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        network: Network,
+        table_arn: str,
+        stream_arn: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.failure_queue = FailureQueue(
+            self, "Failures", settings=settings, sender_role_arn=names.role_arn(settings, PART)
+        )
+        self.function = Function(
+            self,
+            "Projection",
+            settings=settings,
+            part=PART,
+            description="Keeps every member's group row on the newest message of the conversation",
+            handler="stream_handler",
+            files=FILES,
+            statements=[
+                *_table_statements(settings, table_arn, network.data_path),
+                *_lambda_statements(settings, stream_arn, self.failure_queue.queue.queue_arn),
+            ],
+            timeout=Duration.seconds(settings.timeout_seconds),
+            vpc=network.vpc,
+            vpc_subnets=network.subnets,
+            security_groups=[network.security_group],
+        ).function
+        self.event_source_mapping = lambda_.CfnEventSourceMapping(
+            self,
+            "EventSourceMapping",
+            function_name=self.function.function_arn,
+            event_source_arn=stream_arn,
+            # LATEST would lose what is written while the mapping is created or changed.
+            starting_position="TRIM_HORIZON",
+            batch_size=settings.batch_size,
+            maximum_batching_window_in_seconds=settings.batching_window_seconds,
+            parallelization_factor=settings.parallelization_factor,
+            function_response_types=["ReportBatchItemFailures"],
+            bisect_batch_on_function_error=True,
+            maximum_retry_attempts=settings.retry_attempts,
+            maximum_record_age_in_seconds=settings.record_age_seconds,
+            destination_config=lambda_.CfnEventSourceMapping.DestinationConfigProperty(
+                on_failure=lambda_.CfnEventSourceMapping.OnFailureProperty(
+                    destination=self.failure_queue.queue.queue_arn
+                )
+            ),
+            filter_criteria=lambda_.CfnEventSourceMapping.FilterCriteriaProperty(
+                filters=[
+                    dict(lambda_.FilterCriteria.filter(pattern))
+                    for pattern in stream_filters.patterns(emulator=settings.emulator)
+                ]
+            ),
+            metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(metrics=["EventCount"]),
+        )
+
+
+def _table_statements(settings: Settings, table_arn: str, data_path: dict[str, str]) -> list[iam.PolicyStatement]:
+    """What the function's own code does; each statement names the call in cruddur_messages/table.py that needs it."""
+    through_endpoint = through(settings, data_path)
+    on_messages = only_partitions(settings, schema.MESSAGE_PREFIX)
+    on_group_rows = only_partitions(settings, schema.GROUP_ROW_PREFIX)
+    return [
+        # member_rows: Query on the index.
+        iam.PolicyStatement(
+            sid="ReadMemberRows",
+            actions=["dynamodb:Query"],
+            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
+            conditions=through_endpoint,
+        ),
+        # newest_messages: Query on the partition of a conversation's messages.
+        iam.PolicyStatement(
+            sid="ReadNewestMessage",
+            actions=["dynamodb:Query"],
+            resources=[table_arn],
+            conditions=through_endpoint | on_messages,
+        ),
+        # make: Put and Delete of group rows in TransactWriteItems.
+        iam.PolicyStatement(
+            sid="MoveGroupRows",
+            actions=["dynamodb:PutItem", "dynamodb:DeleteItem"],
+            resources=[table_arn],
+            conditions=through_endpoint | in_transaction() | on_group_rows,
+        ),
+        # make: ConditionCheck of the message that the moves rest on, in the same TransactWriteItems.
+        iam.PolicyStatement(
+            sid="CheckMessage",
+            actions=["dynamodb:ConditionCheckItem"],
+            resources=[table_arn],
+            conditions=through_endpoint | in_transaction() | on_messages,
+        ),
+    ]
+
+
+def _lambda_statements(settings: Settings, stream_arn: str, queue_arn: str) -> list[iam.PolicyStatement]:
+    """What Lambda itself does under the function's role, from outside the VPC."""
+    return [
+        # Lambda's poller, and the check when the mapping is made.
+        iam.PolicyStatement(
+            sid="ReadStream",
+            actions=[
+                "dynamodb:DescribeStream",
+                "dynamodb:GetRecords",
+                "dynamodb:GetShardIterator",
+                "dynamodb:ListStreams",
+            ],
+            resources=[stream_arn],
+        ),
+        # Lambda, for records that it gives up on.
+        iam.PolicyStatement(sid="SendFailures", actions=["sqs:SendMessage"], resources=[queue_arn]),
+        # Lambda, to connect the function to the VPC. These actions have no resource that could be named beforehand.
+        iam.PolicyStatement(sid="ManageNetworkInterfaces", actions=list(NETWORK_INTERFACE_ACTIONS), resources=["*"]),
+        # The function's own code must not do it in Lambda's stead.
+        iam.PolicyStatement(
+            sid="NoNetworkInterfacesForTheCode",
+            effect=iam.Effect.DENY,
+            actions=list(NETWORK_INTERFACE_ACTIONS),
+            resources=["*"],
+            conditions={"ArnEquals": {"lambda:SourceFunctionArn": [names.function_arn(settings, PART)]}},
+        ),
+    ]

@@ -1,0 +1,241 @@
+"""Everything that differs between stages, as one frozen value for each, and how `-c key=value` overrides it."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from aws_cdk import Environment
+
+from cruddur_infra import REPOSITORY
+from cruddur_messages import schema
+
+SEED_DATA = "lambda/cruddur_messages/seed_data"
+
+LOG_RETENTION_DAYS = (
+    1,
+    3,
+    5,
+    7,
+    14,
+    30,
+    60,
+    90,
+    120,
+    150,
+    180,
+    365,
+    400,
+    545,
+    731,
+    1096,
+    1827,
+    2192,
+    2557,
+    2922,
+    3288,
+    3653,
+)
+"""What CloudWatch Logs accepts (API reference, "PutRetentionPolicy")."""
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the text is one line that says which, with what value, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of a stage. Each can be overridden with `-c name=value`; docs/settings.md describes them."""
+
+    stage: Literal["local", "dev", "prod"]
+
+    table_name: str = schema.TABLE_NAME
+    stream_arn: str | None = None
+    billing: Literal["on-demand", "provisioned"] = "on-demand"
+    max_read_units: int | None = None
+    max_write_units: int | None = None
+    provisioned_read_units: int = 5
+    provisioned_write_units: int = 5
+    encryption: Literal["aws-owned", "aws-managed", "customer-managed"] = "aws-owned"
+    point_in_time_recovery: bool = True
+    protect: bool = False
+
+    vpc_id: str | None = None
+    subnet_ids: tuple[str, ...] = ()
+    vpc_cidr: str = "10.86.0.0/24"
+    flow_logs: bool = False
+
+    memory_mb: int = 512
+    timeout_seconds: int = 60
+    batch_size: int = 100
+    batching_window_seconds: int = 0
+    parallelization_factor: int = 1
+    retry_attempts: int = 10
+    record_age_seconds: int = 3600
+    log_retention_days: int = 14
+
+    backend_batch_write: bool = True
+
+    seed: bool = False
+    seed_prod: bool = False
+    seed_file: str = f"{SEED_DATA}/conversations.txt"
+    seed_users_file: str = f"{SEED_DATA}/users.json"
+
+    emulator: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that contradict AWS's limits or each other."""
+        for name, lowest, highest in (
+            ("max_read_units", 1, None),
+            ("max_write_units", 1, None),
+            ("provisioned_read_units", 1, None),
+            ("provisioned_write_units", 1, None),
+            ("memory_mb", 128, 10_240),
+            ("timeout_seconds", 20, 900),
+            ("batch_size", 1, 10_000),
+            ("batching_window_seconds", 0, 300),
+            ("parallelization_factor", 1, 10),
+            ("retry_attempts", 0, 10_000),
+            ("record_age_seconds", 60, 86_400),
+        ):
+            _check_range(name, getattr(self, name), lowest, highest)
+        if self.log_retention_days not in LOG_RETENTION_DAYS:
+            raise SettingsError(
+                f"log_retention_days is {self.log_retention_days}; CloudWatch Logs takes one of "
+                f"{', '.join(map(str, LOG_RETENTION_DAYS))}"
+            )
+        if self.subnet_ids and self.vpc_id is None:
+            raise SettingsError("subnet_ids belong to a VPC that exists; name it with vpc_id")
+        if self.stream_arn is not None and f":table/{self.table_name}/stream/" not in self.stream_arn:
+            raise SettingsError(
+                f"stream_arn is {self.stream_arn!r}; it takes the stream of the table {self.table_name!r}, as in "
+                f"arn:aws:dynamodb:<region>:<account>:table/{self.table_name}/stream/<time>"
+            )
+        if self.billing == "provisioned" and (self.max_read_units or self.max_write_units):
+            raise SettingsError(
+                "max_read_units and max_write_units are ceilings of on-demand billing; with billing=provisioned "
+                "set provisioned_read_units and provisioned_write_units"
+            )
+        if self.stage == "prod" and self.seed and not self.seed_prod:
+            raise SettingsError(
+                "seed=true would write made-up conversations into prod; if you mean it, add -c seed_prod=true"
+            )
+        if self.seed_prod and not (self.stage == "prod" and self.seed):
+            raise SettingsError("seed_prod=true only goes with stage=prod and seed=true; leave it out")
+        if self.emulator != (self.stage == "local"):
+            raise SettingsError(
+                f"emulator={str(self.emulator).lower()} contradicts stage={self.stage}: the local stage is for the "
+                "emulator, and only it is; leave emulator out"
+            )
+        if self.emulator and self.flow_logs:
+            raise SettingsError("flow_logs=true cannot be deployed to the emulator, which has none; leave it out")
+
+    @property
+    def seed_path(self) -> Path:
+        """The conversations to load."""
+        return REPOSITORY / self.seed_file
+
+    @property
+    def seed_users_path(self) -> Path:
+        """The users whom the conversations are between."""
+        return REPOSITORY / self.seed_users_file
+
+
+def read(context: Mapping[str, Any]) -> Settings:
+    """The settings that the context of the CDK app asks for.
+
+    Keys with a colon, an at sign or a slash, and those that the CDK CLI sets itself, are not ours and are passed over.
+    Raises SettingsError for an unknown key, a value of the wrong type or range, and a contradiction.
+    """
+    given = {key: value for key, value in context.items() if _is_ours(key)}
+    names = [field.name for field in dataclasses.fields(Settings)]
+    for key in given:
+        if key not in names:
+            raise SettingsError(f"unknown setting {key!r}{_suggestion(key, names)}; known are {', '.join(names)}")
+    stage = given.pop("stage", DEFAULT_STAGE)
+    if stage not in STAGES:
+        raise SettingsError(f"unknown stage {stage!r}{_suggestion(str(stage), STAGES)}; known are {', '.join(STAGES)}")
+    types_of = typing.get_type_hints(Settings)
+    return dataclasses.replace(
+        STAGES[stage], **{key: _convert(key, value, types_of[key]) for key, value in given.items()}
+    )
+
+
+def lookup_environment(settings: Settings, variables: Mapping[str, str]) -> Environment | None:
+    """The account and region in which an existing VPC is looked up; None where nothing is, and synthesis is offline.
+
+    `variables` are those that the CDK CLI sets from the user's credentials. Raises SettingsError where it has not.
+    """
+    if settings.vpc_id is None:
+        return None
+    account, region = variables.get("CDK_DEFAULT_ACCOUNT"), variables.get("CDK_DEFAULT_REGION")
+    if not account or not region:
+        raise SettingsError(
+            f"vpc_id={settings.vpc_id} is looked up in your account, and the CDK CLI has found no credentials or no "
+            "region; set AWS_PROFILE and AWS_REGION, or leave vpc_id out"
+        )
+    return Environment(account=account, region=region)
+
+
+def _is_ours(key: str) -> bool:
+    return not any(mark in key for mark in ":@/") and key not in (
+        "cli-telemetry",
+        "acknowledged-issue-numbers",
+        "cdk-migrate",
+    )
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _check_range(name: str, value: int | None, lowest: int, highest: int | None) -> None:
+    if value is None or (value >= lowest and (highest is None or value <= highest)):
+        return
+    span = f"at least {lowest}" if highest is None else f"{lowest} to {highest}"
+    raise SettingsError(f"{name} is {value}; it takes {span}")
+
+
+def _convert(name: str, value: object, wanted: Any) -> Any:
+    """Turn what the command line or cdk.json gives into the type of the setting."""
+    if get_origin(wanted) is types.UnionType:
+        wanted = next(option for option in get_args(wanted) if option is not types.NoneType)
+    if get_origin(wanted) is Literal:
+        if value in get_args(wanted):
+            return value
+        raise SettingsError(
+            f"{name} is {value!r}{_suggestion(str(value), get_args(wanted))}; it takes {', '.join(get_args(wanted))}"
+        )
+    if wanted is bool:
+        if isinstance(value, bool):
+            return value
+        if value in ("true", "false"):
+            return value == "true"
+        raise SettingsError(f"{name} is {value!r}; it takes true or false")
+    if wanted is int:
+        try:
+            return int(str(value))
+        except ValueError:
+            raise SettingsError(f"{name} is {value!r}; it takes a whole number") from None
+    if get_origin(wanted) is tuple:
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{name} is {value!r}; it takes a text")
+    return value
+
+
+STAGES: Mapping[str, Settings] = {
+    settings.stage: settings
+    for settings in (
+        Settings(stage="local", emulator=True, seed=True, log_retention_days=1),
+        Settings(stage="dev"),
+        Settings(stage="prod", protect=True, flow_logs=True, log_retention_days=365, backend_batch_write=False),
+    )
+}
+
+DEFAULT_STAGE = "dev"

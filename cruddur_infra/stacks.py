@@ -1,0 +1,106 @@
+"""The stacks. They only compose; what can be lost stands apart from what can be made again."""
+
+from aws_cdk import App, CfnOutput, Environment, Stack
+from constructs import Construct
+
+from cruddur_infra import names
+from cruddur_infra.backend_access import BackendAccess
+from cruddur_infra.messages_table import MessagesTable
+from cruddur_infra.network import Network
+from cruddur_infra.projection import Projection
+from cruddur_infra.seed import Seed
+from cruddur_infra.settings import Settings
+
+
+class StageStack(Stack):
+    """A stack of a stage: named by stage and part, protected as the stage is."""
+
+    def __init__(
+        self, scope: Construct, part: str, *, settings: Settings, env: Environment | None, description: str
+    ) -> None:
+        super().__init__(
+            scope,
+            names.stack_name(settings, part),
+            env=env,
+            description=f"Cruddur messages, {settings.stage}: {description}",
+            termination_protection=settings.protect,
+        )
+
+
+class TableStack(StageStack):
+    """The table: the only stack that holds data."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(scope, "table", settings=settings, env=env, description="the table, its index and stream")
+        self.table = MessagesTable(self, "Messages", settings=settings).table
+        assert self.table.table_stream_arn is not None
+        self.stream_arn = self.table.table_stream_arn
+
+
+class NetworkStack(StageStack):
+    """Where the projection runs."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(scope, "network", settings=settings, env=env, description="isolated subnets and the endpoint")
+        self.network = Network(self, "Network", settings=settings)
+
+
+class BackendStack(StageStack):
+    """What the Flask backend needs to know and to be allowed."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(
+            scope, "backend", settings=settings, env=env, description="parameters and policy of the backend"
+        )
+        BackendAccess(self, "Backend", settings=settings, table_arn=names.table_arn(settings))
+
+
+class ProjectionStack(StageStack):
+    """The trigger."""
+
+    def __init__(
+        self, scope: Construct, *, settings: Settings, env: Environment | None, network: Network, stream_arn: str
+    ) -> None:
+        super().__init__(scope, "projection", settings=settings, env=env, description="the stream function")
+        projection = Projection(
+            self,
+            "Messages",
+            settings=settings,
+            network=network,
+            table_arn=names.table_arn(settings),
+            stream_arn=stream_arn,
+        )
+        for output, value in (
+            ("FunctionName", projection.function.function_name),
+            ("LogGroupName", f"/aws/lambda/{names.function_name(settings, 'projection')}"),
+            ("FailureQueueUrl", projection.failure_queue.queue.queue_url),
+        ):
+            CfnOutput(self, output, value=value)
+
+
+class SeedStack(StageStack):
+    """Made-up conversations; deleting the stack takes them out again."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(scope, "seed", settings=settings, env=env, description="made-up conversations")
+        Seed(self, "Seed", settings=settings, table_arn=names.table_arn(settings))
+
+
+def build(app: App, *, settings: Settings, env: Environment | None = None) -> None:
+    """Add the stacks of a stage to an app; `env` is needed only where an existing VPC is looked up."""
+    table = TableStack(app, settings=settings, env=env) if settings.stream_arn is None else None
+    network = NetworkStack(app, settings=settings, env=env)
+    projection = ProjectionStack(
+        app,
+        settings=settings,
+        env=env,
+        network=network.network,
+        stream_arn=table.stream_arn if table else str(settings.stream_arn),
+    )
+    backend = BackendStack(app, settings=settings, env=env)
+    if table is not None:
+        backend.add_stack_dependency(table)
+    if settings.seed:
+        seed = SeedStack(app, settings=settings, env=env)
+        # The first message must find the trigger there, or it would not reach the group rows.
+        seed.add_stack_dependency(projection)
