@@ -7,11 +7,12 @@ again therefore completes what was interrupted, and what the projection does at 
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import MESSAGE_UUID, USER_UUID, AttributeMap, GroupRow, Message, text_or_empty
@@ -96,7 +97,7 @@ class Seed:
         return counts
 
     def replace(self, old: Sequence[LoadedConversation], new: Sequence[SeedConversation]) -> Counter[str]:
-        """Load `new`, then remove what the seed has left of other versions: messages in `new`, and all else of `old`."""
+        """Load `new`, then remove what else the seed has: other messages in `new`, and whole conversations of `old`."""
         counts = self.load(new)
         counts.update(
             self._remove_messages({conversation.message_group_uuid: conversation.messages for conversation in new})
@@ -108,19 +109,18 @@ class Seed:
         return counts
 
     def _missing_rows(self, conversations: Sequence[SeedConversation]) -> list[AttributeMap]:
-        rows = [row for conversation in conversations for row in conversation.group_rows]
-        inboxes: dict[str, list[AttributeMap]] = {
-            member: [item for _ in range(READINGS) for item in self._inbox(member)]
-            for member in dict.fromkeys(row.member_uuid for row in rows)
-        }
-        missing = []
+        by_member: dict[str, list[GroupRow]] = {}
+        for row in (row for conversation in conversations for row in conversation.group_rows):
+            by_member.setdefault(row.member_uuid, []).append(row)
+        return [item for member, rows in by_member.items() for item in self._missing_from_inbox(member, rows)]
+
+    def _missing_from_inbox(self, member_uuid: str, rows: Sequence[GroupRow]) -> Iterator[AttributeMap]:
+        inbox = [item for _ in range(READINGS) for item in self._inbox(member_uuid)]
+        listed = {text_or_empty(item, schema.INDEX_PARTITION_KEY) for item in inbox}
+        taken = {text_or_empty(item, schema.SORT_KEY) for item in inbox}
         for row in rows:
-            inbox = inboxes[row.member_uuid]
-            if not any(_is_row_of(item, row.message_group_uuid) for item in inbox):
-                placed = _on_a_free_key(row, {text_or_empty(item, schema.SORT_KEY) for item in inbox})
-                inbox.append(placed)
-                missing.append(placed)
-        return missing
+            if row.message_group_uuid not in listed:
+                yield _on_a_free_key(row, taken)
 
     def _missing_messages(self, conversation: SeedConversation, counts: Counter[str]) -> Iterator[AttributeMap]:
         found = {text_or_empty(item, schema.SORT_KEY): item for item in self._messages(conversation.message_group_uuid)}
@@ -134,17 +134,17 @@ class Seed:
             elif any(there.get(name) != value for name, value in wanted.items()):
                 yield {**there, **wanted}
 
-    def _remove_messages(self, kept: dict[str, Sequence[Message]]) -> Counter[str]:
+    def _remove_messages(self, kept: Mapping[str, Sequence[Message]]) -> Counter[str]:
         """Delete the messages of the seed in the given conversations, but for those kept of each."""
-        stale = [
-            item
-            for message_group_uuid, messages in kept.items()
-            for item in self._messages(message_group_uuid)
-            if _is_of_the_seed(item, message_group_uuid)
-            and text_or_empty(item, schema.SORT_KEY) not in {message.sort_key for message in messages}
-        ]
+        stale = [item for group, messages in kept.items() for item in self._messages_of_the_seed(group, messages)]
         self._delete(stale)
         return Counter(messages_removed=len(stale))
+
+    def _messages_of_the_seed(self, message_group_uuid: str, but_for: Sequence[Message]) -> Iterator[AttributeMap]:
+        kept = {message.sort_key for message in but_for}
+        for item in self._messages(message_group_uuid):
+            if text_or_empty(item, schema.SORT_KEY) not in kept and _is_of_the_seed(item, message_group_uuid):
+                yield item
 
     def _remove_rows(self, conversation: LoadedConversation) -> Counter[str]:
         """Delete the rows until none is to be seen, as the projection may be moving them.
@@ -236,7 +236,7 @@ class Seed:
                 if code not in TRANSIENT_CODES:
                     raise SeedError(f"DynamoDB refuses: {error}") from error
                 patience.wait(code)
-            except (ConnectionError, HTTPClientError) as error:
+            except (NoConnectionError, HTTPClientError) as error:
                 patience.wait(type(error).__name__)
             except BotoCoreError as error:
                 raise SeedError(f"DynamoDB cannot be asked: {error}") from error

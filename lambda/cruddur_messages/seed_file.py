@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar
 from uuid import UUID, uuid5
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import MESSAGE, USER_DISPLAY_NAME, USER_HANDLE, USER_UUID, GroupRow, Message
+from cruddur_messages.items import MESSAGE, GroupRow, Message, User
 
 DATA: Final = Path(__file__).parent / "seed_data"
 CONVERSATIONS_PATH: Final = DATA / "conversations.txt"
@@ -44,15 +44,6 @@ _GAPS = tuple(timedelta(minutes=minutes) for minutes in (2, 8, 21, 3, 700, 5, 13
 
 class SeedFileError(ValueError):
     """A file of the seed is not as it must be; the text says where, what is wrong and what is expected."""
-
-
-@dataclass(frozen=True)
-class User:
-    """A person of the seed; `uuid` in its canonical form."""
-
-    uuid: str
-    display_name: str
-    handle: str
 
 
 @dataclass(frozen=True)
@@ -99,9 +90,7 @@ class SeedConversation:
                 schema.SORT_KEY: {"S": first.sort_key},
                 schema.INDEX_PARTITION_KEY: {"S": self.message_group_uuid},
                 MESSAGE: {"S": first.message},
-                USER_UUID: {"S": other.uuid},
-                USER_DISPLAY_NAME: {"S": other.display_name},
-                USER_HANDLE: {"S": other.handle},
+                **other.to_attributes(),
             }
         )
 
