@@ -1,0 +1,417 @@
+"""The seed in a real table: complete after any interruption, nothing twice, nothing of others lost."""
+
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cruddur_messages import schema
+from cruddur_messages.items import AttributeMap, GroupRow, User
+from cruddur_messages.projection import Projection
+from cruddur_messages.seed import ATTEMPTS, MissingTableError, Seed, SeedError
+from cruddur_messages.seed_file import SeedConversation, parse
+from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages.table import OutOfTimeError
+from tests.engines.fixtures import CruddurTable
+from tests.seed.faults import CrashError, FaultyClient, SeedClient, client_error, crash_at
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+on_an_engine = settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+LATER = "2026-11-01T12:00:00.000000+00:00"
+
+scripts = st.lists(
+    st.lists(st.integers(1, 4), min_size=2, max_size=40).filter(lambda speakers: len(set(speakers)) > 1),
+    min_size=1,
+    max_size=4,
+)
+
+
+@dataclass
+class World:
+    """A table, and users of this example alone, whose items nobody else touches."""
+
+    table: CruddurTable
+    users: tuple[User, ...] = field(
+        default_factory=lambda: tuple(User(str(uuid.uuid4()), f"Name {n}", f"handle{n}") for n in range(4))
+    )
+
+    def conversations(self, script: Sequence[Sequence[int]], text: str = "line") -> tuple[SeedConversation, ...]:
+        file = "\n---\n".join(
+            "\n".join(f"Person {speaker}: {text} {number}" for number, speaker in enumerate(speakers))
+            for speakers in script
+        )
+        return parse(file, self.users)
+
+    def seed(self, client: SeedClient | None = None, has_time: Callable[[], bool] = lambda: True) -> Seed:
+        return Seed(
+            client=cast("DynamoDBClient", client or SeedClient(self.table.client)),
+            table_name=self.table.name,
+            sleep=lambda _: None,
+            has_time=has_time,
+        )
+
+    def partition(self, partition: str) -> list[AttributeMap]:
+        pages = self.table.client.get_paginator("query").paginate(
+            TableName=self.table.name,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": partition}},
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def messages(self, conversations: Sequence[SeedConversation]) -> list[AttributeMap]:
+        groups = dict.fromkeys(c.message_group_uuid for c in conversations)
+        return [item for group in groups for item in self.partition(schema.message_partition(group))]
+
+    def rows(self) -> list[AttributeMap]:
+        return [item for user in self.users for item in self.partition(schema.group_row_partition(user.uuid))]
+
+    def put(self, item: AttributeMap) -> None:
+        self.table.client.put_item(TableName=self.table.name, Item=item)
+
+    def send(self, conversation: SeedConversation, sort_key: str = LATER) -> dict[str, Any]:
+        """A message of a member's own, as a backend writes it."""
+        item: dict[str, Any] = {
+            **conversation.messages[0].to_attributes(),
+            schema.SORT_KEY: {"S": sort_key},
+            "message_uuid": {"S": str(uuid.uuid4())},
+            "message": {"S": "my own"},
+        }
+        self.put(item)
+        return item
+
+    def settle(self, conversations: Sequence[SeedConversation]) -> None:
+        """What the projection does once the records of the stream have come."""
+        projection = Projection(
+            client=self.table.client,
+            table_name=self.table.name,
+            seconds_left=lambda: 1000.0,
+            sleep=lambda _: None,
+        )
+        for conversation in conversations:
+            projection.settle(DirtyConversation(conversation.message_group_uuid))
+
+
+def in_order(items: Sequence[AttributeMap]) -> list[AttributeMap]:
+    return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def expected_messages(conversations: Sequence[SeedConversation]) -> list[AttributeMap]:
+    return in_order([message.to_attributes() for c in conversations for message in c.messages])
+
+
+def expected_rows(conversations: Sequence[SeedConversation]) -> list[AttributeMap]:
+    return in_order([row.attributes for c in conversations for row in c.group_rows])
+
+
+def inboxes(rows: Sequence[AttributeMap]) -> list[tuple[str, str, str, str]]:
+    return sorted((r["pk"]["S"], r["message_group_uuid"]["S"], r["sk"]["S"], r["message"]["S"]) for r in rows)
+
+
+def assert_holds_exactly(world: World, conversations: Sequence[SeedConversation]) -> None:
+    assert in_order(world.messages(conversations)) == expected_messages(conversations)
+    assert in_order(world.rows()) == expected_rows(conversations)
+
+
+@on_an_engine
+@given(script=scripts)
+def test_load_writes_the_items_of_the_file_and_a_second_time_nothing(
+    cruddur_table: CruddurTable, script: list[list[int]]
+) -> None:
+    world = World(cruddur_table)
+    conversations = world.conversations(script)
+    seed = world.seed()
+    counts = seed.load(conversations)
+    assert_holds_exactly(world, conversations)
+    assert counts["rows_written"] == len(expected_rows(conversations))
+    assert counts["messages_written"] == len(expected_messages(conversations))
+    assert seed.progress.done == seed.progress.total == counts.total()
+
+    client = SeedClient(cruddur_table.client)
+    assert world.seed(client).load(conversations).total() == 0
+    assert "BatchWriteItem" not in client.calls
+
+
+@on_an_engine
+@given(script=scripts)
+def test_rows_that_the_projection_has_moved_stay_where_they_are(
+    cruddur_table: CruddurTable, script: list[list[int]]
+) -> None:
+    world = World(cruddur_table)
+    conversations = world.conversations(script)
+    world.seed().load(conversations)
+    world.settle(conversations)
+    rows = world.rows()
+    assert inboxes(rows) == sorted(
+        (
+            schema.group_row_partition(member.uuid),
+            c.message_group_uuid,
+            c.messages[-1].sort_key,
+            c.messages[-1].message,
+        )
+        for c in conversations
+        for member in c.members
+    )
+    client = SeedClient(cruddur_table.client)
+    world.seed(client).load(conversations)
+    assert "BatchWriteItem" not in client.calls
+    assert world.rows() == rows
+
+
+@on_an_engine
+@given(script=scripts, chance=st.integers(0, 2**32))
+def test_unprocessed_items_throttles_timeouts_and_small_pages_change_nothing(
+    cruddur_table: CruddurTable, script: list[list[int]], chance: int
+) -> None:
+    world = World(cruddur_table)
+    conversations = world.conversations(script)
+    world.seed(FaultyClient(cruddur_table.client, random.Random(chance))).load(conversations)
+    assert_holds_exactly(world, conversations)
+    world.seed(FaultyClient(cruddur_table.client, random.Random(chance))).remove([c.loaded for c in conversations])
+    assert world.messages(conversations) == world.rows() == []
+
+
+@on_an_engine
+@given(script=scripts, change=scripts, when=st.integers(0, 12), after=st.booleans(), removing=st.booleans())
+def test_after_a_crash_anywhere_the_next_run_completes_it(
+    cruddur_table: CruddurTable,
+    script: list[list[int]],
+    change: list[list[int]],
+    when: int,
+    after: bool,
+    removing: bool,
+) -> None:
+    world = World(cruddur_table)
+    old, new = world.conversations(script), world.conversations(change)
+    world.seed().load(old)
+
+    def run(client: SeedClient) -> None:
+        if removing:
+            world.seed(client).remove([c.loaded for c in old])
+        else:
+            world.seed(client).replace([c.loaded for c in old], new)
+
+    hook = crash_at(when)
+    crashing = SeedClient(cruddur_table.client, after=hook) if after else SeedClient(cruddur_table.client, before=hook)
+    try:
+        run(crashing)
+    except CrashError:
+        run(SeedClient(cruddur_table.client))
+    expected = () if removing else new
+    assert in_order(world.messages((*old, *new))) == in_order(expected_messages(expected))
+    world.settle(new)
+    assert {(r["pk"]["S"], r["message_group_uuid"]["S"]) for r in world.rows()} == {
+        (row.partition, c.message_group_uuid) for c in expected for row in c.group_rows
+    }
+    assert len(world.rows()) == sum(len(c.members) for c in expected)
+
+
+@on_an_engine
+@given(script=scripts, change=scripts, data=st.data())
+def test_replace_leaves_the_new_file_and_what_users_wrote(
+    cruddur_table: CruddurTable, script: list[list[int]], change: list[list[int]], data: st.DataObject
+) -> None:
+    world = World(cruddur_table)
+    old, new = world.conversations(script), world.conversations(change, "new")
+    world.seed().load(old)
+    answered = data.draw(st.lists(st.sampled_from(old), unique_by=lambda c: c.message_group_uuid))
+    own = [world.send(c) for c in answered]
+    if data.draw(st.booleans()):
+        world.settle(old)
+
+    world.seed().replace([c.loaded for c in old], new)
+    world.settle([*old, *new])
+
+    assert in_order(world.messages((*old, *new))) == in_order([*expected_messages(new), *own])
+    newest = {c.message_group_uuid: (c.messages[-1].sort_key, c.messages[-1].message) for c in new}
+    newest |= {c.message_group_uuid: (LATER, "my own") for c in answered}
+    members = {c.message_group_uuid: c.members for c in (*old, *new)}
+    rows = inboxes(world.rows())
+    assert [row[:2] for row in rows] == sorted(
+        (schema.group_row_partition(member.uuid), group) for group in newest for member in members[group]
+    )
+    assert all(row[3] == newest[row[1]][1] for row in rows)
+
+
+@settings(on_an_engine, max_examples=6)
+@given(script=scripts)
+def test_removing_while_the_projection_moves_the_rows(cruddur_table: CruddurTable, script: list[list[int]]) -> None:
+    world = World(cruddur_table)
+    conversations = world.conversations(script)
+    world.seed().load(conversations)
+    world.settle(conversations)
+    meddling = SeedClient(cruddur_table.client, before=lambda _: world.settle(conversations))
+    world.seed(meddling).remove([c.loaded for c in conversations])
+    assert world.messages(conversations) == world.rows() == []
+
+
+def test_a_row_that_is_moved_between_reading_and_deleting_is_deleted_where_it_went(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    conversations = world.conversations([[1, 2]])
+    world.seed().load(conversations)
+    moves = iter(range(5))
+
+    def move(action: str) -> None:
+        if action == "BatchWriteItem" and not world.messages(conversations) and next(moves, None) is not None:
+            for row in world.rows():
+                key = {name: row[name] for name in ("pk", "sk")}
+                world.table.client.delete_item(TableName=world.table.name, Key=key)
+                world.put({**row, "sk": {"S": f"2026-01-0{next(moves, 9)}T00:00:00.000000+00:00"}})
+
+    world.seed(SeedClient(cruddur_table.client, before=move)).remove([c.loaded for c in conversations])
+    assert world.rows() == []
+
+
+def test_rows_that_come_back_for_ever_are_an_error(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    (conversation,) = world.conversations([[1, 2]])
+    world.seed().load([conversation])
+
+    def bring_back(_: str) -> None:
+        for row in conversation.group_rows:
+            world.put(row.attributes)
+
+    client = SeedClient(cruddur_table.client, after=bring_back)
+    with pytest.raises(SeedError, match=f"given up after {ATTEMPTS} attempts: rows of a conversation"):
+        world.seed(client).remove([conversation.loaded])
+
+
+def test_a_conversation_that_somebody_answers_while_it_is_removed_stays_in_the_inboxes(
+    cruddur_table: CruddurTable,
+) -> None:
+    world = World(cruddur_table)
+    (conversation,) = world.conversations([[1, 2, 1]])
+    world.seed().load([conversation])
+    world.settle([conversation])
+    before = world.rows()
+
+    def answer(action: str) -> None:
+        if action == "BatchWriteItem" and not world.messages([conversation]):
+            world.send(conversation)
+
+    world.seed(SeedClient(cruddur_table.client, before=answer)).remove([conversation.loaded])
+    rows = world.rows()
+    assert all("message_uuid" not in row for row in rows)
+    world.settle([conversation])
+    settled = world.rows()
+    assert [row["sk"]["S"] for row in settled] == [LATER, LATER]
+    changed = {"sk", "message", "message_uuid", "message_sk"}
+    assert [{k: v for k, v in row.items() if k not in changed} for row in settled] == [
+        {k: v for k, v in row.items() if k not in changed} for row in before
+    ]
+
+
+def test_remove_keeps_a_message_of_a_user_and_its_rows(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    answered, silent = world.conversations([[1, 2], [1, 2, 3]])
+    world.seed().load([answered, silent])
+    own = world.send(answered)
+    counts = world.seed().remove([answered.loaded, silent.loaded])
+    assert world.messages([answered, silent]) == [own]
+    assert {(r["pk"]["S"], r["message_group_uuid"]["S"]) for r in world.rows()} == {
+        (row.partition, answered.message_group_uuid) for row in answered.group_rows
+    }
+    assert counts == {"messages_removed": 5, "rows_removed": 3}
+
+
+def test_a_message_of_somebody_else_on_a_key_of_the_seed_is_kept(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    (conversation,) = world.conversations([[1, 2, 1]])
+    own = world.send(conversation, conversation.messages[1].sort_key)
+    counts = world.seed().replace([conversation.loaded], [conversation])
+    assert own in world.messages([conversation])
+    assert counts["messages_of_others_kept"] == 1
+    world.seed().remove([conversation.loaded])
+    assert world.messages([conversation]) == [own]
+
+
+def test_a_row_of_another_conversation_is_never_overwritten(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    (conversation,) = world.conversations([[1, 2]])
+    foreign: dict[str, Any] = {**conversation.group_rows[0].attributes, "message_group_uuid": {"S": str(uuid.uuid4())}}
+    world.put(foreign)
+    world.seed().load([conversation])
+    rows = world.partition(conversation.group_rows[0].partition)
+    assert foreign in rows
+    assert [GroupRow(row).message_group_uuid for row in rows].count(conversation.message_group_uuid) == 1
+    assert world.seed().load([conversation]).total() == 0
+
+
+def test_a_changed_text_is_replaced_and_other_attributes_stay(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    (conversation,) = world.conversations([[1, 2]])
+    first = conversation.messages[0]
+    world.put({**replace(first, message="changed").to_attributes(), "likes": {"N": "3"}})
+    world.seed().load([conversation])
+    assert world.messages([conversation])[0] == {**first.to_attributes(), "likes": {"N": "3"}}
+
+
+def test_a_conversation_of_many_pages(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    conversations = world.conversations([[1, 2] * 700], "x" * 1000)
+    world.seed().load(conversations)
+    client = SeedClient(cruddur_table.client)
+    assert world.seed(client).load(conversations).total() == 0
+    assert client.calls.count("Query") > 5
+    world.seed().remove([c.loaded for c in conversations])
+    assert world.messages(conversations) == world.rows() == []
+
+
+@pytest.mark.parametrize("unprocessed", [True, False])
+def test_a_table_that_never_takes_anything_is_given_up(cruddur_table: CruddurTable, unprocessed: bool) -> None:
+    class NeverClient(SeedClient):
+        def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
+            if unprocessed:
+                return {"UnprocessedItems": arguments["RequestItems"]}
+            raise client_error("ThrottlingException", "BatchWriteItem")
+
+    world = World(cruddur_table)
+    client = NeverClient(cruddur_table.client)
+    waits: list[float] = []
+    seed = Seed(client=cast("DynamoDBClient", client), table_name=cruddur_table.name, sleep=waits.append)
+    with pytest.raises(SeedError, match=f"^given up after {ATTEMPTS} attempts: "):
+        seed.load(world.conversations([[1, 2]]))
+    assert client.calls.count("BatchWriteItem") == ATTEMPTS
+    assert len(waits) == ATTEMPTS - 1
+    assert 10 < sum(waits) < 60
+    assert seed.progress.done == 0
+
+
+def test_a_denied_call_is_not_repeated(cruddur_table: CruddurTable) -> None:
+    def deny(action: str) -> None:
+        raise client_error("AccessDeniedException", action)
+
+    client = SeedClient(cruddur_table.client, before=deny)
+    world = World(cruddur_table)
+    with pytest.raises(SeedError, match="AccessDeniedException"):
+        world.seed(client).load(world.conversations([[1, 2]]))
+    assert len(client.calls) == 1
+
+
+def test_a_missing_table_has_an_error_of_its_own(cruddur_table: CruddurTable) -> None:
+    world = World(replace(cruddur_table, name="no-such-table"))
+    with pytest.raises(MissingTableError, match=r"^there is no table no-such-table$"):
+        world.seed().remove([c.loaded for c in world.conversations([[1, 2]])])
+
+
+def test_no_call_is_begun_when_there_is_no_time(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    client = SeedClient(cruddur_table.client)
+    conversations = world.conversations([[1, 2] * 100])
+    seed = world.seed(client, has_time=lambda: "BatchWriteItem" not in client.calls)
+    with pytest.raises(OutOfTimeError):
+        seed.load(conversations)
+    assert client.calls.count("BatchWriteItem") == 1
+    assert (seed.progress.done, seed.progress.total) == (2, 202)
+    world.seed().load(conversations)
+    assert_holds_exactly(world, conversations)

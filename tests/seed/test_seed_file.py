@@ -1,0 +1,286 @@
+"""The seed's files: every right one gives the same conversations everywhere, every wrong one is refused by its line."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cruddur_messages import seed_file, timestamps
+from cruddur_messages.items import User
+from cruddur_messages.seed_file import MAX_MESSAGE_LENGTH, SeedFileError, parse, parse_users
+
+USERS = tuple(User(str(uuid.UUID(int=number)), f"Name {number}", f"handle{number}") for number in range(1, 5))
+
+texts = (
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=MAX_MESSAGE_LENGTH)
+    .map(str.strip)
+    .filter(bool)
+)
+lines = st.tuples(st.integers(1, len(USERS)), texts)
+conversations = st.lists(lines, min_size=2, max_size=12).filter(lambda spoken: len({who for who, _ in spoken}) > 1)
+files = st.lists(conversations, min_size=1, max_size=5)
+noise = st.lists(st.sampled_from(["", "   ", "# Person 9: not a line", "#"]), max_size=2)
+
+
+def written(file: list[list[tuple[int, str]]], *, ending: str = "\n") -> str:
+    separator = f"{ending}{seed_file.SEPARATOR}{ending}"
+    return separator.join(ending.join(f"Person {who}: {text}" for who, text in spoken) for spoken in file) + ending
+
+
+def refusal(text: str, users: tuple[User, ...] = USERS) -> str:
+    with pytest.raises(SeedFileError) as error:
+        parse(text, users)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@given(files)
+def test_every_line_becomes_the_message_of_its_speaker_in_order(file: list[list[tuple[int, str]]]) -> None:
+    parsed = parse(written(file), USERS)
+    assert [
+        [(message.user_uuid, message.user_display_name, message.user_handle, message.message) for message in c.messages]
+        for c in parsed
+    ] == [
+        [(USERS[who - 1].uuid, USERS[who - 1].display_name, USERS[who - 1].handle, text) for who, text in spoken]
+        for spoken in file
+    ]
+    assert [c.members for c in parsed] == [
+        tuple(user for number, user in enumerate(USERS, 1) if number in {who for who, _ in spoken}) for spoken in file
+    ]
+
+
+@given(files, st.data())
+def test_blank_lines_comments_and_line_endings_change_nothing(
+    file: list[list[tuple[int, str]]], data: st.DataObject
+) -> None:
+    plain = written(file)
+    noisy = [extra for line in plain.splitlines() for extra in (*data.draw(noise), line, *data.draw(noise))]
+    other = data.draw(st.sampled_from(["\n", "\r\n", "\r"])).join(noisy)
+    assert parse(other, USERS) == parse(plain, USERS)
+    assert seed_file.fingerprint(parse(other, USERS)) == seed_file.fingerprint(parse(plain, USERS))
+
+
+@given(files)
+def test_ids_are_unique_and_the_times_of_a_conversation_ascend_in_the_canonical_form(
+    file: list[list[tuple[int, str]]],
+) -> None:
+    parsed = parse(written(file), USERS)
+    messages = [message for c in parsed for message in c.messages]
+    assert len({message.message_uuid for message in messages}) == len(messages)
+    assert len({c.message_group_uuid for c in parsed}) == len(parsed)
+    for position, c in enumerate(parsed):
+        sort_keys = [message.sort_key for message in c.messages]
+        assert sort_keys == sorted(set(sort_keys))
+        assert all(timestamps.canonical(message.instant) == message.sort_key for message in c.messages)
+        end = datetime(2026, 1, 5, 18, tzinfo=UTC) - timedelta(hours=position)
+        assert timedelta() <= end - c.messages[-1].instant < timedelta(seconds=1)
+        assert {message.message_group_uuid for message in c.messages} == {c.message_group_uuid}
+        for message in c.messages:
+            assert message.message_uuid == seed_file.message_uuid(
+                c.message_group_uuid, message.sort_key, message.user_uuid
+            )
+
+
+@given(files)
+def test_a_group_row_is_as_access_pattern_d_writes_it(file: list[list[tuple[int, str]]]) -> None:
+    parsed = parse(written(file), USERS)
+    keys = [row.key for c in parsed for row in c.group_rows]
+    assert len(set(keys)) == len(keys)
+    for c in parsed:
+        assert [row.member_uuid for row in c.group_rows] == [member.uuid for member in c.members]
+        for row, member in zip(c.group_rows, c.members, strict=True):
+            other = next(user for user in c.members if user != member)
+            assert row.attributes == {
+                "pk": {"S": f"GRP#{member.uuid}"},
+                "sk": {"S": c.messages[0].sort_key},
+                "message_group_uuid": {"S": c.message_group_uuid},
+                "message": {"S": c.messages[0].message},
+                "user_uuid": {"S": other.uuid},
+                "user_display_name": {"S": other.display_name},
+                "user_handle": {"S": other.handle},
+            }
+
+
+@given(files, st.data())
+def test_a_change_of_text_changes_the_fingerprint_and_no_id(
+    file: list[list[tuple[int, str]]], data: st.DataObject
+) -> None:
+    conversation = data.draw(st.integers(0, len(file) - 1))
+    line = data.draw(st.integers(0, len(file[conversation]) - 1))
+    changed = [list(spoken) for spoken in file]
+    who, text = changed[conversation][line]
+    changed[conversation][line] = who, data.draw(texts.filter(lambda other: other != text))
+    before, after = parse(written(file), USERS), parse(written(changed), USERS)
+    assert seed_file.fingerprint(before) != seed_file.fingerprint(after)
+    assert [c.loaded for c in before] == [c.loaded for c in after]
+    assert [m.message_uuid for c in before for m in c.messages] == [m.message_uuid for c in after for m in c.messages]
+
+
+@given(st.integers(0, 100_000), st.integers(0, 5_000))
+def test_no_time_is_in_the_future_however_long_the_file(count: int, position: int) -> None:
+    times = seed_file.times(position, count)
+    assert len(times) == count
+    assert all(earlier < later for earlier, later in pairwise(times))
+    assert all(time <= datetime(2026, 1, 5, 18, tzinfo=UTC) for time in times[-1:])
+
+
+@given(files, st.data())
+def test_a_bad_line_is_refused_with_its_number(file: list[list[tuple[int, str]]], data: st.DataObject) -> None:
+    bad, why = data.draw(
+        st.sampled_from(
+            [
+                ("Persn 1: hi", 'expected "Person N: text", found "Persn 1: hi"'),
+                ("person 1: hi", 'expected "Person N: text", found "person 1: hi"'),
+                ("Person one: hi", 'expected "Person N: text", found "Person one: hi"'),
+                ("Person 1 hi", 'expected "Person N: text", found "Person 1 hi"'),
+                ("Person 1:hi", 'expected "Person N: text", found "Person 1:hi"'),
+                ("Person -1: hi", 'expected "Person N: text", found "Person -1: hi"'),
+                ("Person 99999999999: hi", 'expected "Person N: text", found "Person 99999999999: hi"'),
+                (
+                    "Person \N{ARABIC-INDIC DIGIT ONE}: hi",
+                    'expected "Person N: text", found "Person \N{ARABIC-INDIC DIGIT ONE}: hi"',
+                ),
+                ("----", 'expected "Person N: text", found "----"'),
+                ("x" * 100, f'expected "Person N: text", found "{"x" * 60}..."'),
+                ("Person 0: hi", "there is no user for Person 0, expected Person 1 to 4"),
+                ("Person 5: hi", "there is no user for Person 5, expected Person 1 to 4"),
+                ("Person 1:", "expected 1 to 1024 characters of text, found none"),
+                ("Person 1:   ", "expected 1 to 1024 characters of text, found none"),
+                ("Person 1: " + "x" * 1025, "expected 1 to 1024 characters of text, found 1025"),
+            ]
+        )
+    )
+    good = written(file).splitlines()
+    at = data.draw(st.integers(0, len(good) - 1).filter(lambda index: good[index] != seed_file.SEPARATOR))
+    assert refusal("\n".join([*good[:at], bad, *good[at:]])) == f"line {at + 1}: {why}"
+
+
+def test_the_longest_text_is_taken() -> None:
+    (conversation,) = parse(f"Person 1: {'é' * 1024}\nPerson 2: hi", USERS)
+    assert conversation.messages[0].message == "é" * 1024
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "found"),
+    [
+        ("", 1, "no line of any"),
+        ("# nothing\n\n", 1, "no line of any"),
+        ("Person 1: hi\n", 1, "Person 1 alone"),
+        ("Person 3: hi\n\nPerson 3: hello?\n\n", 3, "Person 3 alone"),
+        ("Person 1: hi\nPerson 2: hi\n---\n", 3, "no line of any"),
+        ("---\nPerson 1: hi\nPerson 2: hi\n", 1, "no line of any"),
+        ("Person 1: hi\n---\nPerson 2: hi\n", 2, "Person 1 alone"),
+        ("Person 1: hi\nPerson 2: hi\n---\n---\nPerson 1: hi\nPerson 2: hi\n", 4, "no line of any"),
+    ],
+)
+def test_a_conversation_needs_two_speakers(text: str, number: int, found: str) -> None:
+    expected = f"line {number}: expected at least two persons in the conversation that ends here, found {found}"
+    assert refusal(text) == expected
+
+
+def user_entries(**changed: object) -> list[dict[str, object]]:
+    entries: list[dict[str, object]] = [
+        {"uuid": user.uuid, "display_name": user.display_name, "handle": user.handle} for user in USERS[:2]
+    ]
+    entries[1] |= changed
+    return [{name: value for name, value in entry.items() if value != "ABSENT"} for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "line 1: this is no JSON, expected a list of users"),
+        ('[\n{"uuid": }\n]', "line 2: this is no JSON, expected a list of users"),
+        ("[" * 100_000, "line 1: this is no JSON, expected a list of users"),
+        ("{}", "expected a JSON list of at least two users"),
+        (json.dumps(user_entries()[:1]), "expected a JSON list of at least two users"),
+        (json.dumps([*user_entries(), 7]), "user 3: expected an object with uuid, display_name and handle"),
+        (json.dumps(user_entries(handle="ABSENT")), 'user 2: "handle" is missing or empty, expected printable text'),
+        (json.dumps(user_entries(handle=7)), 'user 2: "handle" is missing or empty, expected printable text'),
+        (
+            json.dumps(user_entries(display_name=" ")),
+            'user 2: "display_name" is missing or empty, expected printable text',
+        ),
+        (json.dumps(user_entries(handle="\ud800")), 'user 2: "handle" is missing or empty, expected printable text'),
+        (json.dumps(user_entries(email="x")), 'user 2: "email" is not known, expected uuid, display_name and handle'),
+        (
+            json.dumps(user_entries(uuid="X" * 36)),
+            f'user 2: "{"X" * 36}" is no uuid, expected 32 lower-case digits and hyphens',
+        ),
+        (json.dumps(user_entries(uuid=USERS[0].uuid)), 'user 2: "uuid" is that of user 1, expected one of its own'),
+        (json.dumps(user_entries(handle="handle1")), 'user 2: "handle" is that of user 1, expected one of its own'),
+    ],
+)
+def test_a_wrong_users_file_is_refused(text: str, why: str) -> None:
+    with pytest.raises(SeedFileError) as error:
+        parse_users(text)
+    assert str(error.value) == why
+
+
+def test_a_right_users_file_is_read() -> None:
+    assert parse_users(json.dumps(user_entries())) == USERS[:2]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read (No such file or directory), expected a file of the seed"),
+        (b"Person 1: hi\r\nPerson 2: \xff\n", "line 2: is not UTF-8, expected text in UTF-8"),
+        (b"Person 1: hi\nPersn 2: hi\n", 'line 2: expected "Person N: text", found "Persn 2: hi"'),
+    ],
+)
+def test_load_names_the_file(tmp_path: Path, content: bytes | None, why: str) -> None:
+    path = tmp_path / "conversations.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SeedFileError) as error:
+        seed_file.load(path)
+    assert str(error.value) == f"{path}: {why}"
+
+
+def test_load_names_the_users_file(tmp_path: Path) -> None:
+    path = tmp_path / "users.json"
+    path.write_text("[]")
+    with pytest.raises(SeedFileError) as error:
+        seed_file.load(users_path=path)
+    assert str(error.value) == f"{path}: expected a JSON list of at least two users"
+
+
+def test_files_from_windows_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "conversations.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + seed_file.CONVERSATIONS_PATH.read_bytes().replace(b"\n", b"\r\n"))
+    assert seed_file.load(path) == seed_file.load()
+
+
+def test_the_seed_of_the_project() -> None:
+    loaded = seed_file.load()
+    assert loaded[0].members[0].handle == "andrewbrown"
+    assert loaded[0].members[1].handle == "bayko"
+    assert len(loaded[0].messages) >= 100
+    assert loaded[0].messages[0].sort_key.startswith("2025-")
+    assert loaded[0].messages[-1].sort_key.startswith("2026-")
+    assert len({message.message for c in loaded for message in c.messages}) >= 130
+    assert {len(c.members) for c in loaded} == {2, 3}
+
+
+def test_what_deployed_stacks_have_loaded_is_found_again() -> None:
+    """Ids may never change from one version of the project to the next: they tell whose a message is."""
+    (conversation,) = parse("Person 1: hi\nPerson 2: hello", USERS)
+    assert conversation.message_group_uuid == "ce17fa73-e2d2-528e-a291-1c4f02a70163"
+    assert [message.message_uuid for message in conversation.messages] == [
+        "3e6128a3-9c7f-571a-8fc0-2b1d3fdac672",
+        "51f377fe-95c7-5c1c-9155-6b295b7568f2",
+    ]
+
+
+def test_the_properties_name_all_that_has_to_be_removed() -> None:
+    loaded = seed_file.load()
+    properties = seed_file.resource_properties(loaded)
+    assert properties["Fingerprint"] == seed_file.fingerprint(loaded)
+    read_back = [seed_file.LoadedConversation.from_property(entry) for entry in properties["Conversations"]]
+    assert read_back == [c.loaded for c in loaded]
