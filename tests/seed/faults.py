@@ -68,12 +68,12 @@ class SeedClient:
 class FaultyClient(SeedClient):
     """Throttles, times out after the deed, leaves items unprocessed, and answers in small pages.
 
-    It never fails more often in a row than the seed has the patience for.
+    It never fails more often in a row than the seed has the patience for. The same `chance` fails alike.
     """
 
-    def __init__(self, client: "DynamoDBClient", chance: random.Random) -> None:
+    def __init__(self, client: "DynamoDBClient", chance: int) -> None:
         super().__init__(client, before=self._throttle, after=self._lose)
-        self._chance = chance
+        self._chance = random.Random(chance)  # noqa: S311
         self._in_a_row = 0
 
     def _throttle(self, action: str) -> None:

@@ -1,6 +1,5 @@
 """The seed in a real table: complete after any interruption, nothing twice, nothing of others lost."""
 
-import random
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -175,9 +174,9 @@ def test_unprocessed_items_throttles_timeouts_and_small_pages_change_nothing(
 ) -> None:
     world = World(cruddur_table)
     conversations = world.conversations(script)
-    world.seed(FaultyClient(cruddur_table.client, random.Random(chance))).load(conversations)
+    world.seed(FaultyClient(cruddur_table.client, chance)).load(conversations)
     assert_holds_exactly(world, conversations)
-    world.seed(FaultyClient(cruddur_table.client, random.Random(chance))).remove([c.loaded for c in conversations])
+    world.seed(FaultyClient(cruddur_table.client, chance)).remove([c.loaded for c in conversations])
     assert world.messages(conversations) == world.rows() == []
 
 
