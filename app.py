@@ -7,11 +7,12 @@ from aws_cdk import App
 
 from cruddur_infra import stacks
 from cruddur_infra.settings import SettingsError, lookup_environment, read
+from cruddur_messages.seed_file import SeedFileError
 
 app = App()
 try:
     settings = read(app.node.get_all_context())
     stacks.build(app, settings=settings, env=lookup_environment(settings, os.environ))
-except SettingsError as error:
+except (SettingsError, SeedFileError) as error:
     sys.exit(f"error: {error}")
 app.synth()

@@ -1,26 +1,25 @@
 """What every Lambda function of this app has in common: newest Python, arm64, JSON logs, its own log group and role."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from aws_cdk import Aws, Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cruddur_infra import LAMBDA_CODE, names
+from cruddur_infra import LAMBDA_CODE, names, package
 from cruddur_infra.settings import Settings
 from cruddur_messages import schema
-
-PACKAGE = "cruddur_messages"
 
 
 class Function(Construct):
     """A function of `lambda/`, whose role may write its own logs and do what `statements` say, and nothing else.
 
-    `files` are those of the package that it needs, so that a change to another function leaves it alone. `handler`
-    is the module of the package that has the entry.
+    `entry` is the module that has the handler. `data` are files that it reads: where it looks for each, and what is
+    to lie there.
     """
 
     def __init__(
@@ -31,10 +30,10 @@ class Function(Construct):
         settings: Settings,
         part: str,
         description: str,
-        handler: str,
-        files: Sequence[str],
+        entry: str,
         statements: Sequence[iam.PolicyStatement],
         timeout: Duration,
+        data: Mapping[Path, Path] | None = None,
         vpc: ec2.IVpc | None = None,
         vpc_subnets: ec2.SubnetSelection | None = None,
         security_groups: Sequence[ec2.ISecurityGroup] | None = None,
@@ -70,6 +69,9 @@ class Function(Construct):
                 )
             },
         )
+        files = package.modules(entry) | {
+            place.relative_to(LAMBDA_CODE).as_posix(): source for place, source in (data or {}).items()
+        }
         self.function = lambda_.Function(
             self,
             "Function",
@@ -77,12 +79,8 @@ class Function(Construct):
             description=description,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(
-                str(LAMBDA_CODE),
-                exclude=["/*", f"!/{PACKAGE}/", f"/{PACKAGE}/*", *(f"!/{PACKAGE}/{file}" for file in files)],
-                ignore_mode=IgnoreMode.GIT,
-            ),
-            handler=f"{PACKAGE}.{handler}.handler",
+            code=lambda_.Code.from_asset(str(package.stage(files))),
+            handler=f"{package.PACKAGE}.{entry}.handler",
             # Every permission stands in the statements above; nothing that CDK would grant is added to them.
             role=self.role.without_policy_updates(),
             log_group=logs.LogGroup.from_log_group_name(self, "LogsByName", log_group.ref),

@@ -15,21 +15,6 @@ from cruddur_messages import schema, stream_filters
 
 PART = "projection"
 
-FILES = (
-    "__init__.py",
-    "items.py",
-    "log.py",
-    "members.py",
-    "moves.py",
-    "projection.py",
-    "schema.py",
-    "stream_handler.py",
-    "stream_records.py",
-    "table.py",
-    "timestamps.py",
-    "transactions.py",
-)
-
 NETWORK_INTERFACE_ACTIONS = (
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -64,8 +49,7 @@ class Projection(Construct):
             settings=settings,
             part=PART,
             description="Keeps every member's group row on the newest message of the conversation",
-            handler="stream_handler",
-            files=FILES,
+            entry="stream_handler",
             statements=[
                 *_table_statements(settings, table_arn, network.data_path),
                 *_lambda_statements(settings, stream_arn, self.failure_queue.queue.queue_arn),

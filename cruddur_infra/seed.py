@@ -7,40 +7,50 @@ from constructs import Construct
 from cruddur_infra.function import Function
 from cruddur_infra.settings import Settings
 from cruddur_infra.statements import only_partitions
-from cruddur_messages import schema
+from cruddur_messages import schema, seed_file
+from cruddur_messages.seed_file import SeedConversation
 
 PART = "seed"
 
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 180
 
 
 class Seed(Construct):
-    """Conversations in the table for as long as the stack exists."""
+    """Conversations that are in the table for as long as the stack exists."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, table_arn: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        table_arn: str,
+        conversations: tuple[SeedConversation, ...],
+    ) -> None:
         super().__init__(scope, construct_id)
+        keys = only_partitions(settings, schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
         function = Function(
             self,
             "Loader",
             settings=settings,
             part=PART,
             description="Loads and removes made-up conversations",
-            handler="seed_handler",
-            files=("__init__.py",),
+            entry="seed_handler",
+            data={
+                seed_file.CONVERSATIONS_PATH: settings.seed_path,
+                seed_file.USERS_PATH: settings.seed_users_path,
+            },
             statements=[
-                # Reading what is there already, by partition.
+                # What is in the table already: Query, partition by partition.
                 iam.PolicyStatement(
-                    sid="ReadConversations",
-                    actions=["dynamodb:Query"],
-                    resources=[table_arn],
-                    conditions=only_partitions(settings, schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX),
+                    sid="ReadConversations", actions=["dynamodb:Query"], resources=[table_arn], conditions=keys
                 ),
-                # Writing and removing conversations in batches.
+                # Loading and removing: BatchWriteItem.
                 iam.PolicyStatement(
                     sid="WriteConversations",
                     actions=["dynamodb:BatchWriteItem"],
                     resources=[table_arn],
-                    conditions=only_partitions(settings, schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX),
+                    conditions=keys,
                 ),
             ],
             timeout=Duration.seconds(TIMEOUT_SECONDS),
@@ -52,5 +62,5 @@ class Seed(Construct):
             service_token=function.function_arn,
             # A function that cannot even answer is waited for no longer than it may run.
             service_timeout=Duration.seconds(TIMEOUT_SECONDS + 60),
-            properties={"TableName": settings.table_name},
+            properties={"TableName": settings.table_name, **seed_file.resource_properties(conversations)},
         )

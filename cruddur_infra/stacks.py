@@ -10,6 +10,7 @@ from cruddur_infra.network import Network
 from cruddur_infra.projection import Projection
 from cruddur_infra.seed import Seed
 from cruddur_infra.settings import Settings
+from cruddur_messages import seed_file
 
 
 class StageStack(Stack):
@@ -83,11 +84,20 @@ class SeedStack(StageStack):
 
     def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
         super().__init__(scope, "seed", settings=settings, env=env, description="made-up conversations")
-        Seed(self, "Seed", settings=settings, table_arn=names.table_arn(settings))
+        Seed(
+            self,
+            "Seed",
+            settings=settings,
+            table_arn=names.table_arn(settings),
+            conversations=seed_file.load(settings.seed_path, settings.seed_users_path),
+        )
 
 
 def build(app: App, *, settings: Settings, env: Environment | None = None) -> None:
-    """Add the stacks of a stage to an app; `env` is needed only where an existing VPC is looked up."""
+    """Add the stacks of a stage to an app; `env` is needed only where an existing VPC is looked up.
+
+    Raises SeedFileError where the seed is wanted and its files are wrong.
+    """
     table = TableStack(app, settings=settings, env=env) if settings.stream_arn is None else None
     network = NetworkStack(app, settings=settings, env=env)
     projection = ProjectionStack(

@@ -1,0 +1,32 @@
+"""What goes into a function's zip file: the modules that its entry imports; a change elsewhere leaves it alone."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Mapping
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+from cruddur_infra import LAMBDA_CODE
+
+PACKAGE = "cruddur_messages"
+
+
+def modules(entry: str) -> dict[str, Path]:
+    """The files of an entry module and of all that it imports from `lambda/`, by their names in the zip file."""
+    finder = ModuleFinder(path=[str(LAMBDA_CODE)])
+    finder.import_hook(f"{PACKAGE}.{entry}")
+    found = (getattr(module, "__file__", None) for module in finder.modules.values())
+    files = sorted(Path(file) for file in found if file)
+    return {file.relative_to(LAMBDA_CODE).as_posix(): file for file in files}
+
+
+def stage(files: Mapping[str, Path]) -> Path:
+    """A folder with copies of the files, under the given names; it lasts until synthesis has ended."""
+    folder = Path(tempfile.mkdtemp(prefix="cruddur-messages-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name, source in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return folder
