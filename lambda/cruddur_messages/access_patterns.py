@@ -313,18 +313,20 @@ class MessageStore:
     def _conversation_between(self, user_uuid: str, other_uuid: str) -> str | None:
         """The newest conversation that these two have alone, by either inbox.
 
-        A row without a member count is one of a backend that only knows conversations of two.
+        A member count may be of a time before somebody joined, so the index is asked who is there.
         """
         for owner, other in ((user_uuid, other_uuid), (other_uuid, user_uuid)):
             rows = self._newest_first(
                 schema.group_row_partition(owner),
                 ConsistentRead=True,
-                FilterExpression="#other = :other AND (attribute_not_exists(#count) OR #count = :two)",
+                FilterExpression="#other = :other AND (attribute_not_exists(#count) OR #count <= :two)",
                 ExpressionAttributeNames={"#other": USER_UUID, "#count": MEMBER_COUNT},
                 ExpressionAttributeValues={":other": {"S": other}, ":two": {"N": "2"}},
             )
             for attributes in rows:
-                if found := text_or_empty(attributes, schema.INDEX_PARTITION_KEY):
+                found = text_or_empty(attributes, schema.INDEX_PARTITION_KEY)
+                members = {row.member_uuid for row in self._rows_in_index(found)} if found else set()
+                if found and members <= {user_uuid, other_uuid}:
                     return found
         return None
 
@@ -358,7 +360,7 @@ class MessageStore:
     ) -> "dict[str, AttributeValueTypeDef]":
         """A new member's row, at the newest message's time, or at `instant` where that place is taken.
 
-        It names the person whom most of the rows name, which in a group is the first member.
+        It names the person whom most of the rows name, which in a group is the first member. The projection counts it.
         """
         rows = list(self._rows_in_index(message_group_uuid))
         if not rows:
@@ -373,7 +375,6 @@ class MessageStore:
             **_row_key(member, instant),
             schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
             MESSAGE: {"S": newest[0].message if newest else ""},
-            MEMBER_COUNT: {"N": str(len({row.member_uuid for row in rows} | {member.uuid}))},
             **other.to_attributes(),
         }
 

@@ -1,0 +1,70 @@
+"""Every error that a person may meet, as one line: what is wrong, with what value, and what to do."""
+
+from botocore import exceptions as botocore_errors
+
+from cruddur_messages.errors import ContendedError, RejectedError
+from cruddur_messages.seed import SeedError
+from cruddur_messages.seed_file import SeedFileError
+
+NO_CREDENTIALS = (
+    botocore_errors.NoCredentialsError,
+    botocore_errors.PartialCredentialsError,
+    botocore_errors.CredentialRetrievalError,
+    botocore_errors.TokenRetrievalError,
+    botocore_errors.SSOError,
+)
+NO_CONNECTION = (botocore_errors.ConnectionError, botocore_errors.HTTPClientError)
+
+REFUSED_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+}
+
+
+class DdbError(Exception):
+    """The text is one line that says what is wrong, with what value, and what to do."""
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks."""
+    return " ".join(text.split())
+
+
+def explained(error: Exception) -> str | None:
+    """The line for an error; None for one that is a fault of the program, not of its use."""
+    if isinstance(error, DdbError | RejectedError | ContendedError | SeedError | SeedFileError):
+        return one_line(str(error))
+    if isinstance(error, botocore_errors.ClientError):
+        return _refused(error)
+    if isinstance(error, NO_CREDENTIALS):
+        return f"no AWS credentials to be had ({one_line(str(error))}): run aws configure, or aws sso login"
+    if isinstance(error, botocore_errors.NoRegionError):
+        return "no AWS region is set: set AWS_REGION, or run aws configure"
+    if isinstance(error, botocore_errors.SSLError):
+        return f"{one_line(str(error))}: for the system of make up, name its certificate in AWS_CA_BUNDLE"
+    if isinstance(error, NO_CONNECTION):
+        return f"{one_line(str(error))}: is it running, and are endpoint and region right?"
+    if isinstance(error, botocore_errors.BotoCoreError):
+        return one_line(str(error))
+    return None
+
+
+def _refused(error: botocore_errors.ClientError) -> str:
+    code = error.response.get("Error", {}).get("Code", "unknown error")
+    reason = one_line(error.response.get("Error", {}).get("Message", ""))
+    if code == "ResourceNotFoundException":
+        return f"there is no such table here ({reason}): make it with bin/ddb schema-load, or check table and region"
+    if code == "ResourceInUseException":
+        return f"the table is there already, or busy ({reason}): see bin/ddb describe"
+    if code in REFUSED_CREDENTIALS:
+        return f"AWS does not accept these credentials ({code}): run aws sts get-caller-identity to see whose they are"
+    if code in {"AccessDenied", "AccessDeniedException"}:
+        return f"these credentials may not do that ({reason}): ask for the permission"
+    return f"{error.operation_name} was refused: {code}: {reason}"

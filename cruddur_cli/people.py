@@ -1,0 +1,112 @@
+"""Who is who: handles and ids to users, from the app's Postgres or from the users file of the seed."""
+
+import os
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+import psycopg
+
+from cruddur_cli.errors import DdbError, one_line
+from cruddur_messages import seed_file
+from cruddur_messages.items import User
+
+DATABASE_VARIABLE = "DATABASE_URL"
+CONNECT_SECONDS = 5
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class People(Protocol):
+    """A source of users; `name` says which."""
+
+    name: str
+
+    def all(self) -> Sequence[User]:
+        """Every user, in the order of the source."""
+
+    def by_handle(self, handle: str) -> User | None:
+        """The user of a handle, None where there is none."""
+
+    def by_uuid(self, user_uuid: str) -> User | None:
+        """The user of an id, None where there is none."""
+
+
+class PeopleOfFile:
+    """The users of the seed's users file."""
+
+    def __init__(self) -> None:
+        self.name = seed_file.USERS_PATH.name
+        self._users = seed_file.parse_users(seed_file.USERS_PATH.read_text(encoding="utf-8"))
+
+    def all(self) -> Sequence[User]:
+        """Every user, in the order of the file."""
+        return self._users
+
+    def by_handle(self, handle: str) -> User | None:
+        """The user of a handle, None where there is none."""
+        return next((user for user in self._users if user.handle == handle), None)
+
+    def by_uuid(self, user_uuid: str) -> User | None:
+        """The user of an id, None where there is none."""
+        return next((user for user in self._users if user.uuid == user_uuid), None)
+
+
+class PeopleOfPostgres:
+    """The users of the app's database: the bootcamp's table `users` with uuid, display_name and handle.
+
+    Every method raises DdbError where the database cannot be asked.
+    """
+
+    name = DATABASE_VARIABLE
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def all(self) -> Sequence[User]:
+        """Every user, by handle."""
+        return self._select("ORDER BY handle", ())
+
+    def by_handle(self, handle: str) -> User | None:
+        """The user of a handle, None where there is none."""
+        return next(iter(self._select("WHERE handle = %s LIMIT 1", (handle,))), None)
+
+    def by_uuid(self, user_uuid: str) -> User | None:
+        """The user of an id, None where there is none."""
+        return next(iter(self._select("WHERE uuid::text = %s LIMIT 1", (user_uuid,))), None)
+
+    def _select(self, clause: str, values: Sequence[str]) -> list[User]:
+        query = f"SELECT uuid::text, display_name, handle FROM users {clause}"  # noqa: S608
+        try:
+            with psycopg.connect(self._url, connect_timeout=CONNECT_SECONDS) as connection:
+                found = connection.execute(query.encode(), values).fetchall()
+        except psycopg.Error as error:
+            raise DdbError(
+                f"the users cannot be read from {DATABASE_VARIABLE} ({one_line(str(error))}): "
+                "mend it, or unset it to use the users of the seed"
+            ) from error
+        return [User(uuid=row[0], display_name=row[1] or "", handle=row[2] or "") for row in found]
+
+
+def people() -> People:
+    """Postgres when DATABASE_URL is set, else the users file of the seed."""
+    url = os.environ.get(DATABASE_VARIABLE)
+    return PeopleOfPostgres(url) if url else PeopleOfFile()
+
+
+def resolve(source: People, name: str) -> User:
+    """The user of a handle (with or without @) or an id. Raises DdbError where there is none."""
+    wanted = name.strip().removeprefix("@")
+    user = source.by_uuid(wanted.lower()) if _UUID.fullmatch(wanted) else source.by_handle(wanted)
+    if user is None:
+        known = ", ".join(user.handle for user in source.all()[:10]) or "nobody"
+        raise DdbError(f"nobody is called {name!r} in {source.name}: known are {known}")
+    return user
+
+
+def first(source: People) -> User:
+    """The user to show where none is named. Raises DdbError where there is nobody."""
+    users = source.all()
+    if not users:
+        raise DdbError(f"there are no users in {source.name}: name one by id")
+    return users[0]
