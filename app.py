@@ -6,7 +6,8 @@ import sys
 from aws_cdk import App
 
 from cruddur_infra import stacks
-from cruddur_infra.settings import SettingsError, lookup_environment, read
+from cruddur_infra.lookup import lookup_environment
+from cruddur_infra.settings import SettingsError, read
 from cruddur_messages.seed_file import SeedFileError
 
 app = App()

@@ -2,14 +2,7 @@
 
 from aws_cdk import Aws
 
-from cruddur_infra.settings import Settings
-
-PREFIX = "cruddur-messages"
-
-
-def stack_name(settings: Settings, part: str) -> str:
-    """The name of a stack, such as `cruddur-messages-dev-table`."""
-    return f"{PREFIX}-{settings.stage}-{part}"
+from cruddur_infra.settings import PREFIX, Settings
 
 
 def function_name(settings: Settings, part: str) -> str:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from aws_cdk import Environment
-
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
+
+PREFIX = "cruddur-messages"
+"""What the names of stacks, functions and roles begin with."""
 
 SEED_DATA = "lambda/cruddur_messages/seed_data"
 
@@ -134,6 +135,10 @@ class Settings:
         if self.emulator and self.flow_logs:
             raise SettingsError("flow_logs=true cannot be deployed to the emulator, which has none; leave it out")
 
+    def stack_name(self, part: str) -> str:
+        """The name of a stack, such as `cruddur-messages-dev-table`."""
+        return f"{PREFIX}-{self.stage}-{part}"
+
     @property
     def seed_path(self) -> Path:
         """The conversations to load."""
@@ -163,22 +168,6 @@ def read(context: Mapping[str, Any]) -> Settings:
     return dataclasses.replace(
         STAGES[stage], **{key: _convert(key, value, types_of[key]) for key, value in given.items()}
     )
-
-
-def lookup_environment(settings: Settings, variables: Mapping[str, str]) -> Environment | None:
-    """The account and region in which an existing VPC is looked up; None where nothing is, and synthesis is offline.
-
-    `variables` are those that the CDK CLI sets from the user's credentials. Raises SettingsError where it has not.
-    """
-    if settings.vpc_id is None:
-        return None
-    account, region = variables.get("CDK_DEFAULT_ACCOUNT"), variables.get("CDK_DEFAULT_REGION")
-    if not account or not region:
-        raise SettingsError(
-            f"vpc_id={settings.vpc_id} is looked up in your account, and the CDK CLI has found no credentials or no "
-            "region; set AWS_PROFILE and AWS_REGION, or leave vpc_id out"
-        )
-    return Environment(account=account, region=region)
 
 
 def _is_ours(key: str) -> bool:

@@ -21,7 +21,7 @@ class StageStack(Stack):
     ) -> None:
         super().__init__(
             scope,
-            names.stack_name(settings, part),
+            settings.stack_name(part),
             env=env,
             description=f"Cruddur messages, {settings.stage}: {description}",
             termination_protection=settings.protect,

@@ -1,0 +1,83 @@
+# Every command that a developer needs. `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTHON := $(BIN)/python
+
+# Node comes from PyPI too, so that Python is all a machine must have.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## List the commands
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
+
+# --- the system on this machine
+
+.PHONY: up
+up: $(VENV)/local.stamp node_modules/.stamp ## Run everything here; PORT=4566, KEEP=1, SETTINGS="name=value ..."
+	@$(PYTHON) -m cruddur_local up $(if $(PORT),--port $(PORT)) $(if $(KEEP),--keep) $(SETTINGS:%=--setting %)
+
+.PHONY: down
+down: $(VENV)/local.stamp ## Take it away again
+	@$(PYTHON) -m cruddur_local down
+
+.PHONY: env
+env: $(VENV)/local.stamp ## Print the environment for the running system: see make up
+	@$(PYTHON) -m cruddur_local env
+
+.PHONY: logs
+logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on
+	@$(PYTHON) -m cruddur_local logs $(if $(FOLLOW),--follow)
+
+# --- checks
+
+.PHONY: test
+test: $(VENV)/dev.stamp node_modules/.stamp ## Run every check
+	@scripts/test
+
+.PHONY: format
+format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# --- deployment
+
+.PHONY: setup
+setup: $(VENV)/local.stamp node_modules/.stamp ## Install what deployment and bin/ddb need, for plain cdk commands
+
+.PHONY: synth
+synth: setup ## Synthesize every stage, into cdk.out
+	@for stage in local dev prod; do node_modules/.bin/cdk synth --quiet --context stage=$$stage --output cdk.out/$$stage || exit 1; done
+
+# --- the machinery behind these
+
+# A stamp is made last, so that an interrupted installation is begun again.
+$(VENV)/base.stamp: requirements.txt scripts/find-python
+	@python=$$(scripts/find-python) && echo "Installing the CDK app's packages ..." && $$python -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/local.stamp: $(VENV)/base.stamp requirements-local.txt
+	@echo "Installing the local system's packages ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.txt
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/local.stamp requirements-dev.txt
+	@echo "Installing the checks' packages ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+node_modules/.stamp: package-lock.json $(VENV)/base.stamp
+	@echo "Installing the CDK CLI ..."
+	@$(BIN)/npm ci --silent
+	@touch $@
+
+.PHONY: lock
+lock: $(VENV)/dev.stamp ## Write requirements*.txt from requirements*.in
+	@for name in requirements requirements-local requirements-dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
+	done

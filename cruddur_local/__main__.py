@@ -1,0 +1,66 @@
+"""What `make up`, `make down`, `make env` and `make logs` run."""
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cruddur_local import function_logs, system
+from cruddur_local.errors import LocalSystemError
+
+HOW_TO_GO_ON = """
+How to go on:
+  eval "$(make -s env)"  points boto3, the AWS CLI and the Flask backend here
+  bin/ddb --help         what a person can do with the table
+  make logs              what the projection logs; FOLLOW=1 until Ctrl-C
+  make up                deploys what you have changed
+  make down              takes all of it away"""
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console()
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="The emulator's port.")] = None,
+    keep: Annotated[bool, typer.Option(help="Keep the state over the next down.")] = False,
+    setting: Annotated[list[str] | None, typer.Option(help="A setting of the stage, name=value.")] = None,
+) -> None:
+    """Start the emulator, deploy all stacks into it, and show an inbox before and after a message."""
+    system.up(port=port, keep_state=keep, overrides=setting or [], console=console)
+    console.print(HOW_TO_GO_ON, highlight=False)
+
+
+@app.command()
+def down() -> None:
+    """Stop the system and remove what it has made."""
+    system.down(console=console)
+
+
+@app.command()
+def env() -> None:
+    """Print the environment of the running system, for a shell to evaluate."""
+    for name, value in system.running().variables.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def logs(follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = False) -> None:
+    """Print what the projection has logged."""
+    function_logs.show(system.running(), follow=follow, console=console)
+
+
+def main() -> None:
+    """Run a command; what a person can mend is one line on standard error, and exit status 1."""
+    try:
+        app()
+    except LocalSystemError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

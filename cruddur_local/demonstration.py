@@ -1,0 +1,92 @@
+"""A first look at the running system: an inbox, a message, and the same inbox again."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from cruddur_local.errors import LocalSystemError
+from cruddur_messages import timestamps
+from cruddur_messages.access_patterns import Conversation, MessageStore
+from cruddur_messages.items import User
+from cruddur_messages.seed_file import SeedConversation
+
+PATIENCE_SECONDS = 60.0
+MESSAGE = "Sent by make up: this conversation is on top now."
+
+
+def await_projection(store: MessageStore, conversations: Sequence[SeedConversation], *, console: Console) -> None:
+    """Wait until every member's inbox shows the newest message of each conversation. Raises LocalSystemError."""
+    waiting = [(conversation, member) for conversation in conversations for member in conversation.members]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        total = len(waiting)
+        task = progress.add_task("Inboxes that the stream has brought up to date", total=total)
+
+        def is_settled() -> bool:
+            waiting[:] = [
+                (conversation, member) for conversation, member in waiting if not _shows(store, conversation, member)
+            ]
+            progress.update(task, completed=progress.tasks[task].total or 0 - len(waiting))
+            return not waiting
+
+        _wait(is_settled, "the stream did not reach every inbox")
+
+
+def show(store: MessageStore, conversations: Sequence[SeedConversation], *, console: Console) -> None:
+    """Print the inbox of the person with the most conversations, send a message to them, and print it again."""
+    reader = _busiest(conversations)
+    before = store.list_conversations(reader.uuid).items
+    _print_inbox(f"{reader.display_name}'s inbox", before, console)
+
+    own = {conversation.message_group_uuid: conversation for conversation in conversations}
+    last = next(row for row in reversed(before) if row.message_group_uuid in own)
+    sender = next(member for member in own[last.message_group_uuid].members if member != reader)
+    sent = store.send(last.message_group_uuid, sender=sender, message=MESSAGE)
+    console.print(
+        f"\n{sender.display_name} writes into the last of them: {sent.message}\n", highlight=False, soft_wrap=True
+    )
+
+    def is_on_top() -> bool:
+        top = store.list_conversations(reader.uuid, limit=1).items[0]
+        return top.message_group_uuid == last.message_group_uuid and top.last_message_at >= sent.sort_key
+
+    _wait(is_on_top, "the message did not reach the inbox")
+    _print_inbox(f"{reader.display_name}'s inbox, a moment later", store.list_conversations(reader.uuid).items, console)
+
+
+def _busiest(conversations: Sequence[SeedConversation]) -> User:
+    members = [member for conversation in conversations for member in conversation.members]
+    return max(members, key=members.count)
+
+
+def _shows(store: MessageStore, conversation: SeedConversation, member: User) -> bool:
+    newest = store.get_conversation(conversation.message_group_uuid, limit=1).items
+    rows = store.list_conversations(member.uuid, limit=1000).items
+    return bool(newest) and any(
+        row.message_group_uuid == conversation.message_group_uuid
+        and row.message == newest[0].message
+        and row.last_message_at >= timestamps.canonical(newest[0].instant)
+        for row in rows
+    )
+
+
+def _wait(is_reached: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_reached():
+        if time.monotonic() > deadline:
+            raise LocalSystemError(f"{complaint} within {PATIENCE_SECONDS:.0f} seconds; see the logs: make logs")
+        time.sleep(0.2)
+
+
+def _print_inbox(title: str, rows: Sequence[Conversation], console: Console) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", expand=True)
+    table.add_column("last message", no_wrap=True, min_width=16)
+    table.add_column("with", no_wrap=True, min_width=16)
+    table.add_column("", no_wrap=True, ratio=1)
+    for row in rows:
+        others = f", {row.member_count - 2} more" if row.member_count and row.member_count > 2 else ""
+        table.add_row(row.last_message_at[:16].replace("T", " "), row.other.display_name + others, row.message)
+    console.print(table)

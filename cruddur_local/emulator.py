@@ -1,0 +1,204 @@
+"""MiniStack as a background process: TLS, IAM enforced, reachable from this machine only."""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import boto3
+import psutil
+
+from cruddur_local import paths
+from cruddur_local.errors import LocalSystemError
+
+DEFAULT_PORT = 4566
+READY_SECONDS = 60.0
+TERMINATION_SECONDS = 60.0
+REGION = "us-east-1"
+ROOT_KEY = "test"
+
+UNSET_FOR_EMULATOR = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+)
+"""Its Lambda functions inherit its environment, and would distrust or bypass it with any of these set."""
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A started emulator: its process (the number may be given again, the time of birth is not) and its port."""
+
+    pid: int
+    born: float
+    port: int
+    keeps_state: bool
+
+    @property
+    def endpoint(self) -> str:
+        """Where it answers."""
+        return f"https://localhost:{self.port}"
+
+    @property
+    def certificate(self) -> str:
+        """The file with the certificate that it shows, and that its clients have to trust."""
+        return str(paths.EMULATOR_CERTIFICATE)
+
+    @property
+    def session(self) -> boto3.Session:
+        """Its root user, whatever the environment says; clients still have to be given endpoint and certificate."""
+        return boto3.Session(aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_KEY, region_name=REGION)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment in which boto3, the AWS CLI and the CDK CLI talk to it, as its root user."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_CA_BUNDLE": self.certificate,
+            "NODE_EXTRA_CA_CERTS": self.certificate,
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    @classmethod
+    def running(cls) -> Self | None:
+        """The emulator that an earlier run has started, if it still answers."""
+        emulator = cls.started()
+        return emulator if emulator is not None and emulator._answers() else None
+
+    @classmethod
+    def start(cls, *, port: int | None, keep_state: bool) -> Self:
+        """Start an emulator and wait until it answers.
+
+        Without a port, the default is taken if it is free, else any that is. Raises LocalSystemError.
+        """
+        chosen = _free_port(port)
+        paths.EMULATOR_TEMPORARY.mkdir(parents=True, exist_ok=True)
+        with paths.EMULATOR_LOG.open("wb") as log:
+            process = psutil.Popen(
+                [str(paths.ENVIRONMENT_BIN / "ministack")],
+                env=_environment(chosen, keep_state=keep_state),
+                cwd=paths.LOCAL,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        emulator = cls(pid=process.pid, born=process.create_time(), port=chosen, keeps_state=keep_state)
+        paths.EMULATOR_STATE.write_text(json.dumps(asdict(emulator)))
+        deadline = time.monotonic() + READY_SECONDS
+        while not emulator._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                emulator.stop()
+                raise LocalSystemError(f"the emulator did not start on port {chosen}; see {paths.EMULATOR_LOG}")
+            time.sleep(0.1)
+        return emulator
+
+    @classmethod
+    def stop_any(cls) -> bool:
+        """Stop what an earlier run has left, and tell whether anything was."""
+        emulator = cls.started()
+        if emulator is None:
+            return False
+        emulator.stop()
+        return True
+
+    def stop(self) -> None:
+        """End the emulator and the function processes that it has started."""
+        process = self._process()
+        if process is not None:
+            family = [process, *process.children(recursive=True)]
+            process.terminate()
+            # Only the emulator itself is asked; it writes its state before it goes, if it keeps any.
+            psutil.wait_procs([process], timeout=TERMINATION_SECONDS if self.keeps_state else 2)
+            for member in family:
+                if member.is_running():
+                    member.kill()
+            psutil.wait_procs(family, timeout=5)
+        paths.EMULATOR_STATE.unlink(missing_ok=True)
+
+    @classmethod
+    def started(cls) -> Self | None:
+        """The emulator that an earlier run has started, if its process is still there."""
+        try:
+            emulator = cls(**json.loads(paths.EMULATOR_STATE.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        return emulator if emulator._process() is not None else None
+
+    def _process(self) -> psutil.Process | None:
+        try:
+            process = psutil.Process(self.pid)
+            is_ours = process.create_time() == self.born and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if is_ours else None
+
+    def _answers(self) -> bool:
+        if not paths.EMULATOR_CERTIFICATE.exists():
+            return False
+        try:
+            trust = ssl.create_default_context(cafile=str(paths.EMULATOR_CERTIFICATE))
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=2, context=trust) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in UNSET_FOR_EMULATOR}
+    kept = {
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(paths.KEPT_STATE),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(paths.KEPT_STATE / "s3"),
+    }
+    return {
+        **inherited,
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "USE_SSL": "1",
+        "AUTH": "true",
+        "IOT_MTLS_ENABLED": "0",
+        "TMPDIR": str(paths.EMULATOR_TEMPORARY),
+        "AWS_ACCESS_KEY_ID": ROOT_KEY,
+        "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+        **(kept if keep_state else {}),
+    }
+
+
+def _free_port(wanted: int | None) -> int:
+    if wanted is not None:
+        if not _is_free(wanted):
+            raise LocalSystemError(f"port {wanted} is taken; choose another one with make up PORT=<number>")
+        return wanted
+    if _is_free(DEFAULT_PORT):
+        return DEFAULT_PORT
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            raise LocalSystemError(f"port {port} is not for ordinary users; choose one above 1023") from None
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,21 @@
+"""Where things lie; everything that is made here lies in `.local` and goes with it."""
+
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+ENVIRONMENT_BIN = Path(sys.executable).parent
+CDK_CLI = REPOSITORY / "node_modules" / ".bin" / "cdk"
+
+LOCAL = REPOSITORY / ".local"
+EMULATOR_STATE = LOCAL / "emulator.json"
+EMULATOR_LOG = LOCAL / "emulator.log"
+EMULATOR_TEMPORARY = LOCAL / "tmp"
+EMULATOR_CERTIFICATE = EMULATOR_TEMPORARY / "ministack-tls" / "server.crt"
+KEPT_STATE = LOCAL / "state"
+SYSTEM = LOCAL / "system.json"
+LOCK = LOCAL / "lock"
+CLOUD_ASSEMBLY = LOCAL / "cdk.out"
+CDK_LOG = LOCAL / "cdk.log"
+STACK_OUTPUTS = LOCAL / "outputs.json"
+DYNAMODB_LOCAL = LOCAL / "dynamodb-local"
