@@ -79,7 +79,6 @@ class Answer:
             self._give("SUCCESS", "")
         finally:
             watchdog.cancel()
-            watchdog.join()
 
     def _give_up(self, progress: Callable[[], str]) -> None:
         log.emit("custom_resource_out_of_time", progress=progress())

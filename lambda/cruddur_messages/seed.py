@@ -120,7 +120,9 @@ class Seed:
         taken = {text_or_empty(item, schema.SORT_KEY) for item in inbox}
         for row in rows:
             if row.message_group_uuid not in listed:
-                yield _on_a_free_key(row, taken)
+                placed = _on_a_free_key(row, taken)
+                taken.add(text_or_empty(placed, schema.SORT_KEY))
+                yield placed
 
     def _missing_messages(self, conversation: SeedConversation, counts: Counter[str]) -> Iterator[AttributeMap]:
         found = {text_or_empty(item, schema.SORT_KEY): item for item in self._messages(conversation.message_group_uuid)}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cruddur_messages import schema
+from cruddur_messages import schema, timestamps
 from cruddur_messages.items import AttributeMap, GroupRow, User
 from cruddur_messages.projection import Projection
 from cruddur_messages.seed import ATTEMPTS, MissingTableError, Seed, SeedError
@@ -242,6 +242,20 @@ def test_replace_leaves_the_new_file_and_what_users_wrote(
     assert all(row[3] == newest[row[1]][1] for row in rows)
 
 
+def test_what_both_files_have_is_there_all_the_while(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    old = world.conversations([[1, 2, 1], [1, 3]])
+    new = (*world.conversations([[1, 2, 1]]), *world.conversations([[1, 2], [1, 4]])[1:])
+    world.seed().load(old)
+
+    def look(_: str) -> None:
+        assert in_order(world.messages(old[:1])) == expected_messages(old[:1])
+        assert all(row.attributes in world.rows() for row in old[0].group_rows)
+
+    world.seed(SeedClient(cruddur_table.client, before=look)).replace([c.loaded for c in old], new)
+    assert in_order(world.messages((*old, *new))) == expected_messages(new)
+
+
 @settings(on_an_engine, max_examples=6)
 @given(script=scripts)
 def test_removing_while_the_projection_moves_the_rows(cruddur_table: CruddurTable, script: list[list[int]]) -> None:
@@ -315,11 +329,12 @@ def test_remove_keeps_a_message_of_a_user_and_its_rows(cruddur_table: CruddurTab
     answered, silent = world.conversations([[1, 2], [1, 2, 3]])
     world.seed().load([answered, silent])
     own = world.send(answered)
+    world.settle([answered, silent])
+    rows = world.rows()
     counts = world.seed().remove([answered.loaded, silent.loaded])
     assert world.messages([answered, silent]) == [own]
-    assert {(r["pk"]["S"], r["message_group_uuid"]["S"]) for r in world.rows()} == {
-        (row.partition, answered.message_group_uuid) for row in answered.group_rows
-    }
+    assert world.rows() == [row for row in rows if row["message_group_uuid"]["S"] == answered.message_group_uuid]
+    assert len(world.rows()) == 2
     assert counts == {"messages_removed": 5, "rows_removed": 3}
 
 
@@ -346,6 +361,30 @@ def test_a_row_of_another_conversation_is_never_overwritten(cruddur_table: Crudd
     assert world.seed().load([conversation]).total() == 0
 
 
+def test_a_row_that_makes_room_takes_no_key_of_the_seeds_own(cruddur_table: CruddurTable) -> None:
+    world = World(cruddur_table)
+    conversations = world.conversations([[1, 2] * 6, *[[3, 4]] * 27, [1, 2] * 2])
+    later, earlier = conversations[0].group_rows[0], conversations[-1].group_rows[0]
+    start = conversations[-1].messages[0].instant
+    steps = (conversations[0].messages[0].instant - start) // timestamps.MICROSECOND
+    assert 0 < steps < 100
+    foreign: list[dict[str, Any]] = [
+        {
+            **earlier.attributes,
+            "sk": {"S": timestamps.canonical(start + step * timestamps.MICROSECOND)},
+            "message_group_uuid": {"S": str(uuid.uuid4())},
+        }
+        for step in range(steps)
+    ]
+    for row in foreign:
+        world.put(row)
+    world.seed().load(conversations)
+    rows = world.partition(earlier.partition)
+    assert all(row in rows for row in foreign)
+    listed = [GroupRow(row).message_group_uuid for row in rows if row not in foreign]
+    assert sorted(listed) == sorted([later.message_group_uuid, earlier.message_group_uuid])
+
+
 def test_a_changed_text_is_replaced_and_other_attributes_stay(cruddur_table: CruddurTable) -> None:
     world = World(cruddur_table)
     (conversation,) = world.conversations([[1, 2]])
@@ -364,6 +403,39 @@ def test_a_conversation_of_many_pages(cruddur_table: CruddurTable) -> None:
     assert client.calls.count("Query") > 5
     world.seed().remove([c.loaded for c in conversations])
     assert world.messages(conversations) == world.rows() == []
+
+
+def test_a_row_that_is_moved_across_a_reading_is_not_written_again(cruddur_table: CruddurTable) -> None:
+    class OneByOneClient(SeedClient):
+        def _query(self, arguments: dict[str, Any]) -> Any:
+            return self._client.query(**arguments, Limit=1)
+
+    world = World(cruddur_table)
+    (conversation,) = world.conversations([[1, 2]])
+    world.seed().load([conversation])
+    row = dict(conversation.group_rows[0].attributes)
+    world.put({**row, "sk": {"S": "2020-01-02"}, "message_group_uuid": {"S": str(uuid.uuid4())}})
+
+    def move_back(_: str) -> None:
+        if len(client.calls) == 1:
+            world.table.client.delete_item(TableName=world.table.name, Key={name: row[name] for name in ("pk", "sk")})
+            world.put({**row, "sk": {"S": "2020-01-01"}})
+
+    client = OneByOneClient(cruddur_table.client, after=move_back)
+    assert world.seed(client).load([conversation]).total() == 0
+
+
+def test_a_table_that_takes_one_item_at_a_time_is_loaded(cruddur_table: CruddurTable) -> None:
+    class SlowClient(SeedClient):
+        def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
+            ((table, (first, *others)),) = arguments["RequestItems"].items()
+            self._client.batch_write_item(RequestItems={table: [first]})
+            return {"UnprocessedItems": {table: others} if others else {}}
+
+    world = World(cruddur_table)
+    conversations = world.conversations([[1, 2] * 13])
+    world.seed(SlowClient(cruddur_table.client)).load(conversations)
+    assert_holds_exactly(world, conversations)
 
 
 @pytest.mark.parametrize("unprocessed", [True, False])

@@ -171,6 +171,7 @@ def test_the_longest_text_is_taken() -> None:
         ("", 1, "no line of any"),
         ("# nothing\n\n", 1, "no line of any"),
         ("Person 1: hi\n", 1, "Person 1 alone"),
+        ("\n\nPerson 1: hi\n", 3, "Person 1 alone"),
         ("Person 3: hi\n\nPerson 3: hello?\n\n", 3, "Person 3 alone"),
         ("Person 1: hi\nPerson 2: hi\n---\n", 3, "no line of any"),
         ("---\nPerson 1: hi\nPerson 2: hi\n", 1, "no line of any"),

@@ -252,11 +252,9 @@ class ManualTimer(threading.Timer):
         ManualTimer.last = self
 
     def run_out(self) -> None:
+        self.interval = 0
         super().start()
-        super().join()
-
-    def join(self, timeout: float | None = None) -> None:
-        """Joined where it ran out."""
+        self.join()
 
 
 def test_out_of_time_is_said_once_and_the_work_stops(
@@ -267,7 +265,6 @@ def test_out_of_time_is_said_once_and_the_work_stops(
     def run_out_in_the_third_write(action: str) -> None:
         if action == "BatchWriteItem" and client.calls.count(action) == 3:
             assert ManualTimer.last.interval == 300 - cloudformation.RESERVE_SECONDS
-            ManualTimer.last.interval = 0
             ManualTimer.last.run_out()
 
     client = SeedClient(cruddur_table.client, before=run_out_in_the_third_write)
@@ -280,6 +277,17 @@ def test_out_of_time_is_said_once_and_the_work_stops(
     entry.handler(event("Delete", cruddur_table, bucket), Context())
     assert bucket.answer["Status"] == "SUCCESS"
     assert count(cruddur_table) == 0
+
+
+def test_an_answer_that_was_not_taken_at_the_deadline_is_not_changed_afterwards(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloudformation, "Timer", ManualTimer)
+    bucket.statuses.extend([503] * cloudformation.ATTEMPTS)
+
+    answering(bucket.url, seconds=60, work=lambda: ManualTimer.last.run_out(), waits=[])
+    assert len(bucket.requests) == cloudformation.ATTEMPTS + 1
+    assert {body["Reason"] for _, _, body in bucket.requests} == {"out of time after 0 of 1 items"}
 
 
 def test_work_that_hangs_is_answered_for() -> None:
