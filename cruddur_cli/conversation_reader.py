@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from cruddur_cli.verification import ConversationSeen, TableSeen
+from cruddur_cli.verification import MIXED, ConversationSeen, TableSeen
 from cruddur_messages import schema
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
 
@@ -52,17 +52,15 @@ class ConversationReader:
         return None
 
     def again(self, message_group_uuid: str, seen: ConversationSeen) -> ConversationSeen:
-        """What a scan has seen of a conversation, with newest message and rows as they are now."""
+        """What a scan has seen of a conversation, as it is now; all messages are read only where that may matter."""
         now = TableSeen()
         now.add([row.attributes for row in self.rows(message_group_uuid, seen.members)])
-        newest = self.newest_message(message_group_uuid)
-        if newest is not None:
+        if seen.form == MIXED or seen.malformed_keys or seen.malformed_items:
+            now.add(self.messages(message_group_uuid))
+        elif newest := self.newest_message(message_group_uuid):
             now.add([newest.to_attributes()])
         fresh = now.conversations.get(message_group_uuid) or ConversationSeen()
-        fresh.form = seen.form
         fresh.senders |= seen.senders
-        fresh.malformed_keys = seen.malformed_keys
-        fresh.malformed_items = seen.malformed_items
         return fresh
 
     def forget_inboxes(self) -> None:

@@ -1,0 +1,137 @@
+"""What people and programs see: results on standard output, everything else on standard error."""
+
+import base64
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, SupportsBytes, cast
+
+from boto3.dynamodb.types import Binary, TypeDeserializer
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from cruddur_messages.items import AttributeMap
+
+WIDTH_OF_A_PIPE = 160
+
+_deserialize = TypeDeserializer().deserialize
+
+
+def printable(text: str) -> str:
+    """A text on one line, with nothing that could steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def plain(item: AttributeMap) -> dict[str, Any]:
+    """An item as JSON has it: numbers as numbers, binary data as base64 text, sets as sorted lists."""
+    return {name: _plain(_deserialize(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case Binary():
+            return base64.b64encode(bytes(cast(SupportsBytes, value))).decode()
+        case set() | frozenset():
+            return sorted(_plain(member) for member in value)
+        case dict():
+            return {name: _plain(nested) for name, nested in value.items()}
+        case list():
+            return [_plain(nested) for nested in value]
+    return value
+
+
+class Output:
+    """Where a command writes; with `as_json`, standard output carries JSON and nothing else."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        is_terminal = sys.stdout.isatty()
+        self.console = Console(
+            file=sys.stdout, highlight=False, soft_wrap=False, width=None if is_terminal else WIDTH_OF_A_PIPE
+        )
+        self._notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def document(self, document: Any) -> None:
+        """Print one JSON document."""
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+    def json_line(self, value: Any, *, flush: bool = False) -> None:
+        """Print one JSON value on a line of its own, at once with `flush`."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        if flush:
+            sys.stdout.flush()
+
+    def line(self, text: str) -> None:
+        """Print a line for people, cut to the width of the terminal."""
+        self.console.print(Text(printable(text)), no_wrap=True, overflow="ellipsis")
+
+    def paragraph(self, text: str) -> None:
+        """Print a text for people, wrapped."""
+        self.console.print(Text(text))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print a table for people, whose last column takes the room that is left."""
+        self.console.print(table(columns, rows))
+
+    def note(self, text: str) -> None:
+        """Say something beside the result."""
+        self._notes.print(Text(text))
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[Sequence[str], Sequence[Sequence[object]]], None]]:
+        """A table that is drawn anew in its place on a terminal, and once more for each change elsewhere."""
+        if not sys.stdout.isatty():
+            yield self.table
+            return
+        with Live(console=self.console, auto_refresh=False) as live:
+            yield lambda columns, rows: live.update(table(columns, rows), refresh=True)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None, *, beside_output: bool = False) -> Iterator["Bar"]:
+        """A progress bar on standard error, if that is a terminal.
+
+        With `beside_output`, the command prints meanwhile: then there is none where both go to a terminal.
+        """
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        is_hidden = not sys.stderr.isatty() or (beside_output and sys.stdout.isatty())
+        with Progress(*columns, console=self._notes, transient=True, disable=is_hidden) as progress:
+            yield Bar(progress, what, total)
+
+
+class Bar:
+    """A progress bar in use. Safe to share between threads."""
+
+    def __init__(self, progress: Progress, what: str, total: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(what, total=total)
+
+    def advance(self, by: int) -> None:
+        """Go on."""
+        self._progress.advance(self._task, by)
+
+    def set(self, done: int, total: int) -> None:
+        """Stand at `done` of `total`."""
+        self._progress.update(self._task, completed=done, total=total)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A table whose cells hold nothing that could steer a terminal."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns[:-1]:
+        drawn.add_column(column, no_wrap=True, overflow="ellipsis")
+    drawn.add_column(columns[-1], no_wrap=True, overflow="ellipsis", ratio=1)
+    for row in rows:
+        drawn.add_row(*(Text(printable(str(cell))) for cell in row))
+    return drawn
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """Counts in words, without those that are zero."""
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "nothing"
