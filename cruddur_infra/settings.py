@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+import ipaddress
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -42,6 +44,10 @@ LOG_RETENTION_DAYS = (
     3653,
 )
 """What CloudWatch Logs accepts (API reference, "PutRetentionPolicy")."""
+
+
+TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+"""What DynamoDB accepts (Developer Guide, "Naming rules")."""
 
 
 class SettingsError(ValueError):
@@ -109,6 +115,16 @@ class Settings:
                 f"log_retention_days is {self.log_retention_days}; CloudWatch Logs takes one of "
                 f"{', '.join(map(str, LOG_RETENTION_DAYS))}"
             )
+        if not TABLE_NAME.fullmatch(self.table_name):
+            raise SettingsError(
+                f"table_name is {self.table_name!r}; it takes 3 to 255 of A-Z, a-z, 0-9, '_', '-', '.'"
+            )
+        if self.vpc_id is not None and not self.vpc_id.startswith("vpc-"):
+            raise SettingsError(f"vpc_id is {self.vpc_id!r}; it takes the id of a VPC, which begins with vpc-")
+        if not _is_vpc_cidr(self.vpc_cidr):
+            raise SettingsError(
+                f"vpc_cidr is {self.vpc_cidr!r}; it takes a private IPv4 range from /16 to /26, such as 10.86.0.0/24"
+            )
         if self.subnet_ids and self.vpc_id is None:
             raise SettingsError("subnet_ids belong to a VPC that exists; name it with vpc_id")
         if self.stream_arn is not None and f":table/{self.table_name}/stream/" not in self.stream_arn:
@@ -168,6 +184,14 @@ def read(context: Mapping[str, Any]) -> Settings:
     return dataclasses.replace(
         STAGES[stage], **{key: _convert(key, value, types_of[key]) for key, value in given.items()}
     )
+
+
+def _is_vpc_cidr(text: str) -> bool:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        return False
+    return "/" in text and network.is_private and 16 <= network.prefixlen <= 26
 
 
 def _is_ours(key: str) -> bool:

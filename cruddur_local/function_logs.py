@@ -16,13 +16,13 @@ def show(emulator: Emulator, *, follow: bool, console: Console) -> None:
     """Print the log, oldest line first; with `follow`, go on with what is new. Raises LocalSystemError."""
     client = emulator.session.client("logs", endpoint_url=emulator.endpoint, verify=emulator.certificate)
     log_group_name = _log_group_name()
-    printed: set[str] = set()
+    printed = 0
     while True:
-        for page in client.get_paginator("filter_log_events").paginate(logGroupName=log_group_name):
-            for event in page["events"]:
-                if event["eventId"] not in printed:
-                    printed.add(event["eventId"])
-                    console.print(event["message"].rstrip(), highlight=False, markup=False, soft_wrap=True)
+        pages = client.get_paginator("filter_log_events").paginate(logGroupName=log_group_name)
+        events = [event for page in pages for event in page["events"]]
+        for event in events[printed:]:
+            console.print(event["message"].rstrip(), highlight=False, markup=False, soft_wrap=True)
+        printed = len(events)
         if not follow:
             return
         time.sleep(PAUSE_SECONDS)

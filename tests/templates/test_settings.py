@@ -1,0 +1,127 @@
+"""Settings: every good value arrives with its type, every bad one is refused with one line that names it."""
+
+import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cruddur_infra import REPOSITORY
+from cruddur_infra.settings import DEFAULT_STAGE, STAGES, Settings, SettingsError, read
+
+NUMBERS = [field.name for field in dataclasses.fields(Settings) if field.type in ("int", int)]
+SWITCHES = [field.name for field in dataclasses.fields(Settings) if field.type in ("bool", bool)]
+
+
+def test_without_a_word_it_is_dev() -> None:
+    assert read({}) == STAGES[DEFAULT_STAGE] == STAGES["dev"]
+
+
+def test_keys_of_cdk_itself_are_passed_over() -> None:
+    cdk = {"@aws-cdk/core:newStyleStackSynthesis": True, "aws:cdk:enable-path-metadata": True, "vpc-provider:x": {}}
+    assert read(cdk) == STAGES["dev"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_settings_are_frozen(stage: str) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        STAGES[stage].table_name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("context", "name", "value"),
+    [
+        ({"batch_size": "7"}, "batch_size", 7),
+        ({"seed": "true"}, "seed", True),
+        ({"seed": False}, "seed", False),
+        ({"billing": "provisioned"}, "billing", "provisioned"),
+        ({"max_write_units": "40"}, "max_write_units", 40),
+        ({"subnet_ids": "subnet-1, subnet-2", "vpc_id": "vpc-1"}, "subnet_ids", ("subnet-1", "subnet-2")),
+        ({"stage": "prod", "seed": "true", "seed_prod": "true"}, "seed", True),
+    ],
+)
+def test_a_good_value_arrives_with_its_type(context: dict[str, Any], name: str, value: object) -> None:
+    assert getattr(read(context), name) == value
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        ({"stage": "prods"}, ["unknown stage", "'prods'", "did you mean 'prod'", "local, dev, prod"]),
+        ({"sede": "true"}, ["unknown setting", "'sede'", "did you mean 'seed'"]),
+        ({"batch_size": "many"}, ["batch_size", "'many'", "whole number"]),
+        ({"batch_size": "0"}, ["batch_size", "0", "1 to 10000"]),
+        ({"batch_size": "10001"}, ["batch_size", "10001", "1 to 10000"]),
+        ({"batch_size": ""}, ["batch_size", "''"]),
+        ({"seed": "yes"}, ["seed", "'yes'", "true or false"]),
+        ({"billing": "ondemand"}, ["billing", "'ondemand'", "did you mean 'on-demand'"]),
+        ({"table_name": ""}, ["table_name", "''"]),
+        ({"table_name": "a b"}, ["table_name", "'a b'", "3 to 255"]),
+        ({"log_retention_days": "2"}, ["log_retention_days", "2", "3"]),
+        ({"billing": "provisioned", "max_read_units": "5"}, ["max_read_units", "provisioned_read_units"]),
+        ({"stage": "prod", "seed": "true"}, ["seed=true", "prod", "seed_prod=true"]),
+        ({"seed_prod": "true"}, ["seed_prod", "leave it out"]),
+        ({"emulator": "true"}, ["emulator", "stage=dev"]),
+        ({"stage": "local", "emulator": "false"}, ["emulator", "stage=local"]),
+        ({"stage": "local", "flow_logs": "true"}, ["flow_logs", "emulator"]),
+        ({"subnet_ids": "subnet-1"}, ["subnet_ids", "vpc_id"]),
+        ({"vpc_id": "my-vpc"}, ["vpc_id", "'my-vpc'", "vpc-"]),
+        ({"vpc_cidr": "10.0.0.0"}, ["vpc_cidr", "'10.0.0.0'", "/"]),
+        ({"vpc_cidr": "10.0.0.0/29"}, ["vpc_cidr", "'10.0.0.0/29'", "/16", "/26"]),
+        ({"stream_arn": "arn:aws:dynamodb:eu-west-1:1:table/t"}, ["stream_arn", "stream"]),
+    ],
+)
+def test_a_bad_value_is_refused_in_one_line(context: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(context)
+    line = str(refused.value)
+    assert "\n" not in line
+    assert [word for word in words if word not in line] == []
+
+
+@given(st.sampled_from(NUMBERS), st.text())
+def test_no_text_for_a_number_gets_through_or_raises_anything_else(name: str, value: str) -> None:
+    with contextlib.suppress(SettingsError):
+        assert getattr(read({name: value}), name) == int(value)
+
+
+@given(st.sampled_from(SWITCHES), st.text())
+def test_a_switch_is_true_or_false_and_nothing_else(name: str, value: str) -> None:
+    if value not in ("true", "false"):
+        with pytest.raises(SettingsError, match=name):
+            read({name: value})
+
+
+@pytest.mark.parametrize(
+    ("context", "line"),
+    [
+        (["stage=prods"], "error: unknown stage 'prods' (did you mean 'prod'?); known are local, dev, prod"),
+        (["seed=true", "seed_file=no/such/file.txt"], "no/such/file.txt"),
+    ],
+)
+def test_the_app_ends_with_that_line_and_status_1_before_anything_is_synthesized(
+    context: list[str], line: str, tmp_path: Any
+) -> None:
+    given_context = dict(pair.split("=") for pair in context)
+    program = (
+        "import json, os, runpy, sys; os.environ['CDK_CONTEXT_JSON'] = sys.argv[1]; "
+        "os.environ['CDK_OUTDIR'] = sys.argv[2]; runpy.run_path('app.py', run_name='__main__')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(given_context), str(tmp_path / "out")],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    own_lines = [text for text in ended.stderr.splitlines() if text.startswith("error:")]
+    assert ended.returncode == 1
+    assert len(own_lines) == 1
+    assert line in own_lines[0]
+    assert "Traceback" not in ended.stderr
+    assert not list((tmp_path / "out").glob("*.template.json"))
