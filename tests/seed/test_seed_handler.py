@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from cruddur_messages import cloudformation, schema, seed_file
 from cruddur_messages.cloudformation import LONGEST_REASON, Answer, UndeliveredError
+from cruddur_messages.seed import Seed
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.seed.faults import SeedClient, client_error
@@ -131,8 +132,10 @@ def test_create_update_delete(
     }
     assert count(cruddur_table) == ALL_ITEMS
 
-    older = {"message_group_uuid": str(uuid.uuid4()), "members": ["someone"]}
-    old = {"TableName": cruddur_table.name, "Fingerprint": "older", "Conversations": [older]}
+    former = seed_file.parse("Person 1: hi\nPerson 3: hello\n", seed_file.load()[-1].members)
+    Seed(client=cruddur_table.client, table_name=cruddur_table.name).load(former)
+    assert count(cruddur_table) == ALL_ITEMS + 4
+    old = {"TableName": cruddur_table.name, **seed_file.resource_properties(former)}
     entry.handler(event("Update", cruddur_table, bucket, OldResourceProperties=old), Context())
     assert bucket.requests.pop()[2]["Status"] == "SUCCESS"
     assert count(cruddur_table) == ALL_ITEMS
