@@ -7,7 +7,7 @@ from constructs import Construct
 
 from cruddur_infra import names
 from cruddur_infra.settings import Settings
-from cruddur_infra.statements import only_partitions
+from cruddur_infra.statements import in_transaction, only_partitions
 from cruddur_messages import schema
 
 
@@ -39,26 +39,45 @@ class BackendAccess(Construct):
 
 
 def _statements(settings: Settings, table_arn: str) -> list[iam.PolicyStatement]:
-    """Reading and writing; no update, no scan, nothing on the index or the stream."""
-    keys = only_partitions(settings, schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+    """Reading and writing as cruddur_messages/access_patterns.py does; no update, no delete, no scan, no stream."""
+    messages_and_rows = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+    everywhere = (*messages_and_rows, schema.PAIR_PREFIX)
     return [
-        # A, the messages of a conversation, and B, the group rows of a person: Query.
+        # A, the messages of a conversation; B, the group rows of a person; D, the pair item of two people: Query.
         iam.PolicyStatement(
-            sid="ReadConversations", actions=["dynamodb:Query"], resources=[table_arn], conditions=keys
+            sid="ReadConversations",
+            actions=["dynamodb:Query"],
+            resources=[table_arn],
+            conditions=only_partitions(settings, *everywhere),
         ),
-        # C, a message: PutItem. D, a group row for each member and the first message: Put in TransactWriteItems
-        # (cruddur_messages/access_patterns.py).
+        # Who is a member, for A and C with that check, for D between two, and for a new member: Query on the index.
         iam.PolicyStatement(
-            sid="WriteConversations", actions=["dynamodb:PutItem"], resources=[table_arn], conditions=keys
+            sid="ReadMemberRows",
+            actions=["dynamodb:Query"],
+            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
+        ),
+        # C, a message, and the group row of a new member: PutItem.
+        iam.PolicyStatement(
+            sid="SendMessages",
+            actions=["dynamodb:PutItem"],
+            resources=[table_arn],
+            conditions=only_partitions(settings, *messages_and_rows),
+        ),
+        # D, a group row for each member, the first message and the pair item: Put in TransactWriteItems.
+        iam.PolicyStatement(
+            sid="StartConversations",
+            actions=["dynamodb:PutItem"],
+            resources=[table_arn],
+            conditions=in_transaction() | only_partitions(settings, *everywhere),
         ),
         *(
             # D, as the bootcamp's lib/ddb.py does it: BatchWriteItem. It could also delete, hence the setting.
             [
                 iam.PolicyStatement(
-                    sid="WriteConversationsInBatches",
+                    sid="StartConversationsInBatches",
                     actions=["dynamodb:BatchWriteItem"],
                     resources=[table_arn],
-                    conditions=keys,
+                    conditions=only_partitions(settings, *messages_and_rows),
                 )
             ]
             if settings.backend_batch_write

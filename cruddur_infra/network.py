@@ -1,6 +1,6 @@
 """The network that the projection runs in: isolated subnets whose only way out is the DynamoDB gateway endpoint."""
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -15,14 +15,16 @@ class Network(Construct):
     """A VPC of our own with its endpoint, or an existing one, whose endpoint is its owner's business.
 
     `data_path` is the condition, on a statement for table data, that the request has come through that endpoint.
+    `subnet_arns` and `security_group_arn` are where Lambda connects the function.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         if settings.vpc_id is None:
-            self.vpc, self.subnets, self.data_path = self._own(settings)
+            self.vpc, subnets, self.data_path = self._own(settings)
         else:
-            self.vpc, self.subnets, self.data_path = self._existing(settings.vpc_id, settings.subnet_ids)
+            self.vpc, subnets, self.data_path = self._existing(settings.vpc_id, settings.subnet_ids)
+        self.subnets = ec2.SubnetSelection(subnets=subnets)
         self.security_group = ec2.SecurityGroup(
             self,
             "FunctionSecurityGroup",
@@ -33,8 +35,12 @@ class Network(Construct):
         self.security_group.add_egress_rule(
             ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "DynamoDB; its addresses are public, the way there is the endpoint"
         )
+        # The subnets of a shared VPC belong to another account.
+        subnet_owner = Aws.ACCOUNT_ID if settings.vpc_id is None else "*"
+        self.subnet_arns = [_ec2_arn(subnet_owner, f"subnet/{subnet.subnet_id}") for subnet in subnets]
+        self.security_group_arn = _ec2_arn(Aws.ACCOUNT_ID, f"security-group/{self.security_group.security_group_id}")
 
-    def _own(self, settings: Settings) -> tuple[ec2.IVpc, ec2.SubnetSelection, dict[str, str]]:
+    def _own(self, settings: Settings) -> tuple[ec2.IVpc, list[ec2.ISubnet], dict[str, str]]:
         vpc = ec2.Vpc(
             self,
             "Vpc",
@@ -47,9 +53,11 @@ class Network(Construct):
             # CDK would do it with a Node function under a broad role (docs/decisions/0006).
             restrict_default_security_group=False,
         )
-        subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        subnets = vpc.isolated_subnets
         endpoint = vpc.add_gateway_endpoint(
-            "DynamoDbEndpoint", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB, subnets=[subnets]
+            "DynamoDbEndpoint",
+            service=ec2.GatewayVpcEndpointAwsService.DYNAMODB,
+            subnets=[ec2.SubnetSelection(subnets=subnets)],
         )
         endpoint.add_to_policy(_projection_only(settings))
         if settings.flow_logs:
@@ -62,21 +70,17 @@ class Network(Construct):
             vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group))
         return vpc, subnets, {"aws:SourceVpce": endpoint.vpc_endpoint_id}
 
-    def _existing(
-        self, vpc_id: str, subnet_ids: tuple[str, ...]
-    ) -> tuple[ec2.IVpc, ec2.SubnetSelection, dict[str, str]]:
+    def _existing(self, vpc_id: str, subnet_ids: tuple[str, ...]) -> tuple[ec2.IVpc, list[ec2.ISubnet], dict[str, str]]:
         vpc = ec2.Vpc.from_lookup(self, "Vpc", vpc_id=vpc_id)
-        if subnet_ids:
-            chosen = [
-                ec2.Subnet.from_subnet_id(self, f"Subnet{number}", subnet_id)
-                for number, subnet_id in enumerate(subnet_ids, start=1)
-            ]
-            subnets = ec2.SubnetSelection(subnets=chosen)
-        elif vpc.isolated_subnets:
-            subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-        else:
-            subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
-        return vpc, subnets, {"aws:SourceVpc": vpc_id}
+        subnets: list[ec2.ISubnet] = [
+            ec2.Subnet.from_subnet_id(self, f"Subnet{number}", subnet_id)
+            for number, subnet_id in enumerate(subnet_ids, start=1)
+        ]
+        return vpc, subnets or vpc.isolated_subnets or vpc.private_subnets, {"aws:SourceVpc": vpc_id}
+
+
+def _ec2_arn(account: str, resource: str) -> str:
+    return f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}:{account}:{resource}"
 
 
 def _projection_only(settings: Settings) -> iam.PolicyStatement:

@@ -1,6 +1,6 @@
 """The projection: the function, its permissions line by line, and the event source mapping that feeds it."""
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -52,7 +52,7 @@ class Projection(Construct):
             entry="stream_handler",
             statements=[
                 *_table_statements(settings, table_arn, network.data_path),
-                *_lambda_statements(settings, stream_arn, self.failure_queue.queue.queue_arn),
+                *_lambda_statements(settings, network, stream_arn, self.failure_queue.queue.queue_arn),
             ],
             timeout=Duration.seconds(settings.timeout_seconds),
             vpc=network.vpc,
@@ -93,6 +93,7 @@ def _table_statements(settings: Settings, table_arn: str, data_path: dict[str, s
     through_endpoint = through(settings, data_path)
     on_messages = only_partitions(settings, schema.MESSAGE_PREFIX)
     on_group_rows = only_partitions(settings, schema.GROUP_ROW_PREFIX)
+    on_messages_and_group_rows = only_partitions(settings, schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
     return [
         # member_rows: Query on the index.
         iam.PolicyStatement(
@@ -115,20 +116,24 @@ def _table_statements(settings: Settings, table_arn: str, data_path: dict[str, s
             resources=[table_arn],
             conditions=through_endpoint | in_transaction() | on_group_rows,
         ),
-        # make: ConditionCheck of the message that the moves rest on, in the same TransactWriteItems.
+        # make: ConditionCheck of the message that the moves rest on, and of the rows that already show it, in the same
+        # TransactWriteItems.
         iam.PolicyStatement(
-            sid="CheckMessage",
+            sid="CheckWhatMovesRestOn",
             actions=["dynamodb:ConditionCheckItem"],
             resources=[table_arn],
-            conditions=through_endpoint | in_transaction() | on_messages,
+            conditions=through_endpoint | in_transaction() | on_messages_and_group_rows,
         ),
     ]
 
 
-def _lambda_statements(settings: Settings, stream_arn: str, queue_arn: str) -> list[iam.PolicyStatement]:
+def _lambda_statements(
+    settings: Settings, network: Network, stream_arn: str, queue_arn: str
+) -> list[iam.PolicyStatement]:
     """What Lambda itself does under the function's role, from outside the VPC."""
+    network_interfaces = f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}:{Aws.ACCOUNT_ID}:network-interface/*"
     return [
-        # Lambda's poller, and the check when the mapping is made.
+        # Lambda's poller, and the check when the mapping is made (for ListStreams see docs/security.md).
         iam.PolicyStatement(
             sid="ReadStream",
             actions=[
@@ -141,8 +146,24 @@ def _lambda_statements(settings: Settings, stream_arn: str, queue_arn: str) -> l
         ),
         # Lambda, for records that it gives up on.
         iam.PolicyStatement(sid="SendFailures", actions=["sqs:SendMessage"], resources=[queue_arn]),
-        # Lambda, to connect the function to the VPC. These actions have no resource that could be named beforehand.
-        iam.PolicyStatement(sid="ManageNetworkInterfaces", actions=list(NETWORK_INTERFACE_ACTIONS), resources=["*"]),
+        # Lambda, to connect the function to the VPC: an interface in each of its subnets, in its security group.
+        iam.PolicyStatement(
+            sid="CreateNetworkInterfaces",
+            actions=["ec2:CreateNetworkInterface"],
+            resources=[network_interfaces, *network.subnet_arns, network.security_group_arn],
+        ),
+        # The same. Which interfaces they will be is not known beforehand.
+        iam.PolicyStatement(
+            sid="ManageNetworkInterfaces",
+            actions=["ec2:AssignPrivateIpAddresses", "ec2:DeleteNetworkInterface", "ec2:UnassignPrivateIpAddresses"],
+            resources=[network_interfaces],
+        ),
+        # The same. AWS has no resource-level permission for these two.
+        iam.PolicyStatement(
+            sid="DescribeNetwork",
+            actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
+            resources=["*"],
+        ),
         # The function's own code must not do it in Lambda's stead.
         iam.PolicyStatement(
             sid="NoNetworkInterfacesForTheCode",
