@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,14 @@ MAX_NUDGE = 1000 * timestamps.MICROSECOND
 """How far a row may stand behind its message's time, to make room for rows of equal time."""
 
 MAX_ROWS = 49
-MAX_ROWS_BYTES = 2_500_000
+MAX_ROWS_BYTES = 2_000_000
 """How much of one member a move takes up, so that it fits a transaction; a heal of more goes on with the next."""
 
 MAX_ITEM_BYTES = 400 * 1024
 """DynamoDB's limit on an item, names and values together (Developer Guide, "Quotas")."""
+
+ROOM_FOR_MEMBER_COUNT = 64
+"""Kept free in every row, so that a count always fits."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,25 @@ class Move:
     rows: tuple[GroupRow, ...]
     target: GroupRow
 
-    @property
+    @cached_property
     def is_needed(self) -> bool:
         """Whether the rows differ from the one that should be there."""
         return len(self.rows) > 1 or self.rows[0].attributes != self.target.attributes
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the member has been counted before."""
+        return _member_count(self.rows) is not None
+
+    @property
+    def counts_anew(self) -> bool:
+        """Whether the move changes a member count."""
+        return self.target.member_count != _member_count(self.rows)
+
+    @cached_property
+    def size(self) -> int:
+        """An upper bound of what the move takes up of a transaction, in bytes."""
+        return sum(item_size(row.attributes) for row in (*self.rows, self.target))
 
     def shows(self, message: Message) -> bool:
         """Whether the target shows the whole message, and not only as much of it as fits."""
@@ -66,18 +85,25 @@ class Move:
         sort_key = timestamps.canonical(instant + timestamps.MICROSECOND)
         return Move(self.rows, GroupRow({**self.target.attributes, schema.SORT_KEY: {"S": sort_key}}))
 
+    def with_member_count(self, count: int) -> "Move":
+        """The same move, which also notes how many members have been counted."""
+        return Move(self.rows, GroupRow({**self.target.attributes, MEMBER_COUNT: {"N": str(count)}}))
 
-def plan(rows: Iterable[GroupRow], newest: Message | None, *, member_count: int | None) -> list[Move]:
+    def afterwards(self) -> "Move":
+        """What remains of the move once it has been made: its target, standing where it should."""
+        return Move((self.target,), self.target)
+
+
+def plan(rows: Iterable[GroupRow], newest: Message | None) -> list[Move]:
     """The moves, one per member, after which each has one row that shows the newest message.
 
-    `member_count` is written to every row where it is given. A member with several rows keeps one, with the
-    attributes of all; rows beyond what a move takes up are left for the next plan. A conversation without a
-    message keeps its place and gets an empty preview.
+    A member with several rows keeps one, with the attributes of all; rows beyond what a move takes up are left for
+    the next plan. A conversation without a message keeps its place and gets an empty preview.
     """
     by_member: dict[str, list[GroupRow]] = {}
     for row in rows:
         by_member.setdefault(row.member_uuid, []).append(row)
-    return [_move(own, newest, member_count) for own in by_member.values()]
+    return [_move(own, newest) for own in by_member.values()]
 
 
 def cut_to_fit(message: str, size: int) -> str:
@@ -90,27 +116,36 @@ def item_size(attributes: AttributeMap) -> int:
     return sum(len(name.encode()) + _value_size(value) for name, value in attributes.items())
 
 
-def _move(rows: Sequence[GroupRow], newest: Message | None, member_count: int | None) -> Move:
+def _move(rows: Sequence[GroupRow], newest: Message | None) -> Move:
     ranked = _first_rows(sorted(rows, key=lambda row: (_is_in_place(row, newest), _order(row)), reverse=True))
     target: dict[str, AttributeValueTypeDef] = {}
     for row in reversed(ranked):
         target.update(row.attributes)
     if newest is not None and not _is_in_place(ranked[0], newest):
         target[schema.SORT_KEY] = {"S": timestamps.canonical(newest.instant)}
-    if member_count is not None:
-        target[MEMBER_COUNT] = {"N": str(member_count)}
+    target.pop(MEMBER_COUNT, None)
     target[MESSAGE_UUID] = {"S": newest.message_uuid if newest else ""}
     target[MESSAGE_SORT_KEY] = {"S": newest.sort_key if newest else ""}
     target[MESSAGE] = {"S": ""}
-    room = MAX_ITEM_BYTES - item_size(target)
+    room = MAX_ITEM_BYTES - ROOM_FOR_MEMBER_COUNT - item_size(target)
     target[MESSAGE] = {"S": cut_to_fit(newest.message if newest else "", room)}
+    member_count = _member_count(ranked)
+    if member_count is not None:
+        target[MEMBER_COUNT] = {"N": str(member_count)}
     return Move(tuple(ranked), GroupRow(target))
 
 
 def _first_rows(rows: Sequence[GroupRow]) -> Sequence[GroupRow]:
     """As many as one move takes up, and at least one."""
+    if len(rows) == 1:
+        return rows
     sizes = accumulate(item_size(row.attributes) for row in rows)
     return rows[: max(1, min(MAX_ROWS, sum(size <= MAX_ROWS_BYTES for size in sizes)))]
+
+
+def _member_count(rows: Iterable[GroupRow]) -> int | None:
+    """The highest member count that the rows carry, if any does."""
+    return max((row.member_count for row in rows if row.member_count is not None), default=None)
 
 
 def _is_in_place(row: GroupRow, newest: Message | None) -> bool:
@@ -134,12 +169,16 @@ def _order(row: GroupRow) -> tuple[datetime, str]:
 
 
 def _value_size(value: object) -> int:
-    if isinstance(value, str):
-        return len(value.encode())
-    if isinstance(value, bytes | bytearray):
-        return len(value)
-    if isinstance(value, Mapping):
-        return 3 + sum(len(name.encode()) + 1 + _value_size(nested) for name, nested in value.items())
-    if isinstance(value, Iterable):
-        return 3 + sum(1 + _value_size(nested) for nested in value)
-    return 1
+    match value:
+        case {"S": str(text)}:
+            return len(text.encode())
+        case str():
+            return len(value.encode())
+        case bytes() | bytearray():
+            return len(value)
+        case Mapping():
+            return 3 + sum(len(name.encode()) + 1 + _value_size(nested) for name, nested in value.items())
+        case Iterable():
+            return 3 + sum(1 + _value_size(nested) for nested in value)
+        case _:
+            return 1

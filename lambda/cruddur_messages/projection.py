@@ -8,7 +8,7 @@ happened in between - another invocation, a crash, an index that lags - makes it
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from botocore.config import Config
 
 from cruddur_messages.items import GroupRow, MalformedItemError, Message
 from cruddur_messages.members import Members
-from cruddur_messages.moves import Move, plan
+from cruddur_messages.moves import plan
 from cruddur_messages.stream_records import DirtyConversation
 from cruddur_messages.table import (
     TRANSIENT_CODES,
@@ -28,7 +28,7 @@ from cruddur_messages.table import (
     RefusedError,
     TransientError,
 )
-from cruddur_messages.transactions import Transaction, pack
+from cruddur_messages.transactions import Transaction, pack, pack_and_count
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,7 +49,9 @@ LONGEST_CALL_SECONDS = 7.0
 """What one call can take at the most under CLIENT_CONFIG: two attempts and the pause between them."""
 
 ATTEMPTS = 8
-ATTEMPTS_FOR_NAMED_ONLY = 4
+LOOKS = 6
+"""How often the index is read for a row that may not exist, over at least 0.7 seconds, before it is taken not to."""
+
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 1.0
 
@@ -61,6 +63,48 @@ class Settlement:
     message_group_uuid: str
     failure: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
+
+
+class _View:
+    """What a settlement knows of a conversation's rows, beside what the index shows.
+
+    Rows known from the stream stand in for those that the index does not show yet. Rows that DynamoDB has
+    contradicted are left out from then on, however long the index goes on showing them.
+    """
+
+    def __init__(self, conversation: DirtyConversation) -> None:
+        self.message_group_uuid = conversation.message_group_uuid
+        self._new_rows = tuple(conversation.new_rows.values())
+        self._required = frozenset(row.member_uuid for row in self._new_rows)
+        self._contradicted: list[GroupRow] = []
+        self._looks = 0
+
+    def rows_given(self, in_index: Iterable[GroupRow]) -> list[GroupRow]:
+        """The rows as they probably are."""
+        probable = (row for row in (*self._new_rows, *in_index) if row not in self._contradicted)
+        return list({row.key: row for row in probable}.values())
+
+    def contradict(self, rows: Iterable[GroupRow]) -> None:
+        """Note that these rows are not in the table, or not like this."""
+        self._contradicted += rows
+
+    def obstacle_given(self, rows: Collection[GroupRow], newest: Message | None) -> str | None:
+        """Why these rows cannot be those of all members; None where they can.
+
+        A person whom only a row names is taken to have no row, and a conversation without a message to have none
+        at all, when none turns up for a while.
+        """
+        if not rows and newest is None:
+            return self._unless_sought_for_long("no row and no message are to be seen")
+        members = Members.of(rows)
+        missing = members.missing(self._required)
+        if missing is None and members.named_only:
+            return self._unless_sought_for_long("a person whom a row names has no row to be seen")
+        return missing
+
+    def _unless_sought_for_long(self, obstacle: str) -> str | None:
+        self._looks += 1
+        return obstacle if self._looks < LOOKS else None
 
 
 class Projection:
@@ -80,9 +124,9 @@ class Projection:
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._table = ProjectionTable(
-            client=client, table_name=table_name, has_time=lambda: seconds_left() > reserve_seconds
-        )
+        self._seconds_left = seconds_left
+        self._reserve_seconds = reserve_seconds
+        self._table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: self._has_time_for(0))
         self._sleep = sleep
         self._draw = draw
 
@@ -99,11 +143,11 @@ class Projection:
     def settle(self, conversation: DirtyConversation) -> Settlement:
         """Make every member's row show the newest message; what prevents it stands in the answer."""
         settlement = Settlement(conversation.message_group_uuid, failure="not reached")
-        new_rows = dict(conversation.new_rows)
+        view = _View(conversation)
         try:
             for attempt in self._attempts():
                 settlement.counts["attempts"] = attempt
-                obstacles = self._try(conversation, new_rows, attempt, settlement.counts)
+                obstacles = self._try(view, settlement.counts)
                 settlement.failure = "; ".join(sorted(obstacles)) or None
                 if settlement.failure is None:
                     break
@@ -113,49 +157,41 @@ class Projection:
             settlement.failure = f"refused: {refused}"
         return settlement
 
+    def _has_time_for(self, pause: float) -> bool:
+        """Whether a call may still be begun after a pause."""
+        return self._seconds_left() - pause > self._reserve_seconds
+
     def _attempts(self) -> Iterator[int]:
-        """Count the attempts, with a pause before each but the first."""
+        """Count the attempts, with a pause before each but the first. Raises OutOfTimeError where none fits in."""
         backoff = FIRST_BACKOFF_SECONDS
         yield 1
         for attempt in range(2, ATTEMPTS + 1):
-            self._sleep(backoff * (0.5 + self._draw() / 2))
+            pause = backoff * (0.5 + self._draw() / 2)
+            if not self._has_time_for(pause):
+                raise OutOfTimeError
+            self._sleep(pause)
             backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
             yield attempt
 
-    def _try(
-        self,
-        conversation: DirtyConversation,
-        new_rows: dict[tuple[str, str], GroupRow],
-        attempt: int,
-        counts: Counter[str],
-    ) -> set[str]:
-        """Read once and move what differs; the answer is what still stands in the way.
-
-        `new_rows` are rows known from the stream, as long as nothing contradicts them: they are taken out when
-        DynamoDB says that they have changed.
-        """
+    def _try(self, view: _View, counts: Counter[str]) -> set[str]:
+        """Read once and move what differs; the answer is what still stands in the way."""
         try:
-            in_index = self._member_rows(conversation.message_group_uuid)
-            newest = self._newest_message(conversation.message_group_uuid, counts)
+            in_index = self._member_rows(view.message_group_uuid)
+            newest = self._newest_message(view.message_group_uuid, counts)
         except TransientError as transient:
             return {str(transient)}
-        rows = {**new_rows, **{row.key: row for row in in_index}}
-        if newest is None and not rows:
-            return set()
-
-        members = Members.of(rows.values())
-        missing = members.missing({row.member_uuid for row in conversation.new_rows.values()})
-        is_complete = missing is None and not members.named_only
-        moves = plan(rows.values(), newest, member_count=len(members.seen) if is_complete else None)
+        rows = view.rows_given(in_index)
+        obstacle = view.obstacle_given(rows, newest)
+        moves = plan(rows, newest)
+        if obstacle is None:
+            transactions = pack_and_count(moves, newest)
+        else:
+            transactions = pack([move for move in moves if move.is_counted], newest)
         counts["previews_cut"] = sum(newest is not None and not move.shows(newest) for move in moves)
-        obstacles = self._make([move for move in moves if move.is_needed], newest, new_rows, counts)
+        obstacles = self._make(transactions, view, counts)
         if sum(len(move.rows) for move in moves) < len(rows):
             obstacles.add("a member has more rows than one transaction takes")
-        if missing is not None:
-            obstacles.add(missing)
-        elif members.named_only and attempt < ATTEMPTS_FOR_NAMED_ONLY:
-            obstacles.add("a person whom a row names has no row to be seen")
-        return obstacles
+        return obstacles if obstacle is None else {*obstacles, obstacle}
 
     def _member_rows(self, message_group_uuid: str) -> list[GroupRow]:
         """The rows that the index shows; any other item that carries a conversation is none of ours."""
@@ -175,40 +211,38 @@ class Projection:
                 counts["malformed_messages"] += 1
         return None
 
-    def _make(
-        self,
-        moves: Iterable[Move],
-        newest: Message | None,
-        new_rows: dict[tuple[str, str], GroupRow],
-        counts: Counter[str],
-    ) -> set[str]:
+    def _make(self, transactions: Iterable[Transaction], view: _View, counts: Counter[str]) -> set[str]:
         """Make as many of the moves as DynamoDB allows; the answer is what stands in the way of the others.
 
         Raises RefusedError when all has been tried and a move can never be made.
         """
         obstacles: set[str] = set()
         refused: set[str] = set()
-        pending = deque(pack(moves, newest))
+        pending = deque(transactions)
         while pending:
             transaction = pending.popleft()
+            if transaction.counts_members and (obstacles or refused):
+                pending.extendleft(_without_counting(transaction))
+                continue
             try:
                 self._table.make(transaction)
-                counts["rows_moved"] += len(transaction.moves)
-                counts["rows_healed"] += sum(len(move.rows) - 1 for move in transaction.moves)
+                moved = [move for move in transaction.moves if move.is_needed]
+                counts["rows_moved"] += len(moved)
+                counts["rows_healed"] += sum(len(move.rows) - 1 for move in moved)
             except TransientError as transient:
                 obstacles.add(str(transient))
             except RefusedError as error:
-                if len(transaction.moves) == 1:
+                if len(transaction.moves) == 1 or transaction.counts_members:
                     refused.add(str(error))
+                    pending.extend(_without_counting(transaction))
                 else:
-                    pending.extend(Transaction((move,), newest) for move in transaction.moves)
+                    pending.extend(Transaction((move,), transaction.newest) for move in transaction.moves)
             except CancelledError as cancelled:
                 counts["conflicts"] += 1
                 verdict = transaction.judge(cancelled.reasons)
-                for move in verdict.outdated:
+                view.contradict(verdict.contradicted)
+                if verdict.outdated:
                     obstacles.add("a row is no longer as it was read")
-                    for row in move.rows:
-                        new_rows.pop(row.key, None)
                 for _, code in verdict.hindered:
                     (obstacles if code in TRANSIENT_CODES else refused).add(code)
                 if verdict.check is not None or verdict.unopposed == transaction.moves:
@@ -219,7 +253,12 @@ class Projection:
                 if None in nudged:
                     obstacles.add("every place behind the message's time is taken")
                 retried = (*verdict.unopposed, *(move for move in nudged if move is not None))
-                pending.extendleft(pack(retried, newest))
+                pending.extendleft(pack(retried, transaction.newest))
         if refused:
             raise RefusedError(", ".join(sorted(refused)))
         return obstacles
+
+
+def _without_counting(transaction: Transaction) -> Iterator[Transaction]:
+    """What remains of a transaction when the members in it cannot be counted for now."""
+    return pack([move for move in transaction.moves if not move.counts_anew], transaction.newest)

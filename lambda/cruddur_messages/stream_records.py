@@ -1,6 +1,9 @@
 """Which conversations a batch of stream records makes dirty. Pure: it reads the records and nothing else."""
 
+import base64
+import binascii
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,9 +83,29 @@ def _conversation_of(event_name: object, change: Mapping[str, Any]) -> tuple[str
         image = _mapping(change.get("NewImage"))
         if MESSAGE_UUID in image:
             return None  # the projection's own write
-        row = GroupRow.from_attributes(image)
+        row = GroupRow.from_attributes({name: _with_bytes(value) for name, value in image.items()})
         return row.message_group_uuid, row
     return None
+
+
+def _with_bytes(value: Any) -> Any:
+    """An attribute value as the SDK gives it: an event holds binary data as base64 text, at any depth."""
+    match value:
+        case {"B": str(data)}:
+            return {"B": _decoded(data)}
+        case {"BS": list(members)}:
+            return {"BS": [_decoded(member) for member in members]}
+        case {"L": list(elements)}:
+            return {"L": [_with_bytes(element) for element in elements]}
+        case {"M": dict(entries)}:
+            return {"M": {name: _with_bytes(entry) for name, entry in entries.items()}}
+    return value
+
+
+def _decoded(data: Any) -> Any:
+    with suppress(TypeError, binascii.Error):
+        return base64.b64decode(data, validate=True)
+    return data
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any
 
 from cruddur_messages import schema
-from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, GroupRow, Message, text_or_empty
-from cruddur_messages.moves import Move, item_size
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, GroupRow, Message
+from cruddur_messages.moves import Move
 
 MAX_ACTIONS = 100
 """DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
@@ -30,12 +30,13 @@ Condition = dict[str, Any]
 class Verdict:
     """What DynamoDB said against the parts of a cancelled transaction.
 
-    `check`: the code against a message that the moves rest on, if any. `outdated`: rows are no longer as they were
-    read. `key_taken`: only the key of the target is not free. `hindered`: any other reason, with its code.
-    `unopposed`: nothing was said against these.
+    `check`: the code against a message that the moves rest on, if any. `contradicted`: the rows that are no longer
+    as they were read, and `outdated` the moves that rest on them. `key_taken`: only the key of the target is not
+    free. `hindered`: any other reason, with its code. `unopposed`: nothing was said against these.
     """
 
     check: str | None
+    contradicted: tuple[GroupRow, ...]
     outdated: tuple[Move, ...]
     key_taken: tuple[Move, ...]
     hindered: tuple[tuple[Move, str], ...]
@@ -44,10 +45,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Transaction:
-    """Moves of one conversation that are made together or not at all, given its newest message."""
+    """Moves of one conversation that are made together or not at all, given its newest message.
+
+    A move that is not needed is confirmed: its row has to be as it was read.
+    """
 
     moves: tuple[Move, ...]
     newest: Message | None
+
+    @property
+    def counts_members(self) -> bool:
+        """Whether a move of these changes a member count, which makes sense only together with the others."""
+        return any(move.counts_anew for move in self.moves)
 
     def actions(self, table_name: str) -> list[Action]:
         """The actions as TransactWriteItems takes them: the checks, then those of each move."""
@@ -58,20 +67,30 @@ class Transaction:
         """Read the codes of the cancellation reasons, of which there is one for each action, in order."""
         codes = iter(reasons)
         of_checks = list(islice(codes, len(_checks(self.moves, self.newest, ""))))
-        of_moves = [(move, list(islice(codes, len(_actions(move, ""))))) for move in self.moves]
-        against = [(move, [code for code in own if code != NOTHING_AGAINST]) for move, own in of_moves]
-        failed = [(move, codes) for move, codes in against if codes and set(codes) == {CONDITION_FAILED}]
-        taken = [move for move, own in of_moves if _is_only_key_taken(move, own)]
+        against = [(move, list(islice(codes, len(_actions(move, ""))))) for move in self.moves]
+        contradicted: list[GroupRow] = []
+        outdated: list[Move] = []
+        key_taken: list[Move] = []
+        hindered: list[tuple[Move, str]] = []
+        unopposed: list[Move] = []
+        for move, own in against:
+            contradicted += [row for row, code in zip(_rested_on(move), own, strict=False) if code == CONDITION_FAILED]
+            other = next((code for code in own if code not in (NOTHING_AGAINST, CONDITION_FAILED)), None)
+            if other is not None:
+                hindered.append((move, other))
+            elif CONDITION_FAILED not in own:
+                unopposed.append(move)
+            elif own.index(CONDITION_FAILED) < len(_rested_on(move)):
+                outdated.append(move)
+            else:
+                key_taken.append(move)
         return Verdict(
             check=next((code for code in of_checks if code != NOTHING_AGAINST), None),
-            outdated=tuple(move for move, _ in failed if move not in taken),
-            key_taken=tuple(taken),
-            hindered=tuple(
-                (move, next(code for code in codes if code != CONDITION_FAILED))
-                for move, codes in against
-                if set(codes) - {CONDITION_FAILED}
-            ),
-            unopposed=tuple(move for move, codes in against if not codes),
+            contradicted=tuple(contradicted),
+            outdated=tuple(outdated),
+            key_taken=tuple(key_taken),
+            hindered=tuple(hindered),
+            unopposed=tuple(unopposed),
         )
 
 
@@ -83,30 +102,59 @@ def pack(moves: Iterable[Move], newest: Message | None) -> Iterator[Transaction]
     for move in moves:
         move_checks = {row.message_sort_key for row in move.rows}
         move_actions = len(move.leaving) + 1
-        move_size = sum(item_size(row.attributes) for row in (*move.rows, move.target))
         too_many = 1 + len(checks | move_checks) + actions + move_actions > MAX_ACTIONS
-        if packed and (too_many or size + move_size > MAX_BYTES):
+        if packed and (too_many or size + move.size > MAX_BYTES):
             yield Transaction(tuple(packed), newest)
             packed, checks, actions, size = [], set(), 0, 0
         packed.append(move)
         checks |= move_checks
         actions += move_actions
-        size += move_size
+        size += move.size
     if packed:
         yield Transaction(tuple(packed), newest)
 
 
-def _is_only_key_taken(move: Move, codes: Sequence[str]) -> bool:
-    *of_leaving, of_target = codes or [NOTHING_AGAINST]
-    return (
-        move.replaced_in_place is None
-        and of_target == CONDITION_FAILED
-        and all(code == NOTHING_AGAINST for code in of_leaving)
-    )
+def pack_and_count(moves: Sequence[Move], newest: Message | None) -> Iterator[Transaction]:
+    """The moves of all members, in transactions that count those who have not been counted.
+
+    Each of these also raises the count of one who has been, always the same one: then two invocations that count
+    different members get in each other's way, and no set of rows without the newcomers looks like everyone
+    (docs/decisions/0004).
+    """
+    uncounted = [move.with_member_count(len(moves)) for move in moves if not move.is_counted]
+    counted = sorted((move for move in moves if move.is_counted), key=_by_count_then_member)
+    if not uncounted:
+        yield from pack(counted, newest)
+        return
+    known = len(counted)
+    witness, others = [move.with_member_count(len(moves)) for move in counted[:1]], counted[1:]
+    while True:
+        newcomers = next(pack([*witness, *uncounted], newest)).moves[len(witness) :]
+        known += len(newcomers)
+        together = [move.with_member_count(known) for move in (*witness, *newcomers)]
+        uncounted = uncounted[len(newcomers) :]
+        if not uncounted:
+            break
+        yield Transaction(tuple(together), newest)
+        witness = [together[0].afterwards().with_member_count(len(moves))]
+    yield from pack([*together, *others], newest)
+
+
+def _by_count_then_member(move: Move) -> tuple[int, str]:
+    return -(move.target.member_count or 0), move.target.partition
+
+
+def _rested_on(move: Move) -> tuple[GroupRow, ...]:
+    """The rows that have to be as they were read, in the order of the actions that say so."""
+    replaced = move.replaced_in_place
+    return (*move.leaving, replaced) if replaced else move.leaving
 
 
 def _actions(move: Move, table_name: str) -> list[Action]:
     """Delete what leaves and put the target, if each row still is what was read and the target's key is free."""
+    target_key = _key(move.target.partition, move.target.sort_key)
+    if not move.is_needed:
+        return [{"ConditionCheck": {"TableName": table_name, "Key": target_key, **_unchanged(move.target)}}]
     replaced = move.replaced_in_place
     return [
         *(
@@ -130,12 +178,10 @@ def _checks(moves: Sequence[Move], newest: Message | None, table_name: str) -> l
     after another one has found nothing left to do.
     """
     partition = schema.message_partition(moves[0].target.message_group_uuid)
-    shown_newer: dict[str, set[tuple[str, str]]] = {}
-    for row in (row for move in moves for row in move.rows):
-        if row.message_sort_key > (newest.sort_key if newest else ""):
-            shown = text_or_empty(row.attributes, MESSAGE_UUID), text_or_empty(row.attributes, MESSAGE)
-            shown_newer.setdefault(row.message_sort_key, set()).add(shown)
-    conditions = {sort_key: _shows_none_of(sorted(shown)) for sort_key, shown in shown_newer.items()}
+    shown = {row.message_sort_key for move in moves for row in move.rows}
+    conditions = {
+        sort_key: _SHOWS_NOTHING for sort_key in sorted(shown) if sort_key > (newest.sort_key if newest else "")
+    }
     if newest is not None:
         conditions[newest.sort_key] = _shows(newest)
     return [
@@ -166,6 +212,13 @@ def _unchanged(row: GroupRow) -> Condition:
 
 _MESSAGE_NAMES = {"#uuid": MESSAGE_UUID, "#message": MESSAGE}
 
+_SHOWS_NOTHING: Condition = {
+    "ConditionExpression": "NOT (attribute_type(#uuid, :string) AND attribute_type(#message, :string))",
+    "ExpressionAttributeNames": _MESSAGE_NAMES,
+    "ExpressionAttributeValues": {":string": {"S": "S"}},
+}
+"""Under a key there is no message, or none that can be shown."""
+
 
 def _shows(message: Message) -> Condition:
     return {
@@ -175,19 +228,4 @@ def _shows(message: Message) -> Condition:
             ":uuid": {"S": message.message_uuid},
             ":message": {"S": message.message},
         },
-    }
-
-
-def _shows_none_of(shown: Sequence[tuple[str, str]]) -> Condition:
-    values = {
-        name: {"S": value}
-        for number, pair in enumerate(shown)
-        for name, value in zip((f":uuid{number}", f":message{number}"), pair, strict=True)
-    }
-    return {
-        "ConditionExpression": " AND ".join(
-            f"NOT (#uuid = :uuid{number} AND #message = :message{number})" for number in range(len(shown))
-        ),
-        "ExpressionAttributeNames": _MESSAGE_NAMES,
-        "ExpressionAttributeValues": values,
     }

@@ -1,0 +1,48 @@
+"""A schedule as a string of bytes: every choice that the simulation makes is read off it.
+
+Each kind of choice has a part of its own, so that to simplify one does not shift the others. Zero is the simplest
+choice everywhere, and so is what comes after the end.
+"""
+
+import base64
+import zlib
+
+PARTS = {"world": 64, "script": 80, "order": 192, "faults": 64, "lag": 160, "delivery": 80}
+"""How many bytes each kind of choice has."""
+
+SIZE = sum(PARTS.values())
+
+
+class Choices:
+    """Reads choices off one part, byte by byte."""
+
+    def __init__(self, part: bytes) -> None:
+        self._bytes = iter(part)
+
+    def below(self, limit: int) -> int:
+        """A number from 0 to `limit` - 1."""
+        return next(self._bytes, 0) % limit
+
+    def happens(self, percent: int) -> bool:
+        """True about as often as said."""
+        return next(self._bytes, 0) > 255 - percent * 256 // 100
+
+
+def split(schedule: bytes) -> dict[str, Choices]:
+    """The choices of a schedule, by kind."""
+    parts: dict[str, Choices] = {}
+    begin = 0
+    for name, size in PARTS.items():
+        parts[name] = Choices(schedule[begin : begin + size])
+        begin += size
+    return parts
+
+
+def to_token(schedule: bytes) -> str:
+    """The schedule as a word that can be copied from a terminal."""
+    return base64.urlsafe_b64encode(zlib.compress(schedule.rstrip(b"\0"), 9)).decode()
+
+
+def from_token(token: str) -> bytes:
+    """The schedule that a word stands for."""
+    return zlib.decompress(base64.urlsafe_b64decode(token)).ljust(SIZE, b"\0")

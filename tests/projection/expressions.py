@@ -1,0 +1,180 @@
+"""DynamoDB's condition, key condition and update expressions, as far as this project uses them, compiled to functions.
+
+Follows the Developer Guide, "Condition and filter expressions, operators, and functions"; test_memory_engine.py holds
+it against real engines.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+Item = Mapping[str, Any]
+Names = Mapping[str, str]
+Values = Mapping[str, Any]
+Condition = Callable[[Item, Names, Values], bool]
+Operand = Callable[[Item, Names, Values], Any]
+
+_TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),]|[#:]?\w+)")
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": lambda left, right: bool(left < right),
+    "<=": lambda left, right: bool(left <= right),
+    ">": lambda left, right: bool(left > right),
+    ">=": lambda left, right: bool(left >= right),
+}
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Whether two attribute values are equal: of one type, numbers by value, sets whatever their order."""
+    if left is None or right is None:
+        return False
+    return bool(_comparable(left) == _comparable(right))
+
+
+def _comparable(value: Any) -> Any:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "N":
+            return kind, float(inner)
+        case "SS" | "BS":
+            return kind, frozenset(inner)
+        case "NS":
+            return kind, frozenset(float(number) for number in inner)
+        case "L":
+            return kind, [_comparable(element) for element in inner]
+        case "M":
+            return kind, {name: _comparable(element) for name, element in inner.items()}
+        case _:
+            return kind, inner
+
+
+@lru_cache(maxsize=4096)
+def condition(expression: str) -> Condition:
+    """Compile a condition. Raises ValueError where it is outside the grammar known here."""
+    tokens = list(_tokens(expression))
+    compiled = _disjunction(tokens)
+    if tokens:
+        raise ValueError(f"left over in a condition: {tokens}")
+    return compiled
+
+
+@lru_cache(maxsize=256)
+def key_condition(expression: str) -> Condition:
+    """Compile a key condition; BETWEEN is not known here."""
+    return condition(expression)
+
+
+@lru_cache(maxsize=256)
+def update(expression: str) -> Callable[[Item, Names, Values], dict[str, Any]]:
+    """Compile an update made of `SET name = :value, ...` and `REMOVE name, ...`."""
+    clauses = re.findall(r"(SET|REMOVE)\s+(.*?)(?=\s+(?:SET|REMOVE)\s|$)", expression)
+
+    def apply(item: Item, names: Names, values: Values) -> dict[str, Any]:
+        changed = dict(item)
+        for kind, body in clauses:
+            for part in body.split(","):
+                name, _, value = (piece.strip() for piece in part.partition("="))
+                if kind == "SET":
+                    changed[names.get(name, name)] = values[value]
+                else:
+                    changed.pop(names.get(name, name), None)
+        return changed
+
+    return apply
+
+
+def _tokens(expression: str) -> Iterator[str]:
+    position = 0
+    stripped = expression.rstrip()
+    while position < len(stripped):
+        match = _TOKEN.match(stripped, position)
+        if match is None:
+            raise ValueError(f"not understood: {stripped[position:]}")
+        yield match[1]
+        position = match.end()
+
+
+def _disjunction(tokens: list[str]) -> Condition:
+    parts = [_conjunction(tokens)]
+    while tokens and tokens[0] == "OR":
+        tokens.pop(0)
+        parts.append(_conjunction(tokens))
+    if len(parts) == 1:
+        return parts[0]
+    return lambda item, names, values: any(part(item, names, values) for part in parts)
+
+
+def _conjunction(tokens: list[str]) -> Condition:
+    parts = [_negation(tokens)]
+    while tokens and tokens[0] == "AND":
+        tokens.pop(0)
+        parts.append(_negation(tokens))
+    if len(parts) == 1:
+        return parts[0]
+    return lambda item, names, values: all(part(item, names, values) for part in parts)
+
+
+def _negation(tokens: list[str]) -> Condition:
+    if tokens[0] == "NOT":
+        tokens.pop(0)
+        negated = _negation(tokens)
+        return lambda item, names, values: not negated(item, names, values)
+    if tokens[0] == "(":
+        tokens.pop(0)
+        inner = _disjunction(tokens)
+        _expect(tokens, ")")
+        return inner
+    if tokens[0] in _FUNCTIONS:
+        return _function(tokens)
+    return _comparison(tokens)
+
+
+def _function(tokens: list[str]) -> Condition:
+    function = _FUNCTIONS[tokens.pop(0)]
+    _expect(tokens, "(")
+    operands = [_operand(tokens)]
+    while tokens[0] == ",":
+        tokens.pop(0)
+        operands.append(_operand(tokens))
+    _expect(tokens, ")")
+    return lambda item, names, values: function(*(operand(item, names, values) for operand in operands))
+
+
+def _comparison(tokens: list[str]) -> Condition:
+    left, operator, right = _operand(tokens), tokens.pop(0), _operand(tokens)
+    if operator == "=":
+        return lambda item, names, values: equal(left(item, names, values), right(item, names, values))
+    if operator == "<>":
+        return lambda item, names, values: not equal(left(item, names, values), right(item, names, values))
+    compare = _COMPARISONS[operator]
+
+    def ordered(item: Item, names: Names, values: Values) -> bool:
+        operands = left(item, names, values), right(item, names, values)
+        if None in operands:
+            return False
+        (kind, one), (other_kind, other) = (_comparable(operand) for operand in operands)
+        return kind == other_kind and compare(one, other)
+
+    return ordered
+
+
+def _operand(tokens: list[str]) -> Operand:
+    token = tokens.pop(0)
+    if token.startswith(":"):
+        return lambda _item, _names, values: values[token]
+    if token.startswith("#"):
+        return lambda item, names, _values: item.get(names[token])
+    return lambda item, _names, _values: item.get(token)
+
+
+def _expect(tokens: list[str], token: str) -> None:
+    if not tokens or tokens.pop(0) != token:
+        raise ValueError(f"expected {token}")
+
+
+_FUNCTIONS: dict[str, Callable[..., bool]] = {
+    "attribute_exists": lambda value: value is not None,
+    "attribute_not_exists": lambda value: value is None,
+    "attribute_type": lambda value, kind: value is not None and kind["S"] in value,
+    "begins_with": lambda value, prefix: value is not None and "S" in value and value["S"].startswith(prefix["S"]),
+}

@@ -1,0 +1,248 @@
+"""The cruddur table in memory, with DynamoDB's answers and errors, and an index that lags as far as it is told to.
+
+Takes and gives what a boto3 client does. test_memory_engine.py holds it against DynamoDB Local and the emulator.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cruddur_messages import schema
+from cruddur_messages.moves import MAX_ITEM_BYTES, item_size
+from tests.projection import expressions
+
+Item = dict[str, Any]
+Key = tuple[str, str]
+MAX_ACTIONS = 100
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
+CANCELLED = "TransactionCanceledException"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One committed change of an item, as the stream tells it."""
+
+    number: int
+    event_name: str
+    key: Key
+    before: Item | None
+    after: Item | None
+
+
+def error(code: str, message: str, operation: str, **more: Any) -> ClientError:
+    """An error in the form in which boto3 raises it."""
+    response: Any = {"Error": {"Code": code, "Message": message}, **more}
+    return ClientError(response, operation)
+
+
+def cancelled(codes: list[str]) -> ClientError:
+    """A cancelled transaction, with a reason for each of its actions."""
+    listed = ", ".join(codes)
+    return error(
+        CANCELLED,
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{listed}]",
+        "TransactWriteItems",
+        CancellationReasons=[{"Code": code} for code in codes],
+    )
+
+
+class MemoryEngine:
+    """One table.
+
+    `lag` is asked at each read of the index, for each key, how many versions back to show it.
+
+    `page_size` bounds the items of a page of the index, as 1 MB does in DynamoDB. `on_commit` hears of each write,
+    as the changes that it made together. Sizes are checked unless `has_size_limits` is off, which is faster.
+    """
+
+    def __init__(
+        self,
+        *,
+        has_size_limits: bool = True,
+        lag: Callable[[Key, int], int] = lambda _key, _versions: 0,
+        page_size: Callable[[], int] = lambda: 1_000_000,
+        on_commit: Callable[[list[Change]], None] = lambda _changes: None,
+    ) -> None:
+        self.items: dict[Key, Item] = {}
+        self.changes: list[Change] = []
+        self.versions: dict[Key, list[Item | None]] = {}
+        self._has_size_limits = has_size_limits
+        self._lag = lag
+        self._page_size = page_size
+        self._on_commit = on_commit
+
+    def put_item(self, *, Item: Item, **arguments: Any) -> dict[str, Any]:  # noqa: N803
+        """PutItem."""
+        self._write_one("PutItem", _key_of(Item, "PutItem"), lambda _before: dict(Item), arguments)
+        return {}
+
+    def delete_item(self, *, Key: Item, **arguments: Any) -> dict[str, Any]:  # noqa: N803
+        """DeleteItem."""
+        self._write_one("DeleteItem", _key_of(Key, "DeleteItem"), lambda _before: None, arguments)
+        return {}
+
+    def update_item(self, *, Key: Item, UpdateExpression: str, **arguments: Any) -> dict[str, Any]:  # noqa: N803
+        """UpdateItem."""
+        update = expressions.update(UpdateExpression)
+        names = arguments.get("ExpressionAttributeNames", {})
+        values = arguments.get("ExpressionAttributeValues", {})
+        self._write_one(
+            "UpdateItem",
+            _key_of(Key, "UpdateItem"),
+            lambda before: update(before if before is not None else Key, names, values),
+            arguments,
+        )
+        return {}
+
+    def get_item(self, *, Key: Item, **_arguments: Any) -> dict[str, Any]:  # noqa: N803
+        """GetItem, always consistent."""
+        item = self.items.get(_key_of(Key, "GetItem"))
+        return {} if item is None else {"Item": dict(item)}
+
+    def query(self, *, KeyConditionExpression: str, **arguments: Any) -> dict[str, Any]:  # noqa: N803
+        """Query on the table or the index."""
+        index = arguments.get("IndexName")
+        if index is not None and arguments.get("ConsistentRead"):
+            message = "Consistent reads are not supported on global secondary indexes"
+            raise error("ValidationException", message, "Query")
+        names = arguments.get("ExpressionAttributeNames", {})
+        values = arguments.get("ExpressionAttributeValues", {})
+        matches = expressions.key_condition(KeyConditionExpression)
+        source = self._in_index() if index is not None else ((item, self.items[item]) for item in self.items)
+        found = [(_place(key, item, index), item) for key, item in source if matches(item, names, values)]
+        forward = arguments.get("ScanIndexForward", True)
+        found.sort(key=lambda pair: pair[0], reverse=not forward)
+        if start := arguments.get("ExclusiveStartKey"):
+            begin = _place(_key_of(start, "Query"), start, index)
+            found = [pair for pair in found if (pair[0] > begin if forward else pair[0] < begin)]
+        size = arguments.get("Limit") or (self._page_size() if index is not None else 1_000_000)
+        page = [dict(item) for _, item in found[:size]]
+        answer: dict[str, Any] = {"Items": page, "Count": len(page), "ScannedCount": len(page)}
+        if len(page) == size or len(found) > size:
+            answer["LastEvaluatedKey"] = _start_key(page[-1], index)
+        return answer
+
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_arguments: Any) -> dict[str, Any]:  # noqa: N803
+        """TransactWriteItems: all actions or none."""
+        operation = "TransactWriteItems"
+        if not 1 <= len(TransactItems) <= MAX_ACTIONS:
+            raise error("ValidationException", "Member must have length between 1 and 100", operation)
+        writes: dict[Key, Callable[[Item | None], Item | None] | None] = {}
+        codes: list[str] = []
+        size = 0
+        for action in TransactItems:
+            ((kind, body),) = action.items()
+            key = _key_of(body["Item"] if kind == "Put" else body["Key"], operation)
+            if key in writes:
+                message = "Transaction request cannot include multiple operations on one item"
+                raise error("ValidationException", message, operation)
+            before = self.items.get(key)
+            writes[key] = _write(kind, body)
+            after = writes[key](before) if writes[key] is not None else None  # type: ignore[misc]
+            code = "None" if _holds(before, body) else "ConditionalCheckFailed"
+            if self._has_size_limits:
+                own_size = item_size(after or before or {})
+                if code == "None" and after is not None and own_size > MAX_ITEM_BYTES:
+                    code = "ValidationError"
+                size += own_size
+            codes.append(code)
+        if size > MAX_TRANSACTION_BYTES:
+            raise error("ValidationException", "Transaction size too large", operation)
+        if any(code != "None" for code in codes):
+            raise cancelled(codes)
+        self._commit({key: write(self.items.get(key)) for key, write in writes.items() if write is not None})
+        return {}
+
+    def _write_one(
+        self, operation: str, key: Key, write: Callable[[Item | None], Item | None], arguments: Mapping[str, Any]
+    ) -> None:
+        before = self.items.get(key)
+        if not _holds(before, arguments):
+            raise error("ConditionalCheckFailedException", "The conditional request failed", operation)
+        after = write(before)
+        if after is not None:
+            _validate(after, operation)
+            if self._has_size_limits and item_size(after) > MAX_ITEM_BYTES:
+                raise error("ValidationException", "Item size has exceeded the maximum allowed size", operation)
+        self._commit({key: after})
+
+    def _commit(self, writes: dict[Key, Item | None]) -> None:
+        made: list[Change] = []
+        for key, after in writes.items():
+            before = self.items.get(key)
+            if before == after:
+                continue
+            if after is None:
+                del self.items[key]
+            else:
+                self.items[key] = after
+            in_index = after if after is not None and schema.INDEX_PARTITION_KEY in after else None
+            self.versions.setdefault(key, [None]).append(in_index)
+            name = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
+            made.append(Change(len(self.changes) + len(made), name, key, before, after))
+        self.changes += made
+        if made:
+            self._on_commit(made)
+
+    def _in_index(self) -> Iterator[tuple[Key, Item]]:
+        for key, versions in self.versions.items():
+            if key[0].startswith(schema.MESSAGE_PREFIX):
+                continue
+            back = self._lag(key, len(versions))
+            shown = versions[max(0, len(versions) - 1 - back)]
+            if shown is not None:
+                yield key, shown
+
+
+def _write(kind: str, body: Mapping[str, Any]) -> Callable[[Item | None], Item | None] | None:
+    match kind:
+        case "Put":
+            _validate(body["Item"], "TransactWriteItems")
+            return lambda _before: dict(body["Item"])
+        case "Delete":
+            return lambda _before: None
+        case "ConditionCheck":
+            return None
+        case _:
+            raise NotImplementedError(kind)
+
+
+def _holds(before: Item | None, arguments: Mapping[str, Any]) -> bool:
+    expression = arguments.get("ConditionExpression")
+    if expression is None:
+        return True
+    names = arguments.get("ExpressionAttributeNames", {})
+    return expressions.condition(expression)(before or {}, names, arguments.get("ExpressionAttributeValues", {}))
+
+
+def _key_of(attributes: Mapping[str, Any], operation: str) -> Key:
+    parts = tuple(attributes.get(name, {}).get("S") for name in (schema.PARTITION_KEY, schema.SORT_KEY))
+    if None in parts:
+        message = "One or more parameter values were invalid: Missing or mistyped key"
+        raise error("ValidationException", message, operation)
+    if "" in parts:
+        message = "One or more parameter values are not valid: a key attribute cannot contain an empty string value"
+        raise error("ValidationException", message, operation)
+    return parts
+
+
+def _validate(item: Item, operation: str) -> None:
+    group = item.get(schema.INDEX_PARTITION_KEY)
+    if group is not None and not group.get("S"):
+        message = "One or more parameter values were invalid: Type mismatch or empty string for Index Key"
+        raise error("ValidationException", message, operation)
+
+
+def _place(key: Key, item: Item, index: str | None) -> tuple[bytes, ...]:
+    """Where an item stands among those of its partition; in the index, equal sort keys stand by their table key."""
+    parts = (item[schema.SORT_KEY]["S"], key[0]) if index is not None else (key[1],)
+    return tuple(part.encode() for part in parts)
+
+
+def _start_key(item: Item, index: str | None) -> Item:
+    names = [schema.PARTITION_KEY, schema.SORT_KEY]
+    if index is not None:
+        names.append(schema.INDEX_PARTITION_KEY)
+    return {name: item[name] for name in names}

@@ -1,0 +1,527 @@
+"""One schedule, from the first write to rest, and the promises that it must keep (docs/projection.md).
+
+`run` plays a schedule given as bytes (choices.py) and raises ViolationError where the projection breaks a promise.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from typing import Any
+
+from cruddur_messages import schema, timestamps
+from cruddur_messages.items import MEMBER_COUNT, MESSAGE, MESSAGE_SORT_KEY, MESSAGE_UUID
+from cruddur_messages.moves import MAX_NUDGE
+from cruddur_messages.stream_filters import patterns
+from tests.projection.choices import Choices, split
+from tests.projection.event_source_mapping import Lane, passes
+from tests.projection.invocations import (
+    PRIVATE,
+    FaultyClient,
+    Invocation,
+    Thread,
+    ViolationError,
+    connect,
+    current_thread,
+)
+from tests.projection.memory_engine import Change, Item, Key, MemoryEngine
+
+CONVERSATIONS = ("g0", "g1", "g2")
+USERS = ("u0", "u1", "u2", "u3", "u4")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+OWN_ATTRIBUTES = {schema.PARTITION_KEY, schema.SORT_KEY, MESSAGE, MESSAGE_UUID, MESSAGE_SORT_KEY, MEMBER_COUNT}
+READS_UNTIL_INDEX_CATCHES_UP = 5
+"""After so many reads within one settlement the index shows what is.
+
+Only so can a row that lags be told from one that does not exist. Where all members have been counted, this holds
+for one member of each conversation, and the others may be hidden for ever.
+"""
+
+FAULTS = (
+    "crash before",
+    "crash after",
+    "error before",
+    "error after",
+    "silence before",
+    "silence after",
+    "conflict",
+)
+ACTIONS = 12
+LARGEST_BATCH = 10
+SECONDS_AT_REST = 60.0
+RETRIES_AT_REST = 3
+MAX_STEPS_TO_REST = 20_000
+
+Row = tuple[str, str]
+"""A member's partition, and a conversation."""
+
+
+def run(schedule: bytes) -> None:
+    """Play a schedule. Raises ViolationError, with the story of how it came to that."""
+    simulation = Simulation(schedule)
+    try:
+        simulation.play()
+    except ViolationError as violation:
+        raise ViolationError("\n".join([*simulation.story, f"=> {violation}"])) from None
+
+
+class Simulation:
+    """A table, clients that write to it, an event source mapping, and invocations of the handler."""
+
+    def __init__(self, schedule: bytes) -> None:
+        self.story: list[str] = []
+        self._choose = split(schedule)
+        self._rows: Counter[Row] = Counter()
+        self._texts = 0
+        self._is_wild = False
+        self._founded: dict[Key, int] = {}
+        self._stuck: dict[Key, int] = {}
+        self._never_hidden: set[str] = set()
+        self._records: list[Any] = []
+        self._busy: dict[Lane, Invocation] = {}
+        self._extra: list[Invocation] = []
+        self._writer = "client"
+        self._queue: deque[Callable[[], None]] = deque()
+        self._engine = MemoryEngine(
+            lag=self._versions_back, page_size=self._page_size, on_commit=self._on_commit, has_size_limits=False
+        )
+        connect(FaultyClient(self._engine, self._fault, self._choose["faults"].below))
+
+        world = self._choose["world"]
+        self._lag_kind = world.below(3)
+        self._fault_percent = (0, 4, 12, 30)[world.below(4)]
+        self._available = (60.0, 60.0, 8.0, 1.0)[world.below(4)]
+        self._patterns: list[Any] = [{}] if world.below(8) == 7 else patterns(emulator=False)
+        retries = (None, None, None, 2)[world.below(4)]
+        self._lanes = [Lane(retries=retries) for _ in range(1 + world.below(3))]
+        self._conversations = CONVERSATIONS[: 1 + world.below(3)]
+        self._is_all_counted = world.below(4) == 3
+        for group in self._conversations:
+            self._found(group, world)
+
+    def play(self) -> None:
+        """Let everything happen in the order that the schedule says, then come to rest, and check."""
+        if self._is_all_counted:
+            self._come_to_rest()
+            first = (min(members) for group in self._conversations if (members := self._members(group)))
+            self._never_hidden = {schema.group_row_partition(member) for member in first}
+        self._founded = {key: len(versions) for key, versions in self._engine.versions.items()}
+        self._is_wild = True
+        for _ in range(ACTIONS):
+            self._client_acts()
+            for _ in range(self._choose["order"].below(8)):
+                self._step()
+        while self._queue:
+            self._queue.popleft()()
+        for _ in range(ACTIONS):
+            self._step()
+        self._is_wild = False
+        self._come_to_rest()
+        self._redrive()
+        self._check_rest()
+        self._run_again()
+
+    # -- what clients do --
+
+    def _found(self, group: str, world: Choices) -> None:
+        """Rows and messages that have been there for long: of an old backend, or none at all."""
+        kind = world.below(3)
+        members = 0 if kind == 2 and not self._is_all_counted else 1 + world.below(4)
+        first = world.below(len(USERS))
+        for number in range(4):
+            user, when, form = USERS[(first + number) % len(USERS)], world.below(8), world.below(4)
+            if number < members:
+                self._put_row(group, user, _sort_key(when % 4, form))
+                if when == 7:
+                    self._put_row(group, user, _sort_key(5, form))
+        for number in range(2):
+            is_there, when, form = world.below(2), world.below(6), world.below(4)
+            if is_there:
+                self._put_message(group, _sort_key(when + number, form))
+        if kind == 1 and not self._is_all_counted:
+            for lane in self._lanes:
+                lane.waiting = deque(record for record in lane.waiting if _group_of(record) != group)
+            self._records = [record for record in self._records if _group_of(record) != group]
+
+    def _client_acts(self) -> None:
+        script = self._choose["script"]
+        action, group = script.below(16), self._conversations[script.below(len(self._conversations))]
+        which, when, form = script.below(8), script.below(8), script.below(6)
+        sort_key = _sort_key(4 + when, form)
+        if self._queue:
+            self._queue.popleft()()
+        match action:
+            case 1 | 2 | 3:
+                self._put_message(group, sort_key)
+            case 4:
+                for message in self._pick(schema.message_partition(group), which):
+                    self._put(message | {MESSAGE: {"S": self._text()}})
+            case 5 | 6 | 7:
+                for message in self._pick(schema.message_partition(group), -1):
+                    self._delete(message)
+            case 8:
+                for message in self._pick(schema.message_partition(group), which):
+                    self._delete(message)
+            case 9 | 10 | 11:
+                self._join(group, which, _sort_key(when, form))
+            case 12 | 13:
+                for row in self._pick(schema.group_row_partition(USERS[which % len(USERS)]), when):
+                    if "note" in row:
+                        self._put(row | {"note": {"S": self._text()}})
+            case 14:
+                for message in self._pick(schema.message_partition(group), -1):
+                    self._delete(message)
+                    self._put(message)
+            case 15:
+                self._put_malformed(group, which, sort_key)
+
+    def _put_message(self, group: str, sort_key: str) -> None:
+        text = self._text()
+        partition = schema.message_partition(group)
+        self._put(_strings(pk=partition, sk=sort_key, message_uuid=f"m{self._texts}", message=text, user_uuid="u0"))
+
+    def _put_malformed(self, group: str, kind: int, sort_key: str) -> None:
+        partition = schema.message_partition(group)
+        items = [
+            _strings(pk=partition, sk=sort_key, message_uuid="mx"),
+            _strings(pk=partition, sk=sort_key, message_uuid="mx") | {MESSAGE: {"N": "1"}},
+            _strings(pk=partition, sk="zzz", message_uuid="mx", message=PRIVATE),
+            _strings(pk=schema.MESSAGE_PREFIX, sk=sort_key, message=PRIVATE),
+            _strings(pk="USR#u0", sk=sort_key, message=PRIVATE),
+            _strings(pk=schema.group_row_partition("u0"), sk=sort_key + "x", message=PRIVATE),
+            _strings(pk=schema.GROUP_ROW_PREFIX, sk=sort_key, message_group_uuid=group),
+            _strings(pk="ODD#u0", sk=sort_key, message_group_uuid=group),
+        ]
+        self._put(items[kind])
+
+    def _join(self, group: str, which: int, sort_key: str) -> None:
+        """A member more; in a conversation without members, two or three who name each other, one after the other."""
+        if self._is_all_counted:
+            return
+        users = [USERS[(which + number) % len(USERS)] for number in range(3)]
+        members = self._members(group)
+        if members:
+            if users[0] not in members:
+                self._put_row(group, users[0], sort_key, names=members[0])
+        elif not self._queue:
+            self._put_row(group, users[0], sort_key, names=users[1])
+            for user in users[1 : 2 + which // 4]:
+                self._queue.append(partial(self._put_row, group, user, sort_key, names=users[0]))
+
+    def _members(self, group: str) -> list[str]:
+        return [
+            partition.removeprefix(schema.GROUP_ROW_PREFIX)
+            for (partition, of), count in self._rows.items()
+            if of == group and count
+        ]
+
+    def _put_row(self, group: str, user: str, sort_key: str, names: str | None = None) -> None:
+        if names is None:
+            names = next((member for member in self._members(group) if member != user), "")
+        item = _strings(
+            pk=schema.group_row_partition(user),
+            sk=sort_key,
+            message_group_uuid=group,
+            message=self._text(),
+            user_uuid=names,
+            user_display_name=PRIVATE,
+            user_handle=PRIVATE,
+            note=self._text(),
+        )
+        while _key(item) in self._engine.items:
+            item[schema.SORT_KEY] = {"S": timestamps.canonical(_instant(item) + timestamps.MICROSECOND)}
+        self._put(item)
+
+    def _pick(self, partition: str, which: int) -> list[Item]:
+        items = [item for key, item in sorted(self._engine.items.items()) if key[0] == partition]
+        return [items[which % len(items)]] if items else []
+
+    def _put(self, item: Mapping[str, Any]) -> None:
+        self.story.append(f"client puts {_brief(item)}")
+        self._writer = "client"
+        self._engine.put_item(Item=dict(item))
+
+    def _delete(self, item: Mapping[str, Any]) -> None:
+        self.story.append(f"client deletes {_brief(item)}")
+        self._writer = "client"
+        self._engine.delete_item(Key={name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)})
+
+    def _text(self) -> str:
+        self._texts += 1
+        return f"{PRIVATE}{self._texts}"
+
+    # -- the index, the stream and the faults --
+
+    def _versions_back(self, key: Key, versions: int) -> int:
+        if not self._is_wild or self._lag_kind == 0:
+            return 0
+        thread = current_thread()
+        may_hide_for_ever = self._is_all_counted and key[0] not in self._never_hidden
+        if not may_hide_for_ever and max(thread.index_reads.values()) > READS_UNTIL_INDEX_CATCHES_UP:
+            return 0
+        lag = self._choose["lag"]
+        possible = versions - self._founded.get(key, 1)
+        if not possible:
+            return 0
+        if self._lag_kind == 1:
+            return lag.below(possible + 1) if lag.happens(50) else 0
+        shown = self._stuck.setdefault(key, versions)
+        if lag.happens(30):
+            shown = self._stuck[key] = versions
+        return min(versions - shown, possible)
+
+    def _page_size(self) -> int:
+        lag = self._choose["lag"]
+        return 1 + lag.below(4) if self._is_wild and lag.happens(10) else 1_000_000
+
+    def _fault(self) -> str:
+        faults = self._choose["faults"]
+        if not self._is_wild or not faults.happens(self._fault_percent):
+            return ""
+        fault = FAULTS[faults.below(len(FAULTS))]
+        self.story.append(f"    {self._writer} meets: {fault}")
+        return fault
+
+    def _on_commit(self, changes: list[Change]) -> None:
+        if self._writer != "client":
+            self._check_write(changes)
+        for change in changes:
+            for item, difference in ((change.before, -1), (change.after, 1)):
+                if item is not None and (row := _row_of(item)):
+                    self._rows[row] += difference
+            record = _record(change)
+            if passes(self._patterns, record):
+                if self._writer != "client" and self._patterns != [{}]:
+                    raise ViolationError(f"its own write comes back: {_brief(change.after or {})}")
+                self._lanes[sum(map(ord, "".join(change.key))) % len(self._lanes)].waiting.append(record)
+                self._records.append(record)
+
+    # -- deliveries --
+
+    def _threads(self) -> list[Thread]:
+        return [thread for invocation in (*self._busy.values(), *self._extra) for thread in invocation.threads]
+
+    def _step(self) -> bool:
+        """One thread goes on to its next call, or one lane begins a delivery; False where there is nothing to do."""
+        if self._is_wild and self._records and self._choose["delivery"].happens(8):
+            self._deliver_again()
+        threads = self._threads()
+        idle = [lane for lane in self._lanes if lane.has_work and lane not in self._busy]
+        if not threads and not idle:
+            return False
+        choice = self._choose["order"].below(len(threads) + len(idle))
+        if choice < len(threads):
+            thread = threads[choice]
+            self._writer = self._name(thread.invocation)
+            thread.invocation.step(thread)
+            self._take_answers()
+        else:
+            self._deliver(idle[choice - len(threads)])
+        return True
+
+    def _deliver(self, lane: Lane) -> None:
+        size = 1 + self._choose["delivery"].below(LARGEST_BATCH) if self._is_wild else LARGEST_BATCH
+        batch = lane.next_batch(size)
+        if batch is not None:
+            self._busy[lane] = self._invoke(batch.records)
+            self._take_answers()
+
+    def _deliver_again(self) -> None:
+        """A second delivery of what has been delivered, or is being, or will be; nobody waits for its answer."""
+        delivery = self._choose["delivery"]
+        first = delivery.below(len(self._records))
+        self._extra.append(self._invoke(self._records[first : first + 1 + delivery.below(4)]))
+
+    def _invoke(self, records: list[Any]) -> Invocation:
+        invocation = Invocation(records, available=self._available if self._is_wild else SECONDS_AT_REST)
+        numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+        self.story.append(f"  {self._name(invocation)} gets {', '.join(numbers)}")
+        return invocation
+
+    def _name(self, invocation: Invocation) -> str:
+        return f"invocation {invocation.number}"
+
+    def _take_answers(self) -> None:
+        for lane, invocation in list(self._busy.items()):
+            if invocation.ended:
+                self.story.append(f"  {self._name(invocation)} answers {invocation.told}")
+                lane.report(invocation.answer)
+                del self._busy[lane]
+        self._extra = [invocation for invocation in self._extra if not invocation.ended]
+
+    def _come_to_rest(self) -> None:
+        for lane in self._lanes:
+            lane.retries = RETRIES_AT_REST if lane.retries is None else lane.retries
+        for _ in range(MAX_STEPS_TO_REST):
+            if not self._step():
+                return
+        raise ViolationError("it does not come to rest")
+
+    def _redrive(self) -> None:
+        """What went to the on-failure queue is delivered once more, now that nothing fails."""
+        for lane in self._lanes:
+            dropped, lane.dropped, lane.retries = lane.dropped, [], RETRIES_AT_REST
+            lane.waiting.extend(dropped)
+        self._come_to_rest()
+        for lane in self._lanes:
+            for record in lane.dropped:
+                if self._members(_group_of(record)):
+                    raise ViolationError(f"record {record['dynamodb']['SequenceNumber']} cannot be settled")
+
+    def _run_again(self) -> None:
+        """Every record again: nothing is written."""
+        changes = len(self._engine.changes)
+        invocation = self._invoke([record for record in self._records if self._members(_group_of(record))])
+        while invocation.threads:
+            invocation.step(invocation.threads[0])
+        if invocation.answer != {"batchItemFailures": []}:
+            raise ViolationError("a second run fails")
+        if len(self._engine.changes) != changes:
+            raise ViolationError("a second run writes")
+
+    # -- the promises --
+
+    def _check_write(self, changes: list[Change]) -> None:
+        """Each member has one row before and after, and nothing but what the projection is for has changed."""
+        befores: dict[Row, list[Item]] = {}
+        afters: dict[Row, list[Item]] = {}
+        for change in changes:
+            self.story.append(f"    {self._writer}: {_brief(change.before or {})} -> {_brief(change.after or {})}")
+            for item, by_row in ((change.before, befores), (change.after, afters)):
+                if item is not None:
+                    row = _row_of(item)
+                    if row is None:
+                        raise ViolationError("an item is touched that is no group row")
+                    by_row.setdefault(row, []).append(item)
+        for row in befores.keys() | afters.keys():
+            count = self._rows[row]
+            then = count - len(befores.get(row, [])) + len(afters.get(row, []))
+            if not 1 <= then <= count:
+                raise ViolationError(f"{row} had {count} rows and then {then}")
+            for after in afters.get(row, []):
+                self._check_row(after, befores.get(row, []))
+
+    def _check_row(self, after: Item, befores: list[Item]) -> None:
+        if _others(after).keys() != {name for before in befores for name in _others(before)}:
+            raise ViolationError("an attribute is lost or new")
+        if any(all(before.get(name) != value for before in befores) for name, value in _others(after).items()):
+            raise ViolationError("an attribute has changed")
+        shown = self._engine.items.get(
+            (schema.message_partition(_text(after, "message_group_uuid")), _text(after, MESSAGE_SORT_KEY))
+        )
+        if shown is None and (_text(after, MESSAGE), _text(after, MESSAGE_UUID)) != ("", ""):
+            raise ViolationError("a message is shown that does not exist")
+        if shown is not None and any(shown.get(name) != after[name] for name in (MESSAGE, MESSAGE_UUID)):
+            raise ViolationError("a message is shown as it is not")
+
+    def _check_rest(self) -> None:
+        """All rows of the conversations that a record has named show the newest message, at its place."""
+        for group in {_group_of(record) for record in self._records}:
+            newest = self._newest(group)
+            members = self._members(group)
+            rows = [item for item in self._engine.items.values() if (_row_of(item) or ("", ""))[1] == group]
+            if len(rows) != len(members):
+                raise ViolationError(f"{group} has {len(members)} members and {len(rows)} rows")
+            for row in rows:
+                self._check_shows(row, newest)
+            counts = [int(row[MEMBER_COUNT]["N"]) for row in rows if MEMBER_COUNT in row]
+            if rows and (len(counts) != len(rows) or max(counts) != len(rows)):
+                raise ViolationError(f"{group} has {len(rows)} rows, which count {counts}")
+
+    def _check_shows(self, row: Item, newest: Item | None) -> None:
+        expected = (
+            (_text(newest, MESSAGE), _text(newest, MESSAGE_UUID), _text(newest, "sk")) if newest else ("", "", "")
+        )
+        if (_text(row, MESSAGE), _text(row, MESSAGE_UUID), _text(row, MESSAGE_SORT_KEY)) != expected:
+            raise ViolationError(f"{_brief(row)} does not show {_brief(newest or {})}")
+        if newest is not None:
+            behind = _instant(row) - _instant(newest)
+            ties = sum(count for (partition, _), count in self._rows.items() if partition == _text(row, "pk")) > 1
+            if not timedelta(0) <= behind <= (MAX_NUDGE if ties else timedelta(0)):
+                raise ViolationError(f"{_brief(row)} is not in the place of {_brief(newest)}")
+            if _text(row, "sk") != timestamps.canonical(_instant(row)):
+                raise ViolationError(f"{_brief(row)} has a sort key of another form")
+
+    def _newest(self, group: str) -> Item | None:
+        partition = schema.message_partition(group)
+        messages = [item for key, item in sorted(self._engine.items.items()) if key[0] == partition]
+        return next((message for message in reversed(messages) if _can_be_shown(message)), None)
+
+
+def _sort_key(when: int, form: int) -> str:
+    """A time in one of the forms that backends write; few times, so that many are equal."""
+    instant = START + timedelta(seconds=when, microseconds=when % 2)
+    match form:
+        case 1:
+            return instant.isoformat()
+        case 2:
+            return instant.replace(tzinfo=None).isoformat()
+        case 3:
+            return instant.astimezone(timezone(timedelta(hours=2))).isoformat()
+        case _:
+            return timestamps.canonical(instant)
+
+
+def _record(change: Change) -> dict[str, Any]:
+    pk, sk = change.key
+    stream: dict[str, Any] = {
+        "Keys": _strings(pk=pk, sk=sk),
+        "SequenceNumber": str(change.number),
+        "ApproximateCreationDateTime": 0.0,
+    }
+    if change.after is not None:
+        stream["NewImage"] = change.after
+    return {"eventName": change.event_name, "dynamodb": stream}
+
+
+def _group_of(record: Any) -> str:
+    stream = record["dynamodb"]
+    partition = str(stream["Keys"]["pk"]["S"])
+    if partition.startswith(schema.MESSAGE_PREFIX):
+        return partition.removeprefix(schema.MESSAGE_PREFIX)
+    row = _row_of(stream.get("NewImage", {}))
+    return row[1] if row else ""
+
+
+def _row_of(item: Mapping[str, Any]) -> Row | None:
+    partition, group = _text(item, schema.PARTITION_KEY), _text(item, schema.INDEX_PARTITION_KEY)
+    is_row = partition.startswith(schema.GROUP_ROW_PREFIX) and partition != schema.GROUP_ROW_PREFIX and group
+    return (partition, group) if is_row else None
+
+
+def _can_be_shown(message: Item) -> bool:
+    try:
+        datetime.fromisoformat(_text(message, schema.SORT_KEY))
+    except ValueError:
+        return False
+    return all("S" in message.get(name, {}) for name in (MESSAGE, MESSAGE_UUID))
+
+
+def _instant(item: Item) -> datetime:
+    instant = datetime.fromisoformat(_text(item, schema.SORT_KEY))
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _others(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name not in OWN_ATTRIBUTES}
+
+
+def _strings(**values: str) -> Item:
+    return {name: {"S": value} for name, value in values.items()}
+
+
+def _key(item: Mapping[str, Any]) -> Key:
+    return _text(item, schema.PARTITION_KEY), _text(item, schema.SORT_KEY)
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    return str(item.get(name, {}).get("S", ""))
+
+
+def _brief(item: Mapping[str, Any]) -> str:
+    """An item in a few words, for the story."""
+    if not item:
+        return "nothing"
+    names = ("pk", "sk", "message_group_uuid", MESSAGE_UUID, MESSAGE_SORT_KEY, "note")
+    count = item.get(MEMBER_COUNT, {}).get("N", "")
+    return " ".join([*filter(None, (_text(item, name) for name in names)), *([f"of {count}"] if count else [])])

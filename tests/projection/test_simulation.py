@@ -1,0 +1,57 @@
+"""The promises of the projection, over generated schedules (docs/projection.md).
+
+A failure prints the shortest schedule that Hypothesis finds, its story, and the command that plays it again.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from tests.projection import choices, simulation
+from tests.projection.invocations import ViolationError
+
+SCHEDULES = int(os.environ.get("CRUDDUR_SCHEDULES", "20000"))
+SHARDS = 20
+
+CHUNK = 16
+schedules = st.lists(
+    st.binary(min_size=CHUNK, max_size=CHUNK), min_size=choices.SIZE // CHUNK, max_size=choices.SIZE // CHUNK
+).map(b"".join)
+
+
+def check_schedules(seed_number: int, count: int) -> None:
+    """Generate and play so many schedules; the same ones for the same seed."""
+
+    @seed(seed_number)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @given(schedules)
+    def play(schedule: bytes) -> None:
+        try:
+            simulation.run(schedule)
+        except ViolationError as violation:
+            token = choices.to_token(schedule)
+            raise ViolationError(
+                f"{violation}\nplay it again: python -m tests.projection.soak --replay {token}"
+            ) from None
+
+    play()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_the_promises_hold_on_every_schedule(shard: int) -> None:
+    check_schedules(seed_number=shard, count=SCHEDULES // SHARDS)
+
+
+def test_a_schedule_survives_being_copied_from_a_terminal() -> None:
+    schedule = bytes(range(1, 200)).ljust(choices.SIZE, b"\0")
+    assert choices.from_token(choices.to_token(schedule)) == schedule
