@@ -1,6 +1,6 @@
 """The network that the projection runs in: isolated subnets whose only way out is the DynamoDB gateway endpoint."""
 
-from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import Annotations, Aws, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -76,6 +76,10 @@ class Network(Construct):
             ec2.Subnet.from_subnet_id(self, f"Subnet{number}", subnet_id)
             for number, subnet_id in enumerate(subnet_ids, start=1)
         ]
+        for subnet in subnets:
+            Annotations.of(subnet).acknowledge_warning(
+                "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Nothing is added to the routes of a VPC that is not ours"
+            )
         return vpc, subnets or vpc.isolated_subnets or vpc.private_subnets, {"aws:SourceVpc": vpc_id}
 
 
