@@ -10,7 +10,8 @@ from cruddur_infra.lookup import lookup_environment
 from cruddur_infra.settings import SettingsError, read
 from cruddur_messages.seed_file import SeedFileError
 
-app = App()
+# Where a construct was made differs from machine to machine; what is synthesized must not.
+app = App(post_cli_context={"aws:cdk:disable-creation-stack-traces": True})
 try:
     settings = read(app.node.get_all_context())
     stacks.build(app, settings=settings, env=lookup_environment(settings, os.environ))

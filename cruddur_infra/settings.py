@@ -116,9 +116,7 @@ class Settings:
                 f"{', '.join(map(str, LOG_RETENTION_DAYS))}"
             )
         if not TABLE_NAME.fullmatch(self.table_name):
-            raise SettingsError(
-                f"table_name is {self.table_name!r}; it takes 3 to 255 of A-Z, a-z, 0-9, '_', '-', '.'"
-            )
+            raise SettingsError(f"table_name is {self.table_name!r}; it takes 3 to 255 of A-Z, a-z, 0-9, '_', '-', '.'")
         if self.vpc_id is not None and not self.vpc_id.startswith("vpc-"):
             raise SettingsError(f"vpc_id is {self.vpc_id!r}; it takes the id of a VPC, which begins with vpc-")
         if not _is_vpc_cidr(self.vpc_cidr):

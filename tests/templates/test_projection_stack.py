@@ -1,0 +1,75 @@
+"""The function and the event source mapping, as the design and AWS's rules for streams demand them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.templates.fixtures import STAGES, Templates, only, resources
+
+MAPPING = "AWS::Lambda::EventSourceMapping"
+FUNCTION = "AWS::Lambda::Function"
+
+
+def mapping_of(templates: Callable[..., Templates], stage: str, **overrides: object) -> dict[str, Any]:
+    properties: dict[str, Any] = only(templates(stage, **overrides)["projection"], MAPPING)["Properties"]
+    return properties
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_is_lost_between_stream_and_function(stage: str, templates: Callable[..., Templates]) -> None:
+    mapping = mapping_of(templates, stage)
+    template = templates(stage)["projection"]
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["MaximumRetryAttempts"] == 10
+    assert mapping["MaximumRecordAgeInSeconds"] == 3600
+    assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}
+    (queue,) = resources(template, "AWS::SQS::Queue")
+    assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": [queue, "Arn"]}}}
+    assert template["Resources"][queue]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_the_mapping_obeys_the_settings(templates: Callable[..., Templates]) -> None:
+    asked = {
+        "batch_size": ("BatchSize", 500),
+        "batching_window_seconds": ("MaximumBatchingWindowInSeconds", 3),
+        "parallelization_factor": ("ParallelizationFactor", 4),
+        "retry_attempts": ("MaximumRetryAttempts", 5),
+        "record_age_seconds": ("MaximumRecordAgeInSeconds", 120),
+    }
+    mapping = mapping_of(templates, "dev", **{name: str(value) for name, (_, value) in asked.items()})
+    assert {name: mapping[name] for name, _ in asked.values()} == dict(asked.values())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_function_is_new_small_and_logs_to_its_own_group(stage: str, templates: Callable[..., Templates]) -> None:
+    for part in templates(stage).keys() & {"projection", "seed"}:
+        template = templates(stage)[part]
+        function = only(template, FUNCTION)["Properties"]
+        group_id, group = next(iter(resources(template, "AWS::Logs::LogGroup").items()))
+        assert function["Runtime"] == "python3.14"
+        assert function["Architectures"] == ["arm64"]
+        assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": group_id}}
+        assert group["Properties"]["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
+        assert group["Properties"]["RetentionInDays"] == {"local": 1, "dev": 14, "prod": 365}[stage]
+        assert function["Environment"]["Variables"] == {"TABLE_NAME": "cruddur-messages"}
+        assert len(resources(template, "AWS::IAM::Role")) == 1
+        assert not resources(template, "AWS::IAM::Policy"), "CDK has granted something that no statement of ours says"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_projection_runs_in_the_isolated_subnets(stage: str, templates: Callable[..., Templates]) -> None:
+    configuration = only(templates(stage)["projection"], FUNCTION)["Properties"]["VpcConfig"]
+    assert len(configuration["SubnetIds"]) == 2
+    assert len(configuration["SecurityGroupIds"]) == 1
+
+
+def test_the_seed_is_loaded_once_the_trigger_is_there_and_never_hangs(templates: Callable[..., Templates]) -> None:
+    seed = templates("dev", seed="true")["seed"]
+    resource = only(seed, "Custom::CruddurConversations")["Properties"]
+    function = only(seed, FUNCTION)["Properties"]
+    assert function["Timeout"] < int(resource["ServiceTimeout"]) <= 300
+    assert len(resource["Fingerprint"]) == 64
+    assert len(resource["Conversations"]) >= 4

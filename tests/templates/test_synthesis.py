@@ -1,0 +1,75 @@
+"""`cdk synth`, as a user runs it: offline, silent, and the same bytes wherever it runs."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cruddur_infra import REPOSITORY
+
+SOURCES = ("app.py", "cdk.json", "cruddur_infra", "lambda")
+ENVIRONMENT_BIN = REPOSITORY / ".venv" / "bin"
+
+
+def synth(folder: Path, stage: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run the CDK CLI with no credentials, no AWS variable and a home of its own."""
+    return subprocess.run(
+        [str(REPOSITORY / "node_modules/.bin/cdk"), "synth", "--quiet", "--context", f"stage={stage}"],
+        cwd=folder,
+        env={"HOME": str(home), "PATH": f"{ENVIRONMENT_BIN}:/usr/bin:/bin", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The app twice, at paths of different length, as two people would have it."""
+    folders = [tmp_path_factory.mktemp(name) / name for name in ("a", "a-much-longer-name")]
+    for folder in folders:
+        folder.mkdir()
+        for source in SOURCES:
+            copy = shutil.copytree if (REPOSITORY / source).is_dir() else shutil.copyfile
+            copy(REPOSITORY / source, folder / source)
+        (folder / ".venv").symlink_to(REPOSITORY / ".venv")
+    return folders
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_it_is_silent_offline_and_the_same_everywhere(stage: str, copies: list[Path], tmp_path: Path) -> None:
+    for folder in copies:
+        shutil.rmtree(folder / "cdk.out", ignore_errors=True)
+        ended = synth(folder, stage, tmp_path)
+        said = [
+            line
+            for line in (ended.stdout + ended.stderr).splitlines()
+            if not line.startswith(("Successfully synthesized to", "Supply a stack id"))
+        ]
+        assert ended.returncode == 0, ended.stderr
+        assert said == []
+        assert not (folder / "cdk.context.json").exists(), "something was looked up"
+        for metadata in (folder / "cdk.out").glob("*.metadata.json"):
+            kinds = {entry["type"] for entries in json.loads(metadata.read_text()).values() for entry in entries}
+            assert not kinds & {"aws:cdk:warning", "aws:cdk:error", "aws:cdk:info"}
+    first, second = (contents(folder / "cdk.out") for folder in copies)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_every_recommended_feature_flag_is_set(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [str(REPOSITORY / "node_modules/.bin/cdk"), "flags", "--unstable=flags", "--output", str(tmp_path / "out")],
+        cwd=REPOSITORY,
+        env={"HOME": str(tmp_path), "PATH": f"{ENVIRONMENT_BIN}:/usr/bin:/bin", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "All feature flags are already set to their recommended values" in ended.stdout + ended.stderr

@@ -1,0 +1,91 @@
+"""The table as the design fixes it, whatever the settings, and what the settings do change."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cruddur_messages import schema
+from tests.templates.fixtures import STAGES, Templates, only
+
+TABLE = "AWS::DynamoDB::Table"
+
+
+def table_of(templates: Callable[..., Templates], stage: str, **overrides: object) -> dict[str, Any]:
+    return only(templates(stage, **overrides)["table"], TABLE)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_keys_index_and_stream_are_those_of_the_backend(stage: str, templates: Callable[..., Templates]) -> None:
+    properties = table_of(templates, stage)["Properties"]
+    assert properties["TableName"] == "cruddur-messages"
+    assert properties["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
+    (index,) = properties["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "message-group-sk-index"
+    assert index["KeySchema"] == [
+        {"AttributeName": "message_group_uuid", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
+    assert index["Projection"] == {"ProjectionType": "ALL"}
+    assert {(a["AttributeName"], a["AttributeType"]) for a in properties["AttributeDefinitions"]} == {
+        ("pk", "S"),
+        ("sk", "S"),
+        ("message_group_uuid", "S"),
+    }
+    assert properties["StreamSpecification"]["StreamViewType"] == schema.STREAM_VIEW_TYPE == "NEW_IMAGE"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize(("stage", "is_protected"), [("local", False), ("dev", False), ("prod", True)])
+def test_prod_keeps_its_data_and_the_others_clean_up(
+    stage: str, is_protected: bool, templates: Callable[..., Templates]
+) -> None:
+    table = table_of(templates, stage)
+    assert table["Properties"].get("DeletionProtectionEnabled", False) is is_protected
+    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == ("Retain" if is_protected else "Delete")
+
+
+def test_on_demand_has_no_ceiling_unless_asked_for(templates: Callable[..., Templates]) -> None:
+    free = table_of(templates, "dev")["Properties"]
+    assert free["BillingMode"] == "PAY_PER_REQUEST"
+    assert "OnDemandThroughput" not in free
+    capped = table_of(templates, "dev", max_read_units="30", max_write_units="20")["Properties"]
+    ceiling = {"MaxReadRequestUnits": 30, "MaxWriteRequestUnits": 20}
+    assert capped["OnDemandThroughput"] == ceiling
+    assert capped["GlobalSecondaryIndexes"][0]["OnDemandThroughput"] == ceiling
+
+
+def test_provisioned_is_five_and_five_as_in_the_bootcamp(templates: Callable[..., Templates]) -> None:
+    properties = table_of(templates, "dev", billing="provisioned")["Properties"]
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    assert properties.get("BillingMode", "PROVISIONED") == "PROVISIONED"
+    assert properties["ProvisionedThroughput"] == units
+    assert properties["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"] == units
+
+
+@pytest.mark.parametrize(
+    ("encryption", "expected"),
+    [
+        ("aws-owned", {"SSEEnabled": False}),
+        ("aws-managed", {"SSEEnabled": True}),
+        ("customer-managed", {"SSEEnabled": True, "SSEType": "KMS"}),
+    ],
+)
+def test_encryption_is_a_choice(encryption: str, expected: dict[str, Any], templates: Callable[..., Templates]) -> None:
+    template = templates("dev", encryption=encryption)["table"]
+    specification = only(template, TABLE)["Properties"].get("SSESpecification")
+    if encryption == "customer-managed":
+        key = only(template, "AWS::KMS::Key")["Properties"]
+        assert key["EnableKeyRotation"] is True
+        assert specification.pop("KMSMasterKeyId")["Fn::GetAtt"][1] == "Arn"
+    assert specification == expected
+
+
+def test_a_table_that_exists_is_used_by_the_arn_of_its_stream(templates: Callable[..., Templates]) -> None:
+    arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/cruddur-messages/stream/2022-11-01T12:00:00.000"
+    found = templates("dev", stream_arn=arn)
+    assert "table" not in found
+    assert only(found["projection"], "AWS::Lambda::EventSourceMapping")["Properties"]["EventSourceArn"] == arn
