@@ -45,6 +45,9 @@ PAUSE_SECONDS = 0.2
 MOST_MESSAGES_FOR_NAMES = 1000
 """How far back in a conversation the names of its members are looked for."""
 
+UNKNOWN = "unknown"
+"""The name of a person of whom nothing tells the name."""
+
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
@@ -154,7 +157,7 @@ class Healer:
                         schema.SORT_KEY: {"S": timestamps.canonical(_last_time(rows, newest))},
                         schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
                         MESSAGE: {"S": newest.message if newest else ""},
-                        **users.get(other, User(other, "", "")).to_attributes(),
+                        **users.get(other, User(other, UNKNOWN, UNKNOWN)).to_attributes(),
                     }
                 )
             )

@@ -104,8 +104,9 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
     `make up` runs. Raises DdbError where there is none.
     """
     if prod:
-        session = boto3.Session()
-        return Target(table_name or schema.TABLE_NAME, None, session.region_name, has_projection=True)
+        return Target(
+            table_name or schema.TABLE_NAME, None, _region() or boto3.Session().region_name, has_projection=True
+        )
     system = _system()
     configured = os.environ.get(ENDPOINT_VARIABLE)
     if configured:
@@ -126,7 +127,7 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
 
 def _local(endpoint: str, table_name: str | None) -> Target:
     key = None if boto3.Session().get_credentials() else LOCAL_KEY
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or LOCAL_REGION
+    region = _region() or LOCAL_REGION
     return Target(
         table_name or schema.TABLE_NAME,
         endpoint,
@@ -135,6 +136,11 @@ def _local(endpoint: str, table_name: str | None) -> Target:
         access_key_id=key,
         secret_access_key=key,
     )
+
+
+def _region() -> str | None:
+    """The region that the environment names; boto3 itself does not look at AWS_REGION."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
 def _of_system(system: Mapping[str, str], table_name: str | None) -> Target:

@@ -1,33 +1,340 @@
-"""Starting conversations and adding members: all or nothing, one between two, whoever is first."""
+"""Starting conversations and adding members: all or nothing, and one between two, whoever comes first."""
 
 import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from cruddur_messages.access_patterns import MessageStore, StartedConversation
-from cruddur_messages.items import User
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_messages import errors, schema, timestamps
+from cruddur_messages.access_patterns import MAX_FIRST_MEMBERS, StartedConversation
+from cruddur_messages.items import AttributeMap, GroupRow, User, text
+from cruddur_messages.projection import Projection
+from cruddur_messages.stream_records import DirtyConversation, fold
+from tests.access_patterns.people import (
+    START,
+    BetweenCalls,
+    all_messages,
+    items_of,
+    person,
+    rows_of,
+    store_of,
+)
+from tests.access_patterns.test_paging import put_row
 from tests.engines.fixtures import CruddurTable
 
 
-def person(name: str) -> User:
-    return User(str(uuid.uuid4()), name.title(), name)
+def settle(table: CruddurTable, message_group_uuid: str) -> None:
+    projection = Projection(client=table.client, table_name=table.name, seconds_left=lambda: 60)
+    assert projection.settle(DirtyConversation(message_group_uuid)).failure is None
 
 
-def test_racing(cruddur_table: CruddurTable) -> None:
+def kinds_of(table: CruddurTable) -> Counter[str]:
+    return Counter(item["pk"]["S"].split("#")[0] for item in items_of(table))
+
+
+def delete_rows(table: CruddurTable, *members: User) -> None:
+    for row in (row for member in members for row in rows_of(table, member)):
+        key: AttributeMap = {"pk": {"S": row.partition}, "sk": {"S": row.sort_key}}
+        table.client.delete_item(TableName=table.name, Key=key)
+
+
+class Crash(BaseException):
+    """The process that made the call is gone."""
+
+
+DYNAMODB_LOCAL_MEMBERS = 9
+"""This release of DynamoDB Local still has the old limit of ten actions in a transaction."""
+
+
+def test_as_many_members_as_a_transaction_takes_start_at_once(
+    cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str
+) -> None:
+    table = cruddur_table_on(ministack_endpoint)
+    members = [person(f"member{number}") for number in range(MAX_FIRST_MEMBERS)]
+    store_of(table).start_conversation(members, sender=members[0], message="hello all")
+    assert kinds_of(table) == {"GRP": MAX_FIRST_MEMBERS, "MSG": 1}
+
+
+@pytest.mark.parametrize("size", [2, 3, DYNAMODB_LOCAL_MEMBERS])
+def test_a_conversation_starts_with_a_row_for_each_member_and_a_message(cruddur_table: CruddurTable, size: int) -> None:
+    members = [person(f"member{number}") for number in range(size)]
+    started = store_of(cruddur_table).start_conversation(members, sender=members[1], message="hello all")
+    assert started.is_new
+    assert kinds_of(cruddur_table) == {"GRP": size, "MSG": 1} | ({"PAIR": 1} if size == 2 else {})
+    for member in members:
+        (row,) = rows_of(cruddur_table, member)
+        assert row.message_group_uuid == started.message_group_uuid
+        assert row.sort_key == started.message.sort_key == timestamps.canonical(started.message.instant)
+        assert row.member_count == size
+        other = members[1] if member is members[0] else members[0]
+        assert {name: text(row.attributes, name) for name in ("message", "user_uuid", "user_handle")} == {
+            "message": "hello all",
+            "user_uuid": other.uuid,
+            "user_handle": other.handle,
+        }
+        assert "message_uuid" not in row.attributes
+
+
+def test_the_stream_takes_a_started_conversation_for_one_to_settle(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    started = store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi")
+    records = [
+        {"eventName": "INSERT", "dynamodb": {"Keys": item, "NewImage": item, "SequenceNumber": "1"}}
+        for item in items_of(cruddur_table)
+    ]
+    folded = fold(records)
+    assert [dirty.message_group_uuid for dirty in folded.dirty] == [started.message_group_uuid]
+    assert {row.member_uuid for row in folded.dirty[0].new_rows.values()} == {ann.uuid, bo.uuid}
+    assert (folded.ignored, folded.unusable) == (1, ())
+
+
+@pytest.mark.parametrize("size", [2, 5])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_crash_at_any_call_leaves_all_or_nothing(cruddur_table: CruddurTable, size: int, moment: str) -> None:
+    outcomes = set()
+    for crashing in range(4):
+        members = [person(f"member{number}") for number in range(size)]
+
+        def crash(number: int, _name: str, crashing: int = crashing) -> None:
+            if number == crashing:
+                raise Crash
+
+        hooks: dict[str, Callable[[int, str], None]] = {moment: crash}
+        client = BetweenCalls(cruddur_table.client, **hooks)
+        before = kinds_of(cruddur_table)
+        try:
+            store_of(cruddur_table, client=client).start_conversation(members, sender=members[0], message="x")  # type: ignore[arg-type]
+        except Crash:
+            written = kinds_of(cruddur_table) - before
+            assert written in (Counter(), Counter(GRP=size, MSG=1, **({"PAIR": 1} if size == 2 else {})))
+            outcomes.add(bool(written))
+        again = store_of(cruddur_table).start_conversation(members, sender=members[0], message="again")
+        if size == 2:
+            assert [row.message_group_uuid for row in rows_of(cruddur_table, members[1])] == [again.message_group_uuid]
+    assert outcomes == ({False} if moment == "before" else ({True, False} if size == 2 else {True}))
+
+
+def test_a_call_that_does_not_pass_is_tried_again(cruddur_table: CruddurTable) -> None:
+    def conflict(number: int, name: str) -> None:
+        if name == "transact_write_items" and number < 8:
+            raise ClientError(
+                {
+                    "Error": {"Code": "TransactionCanceledException"},
+                    "CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}],
+                },
+                "TransactWriteItems",
+            )
+
+    ann, bo = person("ann"), person("bo")
+    client = BetweenCalls(cruddur_table.client, before=conflict)
+    started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="x")  # type: ignore[arg-type]
+    assert started.is_new
+    assert len(rows_of(cruddur_table, ann)) == len(rows_of(cruddur_table, bo)) == 1
+
+
+def test_two_who_race_end_in_one_conversation(cruddur_table: CruddurTable) -> None:
+    for _ in range(5):
+        ann, bo = person("ann"), person("bo")
+        store = store_of(cruddur_table)
+
+        def start(number: int, members: Sequence[User] = (ann, bo), sender: User = ann) -> StartedConversation:
+            return store_of(cruddur_table).start_conversation(
+                members if number % 2 else members[::-1], sender=sender, message=f"hi {number}"
+            )
+
+        with ThreadPoolExecutor(6) as pool:
+            started = list(pool.map(start, range(6)))
+        (group,) = {one.message_group_uuid for one in started}
+        assert sum(one.is_new for one in started) == 1
+        assert [row.message_group_uuid for row in rows_of(cruddur_table, ann)] == [group]
+        assert [row.message_group_uuid for row in rows_of(cruddur_table, bo)] == [group]
+        assert {one.message for one in all_messages(store, group, 4)} == {f"hi {number}" for number in range(6)}
+
+
+@pytest.mark.parametrize("have_had_one", [False, True])
+@pytest.mark.parametrize("interrupted", range(6))
+def test_a_rival_at_any_point_of_a_start_does_not_make_a_second(
+    cruddur_table: CruddurTable, interrupted: int, have_had_one: bool
+) -> None:
+    ann, bo = person("ann"), person("bo")
+    if have_had_one:
+        store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="long ago")
+        delete_rows(cruddur_table, ann, bo)
+    rivals: list[StartedConversation] = []
+
+    def rival(number: int, _name: str) -> None:
+        if number == interrupted:
+            rivals.append(store_of(cruddur_table).start_conversation([bo, ann], sender=bo, message="me first"))
+            settle(cruddur_table, rivals[0].message_group_uuid)
+
+    client = BetweenCalls(cruddur_table.client, before=rival)
+    started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="no, me")  # type: ignore[arg-type]
+    assert {one.message_group_uuid for one in rivals} <= {started.message_group_uuid}
+    assert started.is_new == (not rivals)
+    assert len(rows_of(cruddur_table, ann)) == len(rows_of(cruddur_table, bo)) == 1
+
+
+def test_a_row_that_names_no_conversation_is_passed_over(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    cruddur_table.client.put_item(
+        TableName=cruddur_table.name,
+        Item={"pk": {"S": f"GRP#{ann.uuid}"}, "sk": {"S": "2030-01-01T00:00:00"}, "user_uuid": {"S": bo.uuid}},
+    )
+    assert store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi").is_new
+
+
+def test_the_conversation_of_an_old_backend_is_found(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    group = str(uuid.uuid4())
+    put_row(cruddur_table, ann, "2024-01-01T00:00:00", group, user_uuid=bo.uuid, message="x")
+    put_row(cruddur_table, bo, "2024-01-01T00:00:00", group, user_uuid=ann.uuid, message="x")
+    for sender in (ann, bo):
+        started = store_of(cruddur_table).start_conversation(
+            [sender, bo if sender is ann else ann], sender=sender, message="hey"
+        )
+        assert (started.message_group_uuid, started.is_new) == (group, False)
+    assert kinds_of(cruddur_table) == {"GRP": 2, "MSG": 2}
+
+
+def test_a_conversation_that_only_one_inbox_still_shows_is_found(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    group = str(uuid.uuid4())
+    put_row(cruddur_table, bo, "2024-01-01T00:00:00", group, user_uuid=ann.uuid, message="x")
+    started = store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hey")
+    assert (started.message_group_uuid, started.is_new) == (group, False)
+
+
+def test_a_group_is_not_the_conversation_of_two_of_its_members(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
-    store = MessageStore(client=cruddur_table.client, table_name=cruddur_table.name)
+    store = store_of(cruddur_table)
+    group = store.start_conversation([ann, bo, cy], sender=ann, message="all three")
+    pair = store.start_conversation([ann, bo], sender=bo, message="the two of us")
+    assert pair.is_new
+    assert pair.message_group_uuid != group.message_group_uuid
+    assert store.start_conversation([bo, ann], sender=ann, message="yes").message_group_uuid == pair.message_group_uuid
+    again = store.start_conversation([ann, bo, cy], sender=ann, message="another group")
+    assert again.is_new
 
-    def start(number: int) -> StartedConversation:
-        return store.start_conversation((ann, bo) if number % 2 else (bo, ann), sender=ann, message=f"hi {number}")
 
-    with ThreadPoolExecutor(8) as pool:
-        started = list(pool.map(start, range(8)))
-    assert len({s.message_group_uuid for s in started}) == 1
-    assert sum(s.is_new for s in started) == 1
-    assert len(store.list_conversations(ann.uuid).items) == 1
-    page = store.get_conversation(started[0].message_group_uuid, limit=3)
-    older = store.get_conversation(started[0].message_group_uuid, limit=5, before=page.cursor)
-    assert {m.message for m in (*older.items, *page.items)} == {f"hi {n}" for n in range(8)}
-    assert older.cursor is None
-    joined = store.add_member(started[0].message_group_uuid, cy)
-    assert joined.message == page.items[-1].message
-    assert store.add_member(started[0].message_group_uuid, cy) == joined
+def test_when_a_third_has_joined_the_two_can_have_another(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    store = store_of(cruddur_table)
+    first = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    settle(cruddur_table, first)
+    store.add_member(first, cy)
+    settle(cruddur_table, first)
+    second = store.start_conversation([bo, ann], sender=ann, message="in private")
+    assert second.is_new
+    assert second.message_group_uuid != first
+    assert store.start_conversation([ann, bo], sender=ann, message="x").message_group_uuid == second.message_group_uuid
+
+
+def test_when_the_rows_are_gone_the_two_start_anew(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    store = store_of(cruddur_table)
+    first = store.start_conversation([ann, bo], sender=ann, message="hi")
+    delete_rows(cruddur_table, ann, bo)
+    second = store.start_conversation([ann, bo], sender=ann, message="hi again")
+    assert second.is_new
+    assert second.message_group_uuid != first.message_group_uuid
+
+
+def test_a_taken_place_in_an_inbox_is_left_to_whom_it_belongs(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    store = store_of(cruddur_table, clock=lambda: START)
+    groups = [
+        store.start_conversation([ann, other], sender=ann, message=other.handle).message_group_uuid
+        for other in (bo, cy, person("dan"))
+    ]
+    assert {row.message_group_uuid for row in rows_of(cruddur_table, ann)} == set(groups)
+    for group in groups:
+        (message,) = all_messages(store, group, 2)
+        (row,) = (row for row in rows_of(cruddur_table, ann) if row.message_group_uuid == group)
+        assert row.sort_key == message.sort_key
+
+
+def test_who_cannot_start_a_conversation_is_told_why(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    store = store_of(cruddur_table)
+    crowd = [person("x") for _ in range(MAX_FIRST_MEMBERS + 1)]
+    for members, sender, error, why in (
+        ([ann], ann, errors.TooFewMembersError, "at least 2 members, not 1"),
+        ([], ann, errors.TooFewMembersError, "not 0"),
+        ([ann, ann], ann, errors.RepeatedMemberError, "named twice"),
+        ([ann, bo, User(bo.uuid, "Other", "other")], ann, errors.RepeatedMemberError, f"user {bo.uuid} is named"),
+        (crowd, crowd[0], errors.TooManyMembersError, "at most 99 members, not 100: add the others later"),
+        ([ann, bo], person("eve"), errors.SenderNotMemberError, "is not among the members"),
+        ([ann, User("bo", "Bo", "bo")], ann, errors.InvalidUuidError, "member is no UUID: 'bo'"),
+    ):
+        with pytest.raises(error, match=why):
+            store.start_conversation(members, sender=sender, message="hi")
+    assert items_of(cruddur_table) == []
+
+
+def test_a_new_member_gets_the_conversation_as_it_stands(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy, dan = person("ann"), person("bo"), person("cy"), person("dan")
+    store = store_of(cruddur_table)
+    group = store.start_conversation([ann, bo, cy], sender=ann, message="hi").message_group_uuid
+    settle(cruddur_table, group)
+    newest = store.send(group, sender=bo, message="newer")
+    joined = store.add_member(group, dan, asked_by=cy.uuid)
+    assert (joined.last_message_at, joined.message, joined.other) == (newest.sort_key, "newer", ann)
+    assert store.list_conversations(dan.uuid).items == (joined,)
+    settle(cruddur_table, group)
+    assert {rows_of(cruddur_table, member)[0].sort_key for member in (ann, bo, cy, dan)} == {newest.sort_key}
+    assert max(rows_of(cruddur_table, member)[0].member_count or 0 for member in (ann, bo, cy, dan)) == 4
+    settle(cruddur_table, group)
+
+
+def test_who_is_a_member_stays_one_with_the_row_they_have(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    store = store_of(cruddur_table)
+    group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: store_of(cruddur_table).add_member(group, cy), range(4)))
+    (row,) = rows_of(cruddur_table, cy)
+    before = rows_of(cruddur_table, ann)
+    assert store.add_member(group, ann).last_message_at == before[0].sort_key
+    assert rows_of(cruddur_table, ann) == before
+    assert store.add_member(group, cy).last_message_at == row.sort_key
+
+
+def test_a_new_member_does_not_take_the_place_of_another_conversation(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    store = store_of(cruddur_table, clock=lambda: START)
+    group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    put_row(cruddur_table, cy, timestamps.canonical(START), str(uuid.uuid4()), message="mine")
+    joined = store.add_member(group, cy)
+    assert joined.last_message_at == timestamps.canonical(START + timestamps.MICROSECOND)
+    assert len(rows_of(cruddur_table, cy)) == 2
+
+
+def test_nobody_joins_what_does_not_exist(cruddur_table: CruddurTable) -> None:
+    group = str(uuid.uuid4())
+    with pytest.raises(errors.NoSuchConversationError, match=f"^there is no conversation {group}$"):
+        store_of(cruddur_table).add_member(group, person("ann"))
+
+
+def test_a_conversation_without_a_message_can_be_joined(
+    cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str
+) -> None:
+    cruddur_table = cruddur_table_on(ministack_endpoint)  # this release of DynamoDB Local refuses empty strings
+    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    group = str(uuid.uuid4())
+    put_row(cruddur_table, ann, "2024-01-01T00:00:00", group, user_uuid=bo.uuid, user_handle="bo", message="")
+    joined = store_of(cruddur_table).add_member(group, cy)
+    assert (joined.last_message_at, joined.message) == ("2024-01-01T00:00:00.000000+00:00", "")
+    assert joined.other.handle == "bo"
+
+
+def test_the_pair_item_is_nobodys_message_and_in_nobodys_inbox(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi")
+    (pair,) = (item for item in items_of(cruddur_table) if item["pk"]["S"].startswith(schema.PAIR_PREFIX))
+    assert schema.INDEX_PARTITION_KEY not in pair
+    assert not pair["pk"]["S"].startswith((schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX))
+    assert schema.pair_partition(ann.uuid, bo.uuid) == schema.pair_partition(bo.uuid, ann.uuid) == pair["pk"]["S"]
+    assert isinstance(rows_of(cruddur_table, ann)[0], GroupRow)

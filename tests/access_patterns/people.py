@@ -1,0 +1,108 @@
+"""People for tests, and a store in their hands."""
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cruddur_messages import schema
+from cruddur_messages.access_patterns import Conversation, MessageStore, Page
+from cruddur_messages.items import AttributeMap, GroupRow, Message, User
+from tests.engines.fixtures import CruddurTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def person(name: str) -> User:
+    """Somebody of this name whom nobody has met."""
+    return User(str(uuid.uuid4()), name.title(), name)
+
+
+def ticking(start: datetime = START) -> Callable[[], datetime]:
+    """A clock that goes on by a second with every look."""
+    seconds = itertools.count()
+    return lambda: start + timedelta(seconds=next(seconds))
+
+
+def store_of(
+    table: CruddurTable, *, client: "DynamoDBClient | None" = None, clock: Callable[[], datetime] | None = None
+) -> MessageStore:
+    """A store on the table that does not wait between attempts."""
+    return MessageStore(
+        client=client or table.client, table_name=table.name, clock=clock or ticking(), sleep=lambda _: None
+    )
+
+
+def items_of(table: CruddurTable) -> list[AttributeMap]:
+    """Everything in the table."""
+    pages = table.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
+    return [item for page in pages for item in page["Items"]]
+
+
+def rows_of(table: CruddurTable, user: User) -> list[GroupRow]:
+    """A person's group rows."""
+    return [
+        GroupRow.from_attributes(item)
+        for item in items_of(table)
+        if item[schema.PARTITION_KEY] == {"S": schema.group_row_partition(user.uuid)}
+    ]
+
+
+def all_messages(store: MessageStore, message_group_uuid: str, limit: int) -> list[Message]:
+    """Every message of a conversation, page by page, oldest first."""
+    pages: list[Page[Message]] = []
+    cursor: str | None = None
+    while not pages or cursor is not None:
+        pages.append(store.get_conversation(message_group_uuid, limit=limit, before=cursor))
+        cursor = pages[-1].cursor
+    return [message for page in reversed(pages) for message in page.items]
+
+
+def all_conversations(store: MessageStore, user: User, limit: int) -> Iterator[Conversation]:
+    """Every conversation of a person, page by page, newest first."""
+    cursor: str | None = None
+    while True:
+        page = store.list_conversations(user.uuid, limit=limit, before=cursor)
+        yield from page.items
+        cursor = page.cursor
+        if cursor is None:
+            return
+
+
+class BetweenCalls:
+    """A client that lets something happen before each of its calls, and lets calls fail before or after they work.
+
+    `before` is told the number and the name of a call that is about to be made; what it raises, the call raises.
+    `after` likewise, of a call that has been made.
+    """
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        *,
+        before: Callable[[int, str], None] = lambda _number, _name: None,
+        after: Callable[[int, str], None] = lambda _number, _name: None,
+    ) -> None:
+        self._client = client
+        self._before = before
+        self._after = after
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        operation = getattr(self._client, name)
+        if not callable(operation) or name == "exceptions":
+            return operation
+
+        def call(**arguments: Any) -> Any:
+            number = self.calls
+            self.calls += 1
+            self._before(number, name)
+            answer = operation(**arguments)
+            self._after(number, name)
+            return answer
+
+        return call

@@ -1,0 +1,157 @@
+"""Pages have no gaps and no repeats: over New Year, over every form of timestamp, whatever the page size."""
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cruddur_messages import errors, schema, timestamps
+from cruddur_messages.access_patterns import MAX_PAGE
+from cruddur_messages.items import GroupRow, Message, User
+from tests.access_patterns.people import all_conversations, all_messages, person, store_of
+from tests.engines.fixtures import CruddurTable
+
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+FORMS: tuple[Callable[[datetime], str], ...] = (
+    timestamps.canonical,
+    lambda instant: instant.isoformat(),
+    lambda instant: instant.replace(tzinfo=None).isoformat(),
+    lambda instant: instant.replace(tzinfo=None, microsecond=0).isoformat() + "Z",
+    lambda instant: instant.astimezone(timezone(timedelta(hours=-5))).isoformat(),
+    lambda instant: instant.astimezone(timezone(timedelta(hours=9, minutes=30))).isoformat(),
+)
+
+sort_keys = st.lists(
+    st.builds(
+        lambda seconds, microseconds, form: form(NEW_YEAR + timedelta(seconds=seconds, microseconds=microseconds)),
+        st.integers(-7200, 7200),
+        st.sampled_from((0, 1, 500_000, 999_999)),
+        st.sampled_from(FORMS),
+    ),
+    unique=True,
+    max_size=14,
+)
+many = settings(
+    max_examples=40,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def put_message(table: CruddurTable, group: str, sort_key: str, sender: User) -> None:
+    instant = timestamps.parse(sort_key)
+    assert instant is not None
+    message = Message(group, sort_key, instant, str(uuid.uuid4()), sort_key, sender.uuid, "Ann", "ann")
+    table.client.put_item(TableName=table.name, Item=message.to_attributes())
+
+
+def put_row(table: CruddurTable, member: User, sort_key: str, group: str, **more: str) -> None:
+    row = GroupRow(
+        {
+            schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
+            schema.SORT_KEY: {"S": sort_key},
+            schema.INDEX_PARTITION_KEY: {"S": group},
+            **{name: {"S": value} for name, value in more.items()},
+        }
+    )
+    table.client.put_item(TableName=table.name, Item=row.attributes)
+
+
+@many
+@given(keys=sort_keys, limit=st.integers(1, 16))
+def test_a_conversation_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[str], limit: int) -> None:
+    group, ann = str(uuid.uuid4()), person("ann")
+    for key in keys:
+        put_message(cruddur_table, group, key, ann)
+    read = all_messages(store_of(cruddur_table), group, limit)
+    assert [message.sort_key for message in read] == sorted(keys)
+
+
+@many
+@given(keys=sort_keys, limit=st.integers(1, 16))
+def test_an_inbox_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[str], limit: int) -> None:
+    ann = person("ann")
+    for key in keys:
+        put_row(cruddur_table, ann, key, str(uuid.uuid4()), message=key)
+    read = all_conversations(store_of(cruddur_table), ann, limit)
+    assert [line.last_message_at for line in read] == sorted(keys, reverse=True)
+
+
+@many
+@given(keys=sort_keys.filter(lambda keys: len(keys) > 2), limit=st.integers(1, 4), late=st.integers(1, 3))
+def test_what_comes_in_while_paging_repeats_nothing(
+    cruddur_table: CruddurTable, keys: list[str], limit: int, late: int
+) -> None:
+    group, ann = str(uuid.uuid4()), person("ann")
+    for key in keys:
+        put_message(cruddur_table, group, key, ann)
+    store = store_of(cruddur_table)
+    first = store.get_conversation(group, limit=limit)
+    for seconds in range(late):
+        put_message(cruddur_table, group, f"2030-01-01T00:00:0{seconds}.000000+00:00", ann)
+    seen = list(first.items)
+    cursor = first.cursor
+    while cursor is not None:
+        page = store.get_conversation(group, limit=limit, before=cursor)
+        seen = [*page.items, *seen]
+        cursor = page.cursor
+    assert [message.sort_key for message in seen] == sorted(keys)
+
+
+def test_the_last_page_says_that_it_is_the_last(cruddur_table: CruddurTable) -> None:
+    group, ann = str(uuid.uuid4()), person("ann")
+    for second in range(4):
+        put_message(cruddur_table, group, f"2026-01-01T00:00:0{second}+00:00", ann)
+    store = store_of(cruddur_table)
+    first = store.get_conversation(group, limit=2)
+    assert first.cursor == "2026-01-01T00:00:02+00:00"
+    assert store.get_conversation(group, limit=2, before=first.cursor).cursor is None
+    assert store.get_conversation(group, limit=4).cursor is None
+
+
+def test_malformed_items_leave_no_hole_in_a_page(cruddur_table: CruddurTable) -> None:
+    group, ann = str(uuid.uuid4()), person("ann")
+    for second in range(6):
+        put_message(cruddur_table, group, f"2026-01-01T00:00:0{second}+00:00", ann)
+    cruddur_table.client.put_item(
+        TableName=cruddur_table.name,
+        Item={"pk": {"S": schema.message_partition(group)}, "sk": {"S": "2026-01-01T00:00:04.5+00:00"}},
+    )
+    cruddur_table.client.put_item(
+        TableName=cruddur_table.name,
+        Item={"pk": {"S": schema.group_row_partition(ann.uuid)}, "sk": {"S": "2026-01-01T00:00:04.5+00:00"}},
+    )
+    put_row(cruddur_table, ann, "2026-01-01T00:00:01+00:00", group)
+    store = store_of(cruddur_table)
+    assert [message.sort_key[17:19] for message in store.get_conversation(group, limit=3).items] == ["03", "04", "05"]
+    assert len(all_messages(store, group, 2)) == 6
+    assert [line.message_group_uuid for line in store.list_conversations(ann.uuid, limit=1).items] == [group]
+
+
+@pytest.mark.parametrize("limit", [0, -1, MAX_PAGE + 1, 1.5, "5", None])
+def test_a_page_size_out_of_bounds_is_refused(cruddur_table: CruddurTable, limit: int) -> None:
+    store = store_of(cruddur_table)
+    with pytest.raises(errors.InvalidLimitError, match=r"^limit is .*: ask for 1 to 1000$"):
+        store.get_conversation(str(uuid.uuid4()), limit=limit)
+    with pytest.raises(errors.InvalidLimitError):
+        store.list_conversations(str(uuid.uuid4()), limit=limit)
+
+
+@pytest.mark.parametrize("cursor", ["", "x" * 1025, "é" * 600])
+def test_a_cursor_of_nobody_is_refused(cruddur_table: CruddurTable, cursor: str) -> None:
+    with pytest.raises(errors.InvalidCursorError, match="begin again without one"):
+        store_of(cruddur_table).get_conversation(str(uuid.uuid4()), before=cursor)
+
+
+@pytest.mark.parametrize("value", ["", "ann", "GRP#1", " 5ae290ed-55d1-47a0-bc6d-fe2bc2700399", 5, None])
+def test_what_is_no_uuid_is_refused(cruddur_table: CruddurTable, value: str) -> None:
+    store = store_of(cruddur_table)
+    with pytest.raises(errors.InvalidUuidError, match="message_group_uuid is no UUID"):
+        store.get_conversation(value)
+    with pytest.raises(errors.InvalidUuidError, match="user_uuid is no UUID"):
+        store.list_conversations(value)

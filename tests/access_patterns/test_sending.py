@@ -1,0 +1,117 @@
+"""A message sent is a message kept: no other is overwritten, and none is written twice."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_messages import errors, timestamps
+from cruddur_messages.access_patterns import MAX_CHARACTERS
+from tests.access_patterns.people import START, BetweenCalls, all_messages, items_of, person, store_of
+from tests.engines.fixtures import CruddurTable
+
+
+def throttled() -> ClientError:
+    return ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "PutItem")
+
+
+def test_messages_of_the_same_microsecond_are_all_kept(cruddur_table: CruddurTable) -> None:
+    store = store_of(cruddur_table, clock=lambda: START)
+    group, ann = str(uuid.uuid4()), person("ann")
+    with ThreadPoolExecutor(8) as pool:
+        sent = list(pool.map(lambda number: store.send(group, sender=ann, message=f"{number}"), range(24)))
+    kept = all_messages(store, group, 10)
+    assert sorted(kept, key=lambda message: message.sort_key) == sorted(sent, key=lambda message: message.sort_key)
+    assert {message.message for message in kept} == {str(number) for number in range(24)}
+    assert [message.sort_key for message in kept] == [
+        timestamps.canonical(START + number * timestamps.MICROSECOND) for number in range(24)
+    ]
+
+
+def test_a_message_in_another_form_of_time_is_not_overwritten(cruddur_table: CruddurTable) -> None:
+    group, ann = str(uuid.uuid4()), person("ann")
+    first = store_of(cruddur_table, clock=lambda: START).send(group, sender=ann, message="first")
+    second = store_of(cruddur_table, clock=lambda: START).send(group, sender=ann, message="second")
+    assert (first.sort_key, second.sort_key) == (
+        "2026-03-01T12:00:00.000000+00:00",
+        "2026-03-01T12:00:00.000001+00:00",
+    )
+
+
+@pytest.mark.parametrize("failing", [1, 3])
+def test_an_answer_that_got_lost_does_not_send_twice(cruddur_table: CruddurTable, failing: int) -> None:
+    def lose(number: int, _name: str) -> None:
+        if number < failing:
+            raise throttled()
+
+    client = BetweenCalls(cruddur_table.client, after=lose)
+    group = str(uuid.uuid4())
+    store_of(cruddur_table, client=client).send(group, sender=person("ann"), message="once")  # type: ignore[arg-type]
+    assert [message.message for message in all_messages(store_of(cruddur_table), group, 5)] == ["once"]
+
+
+def test_what_does_not_pass_is_told_and_nothing_is_written(cruddur_table: CruddurTable) -> None:
+    def refuse(_number: int, _name: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutItem")
+
+    client = BetweenCalls(cruddur_table.client, before=refuse)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        store_of(cruddur_table, client=client).send(str(uuid.uuid4()), sender=person("ann"), message="x")  # type: ignore[arg-type]
+    assert client.calls == 1
+
+
+def test_throttled_for_ever_ends_in_an_error_of_its_own(cruddur_table: CruddurTable) -> None:
+    def throttle(_number: int, _name: str) -> None:
+        raise throttled()
+
+    client = BetweenCalls(cruddur_table.client, before=throttle)
+    with pytest.raises(errors.ContendedError, match=r"try again$"):
+        store_of(cruddur_table, client=client).send(str(uuid.uuid4()), sender=person("ann"), message="x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("message", ["x", "x" * MAX_CHARACTERS, "é🙂" * (MAX_CHARACTERS // 2), " "])
+def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, message: str) -> None:
+    group, ann = str(uuid.uuid4()), person("ann")
+    store = store_of(cruddur_table)
+    sent = store.send(group, sender=ann, message=message)
+    assert store.get_conversation(group).items == (sent,)
+    assert (sent.message, sent.user_uuid, sent.user_display_name, sent.user_handle) == (message, ann.uuid, "Ann", "ann")
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "code"),
+    [
+        ("", errors.MessageBlankError, "message_blank"),
+        (None, errors.MessageBlankError, "message_blank"),
+        ("x" * (MAX_CHARACTERS + 1), errors.MessageTooLongError, "message_exceed_max_chars"),
+    ],
+)
+def test_a_message_too_short_or_too_long_is_refused(
+    cruddur_table: CruddurTable, message: str, error: type[errors.RejectedError], code: str
+) -> None:
+    ann, bo = person("ann"), person("bo")
+    store = store_of(cruddur_table)
+    with pytest.raises(error) as rejected:
+        store.send(str(uuid.uuid4()), sender=ann, message=message)
+    assert rejected.value.code == code
+    with pytest.raises(error):
+        store.start_conversation([ann, bo], sender=ann, message=message)
+    assert items_of(cruddur_table) == []
+
+
+def test_only_a_member_posts_and_reads_where_that_is_asked_for(cruddur_table: CruddurTable) -> None:
+    ann, bo, eve = person("ann"), person("bo"), person("eve")
+    store = store_of(cruddur_table)
+    group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    assert store.send(group, sender=bo, message="hello", check_member=True).message == "hello"
+    assert len(store.get_conversation(group, reader_uuid=bo.uuid).items) == 2
+    with pytest.raises(errors.NotAMemberError, match=f"^user {eve.uuid} is not a member of conversation {group}$"):
+        store.send(group, sender=eve, message="let me in", check_member=True)
+    with pytest.raises(errors.NotAMemberError):
+        store.get_conversation(group, reader_uuid=eve.uuid)
+    with pytest.raises(errors.NotAMemberError):
+        store.add_member(group, eve, asked_by=eve.uuid)
+    assert len(all_messages(store, group, 10)) == 2
+    assert len(store.get_conversation(group).items) == 2
+    assert store.send(group, sender=eve, message="the caller did not ask").user_uuid == eve.uuid
