@@ -59,7 +59,8 @@ class Network(Construct):
             service=ec2.GatewayVpcEndpointAwsService.DYNAMODB,
             subnets=[ec2.SubnetSelection(subnets=subnets)],
         )
-        endpoint.add_to_policy(_projection_only(settings))
+        for statement in _projection_only(settings):
+            endpoint.add_to_policy(statement)
         if settings.flow_logs:
             log_group = logs.LogGroup(
                 self,
@@ -87,17 +88,27 @@ def _ec2_arn(account: str, resource: str) -> str:
     return f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}:{account}:{resource}"
 
 
-def _projection_only(settings: Settings) -> iam.PolicyStatement:
+def _projection_only(settings: Settings) -> list[iam.PolicyStatement]:
     """What passes the endpoint: the projection's calls on this table and its index.
 
     A gateway endpoint takes no principal but `*`; who it is stands in the condition (VPC guide, "Control access to VPC
     endpoints using endpoint policies", "Principals for gateway endpoints").
     """
     table_arn = names.table_arn(settings)
-    return iam.PolicyStatement(
-        sid="ProjectionOnThisTable",
-        principals=[iam.AnyPrincipal()],
-        actions=["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"],
-        resources=[table_arn, f"{table_arn}/index/{schema.INDEX_NAME}"],
-        conditions={"ArnEquals": {"aws:PrincipalArn": names.role_arn(settings, "projection")}},
-    )
+    return [
+        iam.PolicyStatement(
+            sid=sid,
+            principals=[iam.AnyPrincipal()],
+            actions=actions,
+            resources=[resource],
+            conditions={"ArnEquals": {"aws:PrincipalArn": names.role_arn(settings, "projection")}},
+        )
+        for sid, resource, actions in (
+            (
+                "ProjectionOnTheTable",
+                table_arn,
+                ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:ConditionCheckItem"],
+            ),
+            ("ProjectionOnTheIndex", f"{table_arn}/index/{schema.INDEX_NAME}", ["dynamodb:Query"]),
+        )
+    ]

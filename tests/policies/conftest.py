@@ -1,0 +1,49 @@
+"""What the proofs have in common: the recorded calls, and for each variant its allowed requests and its probes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.engines.fixtures import CruddurTable
+from tests.policies.authorization import Policies, Request, distinct
+from tests.policies.deployed import VARIANTS, Deployed, deployed
+from tests.policies.probes import named, neighbours
+from tests.policies.recorder import requests
+from tests.policies.scenarios import Recording, record_all
+from tests.policies.service_calls import service_calls
+
+
+@dataclass(frozen=True)
+class Case:
+    """A variant of what is deployed: its policies, the requests that they have to allow, and those to deny."""
+
+    variant: str
+    deployed: Deployed
+    allowed: list[Request]
+    denied: list[Request]
+
+    @property
+    def policies(self) -> Policies:
+        """All policies of the variant."""
+        return self.deployed.policies
+
+
+@pytest.fixture(scope="session")
+def recording(dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]) -> Recording:
+    """Every call that the functions and the backend make."""
+    return record_all(lambda: cruddur_table_on(dynamodb_local_endpoint))
+
+
+@pytest.fixture(scope="session", params=VARIANTS)
+def case(request: pytest.FixtureRequest, recording: Recording) -> Case:
+    """Each variant."""
+    return _case(request.param, recording)
+
+
+def _case(variant: str, recording: Recording) -> Case:
+    found = deployed(variant)
+    # In prod, backend_batch_write is off.
+    calls = recording.own if variant == "prod" else (*recording.own, *recording.bootcamp)
+    allowed = distinct([*(asked for call in calls for asked in requests(call, found)), *service_calls(found)])
+    return Case(variant, found, allowed, distinct([*named(found).values(), *neighbours(found, allowed)]))

@@ -1,0 +1,264 @@
+"""The policies of a stage as synthesized, with CloudFormation's intrinsics resolved to what they would be on AWS."""
+
+import functools
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cruddur_infra import REPOSITORY
+from cruddur_messages import schema
+from tests.policies.authorization import (
+    ACCOUNT,
+    ALLOW_EVERYTHING,
+    LOOK_ALIKES,
+    OPERATOR,
+    PARTITION,
+    REGION,
+    UNBOUNDED_PROJECTION,
+    Document,
+    Policies,
+    Statement,
+)
+from tests.templates.fixtures import Template, Templates, only, resources, synthesize
+
+PROJECTION = "projection"
+SEED = "seed"
+BACKEND = "backend"
+FLOW_LOGS = "flow logs"
+OURS = (PROJECTION, SEED, BACKEND, FLOW_LOGS)
+"""The identities whose policies are written here."""
+
+EXISTING_VPC = "vpc-0a1b2c3d4e5f60718"
+EXISTING_SUBNETS = ("subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002")
+
+VARIANTS = ("dev", "prod", "dev in an existing VPC")
+"""What is proven: each stage for AWS whole, and the one way to have the policies differ between them."""
+
+_STREAM = "/stream/2026-11-20T00:00:00.000"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a stage would be on AWS, as far as permissions are concerned."""
+
+    policies: Policies
+    table_arn: str
+    stream_arn: str
+    queue_arn: str
+    subnet_arns: tuple[str, ...]
+    security_group_arn: str
+    log_groups: Mapping[str, str]
+    function_arns: Mapping[str, str]
+    data_path: Mapping[str, str]
+
+    @property
+    def index_arn(self) -> str:
+        """The only index."""
+        return f"{self.table_arn}/index/{schema.INDEX_NAME}"
+
+
+@functools.cache
+def deployed(variant: str) -> Deployed:
+    """Synthesize a variant, with the seed, and resolve its policies."""
+    if variant == "dev in an existing VPC":
+        return _resolved(_in_existing_vpc())
+    overrides = {"seed_prod": "true"} if variant == "prod" else {}
+    return _resolved(synthesize(variant, seed="true", **overrides))
+
+
+def _in_existing_vpc() -> Templates:
+    from aws_cdk import App, Environment
+
+    from cruddur_infra import settings, stacks
+
+    found = {
+        "vpcId": EXISTING_VPC,
+        "vpcCidrBlock": "10.0.0.0/16",
+        "ownerAccountId": ACCOUNT,
+        "availabilityZones": [],
+        "subnetGroups": [],
+    }
+    asked_for = f"account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true"
+    looked_up = {f"vpc-provider:{asked_for}": found}
+    app = App(
+        context=json.loads((REPOSITORY / "cdk.json").read_text())["context"] | looked_up,
+        outdir=tempfile.mkdtemp(prefix="cruddur-cdk-"),
+        analytics_reporting=False,
+    )
+    wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(EXISTING_SUBNETS)}
+    stacks.build(app, settings=settings.read(wanted), env=Environment(account=ACCOUNT, region=REGION))
+    prefix = f"{settings.PREFIX}-dev-"
+    return {stack.stack_name.removeprefix(prefix): stack.template for stack in app.synth().stacks}
+
+
+def _resolved(templates: Templates) -> Deployed:
+    account = _Account(templates)
+    projection, network = templates["projection"], templates["network"]
+    roles = {
+        PROJECTION: _role(projection, account),
+        SEED: _role(templates["seed"], account),
+    }
+    backend = only(templates["backend"], "AWS::IAM::ManagedPolicy")["Properties"]
+    documents = {name: document for name, (_, document) in roles.items()}
+    documents |= {
+        BACKEND: _document(account.value(backend["PolicyDocument"])),
+        **dict.fromkeys((OPERATOR, UNBOUNDED_PROJECTION, *LOOK_ALIKES), ALLOW_EVERYTHING),
+    }
+    arns = {name: arn for name, (arn, _) in roles.items()}
+    arns |= {
+        BACKEND: _arn("iam", "role/backend-task", region=""),
+        OPERATOR: _arn("iam", "role/operator", region=""),
+        UNBOUNDED_PROJECTION: arns[PROJECTION],
+        LOOK_ALIKES[0]: arns[PROJECTION] + "-2",
+        LOOK_ALIKES[1]: arns[PROJECTION].replace(ACCOUNT, "999988887777"),
+    }
+    log_groups = {
+        PROJECTION: only(projection, "AWS::Logs::LogGroup")["Properties"]["LogGroupName"],
+        SEED: only(templates["seed"], "AWS::Logs::LogGroup")["Properties"]["LogGroupName"],
+    }
+    flow_logs = resources(network, "AWS::EC2::FlowLog")
+    if flow_logs:
+        policy = only(network, "AWS::IAM::Policy")["Properties"]
+        documents[FLOW_LOGS] = _document(account.value(policy["PolicyDocument"]))
+        arns[FLOW_LOGS] = _arn("iam", "role/flow-logs", region="")
+        log_groups[FLOW_LOGS] = account.value({"Ref": next(iter(resources(network, "AWS::Logs::LogGroup")))})
+    endpoints = resources(network, "AWS::EC2::VPCEndpoint")
+    endpoint_id = account.value({"Ref": next(iter(endpoints))}) if endpoints else None
+    function = only(projection, "AWS::Lambda::Function")["Properties"]
+    network_of_function = account.value(function["VpcConfig"])
+    queue_arn = account.value(_only_arn(projection, "AWS::SQS::Queue"))
+    table_arn = _arn("dynamodb", f"table/{function['Environment']['Variables']['TABLE_NAME']}")
+    return Deployed(
+        policies=Policies(
+            identities=documents,
+            arns=arns,
+            endpoint=_document(account.value(only(network, "AWS::EC2::VPCEndpoint")["Properties"]["PolicyDocument"]))
+            if endpoints
+            else None,
+            endpoint_id=endpoint_id,
+            queue=_document(account.value(only(projection, "AWS::SQS::QueuePolicy")["Properties"]["PolicyDocument"])),
+            queue_arn=queue_arn,
+        ),
+        table_arn=table_arn,
+        stream_arn=table_arn + _STREAM,
+        queue_arn=queue_arn,
+        subnet_arns=tuple(_arn("ec2", f"subnet/{subnet}") for subnet in network_of_function["SubnetIds"]),
+        security_group_arn=_arn("ec2", f"security-group/{network_of_function['SecurityGroupIds'][0]}"),
+        log_groups=log_groups,
+        function_arns={
+            PROJECTION: _arn("lambda", f"function:{function['FunctionName']}"),
+            SEED: _arn(
+                "lambda", f"function:{only(templates['seed'], 'AWS::Lambda::Function')['Properties']['FunctionName']}"
+            ),
+        },
+        data_path={"aws:SourceVpce": endpoint_id} if endpoint_id else {"aws:SourceVpc": EXISTING_VPC},
+    )
+
+
+def _arn(service: str, resource: str, *, region: str = REGION) -> str:
+    return f"arn:{PARTITION}:{service}:{region}:{ACCOUNT}:{resource}"
+
+
+def _only_arn(template: Template, resource_type: str) -> dict[str, Any]:
+    (name,) = resources(template, resource_type)
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
+def _role(template: Template, account: "_Account") -> tuple[str, Document]:
+    """The ARN of a stack's role and all that it may do; a role with anything attached besides is refused."""
+    properties = only(template, "AWS::IAM::Role")["Properties"]
+    assert not properties.get("ManagedPolicyArns")
+    assert not resources(template, "AWS::IAM::Policy")
+    (policy,) = properties["Policies"]
+    name = account.value(properties["RoleName"])
+    return _arn("iam", f"role/{name}", region=""), _document(account.value(policy["PolicyDocument"]))
+
+
+def _document(raw: Mapping[str, Any]) -> Document:
+    return tuple(_statement(statement) for statement in raw["Statement"])
+
+
+def _statement(raw: Mapping[str, Any]) -> Statement:
+    assert set(raw) <= {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}, f"unexpected: {set(raw)}"
+    assert raw.get("Principal", {"AWS": "*"}) == {"AWS": "*"}
+    return {
+        "Sid": raw.get("Sid", "unnamed"),
+        "Effect": raw["Effect"],
+        "Action": _listed(raw["Action"]),
+        "Resource": _listed(raw["Resource"]),
+        "Condition": {
+            operator: {key: _listed(values) for key, values in keys.items()}
+            for operator, keys in raw.get("Condition", {}).items()
+        },
+    }
+
+
+def _listed(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    assert all(isinstance(single, str) for single in values), f"unresolved: {values}"
+    return list(values)
+
+
+class _Account:
+    """Resolves intrinsics: made-up ids for what has one only once it is deployed, the same wherever they are used."""
+
+    _PSEUDO: Mapping[str, str] = {
+        "AWS::Partition": PARTITION,
+        "AWS::Region": REGION,
+        "AWS::AccountId": ACCOUNT,
+        "AWS::URLSuffix": "amazonaws.com",
+    }
+
+    def __init__(self, templates: Templates) -> None:
+        self._types = {
+            name: resource["Type"]
+            for template in templates.values()
+            for name, resource in template["Resources"].items()
+        }
+        self._outputs = {
+            output: details["Value"]
+            for template in templates.values()
+            for output, details in template.get("Outputs", {}).items()
+        }
+
+    def value(self, given: Any) -> Any:
+        """The value with every intrinsic in it resolved. Raises AssertionError for one that is not known."""
+        match given:
+            case {"Ref": str(name)}:
+                return self._PSEUDO.get(name) or self._id(name)
+            case {"Fn::GetAtt": [str(name), str(attribute)]}:
+                return self._attribute(name, attribute)
+            case {"Fn::Join": [str(separator), list(parts)]}:
+                return separator.join(self.value(part) for part in parts)
+            case {"Fn::GetStackOutput": {"OutputName": str(output)}}:
+                return self.value(self._outputs[output])
+            case dict():
+                assert not any(name.startswith("Fn::") for name in given), f"cannot resolve {given}"
+                return {name: self.value(nested) for name, nested in given.items()}
+            case list():
+                return [self.value(nested) for nested in given]
+        return given
+
+    def _id(self, name: str) -> str:
+        prefixes = {
+            "AWS::EC2::VPCEndpoint": "vpce-",
+            "AWS::EC2::Subnet": "subnet-",
+            "AWS::EC2::VPC": "vpc-",
+            "AWS::EC2::SecurityGroup": "sg-",
+            "AWS::Logs::LogGroup": "log-group-",
+        }
+        return f"{prefixes[self._types[name]]}{name.lower()}"
+
+    def _attribute(self, name: str, attribute: str) -> str:
+        match self._types[name], attribute:
+            case "AWS::SQS::Queue", "Arn":
+                return _arn("sqs", name)
+            case "AWS::DynamoDB::Table", "StreamArn":
+                return _arn("dynamodb", f"table/{schema.TABLE_NAME}{_STREAM}")
+            case "AWS::EC2::SecurityGroup", "GroupId":
+                return self._id(name)
+            case "AWS::Logs::LogGroup", "Arn":
+                return _arn("logs", f"log-group:{self._id(name)}:*")
+        raise AssertionError(f"cannot resolve {attribute} of {name}, which is of type {self._types[name]}")

@@ -1,0 +1,256 @@
+"""Requests that must be denied: those that issue and threat model name, and the neighbours of every allowed one."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+
+import botocore.session
+
+from cruddur_messages import schema
+from tests.policies.authorization import (
+    ENCLOSING_OPERATION,
+    LEADING_KEYS,
+    LOOK_ALIKES,
+    OPERATOR,
+    SECURE_TRANSPORT,
+    SOURCE_FUNCTION,
+    SOURCE_VPC,
+    SOURCE_VPCE,
+    UNBOUNDED_PROJECTION,
+    Request,
+    distinct,
+)
+from tests.policies.deployed import BACKEND, PROJECTION, SEED, Deployed
+from tests.policies.recorder import origin, prefixes
+from tests.policies.service_calls import log_stream, network_calls, network_interface
+
+PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX)
+
+FOREIGN_KEYS = ("USER#u", "u", *(prefix.rstrip("#") + "X#u" for prefix in PREFIXES), *(f"x{p}u" for p in PREFIXES))
+"""Keys of partitions that this app does not have, some of which look alike."""
+
+TRANSACTIONAL = frozenset(f"dynamodb:{name}Item" for name in ("ConditionCheck", "Delete", "Get", "Put", "Update"))
+
+UNDECIDED = frozenset({"dynamodb:ListStreams"})
+"""Neither called nor forbidden: see SURVIVORS in test_minimality.py."""
+
+TRANSACTION = {ENCLOSING_OPERATION: ("TransactWriteItems",)}
+
+
+def named(deployed: Deployed) -> Mapping[str, Request]:
+    """What a thief of each identity might try first, by its description."""
+    table, index = deployed.table_arn, deployed.index_arn
+    other_table = table + "-of-others"
+
+    def by(principal: str, action: str, resource: str = table, *keys: str, **more: tuple[str, ...]) -> Request:
+        leading = {LEADING_KEYS: keys} if keys else {}
+        return Request(principal, f"dynamodb:{action}", resource, {**leading, **origin(principal, deployed), **more})
+
+    found = {
+        "write a message": by(PROJECTION, "PutItem", table, "MSG#u", **TRANSACTION),
+        "write a message, outside a transaction": by(PROJECTION, "PutItem", table, "MSG#u"),
+        "update a message": by(PROJECTION, "UpdateItem", table, "MSG#u", **TRANSACTION),
+        "delete a message": by(PROJECTION, "DeleteItem", table, "MSG#u", **TRANSACTION),
+        "delete a message, outside a transaction": by(PROJECTION, "DeleteItem", table, "MSG#u"),
+        "put a group row outside a transaction": by(PROJECTION, "PutItem", table, "GRP#u"),
+        "delete a group row outside a transaction": by(PROJECTION, "DeleteItem", table, "GRP#u"),
+        "update a group row": by(PROJECTION, "UpdateItem", table, "GRP#u", **TRANSACTION),
+        "put without a key that IAM can see": by(PROJECTION, "PutItem", table, **TRANSACTION),
+        "put a pair item": by(PROJECTION, "PutItem", table, "PAIR#u#u", **TRANSACTION),
+        "put rows in a batch": by(PROJECTION, "BatchWriteItem", table, "GRP#u"),
+        "scan the table": by(PROJECTION, "Scan"),
+        "scan the index": by(PROJECTION, "Scan", index),
+        "get a group row": by(PROJECTION, "GetItem", table, "GRP#u"),
+        "get a message": by(PROJECTION, "GetItem", table, "MSG#u"),
+        "list somebody's inbox": by(PROJECTION, "Query", table, "GRP#u"),
+        "query another table": by(PROJECTION, "Query", other_table, "MSG#u"),
+        "query another index": by(PROJECTION, "Query", f"{table}/index/other", "u"),
+        "put into another table": by(PROJECTION, "PutItem", other_table, "GRP#u", **TRANSACTION),
+        "delete the table": by(PROJECTION, "DeleteTable"),
+        "change the table": by(PROJECTION, "UpdateTable"),
+        "export the table": by(PROJECTION, "ExportTableToPointInTime"),
+        "back the table up": by(PROJECTION, "CreateBackup"),
+        "open the table to others": by(PROJECTION, "PutResourcePolicy"),
+        "seed: delete one item": by(SEED, "DeleteItem", table, "MSG#u"),
+        "seed: scan": by(SEED, "Scan"),
+        "seed: a pair item": by(SEED, "BatchWriteItem", table, "PAIR#u#u"),
+        "seed: a foreign item beside one of ours": by(SEED, "BatchWriteItem", table, "MSG#u", "USER#u"),
+        "seed: the index": by(SEED, "Query", index, "u"),
+        "seed: read the stream": by(SEED, "GetRecords", deployed.stream_arn),
+        "backend: read the stream": by(BACKEND, "GetRecords", deployed.stream_arn),
+        "backend: find a place in the stream": by(BACKEND, "GetShardIterator", deployed.stream_arn),
+        "backend: describe the stream": by(BACKEND, "DescribeStream", deployed.stream_arn),
+        "backend: delete a message": by(BACKEND, "DeleteItem", table, "MSG#u"),
+        "backend: update a message": by(BACKEND, "UpdateItem", table, "MSG#u"),
+        "backend: scan": by(BACKEND, "Scan"),
+        "backend: a pair item outside a transaction": by(BACKEND, "PutItem", table, "PAIR#u#u"),
+        "backend: delete the table": by(BACKEND, "DeleteTable"),
+    }
+    for call, request in _allowed_table_calls(deployed).items():
+        found[f"{call}, from outside the VPC"] = request.with_key(SOURCE_VPCE).with_key(SOURCE_VPC)
+        if SOURCE_VPCE in request.context:
+            found[f"{call}, through another endpoint"] = request.with_key(SOURCE_VPCE, "vpce-0f9e8d7c6b5a40312")
+            found[f"{call}, by an operator through our endpoint"] = request.given(principal=OPERATOR)
+        else:
+            found[f"{call}, from another VPC"] = request.with_key(SOURCE_VPC, "vpc-0f9e8d7c6b5a40312")
+    for request in network_calls(deployed):
+        found[f"the function's code calls {request.action} on {request.resource}"] = request.with_key(
+            SOURCE_FUNCTION, deployed.function_arns[PROJECTION]
+        )
+    for principal in (OPERATOR, SEED, BACKEND):
+        found[f"{principal} puts a message on the failure queue"] = Request(
+            principal, "sqs:SendMessage", deployed.queue_arn
+        )
+    found["the projection reads the failure queue"] = Request(PROJECTION, "sqs:ReceiveMessage", deployed.queue_arn)
+    for action in ("SendMessage", "ReceiveMessage", "DeleteMessage"):
+        for principal in (PROJECTION, OPERATOR):
+            found[f"{principal}: {action} without TLS"] = Request(
+                principal, f"sqs:{action}", deployed.queue_arn, {SECURE_TRANSPORT: ("false",)}
+            )
+    found["the projection covers its tracks"] = Request(
+        PROJECTION, "logs:DeleteLogStream", log_stream(deployed, PROJECTION)
+    )
+    return found
+
+
+def _allowed_table_calls(deployed: Deployed) -> Mapping[str, Request]:
+    def by_projection(action: str, resource: str, key: str, enclosing: Mapping[str, tuple[str, ...]]) -> Request:
+        context = {LEADING_KEYS: (key,), **enclosing, **origin(PROJECTION, deployed)}
+        return Request(PROJECTION, f"dynamodb:{action}", resource, context)
+
+    return {
+        "query the index": by_projection("Query", deployed.index_arn, "u", {}),
+        "query messages": by_projection("Query", deployed.table_arn, "MSG#u", {}),
+        "put a group row": by_projection("PutItem", deployed.table_arn, "GRP#u", TRANSACTION),
+        "delete a group row": by_projection("DeleteItem", deployed.table_arn, "GRP#u", TRANSACTION),
+        "check a message": by_projection("ConditionCheckItem", deployed.table_arn, "MSG#u", TRANSACTION),
+        "check a group row": by_projection("ConditionCheckItem", deployed.table_arn, "GRP#u", TRANSACTION),
+    }
+
+
+def neighbours(deployed: Deployed, allowed: Iterable[Request]) -> list[Request]:
+    """Requests that differ from an allowed one in action, resource or one condition key, and that nobody makes."""
+    calls = _Calls(allowed)
+    found: list[Request] = []
+    for request in calls.requests:
+        if request.principal != OPERATOR:
+            found += _elsewhere(request, deployed)
+            found += _otherwise(request)
+    return distinct(probe for probe in found if not calls.include(probe))
+
+
+class _Calls:
+    """Tells whether somebody makes a request: with the same everything, and in the partitions where they do so."""
+
+    def __init__(self, requests: Iterable[Request]) -> None:
+        self.requests = list(requests)
+        self._partitions: dict[tuple[object, ...], set[str]] = {}
+        self._through_endpoint: set[tuple[str, str]] = set()
+        for request in self.requests:
+            partitions = self._partitions.setdefault(self._but_for_keys(request), set())
+            partitions.update(prefixes(_as_aws_asks(request)))
+            if SOURCE_VPCE in request.context:
+                self._through_endpoint.add((request.action, request.resource))
+
+    def include(self, request: Request) -> bool:
+        if request.principal == UNBOUNDED_PROJECTION:
+            return (request.action, request.resource) in self._through_endpoint
+        known = self._partitions.get(self._but_for_keys(request))
+        named = set(prefixes(_as_aws_asks(request)))
+        return known is not None and named <= known and bool(named) == bool(known)
+
+    @staticmethod
+    def _but_for_keys(request: Request) -> tuple[object, ...]:
+        return _as_aws_asks(request).with_key(LEADING_KEYS).identity
+
+
+def _as_aws_asks(request: Request) -> Request:
+    """The request without what AWS would never put into one for this action and resource."""
+    if "/index/" in request.resource:
+        request = request.with_key(LEADING_KEYS)
+    is_transaction = request.action in TRANSACTIONAL
+    if not is_transaction or request.context.get(ENCLOSING_OPERATION) != ("TransactWriteItems",):
+        request = request.with_key(ENCLOSING_OPERATION)
+    return request.given(resource="*") if request.action.startswith("ec2:Describe") else request
+
+
+def _elsewhere(request: Request, deployed: Deployed) -> Iterator[Request]:
+    """The same on other resources, and other actions on the same; what is shared, also for others than its user."""
+    changed = [
+        *(request.given(resource=resource) for resource in other_resources(request.resource, deployed)),
+        *(request.given(action=action) for action in other_actions(request.action) if action not in UNDECIDED),
+    ]
+    yield from changed
+    if request.context.get(SOURCE_VPCE) == (deployed.policies.endpoint_id,):
+        yield from (probe.given(principal=UNBOUNDED_PROJECTION) for probe in changed)
+    if request.action == "sqs:SendMessage" or SOURCE_VPCE in request.context:
+        yield from (request.given(principal=stranger) for stranger in (OPERATOR, *LOOK_ALIKES))
+
+
+def _otherwise(request: Request) -> Iterator[Request]:
+    """The same with other values of each condition key, or without it."""
+    for key in (SOURCE_VPCE, SOURCE_VPC):
+        if key in request.context:
+            yield request.with_key(key)
+            yield request.with_key(key, request.context[key][0] + "0")
+    if ENCLOSING_OPERATION in request.context:
+        yield request.with_key(ENCLOSING_OPERATION)
+        yield request.with_key(ENCLOSING_OPERATION, "TransactGetItems")
+    keys = request.context.get(LEADING_KEYS)
+    if keys and "/index/" not in request.resource:
+        yield request.with_key(LEADING_KEYS)
+        for key in (*(f"{prefix}u" for prefix in PREFIXES), *FOREIGN_KEYS):
+            yield request.with_key(LEADING_KEYS, key)
+            yield request.with_key(LEADING_KEYS, *keys, key)
+
+
+@cache
+def other_actions(action: str) -> tuple[str, ...]:
+    """Every other operation that the service of an action has, and the permissions that have no operation."""
+    service = action.partition(":")[0]
+    models = {"dynamodb": ("dynamodb", "dynamodbstreams")}.get(service, (service,))
+    session = botocore.session.get_session()
+    operations = {name for model in models for name in session.get_service_model(model).operation_names}
+    if service == "sqs":
+        # Their permissions are those of the operations on one message (SQS Developer Guide, "API permissions").
+        operations = {name for name in operations if not name.endswith("Batch")}
+    if service == "ec2":
+        operations = {name for name in operations if re.search("NetworkInterface|Subnet|PrivateIp|SecurityGroup", name)}
+    if service == "dynamodb":
+        operations |= {"ConditionCheckItem", "PartiQLDelete", "PartiQLInsert", "PartiQLSelect", "PartiQLUpdate"}
+    return tuple(f"{service}:{name}" for name in sorted(operations) if f"{service}:{name}" != action)
+
+
+def other_resources(resource: str, deployed: Deployed) -> Iterator[str]:
+    """Resources of the same service that an allowed one is easily confused with."""
+    if resource == "*":
+        return
+    arn, partition, service, region, account, rest = resource.split(":", 5)
+    yield ":".join((arn, partition, service, "eu-west-1", account, rest))
+    # The subnets of an existing VPC may be shared by another account; their ids are unique beyond accounts.
+    if not (rest.startswith("subnet/") and deployed.policies.endpoint is None):
+        yield ":".join((arn, partition, service, region, "999988887777", rest))
+    for other in _other_names(service, rest):
+        yield ":".join((arn, partition, service, region, account, other))
+    if service == "dynamodb":
+        everything = {deployed.table_arn, deployed.index_arn, deployed.stream_arn}
+        yield from sorted(everything - {resource})
+    if service == "ec2":
+        everything = {network_interface(deployed), *deployed.subnet_arns, deployed.security_group_arn}
+        yield from sorted(everything - {resource})
+
+
+def _other_names(service: str, name: str) -> tuple[str, ...]:
+    match service:
+        case "dynamodb":
+            _, table, *_ = name.split("/")
+            beside = (name.replace(table, f"{table}-of-others"), name.replace(table, "others"))
+            return (*beside, *((f"{name}/backup/1",) if "/" not in name.partition("/")[2] else (f"{name}-2",)))
+        case "sqs":
+            return (f"{name}-2", "others")
+        case "logs":
+            return ("log-group:others:log-stream:s", name.replace(":log-stream:", "-2:log-stream:"))
+        case "ec2" if not name.startswith("network-interface/"):
+            kind = name.partition("/")[0]
+            return (f"{kind}/other", f"{name}0")
+    return ()

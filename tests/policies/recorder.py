@@ -1,0 +1,136 @@
+"""Records what a client calls, and says which permissions IAM asks for each call.
+
+Sources: Service Authorization Reference, "Actions, resources, and condition keys for Amazon DynamoDB"; DynamoDB
+Developer Guide, "Using IAM policy conditions for fine-grained access control" and "Using IAM with DynamoDB
+transactions".
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cruddur_messages import schema
+from tests.policies.authorization import ENCLOSING_OPERATION, LEADING_KEYS, Context, Request
+from tests.policies.deployed import BACKEND, PROJECTION, Deployed
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_EQUALITY = re.compile(r"\s*(#?\w+)\s*=\s*(:\w+)")
+
+_ACTIONS = {
+    "Put": "dynamodb:PutItem",
+    "Delete": "dynamodb:DeleteItem",
+    "Update": "dynamodb:UpdateItem",
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of somebody: the operation and its parameters."""
+
+    principal: str
+    operation: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass
+class Recorder:
+    """Collects the calls of the clients that it is attached to."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    def attach(self, client: "DynamoDBClient", principal: str) -> "DynamoDBClient":
+        """Record every call of the client, by operation, before it is sent."""
+
+        def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+            self.calls.append(Call(principal, model.name, params))
+
+        client.meta.events.register("provide-client-params.dynamodb", note)
+        return client
+
+
+def requests(call: Call, deployed: Deployed) -> list[Request]:
+    """The permissions that a call asks for, of the deployed table. Raises AssertionError for an operation unknown.
+
+    Ids in keys become the same letter, since no policy knows them. Whether IAM sees the key of one element of a
+    transaction, or those of all elements with the same action, is not documented: both are asked for.
+    """
+    parameters = call.parameters
+
+    def request(action: str, resource: str, keys: Sequence[str], **context: tuple[str, ...]) -> Request:
+        return Request(
+            call.principal,
+            action,
+            resource,
+            {LEADING_KEYS: _canonical(keys), **context, **origin(call.principal, deployed)},
+        )
+
+    match call.operation:
+        case "Query":
+            name, value = _partition_asked_for(parameters)
+            if "IndexName" in parameters:
+                assert (parameters["IndexName"], name) == (schema.INDEX_NAME, schema.INDEX_PARTITION_KEY)
+                return [request("dynamodb:Query", deployed.index_arn, [value])]
+            assert name == schema.PARTITION_KEY
+            return [request("dynamodb:Query", deployed.table_arn, [value])]
+        case "PutItem":
+            return [request("dynamodb:PutItem", deployed.table_arn, [_partition(parameters["Item"])])]
+        case "BatchWriteItem":
+            (written,) = parameters["RequestItems"].values()
+            keys = [_partition(_item_or_key(next(iter(element.values())))) for element in written]
+            return [request("dynamodb:BatchWriteItem", deployed.table_arn, keys)]
+        case "TransactWriteItems":
+            enclosing = {ENCLOSING_OPERATION: ("TransactWriteItems",)}
+            elements = [next(iter(element.items())) for element in parameters["TransactItems"]]
+            by_action: dict[str, list[str]] = {}
+            for kind, element in elements:
+                by_action.setdefault(_ACTIONS[kind], []).append(_partition(_item_or_key(element)))
+            return [
+                request(action, deployed.table_arn, keys, **enclosing)
+                for action, all_keys in by_action.items()
+                for keys in (*([key] for key in all_keys), all_keys)
+            ]
+    raise AssertionError(f"{call.principal} calls {call.operation}, of which nobody has said what it asks for")
+
+
+def origin(principal: str, deployed: Deployed) -> Context:
+    """The context of all calls of a principal's own code: where they come from, and with whose credentials."""
+    if principal == BACKEND:
+        return {}
+    function = {"lambda:SourceFunctionArn": (deployed.function_arns[principal],)}
+    if principal != PROJECTION:
+        return function
+    return function | {key: (value,) for key, value in deployed.data_path.items()}
+
+
+def _partition_asked_for(parameters: Mapping[str, Any]) -> tuple[str, str]:
+    found = _EQUALITY.match(parameters["KeyConditionExpression"])
+    assert found, f"cannot read {parameters['KeyConditionExpression']!r}"
+    name, value = found.groups()
+    return parameters.get("ExpressionAttributeNames", {}).get(name, name), parameters["ExpressionAttributeValues"][
+        value
+    ]["S"]
+
+
+def _item_or_key(element: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = element.get("Item") or element["Key"]
+    return found
+
+
+def _partition(attributes: Mapping[str, Any]) -> str:
+    partition: str = attributes[schema.PARTITION_KEY]["S"]
+    return partition
+
+
+def _canonical(keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted({_UUID.sub("u", key) for key in keys}))
+
+
+def prefixes(request: Request) -> Iterator[str]:
+    """The beginnings of the partitions that a request names, such as `MSG#`; whole keys that have none."""
+    for key in request.context.get(LEADING_KEYS, ()):
+        yield key.partition("#")[0] + "#" if "#" in key else key

@@ -1,0 +1,168 @@
+"""What the functions and the backend do, rich enough that each of their calls is made at least once."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cruddur_messages import schema, seed_file
+from cruddur_messages.access_patterns import MessageStore, StartedConversation
+from cruddur_messages.items import MESSAGE_UUID, User
+from cruddur_messages.seed import Seed
+from tests.engines import tables
+from tests.engines.fixtures import CruddurTable
+from tests.policies.deployed import BACKEND, PROJECTION, SEED
+from tests.policies.recorder import Call, Recorder
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SECOND = timedelta(seconds=1)
+
+
+def person(name: str) -> User:
+    return User(str(uuid.uuid4()), name.title(), name)
+
+
+class World:
+    """A table with the projection on its stream, and a backend that uses it; all of their calls are recorded."""
+
+    def __init__(self, table: CruddurTable, recorder: Recorder, handler: Callable[[dict[str, object]], Any]) -> None:
+        self.table = table
+        self._streams = tables.streams(table.endpoint)
+        self._read = 0
+        self._handler = handler
+        self._now = datetime(2026, 11, 20, tzinfo=UTC)
+        self._backend = recorder.attach(tables.dynamodb(table.endpoint), BACKEND)
+        self.store = MessageStore(client=self._backend, table_name=table.name, clock=self._tick)
+
+    def _tick(self) -> datetime:
+        self._now += SECOND
+        return self._now
+
+    def deliver(self) -> Mapping[str, Any]:
+        """Hand what is new in the stream to the projection, in one batch; nothing may be left unsettled."""
+        records = self._records()
+        new, self._read = records[self._read :], len(records)
+        answer: Mapping[str, Any] = self._handler({"Records": new})
+        assert answer == {"batchItemFailures": []}
+        return answer
+
+    def stand_still(self, *, message_time: datetime) -> None:
+        """Let the backend's next message have this time."""
+        self._now = message_time - SECOND
+
+    def start(self, *members: User) -> StartedConversation:
+        return self.store.start_conversation(members, sender=members[0], message="first")
+
+    def _records(self) -> list[Any]:
+        (stream,) = self._streams.list_streams(TableName=self.table.name)["Streams"]
+        found: list[Any] = []
+        for shard in self._streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]:
+            iterator: str | None = self._streams.get_shard_iterator(
+                StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while iterator:
+                page = self._streams.get_records(ShardIterator=iterator)
+                found += page["Records"]
+                iterator = page.get("NextShardIterator") if page["Records"] else None
+        return found
+
+
+def backend_and_projection(world: World) -> None:
+    """Patterns A to E: conversations begin, go on, gain members, are read; messages are edited and deleted."""
+    ann, bo, cy, di = (person(name) for name in ("ann", "bo", "cy", "di"))
+    of_two, of_three = world.start(ann, bo), world.start(ann, bo, cy)
+    world.deliver()
+    world.start(ann, bo)
+    sent = world.store.send(of_three.message_group_uuid, sender=cy, message="hello", check_member=True)
+    world.deliver()
+    world.store.add_member(of_three.message_group_uuid, di, asked_by=ann.uuid)
+    world.deliver()
+    world.deliver()
+
+    key = {
+        schema.PARTITION_KEY: {"S": schema.message_partition(sent.message_group_uuid)},
+        schema.SORT_KEY: {"S": sent.sort_key},
+    }
+    world.table.client.update_item(
+        TableName=world.table.name,
+        Key=key,
+        UpdateExpression="SET message = :text",
+        ExpressionAttributeValues={":text": {"S": "edited"}},
+    )
+    world.deliver()
+    world.table.client.delete_item(TableName=world.table.name, Key=key)
+    world.deliver()
+    world.stand_still(message_time=datetime(2026, 11, 21, tzinfo=UTC))
+    world.store.send(of_two.message_group_uuid, sender=ann, message="tied")
+    world.stand_still(message_time=datetime(2026, 11, 21, tzinfo=UTC))
+    world.store.send(of_three.message_group_uuid, sender=ann, message="tied")
+    world.deliver()
+
+    page = world.store.get_conversation(of_two.message_group_uuid, limit=1, reader_uuid=bo.uuid)
+    world.store.get_conversation(of_two.message_group_uuid, before=page.cursor)
+    assert len(world.store.list_conversations(ann.uuid).items) == 2
+
+
+def bootcamp_backend(client: "DynamoDBClient", table_name: str) -> None:
+    """create_message_group of the bootcamp's lib/ddb.py: two group rows and the first message in one batch."""
+    ann, bo = person("ann"), person("bo")
+    group, now = str(uuid.uuid4()), "2026-11-20T00:00:00"
+    items: Sequence[dict[str, Any]] = [
+        {
+            schema.PARTITION_KEY: {"S": partition},
+            schema.SORT_KEY: {"S": now},
+            **({schema.INDEX_PARTITION_KEY: {"S": group}} if other else {MESSAGE_UUID: {"S": str(uuid.uuid4())}}),
+            "message": {"S": "first"},
+        }
+        for partition, other in (
+            (schema.group_row_partition(ann.uuid), bo),
+            (schema.group_row_partition(bo.uuid), ann),
+            (schema.message_partition(group), None),
+        )
+    ]
+    client.batch_write_item(RequestItems={table_name: [{"PutRequest": {"Item": item}} for item in items]})
+
+
+def seed(client: "DynamoDBClient", table_name: str) -> None:
+    """The seed is loaded, loaded again with less, and removed."""
+    conversations = seed_file.load()
+    loader = Seed(client=client, table_name=table_name)
+    loader.replace([], conversations)
+    loaded = [seed_file.LoadedConversation.from_property(entry) for entry in _properties(conversations)]
+    loader.replace(loaded, conversations[:1])
+    loader.remove(loaded)
+
+
+def _properties(conversations: Any) -> Any:
+    return seed_file.resource_properties(conversations)["Conversations"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All calls: those of this repository's code, and those that only the bootcamp's backend makes."""
+
+    own: Sequence[Call]
+    bootcamp: Sequence[Call]
+
+
+def record_all(create: Callable[[], CruddurTable]) -> Recording:
+    """Run every scenario, each on a table of its own."""
+    own, bootcamp = Recorder(), Recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", tables.REGION)
+        from cruddur_messages import stream_handler
+
+        table = create()
+        patch.setenv(schema.TABLE_NAME_VARIABLE, table.name)
+        patch.setattr(stream_handler, "_dynamodb", own.attach(tables.dynamodb(table.endpoint), PROJECTION))
+        backend_and_projection(World(table, own, stream_handler.handler))
+    table = create()
+    bootcamp_backend(bootcamp.attach(tables.dynamodb(table.endpoint), BACKEND), table.name)
+    table = create()
+    seed(own.attach(tables.dynamodb(table.endpoint), SEED), table.name)
+    return Recording(own.calls, bootcamp.calls)

@@ -1,0 +1,67 @@
+"""Nothing in a policy is superfluous or too wide: whatever is taken out or widened, a call or a probe notices."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+import pytest
+
+from tests.policies import report
+from tests.policies.conftest import Case
+from tests.policies.deployed import OURS
+from tests.policies.mutants import Mutant, mutants
+
+SURVIVORS = {
+    "projection: ReadStream without dynamodb:ListStreams": (
+        "No call of the poller is known to need it. AWS names it in the execution role's permissions (Lambda "
+        "Developer Guide, Using AWS Lambda with Amazon DynamoDB), and in the error of a mapping whose role lacks one."
+    ),
+    "projection: NoNetworkInterfacesForTheCode with *": (
+        "A Deny that is wider takes nothing from anybody: the code makes no EC2 call, and Lambda's own calls do not "
+        "carry the condition key. It stands as AWS documents it."
+    ),
+    "queue policy: * for arn:aws:sqs:*": "The policy of a queue says nothing about any other queue.",
+}
+"""Changes that nothing notices, as patterns, and why each stands as it does nevertheless."""
+
+
+@pytest.fixture
+def changes(case: Case) -> list[Mutant]:
+    return list(mutants(case.policies, _ours(case)))
+
+
+def test_every_change_is_noticed(
+    case: Case, changes: list[Mutant], record_property: Callable[[str, object], None]
+) -> None:
+    survivors = [str(mutant) for mutant in changes if not _is_noticed(mutant, case)]
+    by_pattern = {
+        pattern: [survivor for survivor in survivors if fnmatchcase(survivor, pattern)] for pattern in SURVIVORS
+    }
+    record_property(
+        report.PRINTED,
+        f"Policies of {case.variant}: {len(changes)} changes, {len(changes) - len(survivors)} noticed; "
+        f"{len(survivors)} survive, for {len(SURVIVORS)} reasons",
+    )
+    for pattern, found in by_pattern.items():
+        record_property(report.PRINTED, f"  {pattern} ({len(found)}): {SURVIVORS[pattern]}")
+    assert len(changes) > 300
+    assert [survivor for survivor in survivors if not any(survivor in found for found in by_pattern.values())] == []
+    assert [pattern for pattern, found in by_pattern.items() if not found] == []
+
+
+def test_the_policies_would_be_found_too_wide_if_they_were(case: Case) -> None:
+    """An allowed request among the probes would hide every widening; a denied call would hide every removal."""
+    assert not [str(request) for request in case.denied if case.policies.allow(request)]
+    assert not [str(request) for request in case.allowed if not case.policies.allow(request)]
+
+
+def _ours(case: Case) -> list[str]:
+    return [identity for identity in OURS if identity in case.policies.identities]
+
+
+def _is_noticed(mutant: Mutant, case: Case) -> bool:
+    """Whether the changed policy, by itself, refuses a call, or lets a probe pass that it has stopped before."""
+    before, after, gate = case.policies, mutant.policies, mutant.gate
+    return any(gate in before.gates(request) and not after.passes(gate, request) for request in case.allowed) or any(
+        gate in before.gates(request) and not before.passes(gate, request) and after.passes(gate, request)
+        for request in case.denied
+    )

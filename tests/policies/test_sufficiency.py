@@ -1,0 +1,62 @@
+"""Every call that is made is allowed, by every policy in its way."""
+
+from collections.abc import Mapping
+
+import botocore.session
+from botocore import xform_name
+
+from cruddur_infra import LAMBDA_CODE
+from tests.policies.conftest import Case
+from tests.policies.deployed import BACKEND, PROJECTION, SEED
+from tests.policies.scenarios import Recording
+
+OPERATIONS = tuple(
+    xform_name(name) for name in botocore.session.get_session().get_service_model("dynamodb").operation_names
+)
+CALLED_BY_FILE: Mapping[str, set[str]] = {
+    "access_patterns.py": {"put_item", "query", "transact_write_items"},
+    "seed.py": {"batch_write_item", "query"},
+    "table.py": {"query", "transact_write_items"},
+}
+
+
+def test_every_call_is_allowed(case: Case) -> None:
+    denied = [str(request) for request in case.allowed if not case.policies.allow(request)]
+    assert not denied
+
+
+def test_every_operation_that_stands_in_the_code_has_been_recorded(recording: Recording) -> None:
+    called = {(call.principal, call.operation) for call in recording.own}
+    assert called == {
+        (PROJECTION, "Query"),
+        (PROJECTION, "TransactWriteItems"),
+        (SEED, "Query"),
+        (SEED, "BatchWriteItem"),
+        (BACKEND, "Query"),
+        (BACKEND, "PutItem"),
+        (BACKEND, "TransactWriteItems"),
+    }
+    in_code = {
+        file.name: {name for name in OPERATIONS if f"client.{name}" in file.read_text()}
+        for file in (LAMBDA_CODE / "cruddur_messages").glob("*.py")
+    }
+    assert {name: operations for name, operations in in_code.items() if operations} == CALLED_BY_FILE
+
+
+def test_every_kind_of_action_in_a_transaction_has_been_recorded(recording: Recording) -> None:
+    kinds = {
+        (call.principal, kind, element.get("Item", element.get("Key"))["pk"]["S"].partition("#")[0])
+        for call in recording.own
+        if call.operation == "TransactWriteItems"
+        for action in call.parameters["TransactItems"]
+        for kind, element in action.items()
+    }
+    assert kinds == {
+        (PROJECTION, "Put", "GRP"),
+        (PROJECTION, "Delete", "GRP"),
+        (PROJECTION, "ConditionCheck", "GRP"),
+        (PROJECTION, "ConditionCheck", "MSG"),
+        (BACKEND, "Put", "GRP"),
+        (BACKEND, "Put", "MSG"),
+        (BACKEND, "Put", "PAIR"),
+    }
