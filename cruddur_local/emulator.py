@@ -128,6 +128,8 @@ class Emulator:
                 if member.is_running():
                     member.kill()
             psutil.wait_procs(family, timeout=5)
+        if self.keeps_state:
+            _forget_stream_positions()
         paths.EMULATOR_STATE.unlink(missing_ok=True)
 
     @classmethod
@@ -178,6 +180,16 @@ def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
         "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
         **(kept if keep_state else {}),
     }
+
+
+def _forget_stream_positions() -> None:
+    """Let the kept event source mapping begin anew: the emulator keeps how far it had read, but not the stream."""
+    try:
+        kept = json.loads(paths.KEPT_LAMBDA_STATE.read_text())
+    except FileNotFoundError:
+        return
+    kept["payload"].pop("dynamodb_stream_positions", None)
+    paths.KEPT_LAMBDA_STATE.write_text(json.dumps(kept))
 
 
 def _free_port(wanted: int | None) -> int:

@@ -27,7 +27,10 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
         if emulator is not None:
             _refuse_other_terms(emulator, port=port, keep_state=keep_state)
             _say(console, f"The emulator runs already: {emulator.endpoint}")
-            _deploy_and_show(emulator, settings, overrides, console)
+            try:
+                _deploy_and_show(emulator, settings, overrides, console)
+            except KeyboardInterrupt:
+                raise LocalSystemError("interrupted; the system still runs, make up goes on with it") from None
             return emulator
         Emulator.stop_any()
         emulator = Emulator.start(port=port, keep_state=keep_state)
@@ -37,9 +40,11 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
                 seconds = _timed(lambda: deployment.bootstrap(emulator))
             _say(console, f"Bootstrapped with cdk bootstrap ({seconds:.0f} s)")
             _deploy_and_show(emulator, settings, overrides, console)
-        except BaseException:
+        except BaseException as error:
             # Half a system would stand in the way of the next run.
             emulator.stop()
+            if isinstance(error, KeyboardInterrupt):
+                raise LocalSystemError("interrupted; nothing is left running, make up begins anew") from None
             raise
         return emulator
 

@@ -1,0 +1,109 @@
+"""A copy of the repository, in which a test runs the README's commands as a user would."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from cruddur_infra import REPOSITORY
+
+COPIED = ("Makefile", "app.py", "bin", "cdk.json", "cruddur_cli", "cruddur_infra", "cruddur_local", "lambda", "scripts")
+SHARED = (".venv", "node_modules")
+MADE_WITH = ("package.json", "package-lock.json", "requirements.txt", "requirements-local.txt", "requirements-dev.txt")
+"""Copied with their times, so that make finds what is installed still up to date."""
+
+_EXPORT = re.compile(r"export (\w+)=(.*)")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The copy at `folder`; its system is apart from that of the repository itself."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> "Checkout":
+        """Copy the repository's files, and share what is installed."""
+        for name in (*COPIED, *MADE_WITH):
+            source = REPOSITORY / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(source, folder / name)
+        for name in SHARED:
+            (folder / name).symlink_to(REPOSITORY / name)
+        return cls(folder)
+
+    def make_target(self, *words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `make` with these words, in an ordinary user's environment."""
+        ended = subprocess.run(
+            ["make", *words], cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode == 0) is succeeds, f"make {' '.join(words)}: {ended.stdout}\n{ended.stderr}"
+        return ended
+
+    def begin_target(self, *words: str) -> subprocess.Popen[str]:
+        """Start `make` with these words, in a process group of its own as a terminal does."""
+        return subprocess.Popen(
+            ["make", *words],
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def interrupt(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        """Press Ctrl-C: everything in the terminal's process group gets the signal."""
+        os.killpg(process.pid, signal.SIGINT)
+        return process.communicate(timeout=120)
+
+    def cdk(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the CDK CLI against the running system, as `make env` sets it up."""
+        return subprocess.run(
+            ["node_modules/.bin/cdk", *words, "--context", "stage=local", "--output", ".local/cdk.out"],
+            cwd=self.folder,
+            env=self._environment() | self.variables(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    def variables(self) -> dict[str, str]:
+        """What `make env` prints."""
+        lines = self.make_target("-s", "env").stdout.splitlines()
+        return {found[1]: found[2] for found in map(_EXPORT.fullmatch, lines) if found}
+
+    def connection(self) -> "Connection":
+        """boto3 against the running system."""
+        return Connection(self.variables())
+
+    def _environment(self) -> dict[str, str]:
+        kept = ("HOME", "PATH", "LANG", "TMPDIR", "PIP_CERT", "SSL_CERT_FILE")
+        return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Clients for the running system."""
+
+    variables: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        session = boto3.Session(
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.variables["AWS_REGION"],
+        )
+        # Which service it is decides the type; mypy knows only those given as a literal.
+        create: Any = session.client
+        return create(service, endpoint_url=self.variables["AWS_ENDPOINT_URL"], verify=self.variables["AWS_CA_BUNDLE"])

@@ -1,0 +1,54 @@
+"""What holds of every table at rest: the contract of the projection, read off all items."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from cruddur_messages import schema, timestamps
+
+PATIENCE_SECONDS = 60
+
+
+def items(dynamodb: Any, table_name: str = schema.TABLE_NAME) -> list[dict[str, Any]]:
+    """Every item of the table, strongly consistent."""
+    pages = dynamodb.get_paginator("scan").paginate(TableName=table_name, ConsistentRead=True)
+    return [item for page in pages for item in page["Items"]]
+
+
+def broken_promises(found: list[dict[str, Any]]) -> Iterator[str]:
+    """What is not as it should be: one row for each member and conversation, showing the newest message."""
+    newest: dict[str, dict[str, Any]] = {}
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for item in sorted(found, key=lambda item: str(item["sk"]["S"])):
+        partition = item["pk"]["S"]
+        if partition.startswith(schema.MESSAGE_PREFIX):
+            newest[partition.removeprefix(schema.MESSAGE_PREFIX)] = item
+        else:
+            rows[partition, item["message_group_uuid"]["S"]].append(item)
+    for (partition, group), own in rows.items():
+        if len(own) != 1:
+            yield f"{partition} has {len(own)} rows of {group}"
+        if group in newest:
+            shown, message = own[0], newest[group]
+            instant = timestamps.parse(message["sk"]["S"])
+            assert instant is not None
+            for name in ("message", "message_uuid"):
+                if shown.get(name) != message[name]:
+                    yield f"{partition} shows another {name} of {group} than the newest"
+            if not shown["sk"]["S"].startswith(timestamps.canonical(instant)[:23]):
+                yield f"the row of {group} in {partition} stands at another time than the newest message"
+    for group in newest.keys() - {group for _, group in rows}:
+        yield f"{group} has messages and no row"
+
+
+def await_exact(dynamodb: Any) -> list[dict[str, Any]]:
+    """Wait until no promise is broken, and answer all items."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = items(dynamodb)
+        broken = list(broken_promises(found))
+        if not broken:
+            return found
+        assert time.monotonic() < deadline, broken
+        time.sleep(0.3)

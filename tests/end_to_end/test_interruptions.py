@@ -1,0 +1,117 @@
+"""What goes wrong on a laptop: each is one clear line, and the next `make up` works."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.seed_file import load
+from tests.end_to_end.checkout import Checkout
+from tests.end_to_end.inboxes import await_exact
+
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
+PATIENCE_SECONDS = 120
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    made = Checkout.make(tmp_path)
+    yield made
+    made.make_target("down")
+
+
+def emulator_process(checkout: Checkout) -> psutil.Process | None:
+    try:
+        state = json.loads((checkout.folder / ".local/emulator.json").read_text())
+        process = psutil.Process(state["pid"])
+    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+        return None
+    return process if process.create_time() == state["born"] else None
+
+
+def await_it(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def errors(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("error:")]
+
+
+def test_a_taken_port_is_named_and_nothing_is_started(checkout: Checkout) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        refused = checkout.make_target("up", f"PORT={port}", succeeds=False)
+    (line,) = errors(refused.stderr)
+    assert str(port) in line
+    assert "PORT=" in line
+    assert emulator_process(checkout) is None
+
+
+@pytest.mark.parametrize("setting", ["sede=true", "batch_size=many", "seed_file=no/such.txt", "batch_size"])
+def test_a_wrong_setting_is_refused_before_anything_is_started(setting: str, checkout: Checkout) -> None:
+    refused = checkout.make_target("up", f"SETTINGS={setting}", succeeds=False)
+    (line,) = errors(refused.stderr)
+    assert setting.split("=")[0] in line or "such.txt" in line
+    assert "Traceback" not in refused.stderr
+    assert emulator_process(checkout) is None
+
+
+def test_commands_without_a_system_say_what_to_do(checkout: Checkout) -> None:
+    for command in ("env", "logs"):
+        (line,) = errors(checkout.make_target(command, succeeds=False).stderr)
+        assert "make up" in line
+
+
+def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Checkout) -> None:
+    begun = checkout.begin_target("up")
+    await_it((checkout.folder / ".local/cdk.log").exists)
+    interrupted = emulator_process(checkout)
+    assert interrupted is not None
+    _, complaint = checkout.interrupt(begun)
+    assert begun.returncode != 0
+    assert len(errors(complaint)) == 1
+    assert "Traceback" not in complaint
+    assert not interrupted.is_running()
+
+    checkout.make_target("up")
+    running = emulator_process(checkout)
+    assert running is not None
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    (line,) = errors(checkout.make_target("env", succeeds=False).stderr)
+    assert "make up" in line
+
+    assert "Sent by make up" in checkout.make_target("up").stdout
+    await_exact(checkout.connection().client("dynamodb"))
+
+
+def test_state_outlives_down_if_asked_for_and_only_then(checkout: Checkout) -> None:
+    conversation = load()[0]
+
+    def texts() -> list[str]:
+        found = await_exact(checkout.connection().client("dynamodb"))
+        return [item["message"]["S"] for item in found]
+
+    checkout.make_target("up", "KEEP=1")
+    store = MessageStore(client=checkout.connection().client("dynamodb"), table_name="cruddur-messages")
+    store.send(conversation.message_group_uuid, sender=conversation.members[0], message="To be kept")
+    assert "To be kept" in texts()
+    checkout.make_target("down")
+    checkout.make_target("up", "KEEP=1")
+    assert "To be kept" in texts()
+    checkout.make_target("down")
+    checkout.make_target("up")
+    assert "To be kept" not in texts()

@@ -1,0 +1,145 @@
+"""The README's commands from `make up` to `make down`, in one go: each step stands on those before it."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.seed_file import SeedConversation, load
+from tests.end_to_end.checkout import Checkout
+from tests.end_to_end.inboxes import await_exact, items
+
+pytestmark = pytest.mark.xdist_group("end_to_end")
+
+STACKS = [f"cruddur-messages-local-{part}" for part in ("table", "network", "projection", "backend", "seed")]
+CONVERSATIONS = "lambda/cruddur_messages/seed_data/conversations.txt"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    made = Checkout.make(tmp_path_factory.mktemp("checkout"))
+    yield made
+    made.make_target("down")
+
+
+@pytest.fixture(scope="module")
+def seeded() -> tuple[SeedConversation, ...]:
+    return load()
+
+
+def versions(checkout: Checkout) -> dict[str, Any]:
+    """When each stack was last changed."""
+    stacks = checkout.connection().client("cloudformation").describe_stacks()["Stacks"]
+    return {s["StackName"]: s.get("LastUpdatedTime", s["CreationTime"]) for s in stacks if s["StackName"] in STACKS}
+
+
+def store_of(checkout: Checkout) -> MessageStore:
+    return MessageStore(client=checkout.connection().client("dynamodb"), table_name="cruddur-messages")
+
+
+def test_up_shows_a_conversation_move_to_the_top(checkout: Checkout) -> None:
+    printed = checkout.make_target("up").stdout
+    before, after = re.split("a moment later", printed)
+    sent = "Sent by make up"
+    rows_before = [line for line in before.splitlines() if line.startswith("│")]
+    rows_after = [line for line in after.splitlines() if line.startswith("│")]
+    assert len(rows_before) == len(rows_after) >= 2
+    assert not any(sent in row for row in rows_before)
+    assert sent in rows_after[0]
+    assert "make down" in after
+    assert await_exact(checkout.connection().client("dynamodb"))
+
+
+def test_what_the_environment_points_to_is_the_system(checkout: Checkout, seeded: tuple[SeedConversation, ...]) -> None:
+    conversation = seeded[-1]
+    sent = store_of(checkout).send(conversation.message_group_uuid, sender=conversation.members[-1], message="By hand")
+    found = await_exact(checkout.connection().client("dynamodb"))
+    shown = [item for item in found if item.get("message_uuid") == {"S": sent.message_uuid} and "message_sk" in item]
+    assert len(shown) == len(conversation.members)
+    logged = [json.loads(line) for line in checkout.make_target("logs").stdout.splitlines() if line.startswith("{")]
+    assert any(line["event"] == "batch_settled" and line["rows_moved"] for line in logged)
+    assert "By hand" not in json.dumps(logged)
+
+
+def test_up_again_changes_no_stack(checkout: Checkout) -> None:
+    before = versions(checkout)
+    assert set(before) == set(STACKS)
+    checkout.make_target("up")
+    assert versions(checkout) == before
+
+
+def test_a_change_of_the_function_changes_the_function_alone(checkout: Checkout) -> None:
+    functions = checkout.connection().client("lambda")
+    name = "cruddur-messages-local-projection"
+    code = functions.get_function(FunctionName=name)["Configuration"]["CodeSha256"]
+    before = versions(checkout)
+    entry = checkout.folder / "lambda/cruddur_messages/stream_handler.py"
+    entry.write_text(entry.read_text() + "\n# changed\n")
+    checkout.make_target("up")
+    assert functions.get_function(FunctionName=name)["Configuration"]["CodeSha256"] != code
+    assert [stack for stack, when in versions(checkout).items() if when != before[stack]] == [name]
+    await_exact(checkout.connection().client("dynamodb"))
+
+
+def test_a_changed_seed_file_replaces_what_it_had_loaded_and_nothing_else(
+    checkout: Checkout, seeded: tuple[SeedConversation, ...]
+) -> None:
+    file = checkout.folder / CONVERSATIONS
+    old = seeded[0].messages[-1].message
+    file.write_text(file.read_text().replace(old, "A line that has been changed."))
+    checkout.make_target("up")
+    texts = [item["message"]["S"] for item in await_exact(checkout.connection().client("dynamodb"))]
+    assert old not in texts
+    assert texts.count("A line that has been changed.") >= 1
+    assert "By hand" in texts
+
+
+def test_a_bad_line_is_refused_by_its_number_before_anything_is_touched(checkout: Checkout) -> None:
+    file = checkout.folder / CONVERSATIONS
+    good = file.read_text()
+    before = versions(checkout)
+    file.write_text(good + "Persn 1: hello\n")
+    refused = checkout.make_target("up", succeeds=False)
+    file.write_text(good)
+    assert f"line {len(good.splitlines()) + 1}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert versions(checkout) == before
+
+
+def test_destroying_the_seed_takes_out_what_it_loaded(checkout: Checkout, seeded: tuple[SeedConversation, ...]) -> None:
+    loaded = {message.message_uuid for conversation in seeded for message in conversation.messages}
+    checkout.cdk("destroy", STACKS[-1], "--force")
+    left = items(checkout.connection().client("dynamodb"))
+    messages = [item for item in left if item["pk"]["S"].startswith("MSG#")]
+    assert {item["message_uuid"]["S"] for item in messages}.isdisjoint(loaded)
+    assert "By hand" in [item["message"]["S"] for item in messages]
+    groups = {item["pk"]["S"].removeprefix("MSG#") for item in messages}
+    assert {item["message_group_uuid"]["S"] for item in left if item not in messages} == groups
+    await_exact(checkout.connection().client("dynamodb"))
+
+
+def test_destroying_everything_leaves_nothing(checkout: Checkout) -> None:
+    checkout.cdk("destroy", "--all", "--force")
+    connection = checkout.connection()
+    stacks = connection.client("cloudformation").describe_stacks()["Stacks"]
+    assert [stack["StackName"] for stack in stacks if stack["StackName"] in STACKS] == []
+    assert connection.client("dynamodb").list_tables()["TableNames"] == []
+    assert connection.client("lambda").list_functions()["Functions"] == []
+    assert connection.client("lambda").list_event_source_mappings()["EventSourceMappings"] == []
+    assert connection.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/cruddur")["logGroups"] == []
+    assert connection.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert connection.client("ssm").get_parameters_by_path(Path="/cruddur", Recursive=True)["Parameters"] == []
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        connection.client("iam").get_role(RoleName="cruddur-messages-local-projection-us-east-1")
+
+
+def test_down_leaves_no_process_and_no_file(checkout: Checkout) -> None:
+    state = json.loads((checkout.folder / ".local/emulator.json").read_text())
+    checkout.make_target("down")
+    assert not psutil.pid_exists(state["pid"]) or psutil.Process(state["pid"]).create_time() != state["born"]
+    assert [file.name for file in (checkout.folder / ".local").iterdir() if file.name != "lock"] == []
