@@ -60,7 +60,7 @@ class ConversationReader:
         elif newest := self.newest_message(message_group_uuid):
             now.add([newest.to_attributes()])
         fresh = now.conversations.get(message_group_uuid) or ConversationSeen()
-        fresh.senders |= seen.senders
+        fresh.known |= seen.known
         return fresh
 
     def forget_inboxes(self) -> None:

@@ -45,6 +45,9 @@ PAUSE_SECONDS = 0.2
 MOST_MESSAGES_FOR_NAMES = 1000
 """How far back in a conversation the names of its members are looked for."""
 
+OF_THIS_CONVERSATION = frozenset({"ConditionalCheckFailedException", "ValidationException"})
+"""Errors that say something of one item, and nothing of the others."""
+
 UNKNOWN = "unknown"
 """The name of a person of whom nothing tells the name."""
 
@@ -83,18 +86,23 @@ class Healer:
     def heal(self, message_group_uuid: str, known_members: Collection[str], *, rekey: bool = False) -> Healing:
         """Put a conversation right; with `rekey`, also the form of its messages' timestamps.
 
-        Raises ClientError where DynamoDB refuses.
+        Raises ClientError where DynamoDB refuses to be asked at all.
         """
         healing = Healing(message_group_uuid)
-        if rekey:
-            self._rekey_messages(healing)
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._reader.forget_inboxes()
-                self._sleep(PAUSE_SECONDS * attempt)
-            healing.failure = self._try(message_group_uuid, known_members, healing.done)
-            if healing.failure is None:
-                break
+        try:
+            if rekey:
+                self._rekey_messages(healing)
+            for attempt in range(ATTEMPTS):
+                if attempt:
+                    self._reader.forget_inboxes()
+                    self._sleep(PAUSE_SECONDS * attempt)
+                healing.failure = self._try(message_group_uuid, known_members, healing.done)
+                if healing.failure is None:
+                    break
+        except self._client.exceptions.ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in OF_THIS_CONVERSATION:
+                raise
+            healing.failure = str(error)
         return healing
 
     def foresee(self, message_group_uuid: str, known_members: Collection[str], *, rekey: bool = False) -> Healing:

@@ -1,17 +1,18 @@
 """What is promised of a table, and where it is broken. Pure: items in, findings out.
 
-Of each conversation only the newest message, the senders and the group rows are kept, of a text only its hash, so that
-memory grows with the number of conversations and not of messages.
+Of each conversation only the newest message, the known members and the group rows are kept, of a text only its hash:
+memory grows with the number of conversations, and not of messages.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
 from cruddur_messages import schema, timestamps
+from cruddur_messages.access_patterns import PAIR_CONVERSATION
 from cruddur_messages.items import (
     MEMBER_COUNT,
     MESSAGE,
@@ -31,6 +32,7 @@ ATTRIBUTES = (
     MESSAGE_SORT_KEY,
     MEMBER_COUNT,
     USER_UUID,
+    PAIR_CONVERSATION,
 )
 """The attributes that have to be read of each item."""
 
@@ -66,7 +68,10 @@ MEANINGS: Mapping[Problem, str] = {
 
 
 class Finding(NamedTuple):
-    """One broken promise; `member_uuid` is empty for a message. No message text, no name."""
+    """One broken promise, with nobody's words or name.
+
+    `member_uuid` is empty where it is about a message, and `sort_key` also where it is about a whole conversation.
+    """
 
     problem: Problem
     message_group_uuid: str
@@ -91,13 +96,13 @@ class ConversationSeen:
 
     __slots__ = (
         "form",
+        "known",
         "malformed_items",
         "malformed_keys",
         "newest_hash",
         "newest_key",
         "newest_uuid",
         "rows",
-        "senders",
     )
 
     def __init__(self) -> None:
@@ -105,15 +110,15 @@ class ConversationSeen:
         self.newest_uuid = ""
         self.newest_hash = 0
         self.form: str | None = None
-        self.senders: set[str] = set()
+        self.known: set[str] = set()
         self.rows: list[RowSeen] = []
         self.malformed_keys: tuple[str, ...] = ()
         self.malformed_items: tuple[str, ...] = ()
 
     @property
     def members(self) -> frozenset[str]:
-        """Everyone known to be in the conversation: who wrote, who has a row, and whom a row names."""
-        known = {*self.senders, *(row.member_uuid for row in self.rows), *(row.other_uuid for row in self.rows)}
+        """Everyone known to be in the conversation: who wrote or started it, who has a row, and whom a row names."""
+        known = {*self.known, *(row.member_uuid for row in self.rows), *(row.other_uuid for row in self.rows)}
         return frozenset(known - {""})
 
 
@@ -139,6 +144,7 @@ class TableSeen:
         self.counts = Counts()
         self.conversations: dict[str, ConversationSeen] = {}
         self._inbox_forms: dict[str, str] = {}
+        self._pairs: dict[str, Sequence[str]] = {}
         self._malformed_rows: list[Finding] = []
         self._user_ids: dict[str, str] = {}
 
@@ -155,6 +161,7 @@ class TableSeen:
                 self._add_row(partition[4:], item)
                 self.counts.rows += 1
             elif partition.startswith(schema.PAIR_PREFIX):
+                self._add_pair(partition, item)
                 self.counts.pairs += 1
             else:
                 self.counts.foreign += 1
@@ -163,6 +170,8 @@ class TableSeen:
     def findings(self) -> Iterator[Finding]:
         """Every broken promise, conversation by conversation."""
         yield from self._malformed_rows
+        for message_group_uuid in self._pairs.keys() & self.conversations.keys():
+            self.conversations[message_group_uuid].known.update(self._pairs[message_group_uuid])
         for message_group_uuid, seen in self.conversations.items():
             yield from findings_of(message_group_uuid, seen)
             for row in seen.rows:
@@ -194,8 +203,14 @@ class TableSeen:
             seen.newest_uuid = message_uuid
             seen.newest_hash = hash(text)
         sender = item.get("user_uuid", {}).get("S")
-        if sender and sender not in seen.senders:
-            seen.senders.add(self._user_ids.setdefault(sender, sender))
+        if sender and sender not in seen.known:
+            seen.known.add(self._user_ids.setdefault(sender, sender))
+
+    def _add_pair(self, partition: str, item: AttributeMap) -> None:
+        message_group_uuid = item.get(PAIR_CONVERSATION, {}).get("S")
+        if message_group_uuid:
+            pair = partition.removeprefix(schema.PAIR_PREFIX).split("#")
+            self._pairs[message_group_uuid] = [self._user_ids.setdefault(user, user) for user in pair]
 
     def _add_row(self, member_uuid: str, item: AttributeMap) -> None:
         sort_key: str = item["sk"]["S"]
@@ -248,15 +263,14 @@ def findings_of(message_group_uuid: str, seen: ConversationSeen) -> Iterator[Fin
     for sort_key in seen.malformed_items:
         yield Finding(Problem.MALFORMED_ITEM, message_group_uuid, "", sort_key)
     if seen.form == MIXED:
-        yield Finding(Problem.MIXED_TIMESTAMPS, message_group_uuid, "", seen.newest_key)
+        yield Finding(Problem.MIXED_TIMESTAMPS, message_group_uuid, "", "")
     members = seen.members
     rows_of = Counter(row.member_uuid for row in seen.rows)
     for member_uuid in sorted(members - rows_of.keys()):
         yield Finding(Problem.MISSING_ROW, message_group_uuid, member_uuid, "")
-    counted = [row for row in seen.rows if row.member_count is not None]
-    highest = max(counted, key=lambda row: row.member_count or 0, default=None)
-    if highest and highest.member_count != len({row.member_uuid for row in counted}):
-        yield Finding(Problem.WRONG_MEMBER_COUNT, message_group_uuid, highest.member_uuid, highest.sort_key)
+    counted = {row.member_uuid for row in seen.rows if row.member_count is not None}
+    if max((row.member_count or 0 for row in seen.rows), default=0) != len(counted):
+        yield Finding(Problem.WRONG_MEMBER_COUNT, message_group_uuid, "", "")
     for row in seen.rows:
         if rows_of[row.member_uuid] > 1:
             yield Finding(Problem.DOUBLED_ROW, message_group_uuid, row.member_uuid, row.sort_key)

@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
@@ -21,6 +22,7 @@ from tests.access_patterns.people import (
     person,
     rows_of,
     store_of,
+    ticking,
 )
 from tests.access_patterns.test_paging import put_row
 from tests.engines.fixtures import CruddurTable
@@ -167,7 +169,8 @@ def test_a_rival_at_any_point_of_a_start_does_not_make_a_second(
 
     def rival(number: int, _name: str) -> None:
         if number == interrupted:
-            rivals.append(store_of(cruddur_table).start_conversation([bo, ann], sender=bo, message="me first"))
+            rival_store = store_of(cruddur_table, clock=ticking(START + timedelta(hours=1)))
+            rivals.append(rival_store.start_conversation([bo, ann], sender=bo, message="me first"))
             settle(cruddur_table, rivals[0].message_group_uuid)
 
     client = BetweenCalls(cruddur_table.client, before=rival)

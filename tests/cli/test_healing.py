@@ -1,0 +1,415 @@
+"""A table that the bootcamp's handler has damaged is healed by one rebuild, and verify says so."""
+
+import random
+import threading
+import uuid
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pytest
+
+from cruddur_cli.conversation_reader import ConversationReader
+from cruddur_cli.healing import Healer, Healing
+from cruddur_cli.rebuilding import heal_all
+from cruddur_cli.verification import Finding, Problem
+from cruddur_cli.verifying import confirmed, read_table, suspects_of
+from cruddur_messages import schema, timestamps
+from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.items import AttributeMap, GroupRow, Message, User
+from cruddur_messages.projection import Projection
+from cruddur_messages.stream_records import DirtyConversation
+from tests.access_patterns.people import START, items_of, person, rows_of, store_of
+from tests.access_patterns.test_conversations import delete_rows, settle
+from tests.access_patterns.test_paging import put_message, put_row
+from tests.cli import damage
+from tests.engines.fixtures import CruddurTable
+
+
+def verify(table: CruddurTable) -> list[Finding]:
+    seen = read_table(table.client, table.name, on_items=lambda _: None)
+    reader = ConversationReader(client=table.client, table_name=table.name)
+    return confirmed(reader, seen, list(seen.findings()), sleep=lambda _: None)
+
+
+def problems(table: CruddurTable) -> set[Problem]:
+    return {finding.problem for finding in verify(table)}
+
+
+def rebuild(table: CruddurTable, known: Collection[User] = ()) -> list[Healing]:
+    seen = read_table(table.client, table.name, on_items=lambda _: None)
+    users = {user.uuid: user for user in known}
+    reader = ConversationReader(client=table.client, table_name=table.name)
+    healer = Healer(client=table.client, table_name=table.name, reader=reader, named=users.get, sleep=lambda _: None)
+    return heal_all(
+        suspects_of(seen, list(seen.findings())),
+        lambda suspect: healer.heal(suspect.message_group_uuid, suspect.known_members, rekey=suspect.rekey),
+        None,
+        on_done=lambda _: None,
+    )
+
+
+def messages_of(table: CruddurTable) -> list[AttributeMap]:
+    return [item for item in items_of(table) if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX)]
+
+
+def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
+    """Every member of whom anything in the table tells has one row, which shows the newest message."""
+    rows = [GroupRow.from_attributes(i) for i in items_of(table) if i["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
+    for group, messages in written.messages.items():
+        newest = messages[-1]
+        own = [row for row in rows if row.message_group_uuid == group]
+        members = {user.uuid: user for user in written.members[group]}
+        assert len({row.member_uuid for row in own}) == len(own)
+        assert {message.user_uuid for message in messages} <= {row.member_uuid for row in own} <= members.keys()
+        for row in own:
+            other = members[row.other_uuid] if row.other_uuid else User("", "unknown", "unknown")
+            assert row.other_uuid or len(own) == 1
+            assert row.other_uuid != row.member_uuid
+            assert row.attributes["user_handle"] == {"S": other.handle}
+            assert row.attributes["user_display_name"] == {"S": other.display_name}
+            assert row.attributes["message"] == {"S": newest.message}
+            assert row.attributes.get("message_uuid", {"S": newest.message_uuid}) == {"S": newest.message_uuid}
+            instant = timestamps.parse(row.sort_key)
+            assert instant is not None
+            assert 0 <= (instant - newest.instant) / timestamps.MICROSECOND < 10
+
+
+@pytest.fixture
+def ministack_table(cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str) -> CruddurTable:
+    """For what this release of DynamoDB Local refuses: empty strings, and more than ten actions in a transaction."""
+    return cruddur_table_on(ministack_endpoint)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_the_bootcamps_handler_leaves_behind_is_healed(ministack_table: CruddurTable, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    written = damage.write(ministack_table, chance, conversations=12, messages=6)
+    damage.run_the_bootcamps_handler(ministack_table, written, chance)
+    before = messages_of(ministack_table)
+    assert problems(ministack_table) >= {Problem.STALE_PREVIEW}
+    everyone = [user for members in written.members.values() for user in members]
+    assert [healing.failure for healing in rebuild(ministack_table, everyone) if healing.failure] == []
+    assert verify(ministack_table) == []
+    check_inboxes(ministack_table, written)
+    assert messages_of(ministack_table) == before
+    healed = items_of(ministack_table)
+    assert rebuild(ministack_table) == []
+    assert items_of(ministack_table) == healed
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_pairs_that_the_bootcamps_handler_has_damaged_are_healed_on_each_engine(
+    cruddur_table: CruddurTable, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311
+    written = damage.write(cruddur_table, chance, conversations=12, messages=3, sizes=(2,))
+    damage.run_the_bootcamps_handler(cruddur_table, written, chance)
+    before = messages_of(cruddur_table)
+    assert problems(cruddur_table) >= {Problem.STALE_PREVIEW}
+    everyone = [user for members in written.members.values() for user in members]
+    assert [healing.failure for healing in rebuild(cruddur_table, everyone) if healing.failure] == []
+    assert verify(cruddur_table) == []
+    check_inboxes(cruddur_table, written)
+    assert messages_of(cruddur_table) == before
+    healed = items_of(cruddur_table)
+    assert rebuild(cruddur_table) == []
+    assert items_of(cruddur_table) == healed
+
+
+def test_all_kinds_of_damage_come_up_in_these_tables(ministack_table: CruddurTable) -> None:
+    chance = random.Random(1)  # noqa: S311
+    written = damage.write(ministack_table, chance, conversations=40, messages=6)
+    damage.run_the_bootcamps_handler(ministack_table, written, chance)
+    assert problems(ministack_table) >= {Problem.STALE_PREVIEW, Problem.DOUBLED_ROW, Problem.MISSING_ROW}
+
+
+def healthy_pair(table: CruddurTable) -> tuple[str, User, User]:
+    ann, bo = person("ann"), person("bo")
+    store = store_of(table)
+    group = store.start_conversation([ann, bo], sender=ann, message="one").message_group_uuid
+    store.send(group, sender=ann, message="two")
+    settle(table, group)
+    return group, ann, bo
+
+
+def change(table: CruddurTable, row: GroupRow, **changed: Any) -> None:
+    table.client.put_item(TableName=table.name, Item={**row.attributes, **changed})
+
+
+def check_healed(table: CruddurTable, *members: User, known: Collection[User] = ()) -> None:
+    assert [healing.failure for healing in rebuild(table, known) if healing.failure] == []
+    assert verify(table) == []
+    assert [len(rows_of(table, member)) for member in members] == [1] * len(members)
+
+
+def test_a_healthy_table_has_no_finding_and_is_not_touched(cruddur_table: CruddurTable) -> None:
+    for _ in range(3):
+        healthy_pair(cruddur_table)
+    before = items_of(cruddur_table)
+    assert verify(cruddur_table) == []
+    assert rebuild(cruddur_table) == []
+    assert items_of(cruddur_table) == before
+
+
+def test_a_row_that_waits_for_the_projection_is_no_problem(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi")
+    assert verify(cruddur_table) == []
+
+
+def test_a_lost_row_comes_back_with_the_names_that_messages_tell(cruddur_table: CruddurTable) -> None:
+    _, ann, bo = healthy_pair(cruddur_table)
+    delete_rows(cruddur_table, bo)
+    assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} >= {(Problem.MISSING_ROW, bo.uuid)}
+    check_healed(cruddur_table, ann, bo)
+    (row,) = rows_of(cruddur_table, bo)
+    assert (row.other_uuid, row.attributes["user_handle"]) == (ann.uuid, {"S": "ann"})
+
+
+def test_a_lost_row_comes_back_with_the_names_that_the_users_tell(cruddur_table: CruddurTable) -> None:
+    _, ann, bo = healthy_pair(cruddur_table)
+    delete_rows(cruddur_table, ann)
+    check_healed(cruddur_table, ann, bo, known=[bo])
+    (row,) = rows_of(cruddur_table, ann)
+    assert (row.other_uuid, row.attributes["user_handle"]) == (bo.uuid, {"S": "bo"})
+
+
+def test_all_rows_of_two_lost_come_back_for_both(cruddur_table: CruddurTable) -> None:
+    _, ann, bo = healthy_pair(cruddur_table)
+    delete_rows(cruddur_table, ann, bo)
+    check_healed(cruddur_table, ann, bo, known=[ann, bo])
+    assert (rows_of(cruddur_table, ann)[0].other_uuid, rows_of(cruddur_table, bo)[0].other_uuid) == (bo.uuid, ann.uuid)
+
+
+def test_a_pair_without_a_conversation_is_no_finding(cruddur_table: CruddurTable) -> None:
+    _, ann, bo = healthy_pair(cruddur_table)
+    delete_rows(cruddur_table, ann, bo)
+    for message in messages_of(cruddur_table):
+        key = {name: message[name] for name in ("pk", "sk")}
+        cruddur_table.client.delete_item(TableName=cruddur_table.name, Key=key)
+    assert verify(cruddur_table) == []
+
+
+def test_all_rows_lost_come_back_for_those_who_wrote(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    store_of(cruddur_table).send(group, sender=bo, message="three")
+    delete_rows(cruddur_table, ann, bo)
+    check_healed(cruddur_table, ann, bo)
+    assert {rows_of(cruddur_table, ann)[0].other_uuid, rows_of(cruddur_table, bo)[0].other_uuid} == {ann.uuid, bo.uuid}
+
+
+def test_doubled_rows_become_one_with_the_attributes_of_both(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    put_row(cruddur_table, ann, "2020-01-01T00:00:00+00:00", group, user_uuid=bo.uuid, message="old", pinned="yes")
+    assert Problem.DOUBLED_ROW in problems(cruddur_table)
+    check_healed(cruddur_table, ann, bo)
+    assert rows_of(cruddur_table, ann)[0].attributes["pinned"] == {"S": "yes"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"message": {"S": "something else"}},
+        {"message_uuid": {"S": str(uuid.uuid4())}},
+    ],
+)
+def test_a_stale_preview_is_found_and_put_right(cruddur_table: CruddurTable, changed: dict[str, Any]) -> None:
+    _, ann, bo = healthy_pair(cruddur_table)
+    (row,) = rows_of(cruddur_table, bo)
+    change(cruddur_table, row, **changed)
+    assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} == {(Problem.STALE_PREVIEW, bo.uuid)}
+    check_healed(cruddur_table, ann, bo)
+    assert rows_of(cruddur_table, bo)[0].attributes == row.attributes
+
+
+@pytest.mark.parametrize("sort_key", ["2020-01-01T00:00:00+00:00", "2030-01-01T00:00:00", "yesterday"])
+def test_a_row_in_the_wrong_place_is_found_and_moved(cruddur_table: CruddurTable, sort_key: str) -> None:
+    _, ann, bo = healthy_pair(cruddur_table)
+    (row,) = rows_of(cruddur_table, bo)
+    delete_rows(cruddur_table, bo)
+    change(cruddur_table, row, sk={"S": sort_key})
+    expected = Problem.MALFORMED_TIMESTAMP if sort_key == "yesterday" else Problem.STALE_PREVIEW
+    assert expected in problems(cruddur_table)
+    check_healed(cruddur_table, ann, bo)
+    assert rows_of(cruddur_table, bo)[0].sort_key == row.sort_key
+
+
+@pytest.mark.parametrize(("of_ann", "of_bo"), [("5", "5"), ("2", None), ("1", "1"), ("2", "7")])
+def test_wrong_member_counts_are_found_and_put_right(
+    cruddur_table: CruddurTable, of_ann: str, of_bo: str | None
+) -> None:
+    _, ann, bo = healthy_pair(cruddur_table)
+    for member, count in ((ann, of_ann), (bo, of_bo)):
+        (row,) = rows_of(cruddur_table, member)
+        attributes = {name: value for name, value in row.attributes.items() if name != "member_count"}
+        change(cruddur_table, GroupRow(attributes), **({"member_count": {"N": count}} if count else {}))
+        if not count:
+            delete_rows(cruddur_table, member)
+            change(cruddur_table, GroupRow(attributes))
+    assert Problem.WRONG_MEMBER_COUNT in problems(cruddur_table)
+    check_healed(cruddur_table, ann, bo)
+    counts = [rows_of(cruddur_table, member)[0].member_count for member in (ann, bo)]
+    assert counts == [2, 2]
+
+
+def test_a_row_whose_messages_are_gone_shows_nothing_any_more(ministack_table: CruddurTable) -> None:
+    _, ann, bo = healthy_pair(ministack_table)
+    for message in messages_of(ministack_table):
+        ministack_table.client.delete_item(
+            TableName=ministack_table.name, Key={name: message[name] for name in ("pk", "sk")}
+        )
+    assert problems(ministack_table) == {Problem.ROW_WITHOUT_CONVERSATION}
+    check_healed(ministack_table, ann, bo)
+    assert rows_of(ministack_table, ann)[0].attributes["message"] == {"S": ""}
+
+
+def test_mixed_timestamps_of_messages_get_one_form(cruddur_table: CruddurTable) -> None:
+    ann, bo = person("ann"), person("bo")
+    group = str(uuid.uuid4())
+    for key in ("2026-05-01T10:00:00", "2026-05-01T12:00:00.5+02:00", "2026-05-01T09:00:00Z"):
+        put_message(cruddur_table, group, key, ann)
+    for member, other in ((ann, bo), (bo, ann)):
+        put_row(
+            cruddur_table,
+            member,
+            "2026-05-01T10:00:00",
+            group,
+            user_uuid=other.uuid,
+            user_handle=other.handle,
+            message="x",
+        )
+    assert Problem.MIXED_TIMESTAMPS in problems(cruddur_table)
+    check_healed(cruddur_table, ann, bo)
+    assert sorted((m["sk"]["S"], m["message"]["S"]) for m in messages_of(cruddur_table)) == [
+        ("2026-05-01T09:00:00.000000+00:00", "2026-05-01T09:00:00Z"),
+        ("2026-05-01T10:00:00.000000+00:00", "2026-05-01T10:00:00"),
+        ("2026-05-01T10:00:00.500000+00:00", "2026-05-01T12:00:00.5+02:00"),
+    ]
+    assert rows_of(cruddur_table, ann)[0].attributes["message"] == {"S": "2026-05-01T12:00:00.5+02:00"}
+
+
+def test_messages_of_the_same_instant_in_two_forms_are_both_kept(cruddur_table: CruddurTable) -> None:
+    ann = person("ann")
+    group = str(uuid.uuid4())
+    for key in ("2026-05-01T10:00:00", "2026-05-01T12:00:00+02:00", "2026-05-01T10:00:00.000000+00:00"):
+        put_message(cruddur_table, group, key, ann)
+    put_row(cruddur_table, ann, "2026-05-01T10:00:00", group, user_uuid=ann.uuid, user_handle="ann", message="x")
+    check_healed(cruddur_table, ann)
+    assert len({item["sk"]["S"] for item in messages_of(cruddur_table)}) == 3
+    assert {item["sk"]["S"][:25] for item in messages_of(cruddur_table)} == {"2026-05-01T10:00:00.00000"}
+
+
+def test_mixed_timestamps_of_an_inbox_get_one_form(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    old = str(uuid.uuid4())
+    put_message(cruddur_table, old, "2026-05-01T10:00:00", ann)
+    for member, other in ((ann, bo), (bo, ann)):
+        put_row(
+            cruddur_table,
+            member,
+            "2026-05-01T10:00:00",
+            old,
+            user_uuid=other.uuid,
+            user_handle=other.handle,
+            message="2026-05-01T10:00:00",
+        )
+    assert verify(cruddur_table) == []
+    new = store_of(cruddur_table).start_conversation([ann, cy], sender=ann, message="hi").message_group_uuid
+    settle(cruddur_table, new)
+    assert {(f.problem, f.member_uuid, f.message_group_uuid) for f in verify(cruddur_table)} == {
+        (Problem.MIXED_TIMESTAMPS, ann.uuid, old)
+    }
+    check_healed(cruddur_table, bo, cy)
+    assert len(rows_of(cruddur_table, ann)) == 2
+
+
+def test_what_nobody_can_put_right_is_named_and_left_alone(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    client, name = cruddur_table.client, cruddur_table.name
+    client.put_item(TableName=name, Item={"pk": {"S": f"MSG#{group}"}, "sk": {"S": "2027-01-01T00:00:00+00:00"}})
+    client.put_item(
+        TableName=name,
+        Item={
+            "pk": {"S": f"MSG#{group}"},
+            "sk": {"S": "sometime"},
+            "message": {"S": "when?"},
+            "message_uuid": {"S": "1"},
+            "user_uuid": {"S": ann.uuid},
+        },
+    )
+    client.put_item(TableName=name, Item={"pk": {"S": f"GRP#{ann.uuid}"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}})
+    client.put_item(TableName=name, Item={"pk": {"S": "OTHER#1"}, "sk": {"S": "1"}})
+    before = items_of(cruddur_table)
+    rebuild(cruddur_table)
+    assert items_of(cruddur_table) == before
+    assert {(f.problem, f.member_uuid, f.sort_key) for f in verify(cruddur_table)} == {
+        (Problem.MALFORMED_ITEM, "", "2027-01-01T00:00:00+00:00"),
+        (Problem.MALFORMED_TIMESTAMP, "", "sometime"),
+        (Problem.MALFORMED_ITEM, ann.uuid, "2026-01-01T00:00:00+00:00"),
+    }
+    assert [len(rows_of_group(cruddur_table, member, group)) for member in (ann, bo)] == [1, 1]
+
+
+def rows_of_group(table: CruddurTable, member: User, group: str) -> list[AttributeMap]:
+    key = {"S": schema.group_row_partition(member.uuid)}
+    return [i for i in items_of(table) if i["pk"] == key and i.get("message_group_uuid") == {"S": group}]
+
+
+def test_a_recreated_row_leaves_a_taken_place_to_whom_it_belongs(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    store = store_of(cruddur_table, clock=lambda: START)
+    first = store.start_conversation([ann, bo], sender=ann, message="x").message_group_uuid
+    second = store.start_conversation([bo, cy], sender=cy, message="y").message_group_uuid
+    for group in (first, second):
+        settle(cruddur_table, group)
+    row = next(row for row in rows_of(cruddur_table, bo) if row.message_group_uuid == first)
+    table_key: AttributeMap = {"pk": {"S": row.partition}, "sk": {"S": row.sort_key}}
+    cruddur_table.client.delete_item(TableName=cruddur_table.name, Key=table_key)
+    put_row(cruddur_table, bo, row.sort_key, str(uuid.uuid4()))
+    check_healed(cruddur_table, ann, cy, known=[bo])
+    assert len(rows_of(cruddur_table, bo)) == 3
+
+
+def test_a_table_is_healed_while_people_write(ministack_table: CruddurTable) -> None:
+    chance = random.Random(7)  # noqa: S311
+    written = damage.write(ministack_table, chance, conversations=15, messages=5)
+    damage.run_the_bootcamps_handler(ministack_table, written, chance)
+    everyone = [user for members in written.members.values() for user in members]
+    stopped = threading.Event()
+    failures: list[BaseException] = []
+    sent: list[Message] = []
+
+    def write_and_settle(worker: int) -> None:
+        own = random.Random(worker)  # noqa: S311
+        store = MessageStore(client=ministack_table.client, table_name=ministack_table.name)
+        projection = Projection(client=ministack_table.client, table_name=ministack_table.name, seconds_left=lambda: 60)
+        try:
+            while not stopped.is_set():
+                group = own.choice(list(written.members))
+                sent.append(store.send(group, sender=own.choice(written.members[group]), message=f"live {len(sent)}"))
+                projection.settle(DirtyConversation(group))
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write_and_settle, args=(number,)) for number in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        while len(sent) < 10 and not failures:
+            pass
+        rebuild(ministack_table, everyone)
+        rebuild(ministack_table, everyone)
+    finally:
+        stopped.set()
+        for writer in writers:
+            writer.join()
+    assert failures == []
+    for message in sent:
+        written.messages[message.message_group_uuid].append(message)
+    for group, messages in written.messages.items():
+        messages.sort(key=lambda message: message.sort_key)
+        settle(ministack_table, group)
+    assert {(f.problem, f.message_group_uuid) for f in verify(ministack_table)} == set()
+    check_inboxes(ministack_table, written)
+    kept = {item["message_uuid"]["S"] for item in messages_of(ministack_table)}
+    assert {message.message_uuid for messages in written.messages.values() for message in messages} == kept
