@@ -1,5 +1,6 @@
 """The seed in a real table: complete after any interruption, nothing twice, nothing of others lost."""
 
+import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -90,14 +91,15 @@ class World:
         return item
 
     def settle(self, conversations: Sequence[SeedConversation]) -> None:
-        """What the projection does once the records of the stream have come."""
-        projection = Projection(
-            client=self.table.client,
-            table_name=self.table.name,
-            seconds_left=lambda: 1000.0,
-            sleep=lambda _: None,
-        )
+        """What the projection does once the records of the stream have come, in a time that passes by its calls."""
         for conversation in conversations:
+            projection = Projection(
+                client=self.table.client,
+                table_name=self.table.name,
+                seconds_left=map(float, itertools.count(60, -1)).__next__,
+                reserve_seconds=0.0,
+                sleep=lambda _: None,
+            )
             projection.settle(DirtyConversation(conversation.message_group_uuid))
 
 
@@ -256,8 +258,8 @@ def test_what_both_files_have_is_there_all_the_while(cruddur_table: CruddurTable
     assert in_order(world.messages((*old, *new))) == expected_messages(new)
 
 
-@settings(on_an_engine, max_examples=6)
-@given(script=scripts)
+@settings(on_an_engine, max_examples=3)
+@given(script=st.lists(st.sampled_from([[1, 2], [2, 3, 1], [4, 1] * 15]), min_size=1, max_size=2))
 def test_removing_while_the_projection_moves_the_rows(cruddur_table: CruddurTable, script: list[list[int]]) -> None:
     world = World(cruddur_table)
     conversations = world.conversations(script)
