@@ -98,7 +98,7 @@ def _projection_only(settings: Settings) -> list[iam.PolicyStatement]:
     return [
         iam.PolicyStatement(
             sid=sid,
-            principals=[iam.AnyPrincipal()],
+            principals=[iam.StarPrincipal()],
             actions=actions,
             resources=[resource],
             conditions={"ArnEquals": {"aws:PrincipalArn": names.role_arn(settings, "projection")}},

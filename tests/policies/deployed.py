@@ -182,7 +182,7 @@ def _document(raw: Mapping[str, Any]) -> Document:
 
 def _statement(raw: Mapping[str, Any]) -> Statement:
     assert set(raw) <= {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}, f"unexpected: {set(raw)}"
-    assert raw.get("Principal", {"AWS": "*"}) == {"AWS": "*"}
+    assert raw.get("Principal", "*") in ("*", {"AWS": "*"})
     return {
         "Sid": raw.get("Sid", "unnamed"),
         "Effect": raw["Effect"],

@@ -178,13 +178,20 @@ def _elsewhere(request: Request, deployed: Deployed) -> Iterator[Request]:
     """The same on other resources, and other actions on the same; what is shared, also for others than its user."""
     changed = [
         *(request.given(resource=resource) for resource in other_resources(request.resource, deployed)),
-        *(request.given(action=action) for action in other_actions(request.action) if action not in UNDECIDED),
+        *(request.given(action=action) for action in other_actions(request.action) if _is_asked(action, request)),
     ]
     yield from changed
     if request.context.get(SOURCE_VPCE) == (deployed.policies.endpoint_id,):
         yield from (probe.given(principal=UNBOUNDED_PROJECTION) for probe in changed)
     if request.action == "sqs:SendMessage" or SOURCE_VPCE in request.context:
         yield from (request.given(principal=stranger) for stranger in (OPERATOR, *LOOK_ALIKES))
+
+
+def _is_asked(action: str, request: Request) -> bool:
+    """Whether AWS would ask for an action on the resource of a request; for `*`, only where it has no resource."""
+    if request.resource == "*" and not action.startswith("ec2:Describe"):
+        return False
+    return action not in UNDECIDED
 
 
 def _otherwise(request: Request) -> Iterator[Request]:

@@ -1,0 +1,91 @@
+"""`local` differs from `dev` by what the emulator cannot evaluate, and by nothing else."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from cruddur_messages import stream_filters
+from tests.templates.fixtures import Templates, synthesize
+
+GUARD = {"Null": {"dynamodb:LeadingKeys": "false"}}
+THROUGH_THE_ENDPOINT = "StringEquals"
+
+CONDITIONS_LEFT_OUT = {
+    ("projection", "ReadMemberRows"): {THROUGH_THE_ENDPOINT},
+    ("projection", "ReadNewestMessage"): {THROUGH_THE_ENDPOINT, "Null"},
+    ("projection", "MoveGroupRows"): {THROUGH_THE_ENDPOINT, "Null"},
+    ("projection", "CheckWhatMovesRestOn"): {THROUGH_THE_ENDPOINT, "Null"},
+    ("seed", "ReadConversations"): {"Null"},
+    ("seed", "WriteConversations"): {"Null"},
+    ("backend", "ReadConversations"): {"Null"},
+    ("backend", "SendMessages"): {"Null"},
+    ("backend", "StartConversations"): {"Null"},
+    ("backend", "StartConversationsInBatches"): {"Null"},
+}
+"""By stack and statement."""
+
+Path = tuple[str, ...]
+
+
+def test_the_difference_is_what_the_emulator_cannot_evaluate() -> None:
+    """Whether there is a seed, and how long logs are kept, are settings that anybody may give `dev` too."""
+    local = _comparable(synthesize("local"), "local")
+    dev = _comparable(synthesize("dev", seed="true", log_retention_days="1"), "dev")
+    conditions: dict[tuple[str, str], set[str]] = {}
+    others: list[tuple[Path, Any, Any]] = []
+    for path, in_dev, in_local in _differences(dev, local):
+        match path:
+            case (part, *_, sid, "Condition", operator) if in_local is None:
+                conditions.setdefault((part, sid), set()).add(operator)
+                assert _is_left_out(operator, in_dev), path
+            case _:
+                others.append((path, in_dev, in_local))
+    assert conditions == CONDITIONS_LEFT_OUT
+    (no_longer_needed, filter_form) = others
+    assert no_longer_needed[0][:2] == ("network", "Outputs")
+    assert no_longer_needed[1]["Value"] == {"Ref": _endpoint(dev)}
+    assert filter_form[0][0] == "projection"
+    assert [json.loads(pattern) for pattern in filter_form[1:]] == [
+        stream_filters.patterns(emulator=False)[1],
+        stream_filters.patterns(emulator=True)[1],
+    ]
+
+
+def _is_left_out(operator: str, condition: Any) -> bool:
+    """Whether a condition is the guard, or the one that names the endpoint, which the emulator does not see."""
+    return {operator: condition} == GUARD or (operator, list(condition)) == (THROUGH_THE_ENDPOINT, ["aws:SourceVpce"])
+
+
+def _endpoint(templates: Any) -> Any:
+    resources = templates["network"]["Resources"]
+    return next(name for name, resource in resources.items() if resource["Type"] == "AWS::EC2::VPCEndpoint")
+
+
+def _comparable(templates: Templates, stage: str) -> Any:
+    """The templates with the stage's name scrubbed, and every statement with a Condition, if an empty one."""
+    text = json.dumps(templates)
+    for before in ("-", "/", ", "):
+        text = text.replace(f"{before}{stage}", f"{before}<stage>")
+    return _by_sid(json.loads(text))
+
+
+def _by_sid(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _by_sid(nested) for name, nested in value.items()}
+    if isinstance(value, list):
+        if value and all(isinstance(nested, dict) and "Sid" in nested for nested in value):
+            return {nested["Sid"]: {"Condition": {}, **_by_sid(nested)} for nested in value}
+        return [_by_sid(nested) for nested in value]
+    return value
+
+
+def _differences(one: Any, other: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
+    """Where two values differ: the path, and what stands there in each; None where nothing does."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in sorted(one.keys() | other.keys()):
+            yield from _differences(one.get(name), other.get(name), (*path, name))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (element, its_other) in enumerate(zip(one, other, strict=True)):
+            yield from _differences(element, its_other, (*path, str(number)))
+    elif one != other:
+        yield path, one, other
