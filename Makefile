@@ -72,7 +72,7 @@ $(VENV)/dev.stamp: $(VENV)/local.stamp requirements-dev.txt
 
 node_modules/.stamp: package-lock.json $(VENV)/base.stamp
 	@echo "Installing the CDK CLI ..."
-	@$(BIN)/npm ci --silent
+	@$(BIN)/npm ci --loglevel=error --no-progress
 	@touch $@
 
 .PHONY: lock

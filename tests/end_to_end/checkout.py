@@ -16,8 +16,8 @@ from cruddur_infra import REPOSITORY
 
 COPIED = ("Makefile", "app.py", "bin", "cdk.json", "cruddur_cli", "cruddur_infra", "cruddur_local", "lambda", "scripts")
 SHARED = (".venv", "node_modules")
-MADE_WITH = ("package.json", "package-lock.json", "requirements.txt", "requirements-local.txt", "requirements-dev.txt")
-"""Copied with their times, so that make finds what is installed still up to date."""
+INSTALLED = ("--old-file=node_modules/.stamp", "--old-file=.venv/base.stamp", "--old-file=.venv/local.stamp")
+"""Keeps make from installing anything into what is shared."""
 
 _EXPORT = re.compile(r"export (\w+)=(.*)")
 
@@ -31,7 +31,7 @@ class Checkout:
     @classmethod
     def make(cls, folder: Path) -> "Checkout":
         """Copy the repository's files, and share what is installed."""
-        for name in (*COPIED, *MADE_WITH):
+        for name in COPIED:
             source = REPOSITORY / name
             if source.is_dir():
                 shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -44,7 +44,12 @@ class Checkout:
     def make_target(self, *words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `make` with these words, in an ordinary user's environment."""
         ended = subprocess.run(
-            ["make", *words], cwd=self.folder, env=self._environment(), capture_output=True, text=True, check=False
+            ["make", *INSTALLED, *words],
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert (ended.returncode == 0) is succeeds, f"make {' '.join(words)}: {ended.stdout}\n{ended.stderr}"
         return ended
@@ -52,7 +57,7 @@ class Checkout:
     def begin_target(self, *words: str) -> subprocess.Popen[str]:
         """Start `make` with these words, in a process group of its own as a terminal does."""
         return subprocess.Popen(
-            ["make", *words],
+            ["make", *INSTALLED, *words],
             cwd=self.folder,
             env=self._environment(),
             stdout=subprocess.PIPE,
