@@ -5,10 +5,14 @@ how many there must be (docs/decisions/0004): those that the projection has coun
 that it has not yet touched name another person.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from cruddur_messages.items import GroupRow
+from cruddur_messages.items import GroupRow, Message
+from cruddur_messages.stream_records import DirtyConversation
+
+LOOKS = 6
+"""How often the index is read for a row that may not exist, over at least 0.7 seconds, before it is taken not to."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +45,45 @@ class Members:
         if unseen := len(frozenset(required) - self.seen):
             return f"{unseen} new member rows are not to be seen"
         return None
+
+
+class View:
+    """What a settlement knows of a conversation's rows, beside what the index shows.
+
+    Rows known from the stream stand in for those that the index does not show yet. Rows that DynamoDB has
+    contradicted are left out from then on, however long the index goes on showing them.
+    """
+
+    def __init__(self, conversation: DirtyConversation) -> None:
+        self.message_group_uuid = conversation.message_group_uuid
+        self._new_rows = tuple(conversation.new_rows.values())
+        self._required = frozenset(row.member_uuid for row in self._new_rows)
+        self._contradicted: list[GroupRow] = []
+        self._looks = 0
+
+    def rows_given(self, in_index: Iterable[GroupRow]) -> list[GroupRow]:
+        """The rows as they probably are."""
+        probable = (row for row in (*self._new_rows, *in_index) if row not in self._contradicted)
+        return list({row.key: row for row in probable}.values())
+
+    def contradict(self, rows: Iterable[GroupRow]) -> None:
+        """Note that these rows are not in the table, or not like this."""
+        self._contradicted += rows
+
+    def obstacle_given(self, rows: Collection[GroupRow], newest: Message | None) -> str | None:
+        """Why these rows cannot be those of all members; None where they can.
+
+        A person whom only a row names is taken to have no row, and a conversation without a message to have none
+        at all, when none turns up for a while.
+        """
+        if not rows and newest is None:
+            return self._unless_sought_for_long("no row and no message are to be seen")
+        members = Members.of(rows)
+        missing = members.missing(self._required)
+        if missing is None and members.named_only:
+            return self._unless_sought_for_long("a person whom a row names has no row to be seen")
+        return missing
+
+    def _unless_sought_for_long(self, obstacle: str) -> str | None:
+        self._looks += 1
+        return obstacle if self._looks < LOOKS else None

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 MAX_NUDGE = 1000 * timestamps.MICROSECOND
 """How far a row may stand behind its message's time, to make room for rows of equal time."""
 
-MAX_ROWS = 49
-MAX_ROWS_BYTES = 2_000_000
-"""How much of one member a move takes up, so that it fits a transaction; a heal of more goes on with the next."""
+MAX_ROWS = 24
+MAX_ROWS_BYTES = 1_250_000
+"""How much of one member a move takes up, so that two fit a transaction; a heal of more goes on with the next."""
 
 MAX_ITEM_BYTES = 400 * 1024
 """DynamoDB's limit on an item, names and values together (Developer Guide, "Quotas")."""

@@ -8,7 +8,7 @@ happened in between - another invocation, a crash, an index that lags - makes it
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 
 from cruddur_messages.items import GroupRow, MalformedItemError, Message
-from cruddur_messages.members import Members
+from cruddur_messages.members import View
 from cruddur_messages.moves import plan
 from cruddur_messages.stream_records import DirtyConversation
 from cruddur_messages.table import (
@@ -49,9 +49,6 @@ LONGEST_CALL_SECONDS = 7.0
 """What one call can take at the most under CLIENT_CONFIG: two attempts and the pause between them."""
 
 ATTEMPTS = 8
-LOOKS = 6
-"""How often the index is read for a row that may not exist, over at least 0.7 seconds, before it is taken not to."""
-
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 1.0
 
@@ -63,48 +60,6 @@ class Settlement:
     message_group_uuid: str
     failure: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
-
-
-class _View:
-    """What a settlement knows of a conversation's rows, beside what the index shows.
-
-    Rows known from the stream stand in for those that the index does not show yet. Rows that DynamoDB has
-    contradicted are left out from then on, however long the index goes on showing them.
-    """
-
-    def __init__(self, conversation: DirtyConversation) -> None:
-        self.message_group_uuid = conversation.message_group_uuid
-        self._new_rows = tuple(conversation.new_rows.values())
-        self._required = frozenset(row.member_uuid for row in self._new_rows)
-        self._contradicted: list[GroupRow] = []
-        self._looks = 0
-
-    def rows_given(self, in_index: Iterable[GroupRow]) -> list[GroupRow]:
-        """The rows as they probably are."""
-        probable = (row for row in (*self._new_rows, *in_index) if row not in self._contradicted)
-        return list({row.key: row for row in probable}.values())
-
-    def contradict(self, rows: Iterable[GroupRow]) -> None:
-        """Note that these rows are not in the table, or not like this."""
-        self._contradicted += rows
-
-    def obstacle_given(self, rows: Collection[GroupRow], newest: Message | None) -> str | None:
-        """Why these rows cannot be those of all members; None where they can.
-
-        A person whom only a row names is taken to have no row, and a conversation without a message to have none
-        at all, when none turns up for a while.
-        """
-        if not rows and newest is None:
-            return self._unless_sought_for_long("no row and no message are to be seen")
-        members = Members.of(rows)
-        missing = members.missing(self._required)
-        if missing is None and members.named_only:
-            return self._unless_sought_for_long("a person whom a row names has no row to be seen")
-        return missing
-
-    def _unless_sought_for_long(self, obstacle: str) -> str | None:
-        self._looks += 1
-        return obstacle if self._looks < LOOKS else None
 
 
 class Projection:
@@ -143,7 +98,7 @@ class Projection:
     def settle(self, conversation: DirtyConversation) -> Settlement:
         """Make every member's row show the newest message; what prevents it stands in the answer."""
         settlement = Settlement(conversation.message_group_uuid, failure="not reached")
-        view = _View(conversation)
+        view = View(conversation)
         try:
             for attempt in self._attempts():
                 settlement.counts["attempts"] = attempt
@@ -173,7 +128,7 @@ class Projection:
             backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
             yield attempt
 
-    def _try(self, view: _View, counts: Counter[str]) -> set[str]:
+    def _try(self, view: View, counts: Counter[str]) -> set[str]:
         """Read once and move what differs; the answer is what still stands in the way."""
         try:
             in_index = self._member_rows(view.message_group_uuid)
@@ -211,7 +166,7 @@ class Projection:
                 counts["malformed_messages"] += 1
         return None
 
-    def _make(self, transactions: Iterable[Transaction], view: _View, counts: Counter[str]) -> set[str]:
+    def _make(self, transactions: Iterable[Transaction], view: View, counts: Counter[str]) -> set[str]:
         """Make as many of the moves as DynamoDB allows; the answer is what stands in the way of the others.
 
         Raises RefusedError when all has been tried and a move can never be made.

@@ -118,11 +118,15 @@ def pack_and_count(moves: Sequence[Move], newest: Message | None) -> Iterator[Tr
     """The moves of all members, in transactions that count those who have not been counted.
 
     Each of these also raises the count of one who has been, always the same one: then two invocations that count
-    different members get in each other's way, and no set of rows without the newcomers looks like everyone
-    (docs/decisions/0004).
+    different members get in each other's way, and no set of rows without the newcomers looks like everyone. The
+    first of all begins with those whom others name, for the same reason (docs/decisions/0004).
     """
-    uncounted = [move.with_member_count(len(moves)) for move in moves if not move.is_counted]
     counted = sorted((move for move in moves if move.is_counted), key=_by_count_then_member)
+    named = {move.target.other_uuid for move in moves}
+    uncounted = sorted(
+        (move.with_member_count(len(moves)) for move in moves if not move.is_counted),
+        key=lambda move: (move.target.member_uuid not in named, move.target.member_uuid),
+    )
     if not uncounted:
         yield from pack(counted, newest)
         return

@@ -46,7 +46,7 @@ class Thread(greenlet):  # type: ignore[misc]
         super().__init__(run, invocation.hub)
         self.invocation = invocation
         self.clock = clock
-        self.index_reads: dict[str, int] = {}
+        self.index_reads = 0
 
 
 class Invocation:
@@ -151,9 +151,7 @@ class FaultyClient:
     def query(self, **arguments: Any) -> Any:
         """Query."""
         if "IndexName" in arguments:
-            group = arguments["ExpressionAttributeValues"][":group"]["S"]
-            reads = current_thread().index_reads
-            reads[group] = reads.get(group, 0) + 1
+            current_thread().index_reads += 1
         return self._call(partial(self._engine.query, **arguments), [])
 
     def transact_write_items(self, **arguments: Any) -> Any:
@@ -176,7 +174,7 @@ class FaultyClient:
                 call()
                 raise error("InternalServerError", "who knows", "Any")
             case "silence before":
-                thread.clock += thread.invocation.slowest_call
+                thread.clock += thread.invocation.slowest_call - CALL_SECONDS
                 raise ReadTimeoutError(endpoint_url="simulated")
             case "silence after":
                 call()

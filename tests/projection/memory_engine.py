@@ -15,6 +15,9 @@ from tests.projection import expressions
 
 Item = dict[str, Any]
 Key = tuple[str, str]
+Version = tuple[int, Item | None]
+"""What was under a key from a change on, and the number of that change."""
+
 MAX_ACTIONS = 100
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 CANCELLED = "TransactionCanceledException"
@@ -51,7 +54,8 @@ def cancelled(codes: list[str]) -> ClientError:
 class MemoryEngine:
     """One table.
 
-    `lag` is asked at each read of the index, for each key, how many versions back to show it.
+    `lag` is told at each read that is not consistent what has been under each key, and answers for some of them how
+    many versions back they are shown.
 
     `page_size` bounds the items of a page of the index, as 1 MB does in DynamoDB. `on_commit` hears of each write,
     as the changes that it made together. Sizes are checked unless `has_size_limits` is off, which is faster.
@@ -61,13 +65,13 @@ class MemoryEngine:
         self,
         *,
         has_size_limits: bool = True,
-        lag: Callable[[Key, int], int] = lambda _key, _versions: 0,
+        lag: Callable[[Mapping[Key, list[Version]]], Mapping[Key, int]] = lambda _versions: {},
         page_size: Callable[[], int] = lambda: 1_000_000,
         on_commit: Callable[[list[Change]], None] = lambda _changes: None,
     ) -> None:
         self.items: dict[Key, Item] = {}
         self.changes: list[Change] = []
-        self.versions: dict[Key, list[Item | None]] = {}
+        self.versions: dict[Key, list[Version]] = {}
         self._has_size_limits = has_size_limits
         self._lag = lag
         self._page_size = page_size
@@ -110,7 +114,7 @@ class MemoryEngine:
         names = arguments.get("ExpressionAttributeNames", {})
         values = arguments.get("ExpressionAttributeValues", {})
         matches = expressions.key_condition(KeyConditionExpression)
-        source = self._in_index() if index is not None else ((item, self.items[item]) for item in self.items)
+        source = self.items.items() if arguments.get("ConsistentRead") else self._outdated(index)
         found = [(_place(key, item, index), item) for key, item in source if matches(item, names, values)]
         forward = arguments.get("ScanIndexForward", True)
         found.sort(key=lambda pair: pair[0], reverse=not forward)
@@ -178,20 +182,22 @@ class MemoryEngine:
                 del self.items[key]
             else:
                 self.items[key] = after
-            in_index = after if after is not None and schema.INDEX_PARTITION_KEY in after else None
-            self.versions.setdefault(key, [None]).append(in_index)
+            self.versions.setdefault(key, [(-1, None)]).append((len(self.changes) + len(made), after))
             name = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
             made.append(Change(len(self.changes) + len(made), name, key, before, after))
         self.changes += made
         if made:
             self._on_commit(made)
 
-    def _in_index(self) -> Iterator[tuple[Key, Item]]:
-        for key, versions in self.versions.items():
-            if key[0].startswith(schema.MESSAGE_PREFIX):
-                continue
-            back = self._lag(key, len(versions))
-            shown = versions[max(0, len(versions) - 1 - back)]
+    def _outdated(self, index: str | None) -> Iterator[tuple[Key, Item]]:
+        concerned = {
+            key: versions
+            for key, versions in self.versions.items()
+            if key[0].startswith(schema.MESSAGE_PREFIX) != (index is not None)
+        }
+        lag = self._lag(concerned)
+        for key, versions in concerned.items():
+            shown = versions[max(0, len(versions) - 1 - lag.get(key, 0))][1]
             if shown is not None:
                 yield key, shown
 
