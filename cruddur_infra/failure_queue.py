@@ -5,6 +5,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cruddur_infra.acknowledgements import acknowledge
 from cruddur_infra.settings import Settings
 
 
@@ -31,4 +32,15 @@ class FailureQueue(Construct):
                 resources=[self.queue.queue_arn],
                 conditions={"ArnNotEquals": {"aws:PrincipalArn": sender_role_arn}},
             )
+        )
+        acknowledge(
+            self.queue,
+            "It is the dead-letter queue: people read it, with bin/ddb redrive.",
+            "AwsSolutions-SQS3",
+            "Serverless-SQSRedrivePolicy",
+        )
+        acknowledge(
+            self.queue,
+            "Encrypted with SQS's own keys. It holds positions in the stream, no items.",
+            "CKV_AWS_27",
         )

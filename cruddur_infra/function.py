@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cruddur_infra import LAMBDA_CODE, names, package
+from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
 from cruddur_infra.settings import Settings
 from cruddur_messages import schema
 
@@ -19,7 +20,7 @@ class Function(Construct):
     """A function of `lambda/`, whose role may write its own logs and do what `statements` say, and nothing else.
 
     `entry` is the module that has the handler. `data` are files that it reads: where it looks for each, and what is
-    to lie there.
+    to lie there. `retry_attempts` is how often Lambda repeats an asynchronous event.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Function(Construct):
         statements: Sequence[iam.PolicyStatement],
         timeout: Duration,
         data: Mapping[Path, Path] | None = None,
+        retry_attempts: int | None = None,
         vpc: ec2.IVpc | None = None,
         vpc_subnets: ec2.SubnetSelection | None = None,
         security_groups: Sequence[ec2.ISecurityGroup] | None = None,
@@ -87,8 +89,41 @@ class Function(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=settings.memory_mb,
             timeout=timeout,
+            retry_attempts=retry_attempts,
             environment={schema.TABLE_NAME_VARIABLE: settings.table_name},
             vpc=vpc,
             vpc_subnets=vpc_subnets,
             security_groups=security_groups,
         )
+        self._acknowledge(name, log_group)
+
+    def _acknowledge(self, name: str, log_group: logs.CfnLogGroup) -> None:
+        acknowledge(
+            log_group,
+            "Holds ids and counts, no text and no names; CloudWatch Logs encrypts it under a key of its own.",
+            *in_packs("CloudWatchLogGroupEncrypted", (NIST, HIPAA, PCI)),
+            "CKV_AWS_158",
+        )
+        acknowledge(
+            self.role,
+            "The policy belongs to this role alone, and is read, changed and deleted with it.",
+            *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
+        )
+        acknowledge(
+            self.role,
+            "The streams of its own log group, whose names Lambda makes up.",
+            f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:"
+            f"log-group:/aws/lambda/{name}:*]",
+        )
+        acknowledge(
+            self.function,
+            "Each invocation leaves a log line with its counts; there is no call to another service to trace but "
+            "DynamoDB's, and no way from the isolated subnets to X-Ray.",
+            "Serverless-LambdaTracing",
+        )
+        acknowledge(
+            self.function,
+            "The one variable is the table's name; Lambda encrypts it under a key of its own.",
+            "CKV_AWS_173",
+        )
+        acknowledge(self.function, "CDK writes the dependency on the role out.", "W3005")

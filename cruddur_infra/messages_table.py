@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from cruddur_infra.acknowledgements import HIPAA, NIST, acknowledge, in_packs
 from cruddur_infra.settings import Settings
 from cruddur_messages import schema
 
@@ -57,6 +58,13 @@ class MessagesTable(Construct):
         resource = self.table.node.default_child
         assert isinstance(resource, dynamodb.CfnTable)
         resource.override_logical_id(LOGICAL_ID)
+        acknowledge(
+            resource,
+            "Point-in-time recovery goes back 35 days; which backups an account keeps beyond is its owner's plan.",
+            *in_packs("DynamoDBInBackupPlan", (NIST, HIPAA)),
+        )
+        if settings.encryption != "customer-managed":
+            acknowledge(resource, "Encrypted; -c encryption=customer-managed makes a key of its own.", "CKV_AWS_119")
 
     def _encryption(self, settings: Settings, removal_policy: RemovalPolicy) -> dict[str, Any]:
         if settings.encryption == "aws-owned":

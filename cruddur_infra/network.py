@@ -7,6 +7,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cruddur_infra import names
+from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
 from cruddur_infra.settings import Settings
 from cruddur_messages import schema
 
@@ -68,7 +69,31 @@ class Network(Construct):
                 retention=logs.RetentionDays.THREE_MONTHS,
                 removal_policy=RemovalPolicy.RETAIN if settings.protect else RemovalPolicy.DESTROY,
             )
-            vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group))
+            flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group))
+            acknowledge(
+                log_group,
+                "Holds addresses of these subnets; CloudWatch Logs encrypts it under a key of its own.",
+                *in_packs("CloudWatchLogGroupEncrypted", (NIST, HIPAA, PCI)),
+                "CKV_AWS_158",
+            )
+            acknowledge(
+                flow_log.node.find_child("IAMRole").node.find_child("DefaultPolicy"),
+                "The policy belongs to this role alone, and is read, changed and deleted with it.",
+                *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
+            )
+        else:
+            acknowledge(
+                vpc,
+                "Nothing but this function is in the VPC; -c flow_logs=true logs its traffic, as prod does.",
+                "AwsSolutions-VPC7",
+                *in_packs("VPCFlowLogsEnabled", (NIST, HIPAA, PCI)),
+            )
+        acknowledge(
+            vpc,
+            "Nothing uses the default group. Closing it would take another function with a broad role "
+            "(docs/decisions/0006).",
+            *in_packs("VPCDefaultSecurityGroupClosed", (NIST, HIPAA, PCI)),
+        )
         return vpc, subnets, {"aws:SourceVpce": endpoint.vpc_endpoint_id}
 
     def _existing(self, vpc_id: str, subnet_ids: tuple[str, ...]) -> tuple[ec2.IVpc, list[ec2.ISubnet], dict[str, str]]:

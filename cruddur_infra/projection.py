@@ -6,6 +6,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cruddur_infra import names
+from cruddur_infra.acknowledgements import HIPAA, NIST, acknowledge, in_packs
 from cruddur_infra.failure_queue import FailureQueue
 from cruddur_infra.function import Function
 from cruddur_infra.network import Network
@@ -43,7 +44,7 @@ class Projection(Construct):
         self.failure_queue = FailureQueue(
             self, "Failures", settings=settings, sender_role_arn=names.role_arn(settings, PART)
         )
-        self.function = Function(
+        function = Function(
             self,
             "Projection",
             settings=settings,
@@ -58,7 +59,9 @@ class Projection(Construct):
             vpc=network.vpc,
             vpc_subnets=network.subnets,
             security_groups=[network.security_group],
-        ).function
+        )
+        _acknowledge(function)
+        self.function = function.function
         self.event_source_mapping = lambda_.CfnEventSourceMapping(
             self,
             "EventSourceMapping",
@@ -86,6 +89,33 @@ class Projection(Construct):
             ),
             metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(metrics=["EventCount"]),
         )
+
+
+def _acknowledge(function: Function) -> None:
+    acknowledge(
+        function.function,
+        "Lambda polls the stream and invokes synchronously; what fails for good goes to the mapping's failure queue.",
+        *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
+        "CKV_AWS_116",
+    )
+    acknowledge(
+        function.function,
+        "The mapping bounds it: as many invocations at a time as the stream has shards, times the parallelization "
+        "factor. A reservation would take the same number from the account's other functions for good.",
+        *in_packs("LambdaConcurrency", (NIST, HIPAA)),
+        "CKV_AWS_115",
+    )
+    acknowledge(
+        function.role,
+        "DescribeNetworkInterfaces and DescribeSubnets have no resource-level permission. The other is a Deny.",
+        "AwsSolutions-IAM5[Resource::*]",
+        "Serverless-LambdaStarPermissions",
+    )
+    acknowledge(
+        function.role,
+        "Lambda's network interfaces have no names beforehand; a Deny keeps the function's own code from all of them.",
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:network-interface/*]",
+    )
 
 
 def _table_statements(settings: Settings, table_arn: str, data_path: dict[str, str]) -> list[iam.PolicyStatement]:
