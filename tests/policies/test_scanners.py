@@ -1,0 +1,135 @@
+"""The security scanners find nothing that is not acknowledged where it stands, and would find it if it were there."""
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cruddur_infra import REPOSITORY
+from cruddur_local import paths
+from tests.templates.fixtures import STAGES
+
+PACKS = ("AwsSolutionsChecks", "ServerlessChecks", "NIST80053R5Checks", "HIPAASecurityChecks", "PCIDSS321Checks")
+CFN_LINT = paths.ENVIRONMENT_BIN / "cfn-lint"
+CHECKOV = paths.ENVIRONMENT_BIN.parent / "checkov" / "bin" / "checkov"
+"""In an environment of its own: see requirements-checkov.in."""
+
+
+def scan_with_cdk_nag(
+    folder: Path, stage: str, *, add: Callable[[Any], object] = lambda app: app, **overrides: str
+) -> list[str]:
+    """Synthesize a stage into a folder with every pack of rules; the answer is what they find, by construct."""
+    import cdk_nag
+    from aws_cdk import App, Validations
+
+    from cruddur_infra import settings, stacks
+
+    flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    app = App(context=flags, outdir=str(folder), analytics_reporting=False)
+    Validations.of(app).add_plugins(*(getattr(cdk_nag, pack)(app) for pack in PACKS))
+    stacks.build(app, settings=settings.read({"stage": stage} | overrides))
+    add(app)
+    try:
+        app.synth()
+    except RuntimeError as error:
+        if "ValidationFailed" not in str(error):
+            raise
+        return _violations(folder / "validation-report.json")
+    return []
+
+
+def _violations(report: Path) -> list[str]:
+    return [
+        f"{violation['ruleName']}: {resource.get('constructPath')}"
+        for scanner in json.loads(report.read_text())["pluginReports"]
+        for violation in scanner["violations"]
+        for resource in violation["violatingConstructs"]
+    ]
+
+
+def scan_with_checkov(folder: Path) -> list[str]:
+    """What checkov finds in the templates of a folder, by resource."""
+    assert CHECKOV.exists(), "checkov is not installed; run make test"
+    options = ("--framework", "cloudformation", "--skip-download", "--compact", "--quiet", "--output", "json")
+    found = run([str(CHECKOV), "--directory", str(folder), *options])
+    report = json.loads(found.stdout)
+    assert report["summary"]["parsing_errors"] == 0
+    assert report["summary"]["resource_count"] > 0
+    return [f"{check['check_id']}: {check['resource']}" for check in report["results"]["failed_checks"]]
+
+
+def scan_with_cfn_lint(templates: Sequence[Path]) -> list[str]:
+    """What cfn-lint finds in templates, warnings included, by resource."""
+    found = run([str(CFN_LINT), "--regions", "us-east-1", "--format", "json", *map(str, templates)])
+    return [
+        f"{match['Rule']['Id']}: {'/'.join(map(str, match['Location']['Path']))}"
+        for match in json.loads(found.stdout or "[]")
+    ]
+
+
+def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+
+
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The findings of cdk-nag by stage; the templates lie in the folder of the same name."""
+    return {stage: scan_with_cdk_nag(folder(tmp_path_factory) / stage, stage) for stage in STAGES}
+
+
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp() / "scanned"
+
+
+@pytest.fixture(scope="module")
+def templates(scanned: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the templates of every stage, and nothing else."""
+    assert set(scanned) == set(STAGES)
+    only_templates = tmp_path_factory.mktemp("templates")
+    for template in folder(tmp_path_factory).glob("*/*.template.json"):
+        (only_templates / template.name).write_bytes(template.read_bytes())
+    return only_templates
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_cdk_nag_finds_nothing(stage: str, scanned: dict[str, list[str]]) -> None:
+    assert scanned[stage] == []
+
+
+def test_checkov_finds_nothing(templates: Path) -> None:
+    assert scan_with_checkov(templates) == []
+
+
+def test_cfn_lint_finds_nothing(templates: Path) -> None:
+    assert scan_with_cfn_lint(sorted(templates.glob("*.json"))) == []
+
+
+def test_cdk_nag_would_find_what_is_not_acknowledged(tmp_path: Path) -> None:
+    """On the table too: its rules do look at this kind of table, and passed because it has what they want."""
+
+    def add_queue(app: Any) -> None:
+        from aws_cdk import aws_sqs as sqs
+
+        sqs.Queue(app.node.find_child("cruddur-messages-dev-projection"), "Plain")
+
+    found = scan_with_cdk_nag(tmp_path, "dev", add=add_queue, point_in_time_recovery="false")
+    rules = {finding.partition(":")[0].rpartition("::")[2] for finding in found}
+    assert {
+        "AwsSolutions-DDB3",
+        "NIST.800.53.R5-DynamoDBPITREnabled",
+        "AwsSolutions-SQS3",
+        "AwsSolutions-SQS4",
+    } <= rules
+
+
+def test_the_other_scanners_would_find_what_is_not_acknowledged(templates: Path, tmp_path: Path) -> None:
+    template = json.loads((templates / "cruddur-messages-dev-projection.template.json").read_text())
+    for resource in template["Resources"].values():
+        resource.pop("Metadata", None)
+    bare = tmp_path / "bare.template.json"
+    bare.write_text(json.dumps(template))
+    assert {finding.partition(":")[0] for finding in scan_with_checkov(tmp_path)} >= {"CKV_AWS_27", "CKV_AWS_158"}
+    assert [finding.partition(":")[0] for finding in scan_with_cfn_lint([bare])] == ["W3005"]
