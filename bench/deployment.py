@@ -1,0 +1,157 @@
+"""What synthesis, the zip file and a cold start cost, beside the least they could cost, in one run.
+
+    make bench-deployment
+
+Writes docs/bench/deployment.md. Ratios are of medians, the two sides run in turn.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from cruddur_infra import REPOSITORY
+
+CDK = REPOSITORY / "node_modules/.bin/cdk"
+ENVIRONMENT_BIN = Path(sys.executable).parent
+REPORT = REPOSITORY / "docs/bench/deployment.md"
+ROUNDS = 7
+
+EMPTY_APP = """
+from aws_cdk import App, CfnWaitConditionHandle, Stack
+
+app = App()
+CfnWaitConditionHandle(Stack(app, "empty"), "Nothing")
+app.synth()
+"""
+"""CDK refuses a stack without a resource; this one does nothing."""
+
+BARE_CLIENT = "import boto3; boto3.client('dynamodb')"
+HANDLER = "import cruddur_messages.stream_handler"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Seconds of each round of ours and of the least possible."""
+
+    what: str
+    ours: Sequence[float]
+    least: Sequence[float]
+
+    @property
+    def ratio(self) -> float:
+        """How many times the least ours takes."""
+        return statistics.median(self.ours) / statistics.median(self.least)
+
+    @property
+    def row(self) -> str:
+        """A line of the report."""
+        ours, least = (f"{statistics.median(seconds):.2f} s" for seconds in (self.ours, self.least))
+        spread = f"{min(self.ours):.2f}-{max(self.ours):.2f} s"
+        return f"| {self.what} | {ours} ({spread}) | {least} | {self.ratio:.2f} |"
+
+
+def main() -> None:
+    """Measure, print and write the report."""
+    with tempfile.TemporaryDirectory() as folder:
+        comparisons = [_synthesis(Path(folder)), _cold_start(Path(folder))]
+        sizes = _zip_sizes(Path(folder) / "ours")
+    report = _report(comparisons, sizes)
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(report)
+    Console().print(report, markup=False, highlight=False, soft_wrap=True)
+
+
+def _synthesis(folder: Path) -> Comparison:
+    """Whole processes: `cdk synth` of this app and of an app with one empty stack."""
+    empty = folder / "empty"
+    empty.mkdir()
+    (empty / "app.py").write_text(EMPTY_APP)
+    context = json.loads((REPOSITORY / "cdk.json").read_text())
+    (empty / "cdk.json").write_text(json.dumps(context | {"app": f"{sys.executable} app.py"}))
+    search_path = {"PATH": f"{ENVIRONMENT_BIN}:{os.environ['PATH']}"}
+
+    def synth(where: Path, output: str) -> Callable[[], None]:
+        return lambda: _run([str(CDK), "synth", "--quiet", "--output", str(folder / output)], where, search_path)
+
+    return _compare(
+        "`cdk synth` of the dev stage, against an app of one stack with nothing in it",
+        synth(REPOSITORY, "ours"),
+        synth(empty, "least"),
+    )
+
+
+def _cold_start(folder: Path) -> Comparison:
+    """Whole processes: importing the handler, which makes its client, and making a bare client."""
+    variables = {
+        "PYTHONPATH": str(REPOSITORY / "lambda"),
+        "TABLE_NAME": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+    }
+    return _compare(
+        'Import of the handler with its client, against `boto3.client("dynamodb")`',
+        lambda: _run([sys.executable, "-c", HANDLER], folder, variables),
+        lambda: _run([sys.executable, "-c", BARE_CLIENT], folder, variables),
+    )
+
+
+def _compare(what: str, ours: Callable[[], None], least: Callable[[], None]) -> Comparison:
+    ours()
+    least()
+    rounds = [(_seconds(ours), _seconds(least)) for _ in track(range(ROUNDS), description=what.split(",")[0])]
+    return Comparison(what, [pair[0] for pair in rounds], [pair[1] for pair in rounds])
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _run(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
+    subprocess.run(command, cwd=folder, env={**os.environ, **variables}, check=True, capture_output=True)
+
+
+def _zip_sizes(assembly: Path) -> list[str]:
+    """Kilobytes of each function's zip file, as the CDK CLI would upload it."""
+    rows = []
+    for asset in sorted(path for path in assembly.glob("asset.*") if path.is_dir()):
+        archive = assembly / f"{asset.name}.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+            for file in sorted(asset.rglob("*.*")):
+                packed.write(file, file.relative_to(asset))
+        entry = next(path.stem for path in asset.rglob("*_handler.py"))
+        rows.append(f"| `{entry}` | {archive.stat().st_size / 1024:.1f} KB |")
+    return rows
+
+
+def _report(comparisons: Sequence[Comparison], sizes: Sequence[str]) -> str:
+    rows = "\n".join(comparison.row for comparison in comparisons)
+    return f"""# What deployment and a cold start cost
+
+Made by `make bench-deployment`: medians of {ROUNDS} rounds in turn, on Python {sys.version.split()[0]}.
+
+| whole process | ours (spread) | least possible | ratio |
+|---|---|---|---|
+{rows}
+
+| function | zip file |
+|---|---|
+{chr(10).join(sizes)}
+"""
+
+
+if __name__ == "__main__":
+    main()
