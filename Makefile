@@ -81,3 +81,13 @@ lock: $(VENV)/dev.stamp ## Write requirements*.txt from requirements*.in
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
 	done
+
+# --- what is made from the code
+
+.PHONY: drawing
+drawing: $(VENV)/dev.stamp ## Draw the architecture again, from the templates
+	@$(PYTHON) -m cruddur_infra.drawing
+
+.PHONY: snapshots
+snapshots: $(VENV)/dev.stamp ## Accept the templates as they are now
+	@$(BIN)/pytest --quiet tests/templates/test_snapshots.py --snapshot-update

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cruddur_infra import REPOSITORY
+from cruddur_infra.template import Template, Templates, only, resources
 from cruddur_messages import schema
 from tests.policies.authorization import (
     ACCOUNT,
@@ -21,7 +22,7 @@ from tests.policies.authorization import (
     Policies,
     Statement,
 )
-from tests.templates.fixtures import Template, Templates, only, resources, synthesize
+from tests.templates.fixtures import synthesize
 
 PROJECTION = "projection"
 SEED = "seed"

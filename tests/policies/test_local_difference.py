@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from cruddur_infra.template import Templates
 from cruddur_messages import stream_filters
-from tests.templates.fixtures import Templates, synthesize
+from tests.templates.fixtures import synthesize
 
 GUARD = {"Null": {"dynamodb:LeadingKeys": "false"}}
 THROUGH_THE_ENDPOINT = "StringEquals"

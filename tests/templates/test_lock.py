@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.templates.fixtures import STAGES, Template, Templates, resources
+from cruddur_infra.template import Template, Templates, resources
+from tests.templates.fixtures import STAGES
 
 LOCKED = {
     "logical id": "MessagesTable",

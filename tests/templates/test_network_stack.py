@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.templates.fixtures import STAGES, Templates, only, resources
+from cruddur_infra.template import Templates, only, resources
+from tests.templates.fixtures import STAGES
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.templates.fixtures import STAGES, Templates, only, resources
+from cruddur_infra.template import Templates, only, resources
+from tests.templates.fixtures import STAGES
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTION = "AWS::Lambda::Function"

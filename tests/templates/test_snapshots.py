@@ -11,7 +11,8 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from tests.templates.fixtures import STAGES, Templates
+from cruddur_infra.template import Templates
+from tests.templates.fixtures import STAGES
 
 PARTS = ("table", "network", "projection", "backend", "seed")
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from cruddur_infra.template import Templates, only
 from cruddur_messages import schema
-from tests.templates.fixtures import STAGES, Templates, only
+from tests.templates.fixtures import STAGES
 
 TABLE = "AWS::DynamoDB::Table"
 

@@ -1,0 +1,109 @@
+"""The architecture as a Mermaid flowchart, read off the synthesized templates.
+
+`python -m cruddur_infra.drawing` writes it into docs/architecture.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cruddur_infra import REPOSITORY
+from cruddur_infra.synthesis import synthesize
+from cruddur_infra.template import Template, Templates, only, resources
+
+DOCUMENT = REPOSITORY / "docs/architecture.md"
+BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
+
+
+def draw(templates: Templates) -> str:
+    """The flowchart of a stage with all its stacks; every label is a value of a template."""
+    table = only(templates["table"], "AWS::DynamoDB::Table")["Properties"]
+    mapping = only(templates["projection"], "AWS::Lambda::EventSourceMapping")["Properties"]
+    subnets = resources(templates["network"], "AWS::EC2::Subnet")
+    nodes = {
+        "table": [("table", f'[("{table["TableName"]}<br/>index {_index_name(table)}")]')],
+        "network": [
+            ("vpc", f'["VPC, {len(subnets)} isolated subnets"]'),
+            ("endpoint", '{{"DynamoDB gateway endpoint"}}'),
+        ],
+        "projection": [
+            ("mapping", f'["event source mapping<br/>{_delivery(mapping)}"]'),
+            ("projection", f'["{_function_label(templates["projection"])}"]'),
+            ("queue", '[["failure queue"]]'),
+        ],
+        "backend": [("parameters", f'["SSM: {_parameters(templates["backend"])}"]'), ("policy", '["managed policy"]')],
+        "seed": [("conversations", '(["custom resource"])'), ("loader", f'["{_function_label(templates["seed"])}"]')],
+    }
+    edges = [
+        ("flask", "policy", "has"),
+        ("flask", "parameters", "reads"),
+        ("policy", "table", _data_actions(only(templates["backend"], "AWS::IAM::ManagedPolicy"), "PolicyDocument")),
+        ("table", "mapping", f"stream, {table['StreamSpecification']['StreamViewType']}"),
+        ("mapping", "projection", "batches"),
+        ("mapping", "queue", "what failed for good"),
+        ("projection", "vpc", "runs in"),
+        ("projection", "endpoint", _data_actions_of_role(templates["projection"])),
+        ("endpoint", "table", "its only way"),
+        ("conversations", "loader", "load, remove"),
+        ("loader", "table", _data_actions_of_role(templates["seed"])),
+    ]
+    lines = ["flowchart LR", '    flask(["Flask backend"])']
+    for part, members in nodes.items():
+        lines += [f'    subgraph {part}_stack["{part} stack"]', *(f"        {name}{shape}" for name, shape in members)]
+        lines.append("    end")
+    lines += [f'    {source} -- "{label}" --> {target}' for source, target, label in edges]
+    return "\n".join(lines)
+
+
+def documented(document: str, drawing: str) -> str:
+    """The document with the drawing between its marks."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n```mermaid\n{drawing}\n```\n\n{END}{after}"
+
+
+def current() -> str:
+    """The drawing of prod, with the seed, so that every stack is on it."""
+    return draw(synthesize("prod", seed="true", seed_prod="true"))
+
+
+def _index_name(table: dict[str, Any]) -> str:
+    return ", ".join(index["IndexName"] for index in table["GlobalSecondaryIndexes"])
+
+
+def _delivery(mapping: dict[str, Any]) -> str:
+    filters = len(mapping["FilterCriteria"]["Filters"])
+    return f"{mapping['StartingPosition']}, up to {mapping['BatchSize']} records, {filters} filters"
+
+
+def _function_label(template: Template) -> str:
+    function = only(template, "AWS::Lambda::Function")["Properties"]
+    return f"{function['Handler'].split('.')[1]}<br/>{function['Runtime']}, {', '.join(function['Architectures'])}"
+
+
+def _parameters(template: Template) -> str:
+    names = (found["Properties"]["Name"] for found in resources(template, "AWS::SSM::Parameter").values())
+    return ", ".join(sorted(name.rsplit("/", 1)[1] for name in names))
+
+
+def _data_actions_of_role(template: Template) -> str:
+    (policy,) = only(template, "AWS::IAM::Role")["Properties"]["Policies"]
+    return _data_actions({"Properties": policy}, "PolicyDocument")
+
+
+def _data_actions(resource: dict[str, Any], document: str) -> str:
+    """What a policy lets its holder do with items; reading the stream is Lambda's business."""
+    return ", ".join(sorted(set(_allowed(resource["Properties"][document]["Statement"]))))
+
+
+def _allowed(statements: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for statement in statements:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        for action in actions:
+            service, _, name = action.partition(":")
+            if service == "dynamodb" and "Stream" not in name and name not in ("GetRecords", "GetShardIterator"):
+                yield name
+
+
+if __name__ == "__main__":
+    Path(DOCUMENT).write_text(documented(DOCUMENT.read_text(), current()))
