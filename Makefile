@@ -32,6 +32,10 @@ env: $(VENV)/local.stamp ## Print the environment for the running system: see ma
 logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on
 	@$(PYTHON) -m cruddur_local logs $(if $(FOLLOW),--follow)
 
+.PHONY: dynamodb-local
+dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000; PORT=8001
+	@$(PYTHON) -m cruddur_local.dynamodb_local $(if $(PORT),--port $(PORT))
+
 # --- checks
 
 .PHONY: test
@@ -42,6 +46,27 @@ test: $(VENV)/dev.stamp node_modules/.stamp ## Run every check
 format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+.PHONY: soak
+soak: $(VENV)/dev.stamp ## Simulate the projection on as many schedules as wanted; SCHEDULES=1000000
+	@$(PYTHON) -m tests.projection.soak $(if $(SCHEDULES),--schedules $(SCHEDULES))
+
+# --- figures
+
+.PHONY: bench
+bench: bench-deployment bench-projection bench-verify ## Measure everything, into docs/bench
+
+.PHONY: bench-deployment
+bench-deployment: $(VENV)/dev.stamp node_modules/.stamp ## Synthesis, zip files, cold start
+	@$(PYTHON) -m bench.deployment
+
+.PHONY: bench-projection
+bench-projection: $(VENV)/dev.stamp node_modules/.stamp ## The projection against the bootcamp's handler
+	@$(PYTHON) -m bench.projection
+
+.PHONY: bench-verify
+bench-verify: $(VENV)/dev.stamp node_modules/.stamp ## bin/ddb verify and rebuild against a bare scan
+	@$(PYTHON) -m bench.verify
 
 # --- deployment
 

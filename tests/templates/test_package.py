@@ -1,0 +1,54 @@
+"""What is packaged is what the entry needs: it can be imported from the zip file's contents alone."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cruddur_infra import LAMBDA_CODE, package
+
+ENTRIES = ("stream_handler", "seed_handler")
+VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_entry_can_be_imported_from_what_is_packaged(entry: str) -> None:
+    folder = package.stage(package.modules(entry))
+    program = f"import sys; sys.path.insert(0, {str(folder)!r}); from cruddur_messages.{entry} import handler"
+    subprocess.run([sys.executable, "-I", "-c", program], env=VARIABLES, cwd="/", check=True)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_test_would_notice_a_missing_module(entry: str) -> None:
+    files = package.modules(entry)
+    del files["cruddur_messages/schema.py"]
+    program = f"import sys; sys.path.insert(0, {str(package.stage(files))!r}); import cruddur_messages.{entry}"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", program], env=VARIABLES, cwd="/", capture_output=True, text=True, check=False
+    )
+    assert "cruddur_messages" in ended.stderr
+    assert ended.returncode != 0
+
+
+def test_the_projection_carries_nothing_of_the_seed_or_the_access_patterns() -> None:
+    files = package.modules("stream_handler")
+    assert not [name for name in files if "seed" in name or "access_patterns" in name]
+    assert set(files.values()) <= set(LAMBDA_CODE.rglob("*.py"))
+
+
+def test_nothing_in_lambda_imports_from_outside_but_boto3_and_the_standard_library() -> None:
+    allowed = sys.stdlib_module_names | {"boto3", "botocore", "cruddur_messages"}
+
+    for file in sorted(LAMBDA_CODE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Import(names=names):
+                    imported = [name.name for name in names]
+                case ast.ImportFrom(module=str(module), level=0):
+                    imported = [module]
+                case _:
+                    continue
+            outside = [name for name in imported if name.split(".")[0] not in allowed]
+            assert [name for name in outside if not name.startswith("mypy_boto3")] == [], Path(file).name
