@@ -28,7 +28,7 @@ from cruddur_messages.table import (
     RefusedError,
     TransientError,
 )
-from cruddur_messages.transactions import Transaction, pack, pack_and_count
+from cruddur_messages.transactions import MAX_ACTIONS, MAX_ACTIONS_OF_OLD, Transaction, pack, pack_and_count
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,7 +66,8 @@ class Projection:
     """Settles conversations of one table.
 
     `seconds_left` is asked before each call; when it is down to `reserve_seconds`, none is begun any more. `sleep`
-    and `draw` (uniform in 0..1) serve the backoff.
+    and `draw` (uniform in 0..1) serve the backoff. `max_actions` bounds a transaction; an engine of old that takes
+    fewer is noticed.
     """
 
     def __init__(
@@ -78,12 +79,14 @@ class Projection:
         reserve_seconds: float = LONGEST_CALL_SECONDS,
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[], float] = random.random,
+        max_actions: int = MAX_ACTIONS,
     ) -> None:
         self._seconds_left = seconds_left
         self._reserve_seconds = reserve_seconds
         self._table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: self._has_time_for(0))
         self._sleep = sleep
         self._draw = draw
+        self._max_actions = max_actions
 
     def settle_all(
         self, conversations: Sequence[DirtyConversation], *, side_by_side: int = SIDE_BY_SIDE
@@ -139,9 +142,9 @@ class Projection:
         obstacle = view.obstacle_given(rows, newest)
         moves = plan(rows, newest)
         if obstacle is None:
-            transactions = pack_and_count(moves, newest)
+            transactions = pack_and_count(moves, newest, self._max_actions)
         else:
-            transactions = pack([move for move in moves if move.is_counted], newest)
+            transactions = pack([move for move in moves if move.is_counted], newest, self._max_actions)
         counts["previews_cut"] = sum(newest is not None and not move.shows(newest) for move in moves)
         obstacles = self._make(transactions, view, counts)
         if sum(len(move.rows) for move in moves) < len(rows):
@@ -187,6 +190,9 @@ class Projection:
             except TransientError as transient:
                 obstacles.add(str(transient))
             except RefusedError as error:
+                if len(transaction.actions("")) > MAX_ACTIONS_OF_OLD < self._max_actions:
+                    self._max_actions = MAX_ACTIONS_OF_OLD
+                    return {*obstacles, "a transaction of this many actions is refused"}
                 if len(transaction.moves) == 1 or transaction.counts_members:
                     refused.add(str(error))
                     pending.extend(_without_counting(transaction))
@@ -208,7 +214,7 @@ class Projection:
                 if None in nudged:
                     obstacles.add("every place behind the message's time is taken")
                 retried = (*verdict.unopposed, *(move for move in nudged if move is not None))
-                pending.extendleft(pack(retried, transaction.newest))
+                pending.extendleft(pack(retried, transaction.newest, self._max_actions))
         if refused:
             raise RefusedError(", ".join(sorted(refused)))
         return obstacles
@@ -216,4 +222,4 @@ class Projection:
 
 def _without_counting(transaction: Transaction) -> Iterator[Transaction]:
     """What remains of a transaction when the members in it cannot be counted for now."""
-    return pack([move for move in transaction.moves if not move.counts_anew], transaction.newest)
+    return pack([move for move in transaction.moves if not move.counts_anew], transaction.newest, MAX_ACTIONS)

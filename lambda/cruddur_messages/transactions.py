@@ -12,6 +12,9 @@ from cruddur_messages.moves import Move
 MAX_ACTIONS = 100
 """DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
 
+MAX_ACTIONS_OF_OLD = 10
+"""The same limit when transactions were new, to which the DynamoDB Local of that time still holds."""
+
 MAX_BYTES = 3_500_000
 """Kept below DynamoDB's limit of 4 MB on the items of one transaction."""
 
@@ -94,7 +97,7 @@ class Transaction:
         )
 
 
-def pack(moves: Iterable[Move], newest: Message | None) -> Iterator[Transaction]:
+def pack(moves: Iterable[Move], newest: Message | None, max_actions: int) -> Iterator[Transaction]:
     """Moves in as few transactions as DynamoDB's limits allow."""
     packed: list[Move] = []
     checks: set[str] = set()
@@ -102,7 +105,7 @@ def pack(moves: Iterable[Move], newest: Message | None) -> Iterator[Transaction]
     for move in moves:
         move_checks = {row.message_sort_key for row in move.rows}
         move_actions = len(move.leaving) + 1
-        too_many = 1 + len(checks | move_checks) + actions + move_actions > MAX_ACTIONS
+        too_many = 1 + len(checks | move_checks) + actions + move_actions > max_actions
         if packed and (too_many or size + move.size > MAX_BYTES):
             yield Transaction(tuple(packed), newest)
             packed, checks, actions, size = [], set(), 0, 0
@@ -114,7 +117,7 @@ def pack(moves: Iterable[Move], newest: Message | None) -> Iterator[Transaction]
         yield Transaction(tuple(packed), newest)
 
 
-def pack_and_count(moves: Sequence[Move], newest: Message | None) -> Iterator[Transaction]:
+def pack_and_count(moves: Sequence[Move], newest: Message | None, max_actions: int) -> Iterator[Transaction]:
     """The moves of all members, in transactions that count those who have not been counted.
 
     Each of these also raises the count of one who has been, always the same one: then two invocations that count
@@ -128,12 +131,13 @@ def pack_and_count(moves: Sequence[Move], newest: Message | None) -> Iterator[Tr
         key=lambda move: (move.target.member_uuid not in named, move.target.member_uuid),
     )
     if not uncounted:
-        yield from pack(counted, newest)
+        yield from pack(counted, newest, max_actions)
         return
     known = len(counted)
     witness, others = [move.with_member_count(len(moves)) for move in counted[:1]], counted[1:]
     while True:
-        newcomers = next(pack([*witness, *uncounted], newest)).moves[len(witness) :]
+        fitting = next(pack([*witness, *uncounted], newest, max_actions)).moves
+        newcomers = fitting[len(witness) :] or uncounted[:1]
         known += len(newcomers)
         together = [move.with_member_count(known) for move in (*witness, *newcomers)]
         uncounted = uncounted[len(newcomers) :]
@@ -141,7 +145,7 @@ def pack_and_count(moves: Sequence[Move], newest: Message | None) -> Iterator[Tr
             break
         yield Transaction(tuple(together), newest)
         witness = [together[0].afterwards().with_member_count(len(moves))]
-    yield from pack([*together, *others], newest)
+    yield from pack([*together, *others], newest, max_actions)
 
 
 def _by_count_then_member(move: Move) -> tuple[int, str]:

@@ -4,7 +4,7 @@ import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,8 +22,9 @@ ENGINES = ("dynamodb_local", "ministack")
 
 @dataclass(frozen=True)
 class CruddurTable:
-    """An empty cruddur table, of its own name, on a real engine."""
+    """An empty cruddur table, of its own name, on a real engine: one of `ENGINES`, or unnamed."""
 
+    engine: str
     endpoint: str
     client: "DynamoDBClient"
     name: str
@@ -59,7 +60,7 @@ def cruddur_table_on() -> Callable[[str], CruddurTable]:
         client = tables.dynamodb(endpoint)
         name = f"cruddur-messages-{os.getpid()}-{next(_numbers)}"
         tables.create_cruddur_table(client, name)
-        return CruddurTable(endpoint, client, name)
+        return CruddurTable("", endpoint, client, name)
 
     return create
 
@@ -67,4 +68,4 @@ def cruddur_table_on() -> Callable[[str], CruddurTable]:
 @pytest.fixture(params=ENGINES)
 def cruddur_table(request: pytest.FixtureRequest, cruddur_table_on: Callable[[str], CruddurTable]) -> CruddurTable:
     """An empty cruddur table; the test runs once on each engine."""
-    return cruddur_table_on(request.getfixturevalue(f"{request.param}_endpoint"))
+    return replace(cruddur_table_on(request.getfixturevalue(f"{request.param}_endpoint")), engine=request.param)

@@ -48,7 +48,7 @@ def _wait_until_ready(endpoint: str, engine: "subprocess.Popen[bytes]", log: Pat
     give_up = time.monotonic() + START_SECONDS
     while engine.poll() is None and time.monotonic() < give_up:
         try:
-            with urlopen(f"{endpoint}/_ministack/ready", timeout=1):  # noqa: S310
+            with urlopen(f"{endpoint}/_ministack/ready", timeout=1):
                 return
         except (URLError, OSError):
             time.sleep(0.05)

@@ -44,5 +44,8 @@ def to_token(schedule: bytes) -> str:
 
 
 def from_token(token: str) -> bytes:
-    """The schedule that a word stands for."""
-    return zlib.decompress(base64.urlsafe_b64decode(token)).ljust(SIZE, b"\0")
+    """The schedule that a word stands for. Raises ValueError where it stands for none."""
+    try:
+        return zlib.decompress(base64.urlsafe_b64decode(token)).ljust(SIZE, b"\0")
+    except zlib.error as error:
+        raise ValueError(str(error)) from error

@@ -16,12 +16,6 @@ Condition = Callable[[Item, Names, Values], bool]
 Operand = Callable[[Item, Names, Values], Any]
 
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),]|[#:]?\w+)")
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "<": lambda left, right: bool(left < right),
-    "<=": lambda left, right: bool(left <= right),
-    ">": lambda left, right: bool(left > right),
-    ">=": lambda left, right: bool(left >= right),
-}
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -146,16 +140,7 @@ def _comparison(tokens: list[str]) -> Condition:
         return lambda item, names, values: equal(left(item, names, values), right(item, names, values))
     if operator == "<>":
         return lambda item, names, values: not equal(left(item, names, values), right(item, names, values))
-    compare = _COMPARISONS[operator]
-
-    def ordered(item: Item, names: Names, values: Values) -> bool:
-        operands = left(item, names, values), right(item, names, values)
-        if None in operands:
-            return False
-        (kind, one), (other_kind, other) = (_comparable(operand) for operand in operands)
-        return kind == other_kind and compare(one, other)
-
-    return ordered
+    raise ValueError(f"unknown comparison {operator}")
 
 
 def _operand(tokens: list[str]) -> Operand:

@@ -212,12 +212,12 @@ class _Threads:
         return current_thread().invocation.run_side_by_side(function, arguments)
 
 
-def connect(client: FaultyClient) -> None:
+def connect(client: FaultyClient, *, max_actions: int) -> None:
     """Put the simulation's table, clock, threads and log in the place of the handler's."""
     module: Any = stream_handler
     module._dynamodb = client
     module.time = SimpleNamespace(monotonic=lambda: current_thread().clock, time=lambda: 0.0)
     module.log = SimpleNamespace(emit=_emit)
-    module.Projection = partial(projection.Projection, sleep=_sleep, draw=lambda: 0.5)
+    module.Projection = partial(projection.Projection, sleep=_sleep, draw=lambda: 0.5, max_actions=max_actions)
     library: Any = projection
     library.ThreadPoolExecutor = _Threads

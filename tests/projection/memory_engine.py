@@ -72,6 +72,7 @@ class MemoryEngine:
         self.items: dict[Key, Item] = {}
         self.changes: list[Change] = []
         self.versions: dict[Key, list[Version]] = {}
+        self._ever_in_index: dict[Key, None] = {}
         self._has_size_limits = has_size_limits
         self._lag = lag
         self._page_size = page_size
@@ -182,6 +183,8 @@ class MemoryEngine:
                 del self.items[key]
             else:
                 self.items[key] = after
+            if after is not None and schema.INDEX_PARTITION_KEY in after:
+                self._ever_in_index[key] = None
             self.versions.setdefault(key, [(-1, None)]).append((len(self.changes) + len(made), after))
             name = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
             made.append(Change(len(self.changes) + len(made), name, key, before, after))
@@ -190,11 +193,7 @@ class MemoryEngine:
             self._on_commit(made)
 
     def _outdated(self, index: str | None) -> Iterator[tuple[Key, Item]]:
-        concerned = {
-            key: versions
-            for key, versions in self.versions.items()
-            if key[0].startswith(schema.MESSAGE_PREFIX) != (index is not None)
-        }
+        concerned = self.versions if index is None else {key: self.versions[key] for key in self._ever_in_index}
         lag = self._lag(concerned)
         for key, versions in concerned.items():
             shown = versions[max(0, len(versions) - 1 - lag.get(key, 0))][1]

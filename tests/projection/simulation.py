@@ -90,12 +90,11 @@ class Simulation:
         self._engine = MemoryEngine(
             lag=self._versions_back, page_size=self._page_size, on_commit=self._on_commit, has_size_limits=False
         )
-        connect(FaultyClient(self._engine, self._fault, self._choose["faults"].below))
-
         world = self._choose["world"]
+        client = FaultyClient(self._engine, self._fault, self._choose["faults"].below)
+        connect(client, max_actions=(transactions.MAX_ACTIONS, transactions.MAX_ACTIONS, FEW_ACTIONS)[world.below(3)])
         self._lag_kind = world.below(4)
         self._fault_percent = (0, 5, 15, 60)[world.below(4)]
-        transactions.MAX_ACTIONS = (100, 100, FEW_ACTIONS)[world.below(3)]
         self._available = (60.0, 8.0, 1.0, 0.3)[world.below(4)]
         self._patterns: list[Any] = [{}] if world.below(8) == 7 else patterns(emulator=False)
         retries = (None, None, None, 2)[world.below(4)]
