@@ -8,6 +8,7 @@ BIN    := $(VENV)/bin
 PYTHON := $(BIN)/python
 
 # Node comes from PyPI too, so that Python is all a machine must have.
+export PYTHON_3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help

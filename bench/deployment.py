@@ -66,7 +66,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         comparisons = [_synthesis(Path(folder)), _cold_start(Path(folder))]
         sizes = _zip_sizes(Path(folder) / "ours")
-    report = _report(comparisons, sizes)
+        runs = _make_up(Path(folder) / "clone")
+    report = _report(comparisons, sizes, runs)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(report)
     Console().print(report, markup=False, highlight=False, soft_wrap=True)
@@ -137,7 +138,22 @@ def _zip_sizes(assembly: Path) -> list[str]:
     return rows
 
 
-def _report(comparisons: Sequence[Comparison], sizes: Sequence[str]) -> str:
+def _make_up(clone: Path) -> list[str]:
+    """Seconds of `make up` in a fresh clone, with the packages in the caches of pip and npm, and of another one."""
+    _run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], REPOSITORY, {})
+    kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    seconds = {}
+    try:
+        for which in ("first, in a fresh clone", "second"):
+            seconds[which] = _seconds(
+                lambda: subprocess.run(["make", "up"], cwd=clone, env=kept, check=True, capture_output=True)
+            )
+    finally:
+        subprocess.run(["make", "down"], cwd=clone, env=kept, check=False, capture_output=True)
+    return [f"| {which} | {taken:.0f} s |" for which, taken in seconds.items()]
+
+
+def _report(comparisons: Sequence[Comparison], sizes: Sequence[str], runs: Sequence[str]) -> str:
     rows = "\n".join(comparison.row for comparison in comparisons)
     return f"""# What deployment and a cold start cost
 
@@ -150,6 +166,10 @@ Made by `make bench-deployment`: medians of {ROUNDS} rounds in turn, on Python {
 | function | zip file |
 |---|---|
 {chr(10).join(sizes)}
+
+| `make up`, packages downloaded before | |
+|---|---|
+{chr(10).join(runs)}
 """
 
 
