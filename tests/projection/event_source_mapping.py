@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Record = Mapping[str, Any]
+Pattern = Mapping[str, Any]
 
 
-def passes(patterns: Sequence[Mapping[str, Any]], record: Record) -> bool:
+def passes(patterns: Sequence[Pattern], record: Record) -> bool:
     """Whether a record matches one of the filter patterns."""
     return any(_matches(pattern, record) for pattern in patterns)
 
 
-def _matches(pattern: Mapping[str, Any], data: Any) -> bool:
+def _matches(pattern: Pattern, data: Any) -> bool:
     return all(
         _matches(expected, _member(data, name) or {})
         if isinstance(expected, Mapping)

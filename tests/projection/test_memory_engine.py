@@ -256,9 +256,9 @@ def test_an_engine_takes_an_empty_text_or_not(cruddur_table: CruddurTable) -> No
 def test_the_transactions_of_the_projection_end_alike(cruddur_table: CruddurTable) -> None:
     """A confirmation alone, a move, and a move that fails, with the reason for each action."""
     number = next(_numbers)
-    row: dict[str, Any] = {"pk": {"S": f"GRP#u{number}"}, "sk": {"S": SORT_KEYS[0]}}
+    row: Any = {"pk": {"S": f"GRP#u{number}"}, "sk": {"S": SORT_KEYS[0]}}
     row |= {"message_group_uuid": {"S": f"g{number}"}, "user_uuid": {"S": "u9"}}
-    sent = {
+    sent: Any = {
         "pk": {"S": f"MSG#g{number}"},
         "sk": {"S": SORT_KEYS[2]},
         "message": {"S": "hi"},

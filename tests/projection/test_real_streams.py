@@ -1,0 +1,200 @@
+"""The same handler on the real streams of DynamoDB Local and the emulator, behind a poller that follows Lambda's rules.
+
+Writers and invocations run at the same time, so a failure may need several runs to come back; its seed is printed.
+"""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+from cruddur_messages import projection, schema, stream_handler, timestamps
+from cruddur_messages.stream_filters import patterns
+from tests.engines import tables
+from tests.engines.fixtures import CruddurTable
+from tests.projection.event_source_mapping import Lane, sequence_number
+from tests.projection.poller import CrashError, Poller
+
+ROUNDS = 5
+CONVERSATIONS = 30
+"""Schedules that run at the same time in one round."""
+
+WRITES = 4
+MEMBERS = (1, 2, 2, 2, 3, 12)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class UnreliableClient:
+    """Fails or dies at some calls, before or after DynamoDB has done what it was asked to."""
+
+    def __init__(self, client: Any, chance: random.Random, share: float) -> None:
+        self._client = client
+        self._chance = chance
+        self.share = share
+
+    def query(self, **arguments: Any) -> Any:
+        return self._call(partial(self._client.query, **arguments))
+
+    def transact_write_items(self, **arguments: Any) -> Any:
+        return self._call(partial(self._client.transact_write_items, **arguments))
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        if self._chance.random() >= self.share:
+            return call()
+        kind = self._chance.choice(("crash before", "crash after", "throttle", "lost answer"))
+        if kind.endswith(("after", "answer")):
+            call()
+        if kind.startswith("crash"):
+            raise CrashError
+        code = "ThrottlingException" if kind == "throttle" else "InternalServerError"
+        raise ClientError({"Error": {"Code": code, "Message": ""}}, "Any")
+
+
+@pytest.fixture
+def handler(cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Any]:
+    """The handler on the engine's table, where a given share of its calls fails, and pauses are short."""
+    chance = seeded(0)
+    client = UnreliableClient(cruddur_table.client, chance, 0.0)
+    monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, cruddur_table.name)
+    monkeypatch.setattr(stream_handler, "_dynamodb", client)
+    short = partial(projection.Projection, sleep=lambda seconds: time.sleep(seconds / 20))
+    monkeypatch.setattr(stream_handler, "Projection", short)
+
+    def with_share(share: float) -> Any:
+        client.share = share
+        return stream_handler.handler
+
+    return with_share
+
+
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311
+
+
+def poller_of(table: CruddurTable, *, retries: int | None) -> Poller:
+    arn = table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
+    return Poller(
+        streams=tables.streams(table.endpoint),
+        stream_arn=arn,
+        patterns=patterns(emulator=False),
+        lanes=[Lane(retries=retries) for _ in range(3)],
+        batch_size=20,
+    )
+
+
+class Writer:
+    """A backend that keeps several conversations busy, and knows what their members must see in the end."""
+
+    def __init__(self, table: CruddurTable, prefix: str, chance: random.Random) -> None:
+        self._table = table
+        self._chance = chance
+        self._numbers = iter(range(10**6))
+        self.messages: dict[str, dict[str, str]] = {}
+        self.members: dict[str, list[str]] = {}
+        for number in range(CONVERSATIONS):
+            group = f"{prefix}-{number}"
+            users = [f"{prefix}-user-{(number + n) % 20}" for n in range(chance.choice(MEMBERS))]
+            self.messages[group], self.members[group] = {}, users
+
+    def run(self) -> None:
+        """Start every conversation, then write, edit and delete messages here and there."""
+        for group, users in self.members.items():
+            for number, user in enumerate(users):
+                self._put_row(group, user, users[0] if number else users[-1])
+            self._send(group, 0)
+        for _ in range(WRITES * CONVERSATIONS):
+            group = self._chance.choice(list(self.members))
+            match self._chance.randrange(6):
+                case 0 if len(self.messages[group]) > 1:
+                    newest = max(self.messages[group])
+                    del self.messages[group][newest]
+                    key = {"pk": {"S": f"MSG#{group}"}, "sk": {"S": newest}}
+                    self._table.client.delete_item(TableName=self._table.name, Key=key)
+                case 1:
+                    self._put_message(group, max(self.messages[group]))
+                case _:
+                    self._send(group, self._chance.randrange(1, 20))
+
+    def _send(self, group: str, number: int) -> None:
+        self._put_message(group, timestamps.canonical(START + timedelta(microseconds=number)))
+
+    def _put_message(self, group: str, sort_key: str) -> None:
+        text = f"message {next(self._numbers)}"
+        self.messages[group][sort_key] = text
+        item = {"pk": f"MSG#{group}", "sk": sort_key, "message": text, "message_uuid": text}
+        self._put(item)
+
+    def _put_row(self, group: str, user: str, named: str) -> None:
+        self._put(
+            {"pk": f"GRP#{user}", "sk": f"{group}", "message_group_uuid": group, "user_uuid": named, "note": group}
+        )
+
+    def _put(self, item: dict[str, str]) -> None:
+        attributes: Any = {name: {"S": value} for name, value in item.items()}
+        self._table.client.put_item(TableName=self._table.name, Item=attributes)
+
+
+def rows_of(table: CruddurTable) -> list[dict[str, Any]]:
+    rows: list[Any] = []
+    for page in table.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True):
+        rows += [item for item in page["Items"] if item["pk"]["S"].startswith("GRP#")]
+    return rows
+
+
+@pytest.mark.timeout(600)
+def test_every_inbox_is_right_in_the_end(cruddur_table: CruddurTable, handler: Any) -> None:
+    poller = poller_of(cruddur_table, retries=None)
+    writers = [Writer(cruddur_table, f"g{number}", seeded(number)) for number in range(ROUNDS)]
+    for writer in writers:
+        thread = threading.Thread(target=writer.run)
+        thread.start()
+        poller.drain(handler(0.05), is_done=lambda thread=thread: not thread.is_alive())  # type: ignore[misc]
+        thread.join()
+    rows = rows_of(cruddur_table)
+    inboxes = {(row["pk"]["S"], row["message_group_uuid"]["S"]): row for row in rows}
+    assert len(inboxes) == len(rows)
+    for writer in writers:
+        for group, users in writer.members.items():
+            newest = max(writer.messages[group])
+            for user in users:
+                row = inboxes.pop((f"GRP#{user}", group))
+                assert row["message"]["S"] == row["message_uuid"]["S"] == writer.messages[group][newest]
+                assert row["sk"]["S"][:-9] == newest[:-9]
+                assert row["note"]["S"] == group
+    assert not inboxes
+
+    for lane in poller.lanes:
+        lane.waiting.extend(poller.records[: len(poller.records) // len(poller.lanes)])
+    poller.drain(handler(0.0), is_done=lambda: True)
+    assert sorted(rows, key=str) == sorted(rows_of(cruddur_table), key=str)
+
+
+@pytest.mark.timeout(300)
+def test_a_record_that_cannot_be_settled_goes_to_the_queue_and_the_others_are_settled(
+    cruddur_table: CruddurTable, handler: Any
+) -> None:
+    """A message to a conversation without members, among those of others."""
+    writer = Writer(cruddur_table, "good", seeded(1))
+    orphan: Any = {name: {"S": "2026-01-01"} for name in ("sk", "message", "message_uuid")} | {
+        "pk": {"S": "MSG#orphan"}
+    }
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=orphan)
+    writer.run()
+    poller = poller_of(cruddur_table, retries=2)
+    poller.drain(handler(0.0), is_done=lambda: True)
+    (dropped,) = [record for lane in poller.lanes for record in lane.dropped]
+    assert dropped["dynamodb"]["Keys"]["pk"]["S"] == "MSG#orphan"
+    done = {sequence_number(record) for lane in poller.lanes for record in lane.done}
+    assert done == {sequence_number(record) for record in poller.records} - {sequence_number(dropped)}
+    for row in rows_of(cruddur_table):
+        messages = writer.messages[row["message_group_uuid"]["S"]]
+        assert row["message"]["S"] == messages[max(messages)]
