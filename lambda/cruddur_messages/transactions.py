@@ -97,7 +97,7 @@ class Transaction:
         )
 
 
-def pack(moves: Iterable[Move], newest: Message | None, max_actions: int) -> Iterator[Transaction]:
+def pack(moves: Iterable[Move], newest: Message | None, max_actions: int = MAX_ACTIONS) -> Iterator[Transaction]:
     """Moves in as few transactions as DynamoDB's limits allow."""
     packed: list[Move] = []
     checks: set[str] = set()
