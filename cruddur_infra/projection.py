@@ -11,10 +11,18 @@ from cruddur_infra.failure_queue import FailureQueue
 from cruddur_infra.function import Function
 from cruddur_infra.network import Network
 from cruddur_infra.settings import Settings
-from cruddur_infra.statements import in_transaction, only_partitions, through
+from cruddur_infra.statements import Conditions, in_transaction, only_partitions, through
 from cruddur_messages import schema, stream_filters
 
 PART = "projection"
+
+STREAM_ACTIONS = (
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+)
+"""Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB", "Execution role permissions"."""
 
 NETWORK_INTERFACE_ACTIONS = (
     "ec2:AssignPrivateIpAddresses",
@@ -160,18 +168,18 @@ def _table_statements(settings: Settings, table_arn: str, data_path: dict[str, s
 def _lambda_statements(
     settings: Settings, network: Network, stream_arn: str, queue_arn: str
 ) -> list[iam.PolicyStatement]:
-    """What Lambda itself does under the function's role, from outside the VPC."""
+    """What Lambda itself does under the function's role, from outside the VPC, and what keeps the code from doing it.
+
+    Lambda's own requests for these do not carry the function's ARN; those of the code do (Lambda Developer Guide,
+    "Using source function ARN to control function access behavior").
+    """
+    by_the_code: Conditions = {"ArnEquals": {"lambda:SourceFunctionArn": [names.function_arn(settings, PART)]}}
     network_interfaces = f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}:{Aws.ACCOUNT_ID}:network-interface/*"
     return [
         # Lambda's poller, and the check when the mapping is made (for ListStreams see docs/security.md).
         iam.PolicyStatement(
             sid="ReadStream",
-            actions=[
-                "dynamodb:DescribeStream",
-                "dynamodb:GetRecords",
-                "dynamodb:GetShardIterator",
-                "dynamodb:ListStreams",
-            ],
+            actions=list(STREAM_ACTIONS),
             resources=[stream_arn],
         ),
         # Lambda, for records that it gives up on.
@@ -194,12 +202,19 @@ def _lambda_statements(
             actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
             resources=["*"],
         ),
-        # The function's own code must not do it in Lambda's stead.
+        # The function's own code must do none of this in Lambda's stead.
+        iam.PolicyStatement(
+            sid="NoStreamOrQueueForTheCode",
+            effect=iam.Effect.DENY,
+            actions=[*STREAM_ACTIONS, "sqs:SendMessage"],
+            resources=[stream_arn, queue_arn],
+            conditions=by_the_code,
+        ),
         iam.PolicyStatement(
             sid="NoNetworkInterfacesForTheCode",
             effect=iam.Effect.DENY,
             actions=list(NETWORK_INTERFACE_ACTIONS),
             resources=["*"],
-            conditions={"ArnEquals": {"lambda:SourceFunctionArn": [names.function_arn(settings, PART)]}},
+            conditions=by_the_code,
         ),
     ]

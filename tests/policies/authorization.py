@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ministack.core import iam_evaluator  # type: ignore[import-untyped]
+from ministack.core import iam_evaluator
 
 PARTITION = "aws"
 REGION = "us-east-1"
@@ -102,7 +102,8 @@ class Policies:
 
     def document(self, gate: str) -> Document:
         """The statements of one policy."""
-        return {ENDPOINT: self.endpoint or (), QUEUE: self.queue}.get(gate) or self.identities[gate]
+        of_resources = {ENDPOINT: self.endpoint or (), QUEUE: self.queue}
+        return of_resources[gate] if gate in of_resources else self.identities[gate]
 
     def passes(self, gate: str, request: Request) -> bool:
         """Whether one policy lets the request pass.

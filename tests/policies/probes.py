@@ -22,7 +22,7 @@ from tests.policies.authorization import (
 )
 from tests.policies.deployed import BACKEND, PROJECTION, SEED, Deployed
 from tests.policies.recorder import origin, prefixes
-from tests.policies.service_calls import log_stream, network_calls, network_interface
+from tests.policies.service_calls import STREAM_ACTIONS, log_stream, network_calls, network_interface
 
 PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX)
 
@@ -97,6 +97,13 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
         found[f"the function's code calls {request.action} on {request.resource}"] = request.with_key(
             SOURCE_FUNCTION, deployed.function_arns[PROJECTION]
         )
+    for action in (*STREAM_ACTIONS, "dynamodb:ListStreams"):
+        found[f"the function's code calls {action}"] = by(
+            PROJECTION, action.removeprefix("dynamodb:"), deployed.stream_arn
+        )
+    found["the function's code puts a message on the failure queue"] = Request(
+        PROJECTION, "sqs:SendMessage", deployed.queue_arn, origin(PROJECTION, deployed)
+    )
     for principal in (OPERATOR, SEED, BACKEND):
         found[f"{principal} puts a message on the failure queue"] = Request(
             principal, "sqs:SendMessage", deployed.queue_arn

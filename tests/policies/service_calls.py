@@ -3,13 +3,14 @@
 Sources: [1] Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB", "Execution role permissions". [2] The
 same, "Giving Lambda functions access to resources in an Amazon VPC", "Required IAM permissions". [3] The same, "Sending
 Lambda function logs to CloudWatch Logs", "IAM permissions". [4] The same, "Retain discarded batches". [5] VPC guide,
-"IAM role for publishing flow logs to CloudWatch Logs". Which resource each permission is asked for: Service
+"IAM role for publishing flow logs to CloudWatch Logs". Which of them carry the function's ARN: Lambda Developer Guide,
+"Using source function ARN to control function access behavior". Which resource each permission is asked for: Service
 Authorization Reference.
 """
 
 from collections.abc import Iterator
 
-from tests.policies.authorization import OPERATOR, Request
+from tests.policies.authorization import OPERATOR, SOURCE_FUNCTION, Request
 from tests.policies.deployed import FLOW_LOGS, PROJECTION, SEED, Deployed
 
 STREAM_ACTIONS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
@@ -22,7 +23,8 @@ def service_calls(deployed: Deployed) -> Iterator[Request]:
     """The permissions that these calls ask for."""
     for name in (PROJECTION, SEED):  # [3]
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
-            yield Request(name, action, log_stream(deployed, name))
+            # The only ones of Lambda's calls that carry the function's ARN.
+            yield Request(name, action, log_stream(deployed, name), {SOURCE_FUNCTION: (deployed.function_arns[name],)})
     for action in STREAM_ACTIONS:
         yield Request(PROJECTION, action, deployed.stream_arn)
     yield Request(PROJECTION, "sqs:SendMessage", deployed.queue_arn)  # [4]

@@ -1,10 +1,12 @@
 """`local` differs from `dev` by what the emulator cannot evaluate, and by nothing else."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from cruddur_infra.template import Templates
+from cruddur_infra.settings import STAGES
 from cruddur_messages import stream_filters
 from tests.templates.fixtures import synthesize
 
@@ -29,9 +31,8 @@ Path = tuple[str, ...]
 
 
 def test_the_difference_is_what_the_emulator_cannot_evaluate() -> None:
-    """Whether there is a seed, and how long logs are kept, are settings that anybody may give `dev` too."""
     local = _comparable(synthesize("local"), "local")
-    dev = _comparable(synthesize("dev", seed="true", log_retention_days="1"), "dev")
+    dev = _comparable(synthesize("dev", **_settings_of_local()), "dev")
     conditions: dict[tuple[str, str], set[str]] = {}
     others: list[tuple[Path, Any, Any]] = []
     for path, in_dev, in_local in _differences(dev, local):
@@ -50,6 +51,13 @@ def test_the_difference_is_what_the_emulator_cannot_evaluate() -> None:
         stream_filters.patterns(emulator=False)[1],
         stream_filters.patterns(emulator=True)[1],
     ]
+
+
+def _settings_of_local() -> dict[str, str]:
+    """Every setting of `local` that anybody may give `dev` too, such as that there is a seed."""
+    local, dev = (dataclasses.asdict(STAGES[stage]) for stage in ("local", "dev"))
+    differing = {name: value for name, value in local.items() if value != dev[name]}
+    return {name: str(value).lower() for name, value in differing.items() if name not in ("stage", "emulator")}
 
 
 def _is_left_out(operator: str, condition: Any) -> bool:

@@ -10,15 +10,17 @@ from tests.policies.conftest import Case
 from tests.policies.deployed import OURS
 from tests.policies.mutants import Mutant, mutants
 
+WIDER_DENY = (
+    "A Deny that is wider takes nothing from anybody: the code makes no such call, and Lambda's own calls do not carry "
+    "the condition key. It denies what the statements above it allow, no more."
+)
 SURVIVORS = {
     "projection: ReadStream without dynamodb:ListStreams": (
         "No call of the poller is known to need it. AWS names it in the execution role's permissions (Lambda "
         "Developer Guide, Using AWS Lambda with Amazon DynamoDB), and in the error of a mapping whose role lacks one."
     ),
-    "projection: NoNetworkInterfacesForTheCode with *": (
-        "A Deny that is wider takes nothing from anybody: the code makes no EC2 call, and Lambda's own calls do not "
-        "carry the condition key. It stands as AWS documents it."
-    ),
+    "projection: NoNetworkInterfacesForTheCode with *": WIDER_DENY,
+    "projection: NoStreamOrQueueForTheCode with *": WIDER_DENY,
     "queue policy: * for arn:aws:sqs:*": "The policy of a queue says nothing about any other queue.",
 }
 """Changes that nothing notices, as patterns, and why each stands as it does nevertheless."""

@@ -1,0 +1,28 @@
+"""docs/security.md gives a reason for every statement, and for none that is not there."""
+
+import re
+
+from cruddur_infra import REPOSITORY
+from tests.policies.authorization import ENDPOINT, QUEUE
+from tests.policies.deployed import OURS, VARIANTS, deployed
+
+NAMED_BY_CDK = {"unnamed"}
+
+
+def test_every_statement_has_its_reason() -> None:
+    written = {
+        statement["Sid"]
+        for variant in VARIANTS
+        for gate in ({*OURS} & deployed(variant).policies.identities.keys()) | {ENDPOINT, QUEUE}
+        for statement in deployed(variant).policies.document(gate)
+    }
+    page = (REPOSITORY / "docs" / "security.md").read_text()
+    section = page.partition("## Every statement")[2].partition("\n## ")[0]
+    explained = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", section)) - {
+        "TransactWriteItems",
+        "ConditionCheck",
+        "BatchWriteItem",
+        "PutItem",
+        "ForAllValues",
+    }
+    assert explained == written - NAMED_BY_CDK

@@ -1,0 +1,212 @@
+"""IAM enforced, by the emulator: the deployed function under its role, with an action taken away and given back.
+
+The emulator's own event source mapping ignores batchItemFailures, so the records are delivered by a poller that follows
+AWS's rules: it reads the emulator's stream and invokes the deployed function, which runs with its role's credentials.
+"""
+
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_messages import schema, stream_filters
+from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.items import User
+from tests.end_to_end.checkout import Checkout
+from tests.end_to_end.inboxes import broken_promises, items
+from tests.engines.fixtures import free_port
+from tests.policies.scenarios import bootcamp_backend
+from tests.projection.event_source_mapping import Lane, passes, sequence_number
+
+FUNCTION = "cruddur-messages-local-projection"
+ROLE = f"{FUNCTION}-us-east-1"
+INLINE_POLICY = "projection"
+PATIENCE_SECONDS = 30
+
+ANN, BO, CY = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo", "Cy"))
+
+
+class System:
+    """The system that `make up` runs, from a copy of the repository."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self._connection = checkout.connection()
+        self.client = self._connection.client
+        self.dynamodb = self.client("dynamodb")
+        self.store = MessageStore(client=self.dynamodb, table_name=schema.TABLE_NAME)
+
+    def as_user_with(self, policy_arn: str) -> Any:
+        """DynamoDB, for a user who has one policy."""
+        iam = self.client("iam")
+        name = f"backend-{uuid.uuid4()}"
+        iam.create_user(UserName=name)
+        iam.attach_user_policy(UserName=name, PolicyArn=policy_arn)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        variables = self._connection.variables
+        session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=variables["AWS_REGION"])
+        return session.client("dynamodb", endpoint_url=variables["AWS_ENDPOINT_URL"], verify=variables["AWS_CA_BUNDLE"])
+
+    def conversations(self) -> list[dict[str, Any]]:
+        """Every message and every group row."""
+        found = items(self.dynamodb)
+        return [item for item in found if not item["pk"]["S"].startswith(schema.PAIR_PREFIX)]
+
+    def await_projection(self) -> None:
+        """Wait until every member's row shows the newest message."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while broken := list(broken_promises(self.conversations())):
+            assert time.monotonic() < deadline, broken
+            time.sleep(0.2)
+
+    def role_policy(self) -> dict[str, Any]:
+        """What the function's role may do."""
+        found = self.client("iam").get_role_policy(RoleName=ROLE, PolicyName=INLINE_POLICY)["PolicyDocument"]
+        return dict(found if isinstance(found, dict) else json.loads(found))
+
+    def set_role_policy(self, document: dict[str, Any]) -> None:
+        self.client("iam").put_role_policy(RoleName=ROLE, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(document))
+
+    def stop_own_mapping(self) -> None:
+        """From now on, nobody but the test delivers records."""
+        (mapping,) = self.client("lambda").list_event_source_mappings(FunctionName=FUNCTION)["EventSourceMappings"]
+        self.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+
+    def records(self) -> list[Any]:
+        """All records of the stream that the filters let through, as Lambda passes them on."""
+        streams = self.client("dynamodbstreams")
+        (stream,) = streams.list_streams(TableName=schema.TABLE_NAME)["Streams"]
+        (shard,) = streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
+        iterator = streams.get_shard_iterator(
+            StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        found: list[Any] = []
+        while True:
+            page = streams.get_records(ShardIterator=iterator)
+            if not page["Records"]:
+                break
+            found += json.loads(json.dumps(page["Records"], default=lambda instant: instant.timestamp()))
+            iterator = page["NextShardIterator"]
+        return [record for record in found if passes(stream_filters.patterns(emulator=False), record)]
+
+    def invoke(self, records: list[Any]) -> dict[str, Any]:
+        """Let the deployed function handle a batch."""
+        answer = self.client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps({"Records": records}))
+        payload = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, payload
+        return dict(payload)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    checkout = Checkout.make(tmp_path_factory.mktemp("checkout"))
+    try:
+        checkout.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
+        yield System(checkout)
+    finally:
+        checkout.make_target("down")
+
+
+@pytest.fixture(scope="module")
+def system_without_mapping(system: System) -> System:
+    """The same, once its own event source mapping has done its work and been stopped."""
+    system.await_projection()
+    system.stop_own_mapping()
+    return system
+
+
+def without(document: dict[str, Any], sid: str, action: str) -> dict[str, Any]:
+    """The policy without one action of one statement, which goes with its last one."""
+    statements = []
+    for statement in document["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        kept = [other for other in actions if (statement["Sid"], other) != (sid, action)]
+        if kept:
+            statements.append({**statement, "Action": kept})
+    assert statements != document["Statement"]
+    return {**document, "Statement": statements}
+
+
+def test_the_deployed_function_works_under_its_role(system: System) -> None:
+    started = system.store.start_conversation((ANN, BO), sender=ANN, message="hello")
+    system.store.send(started.message_group_uuid, sender=BO, message="hello yourself")
+    system.await_projection()
+    (row,) = system.store.list_conversations(ANN.uuid).items
+    assert row.message == "hello yourself"
+
+
+def test_the_backend_works_under_its_policy_and_no_further(system: System) -> None:
+    policies = system.client("iam").list_policies(Scope="Local")["Policies"]
+    (arn,) = [policy["Arn"] for policy in policies if "cruddur-messages-local-backend" in policy["PolicyName"]]
+    dynamodb = system.as_user_with(arn)
+    store = MessageStore(client=dynamodb, table_name=schema.TABLE_NAME)
+    of_two = store.start_conversation((BO, CY), sender=BO, message="hello")
+    assert (
+        store.start_conversation((CY, BO), sender=CY, message="again").message_group_uuid == of_two.message_group_uuid
+    )
+    of_three = store.start_conversation((ANN, BO, CY), sender=ANN, message="hello all")
+    store.send(of_three.message_group_uuid, sender=CY, message="hello Ann", check_member=True)
+    store.add_member(of_two.message_group_uuid, ANN, asked_by=BO.uuid)
+    assert len(store.get_conversation(of_two.message_group_uuid, reader_uuid=ANN.uuid).items) == 2
+    assert store.list_conversations(CY.uuid).items
+    bootcamp_backend(dynamodb, schema.TABLE_NAME)
+    key = {"pk": {"S": schema.message_partition(of_two.message_group_uuid)}, "sk": {"S": of_two.message.sort_key}}
+    for denied, arguments in (
+        (dynamodb.scan, {}),
+        (dynamodb.get_item, {"Key": key}),
+        (dynamodb.delete_item, {"Key": key}),
+        (dynamodb.update_item, {"Key": key}),
+        (dynamodb.delete_table, {}),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            denied(TableName=schema.TABLE_NAME, **arguments)
+    system.await_projection()
+
+
+@pytest.mark.parametrize(
+    ("sid", "action"),
+    [
+        ("ReadMemberRows", "dynamodb:Query"),
+        ("ReadNewestMessage", "dynamodb:Query"),
+        ("MoveGroupRows", "dynamodb:PutItem"),
+        ("MoveGroupRows", "dynamodb:DeleteItem"),
+        ("CheckWhatMovesRestOn", "dynamodb:ConditionCheckItem"),
+    ],
+)
+def test_without_an_action_the_write_is_denied_nothing_is_lost_and_all_is_well_when_it_is_back(
+    sid: str, action: str, system_without_mapping: System
+) -> None:
+    system = system_without_mapping
+    complete = system.role_policy()
+    seen = len(system.records())
+    started = system.store.start_conversation((ANN, BO, CY), sender=ANN, message="first")
+    assert system.invoke(system.records()[seen:]) == {"batchItemFailures": []}
+    before, seen = system.conversations(), len(system.records())
+    assert list(broken_promises(before)) == []
+    system.set_role_policy(without(complete, sid, action))
+    try:
+        sent = system.store.send(started.message_group_uuid, sender=BO, message="second")
+        lane = Lane(waiting=deque(system.records()[seen:]))
+        for _ in range(3):
+            batch = lane.next_batch(10)
+            assert batch is not None
+            answer = system.invoke(list(batch.records))
+            reported = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+            assert reported == [sequence_number(record) for record in batch.records]
+            lane.report(answer)
+        after = system.conversations()
+        assert [item for item in after if item not in before] == [sent.to_attributes()]
+        assert [item for item in before if item not in after] == []
+        assert lane.dropped == []
+    finally:
+        system.set_role_policy(complete)
+    batch = lane.next_batch(10)
+    assert batch is not None
+    lane.report(system.invoke(list(batch.records)))
+    assert not lane.has_work
+    assert list(broken_promises(system.conversations())) == []
