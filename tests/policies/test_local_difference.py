@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from cruddur_infra.template import Templates
 from cruddur_infra.settings import STAGES
+from cruddur_infra.template import Templates
 from cruddur_messages import stream_filters
 from tests.templates.fixtures import synthesize
 
