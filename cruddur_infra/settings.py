@@ -50,6 +50,11 @@ TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 """What DynamoDB accepts (Developer Guide, "Naming rules")."""
 
 
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+GITHUB_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
+
+
 class SettingsError(ValueError):
     """A setting is wrong; the text is one line that says which, with what value, and what to do."""
 
@@ -87,6 +92,15 @@ class Settings:
 
     backend_batch_write: bool = True
 
+    alarm_email: str | None = None
+    alarm_age_seconds: int = 300
+    alarm_failures: int = 20
+    alarm_user_errors: int = 100
+    alarm_loop_factor: int = 10
+
+    delivery_repository: str | None = None
+    delivery_provider_arn: str | None = None
+
     seed: bool = False
     seed_prod: bool = False
     seed_file: str = f"{SEED_DATA}/conversations.txt"
@@ -108,6 +122,10 @@ class Settings:
             ("parallelization_factor", 1, 10),
             ("retry_attempts", 0, 10_000),
             ("record_age_seconds", 60, 86_400),
+            ("alarm_age_seconds", 1, 86_400),
+            ("alarm_failures", 0, None),
+            ("alarm_user_errors", 0, None),
+            ("alarm_loop_factor", 1, None),
         ):
             _check_range(name, getattr(self, name), lowest, highest)
         if self.log_retention_days not in LOG_RETENTION_DAYS:
@@ -117,6 +135,14 @@ class Settings:
             )
         if not TABLE_NAME.fullmatch(self.table_name):
             raise SettingsError(f"table_name is {self.table_name!r}; it takes 3 to 255 of A-Z, a-z, 0-9, '_', '-', '.'")
+        if self.alarm_email is not None and not EMAIL.fullmatch(self.alarm_email):
+            raise SettingsError(f"alarm_email is {self.alarm_email!r}; it takes an address, such as team@example.com")
+        if self.delivery_repository is not None and not GITHUB_REPOSITORY.fullmatch(self.delivery_repository):
+            raise SettingsError(
+                f"delivery_repository is {self.delivery_repository!r}; it takes a repository of GitHub, as owner/name"
+            )
+        if self.delivery_provider_arn is not None and self.delivery_repository is None:
+            raise SettingsError("delivery_provider_arn goes with delivery_repository; name the repository too")
         if self.vpc_id is not None and not self.vpc_id.startswith("vpc-"):
             raise SettingsError(f"vpc_id is {self.vpc_id!r}; it takes the id of a VPC, which begins with vpc-")
         if not _is_vpc_cidr(self.vpc_cidr):
@@ -245,7 +271,16 @@ STAGES: Mapping[str, Settings] = {
     for settings in (
         Settings(stage="local", emulator=True, seed=True, log_retention_days=1),
         Settings(stage="dev"),
-        Settings(stage="prod", protect=True, flow_logs=True, log_retention_days=365, backend_batch_write=False),
+        Settings(
+            stage="prod",
+            protect=True,
+            flow_logs=True,
+            log_retention_days=365,
+            backend_batch_write=False,
+            alarm_age_seconds=60,
+            alarm_failures=5,
+            alarm_user_errors=20,
+        ),
     )
 }
 

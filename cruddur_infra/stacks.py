@@ -6,6 +6,8 @@ from constructs import Construct
 from cruddur_infra import names
 from cruddur_infra.backend_access import BackendAccess
 from cruddur_infra.messages_table import MessagesTable
+from cruddur_infra.metrics import Watched
+from cruddur_infra.monitoring import Monitoring
 from cruddur_infra.network import Network
 from cruddur_infra.projection import Projection
 from cruddur_infra.seed import Seed
@@ -71,12 +73,28 @@ class ProjectionStack(StageStack):
             table_arn=names.table_arn(settings),
             stream_arn=stream_arn,
         )
+        self.watched = Watched(
+            settings=settings,
+            mapping_id=projection.event_source_mapping.ref,
+            function_name=names.function_name(settings, "projection"),
+            log_group_name=f"/aws/lambda/{names.function_name(settings, 'projection')}",
+            queue_name=projection.failure_queue.queue.queue_name,
+        )
         for output, value in (
             ("FunctionName", projection.function.function_name),
-            ("LogGroupName", f"/aws/lambda/{names.function_name(settings, 'projection')}"),
+            ("LogGroupName", self.watched.log_group_name),
             ("FailureQueueUrl", projection.failure_queue.queue.queue_url),
         ):
             CfnOutput(self, output, value=value)
+
+
+class MonitoringStack(StageStack):
+    """Who is told what, when the projection does not do its work."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, watched: Watched) -> None:
+        super().__init__(scope, "monitoring", settings=settings, env=env, description="alarms and dashboard")
+        monitoring = Monitoring(self, "Monitoring", watched=watched)
+        CfnOutput(self, "AlarmTopicArn", value=monitoring.topic.ref)
 
 
 class SeedStack(StageStack):
@@ -107,6 +125,9 @@ def build(app: App, *, settings: Settings, env: Environment | None = None) -> No
         network=network.network,
         stream_arn=table.stream_arn if table else str(settings.stream_arn),
     )
+    monitoring = MonitoringStack(app, settings=settings, env=env, watched=projection.watched)
+    # The metric filters name its log group.
+    monitoring.add_stack_dependency(projection)
     backend = BackendStack(app, settings=settings, env=env)
     if table is not None:
         backend.add_stack_dependency(table)

@@ -16,7 +16,8 @@ from tests.end_to_end.inboxes import await_exact, items
 
 pytestmark = pytest.mark.xdist_group("end_to_end")
 
-STACKS = [f"cruddur-messages-local-{part}" for part in ("table", "network", "projection", "backend", "seed")]
+PARTS = ("table", "network", "projection", "monitoring", "backend", "seed")
+STACKS = [f"cruddur-messages-local-{part}" for part in PARTS]
 CONVERSATIONS = "lambda/cruddur_messages/seed_data/conversations.txt"
 
 

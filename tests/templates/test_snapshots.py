@@ -14,7 +14,7 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from cruddur_infra.template import Templates
 from tests.templates.fixtures import STAGES
 
-PARTS = ("table", "network", "projection", "backend", "seed")
+PARTS = ("table", "network", "projection", "monitoring", "backend", "seed")
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")
 
 

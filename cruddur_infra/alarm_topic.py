@@ -1,0 +1,75 @@
+"""Where alarms go: one topic, encrypted under a key that CloudWatch may use."""
+
+from aws_cdk import Aws
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cruddur_infra.settings import Settings
+
+
+class AlarmTopic(Construct):
+    """A topic that only this account's alarms publish to, over TLS only, and the subscription of an address."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        # The AWS managed key of SNS has a policy that does not admit CloudWatch (SNS Developer Guide, "Managing Amazon
+        # SNS encryption keys and costs", "Enable compatibility between event sources ... and encrypted topics").
+        key = kms.CfnKey(
+            self,
+            "Key",
+            description=f"Encrypts the alarms of {settings.stack_name('monitoring')}",
+            enable_key_rotation=True,
+            pending_window_in_days=7,
+            key_policy={
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Sid": "TheAccountDecides",
+                        "Effect": "Allow",
+                        "Principal": {"AWS": f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:root"},
+                        "Action": "kms:*",
+                        "Resource": "*",
+                    },
+                    {
+                        "Sid": "AlarmsAreEncrypted",
+                        "Effect": "Allow",
+                        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                        "Resource": "*",
+                        "Condition": {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                    },
+                ],
+            },
+        )
+        self.topic = sns.CfnTopic(self, "Topic", kms_master_key_id=key.ref)
+        sns.CfnTopicPolicy(
+            self,
+            "Policy",
+            topics=[self.topic.ref],
+            policy_document={
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Sid": "AlarmsOfThisAccount",
+                        "Effect": "Allow",
+                        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                        "Action": "sns:Publish",
+                        "Resource": self.topic.ref,
+                        "Condition": {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                    },
+                    {
+                        "Sid": "OnlyOverTLS",
+                        "Effect": "Deny",
+                        "Principal": {"AWS": "*"},
+                        "Action": "sns:Publish",
+                        "Resource": self.topic.ref,
+                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                    },
+                ],
+            },
+        )
+        if settings.alarm_email is not None:
+            sns.CfnSubscription(
+                self, "Email", topic_arn=self.topic.ref, protocol="email", endpoint=settings.alarm_email
+            )

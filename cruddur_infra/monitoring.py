@@ -1,0 +1,103 @@
+"""What watches the projection: metric filters on its log, alarms, saved queries, and the dashboard."""
+
+from typing import Any
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cruddur_infra.alarm_topic import AlarmTopic
+from cruddur_infra.alarms import Alarm, alarms
+from cruddur_infra.metrics import LOGGED_LAG, Metric, Watched, log_namespace, log_patterns
+from cruddur_infra.queries import QUERIES
+
+
+class Monitoring(Construct):
+    """Everything that a person is woken by, and what they look at then.
+
+    Plain CloudFormation resources: CDK's constructs for them would double the time of synthesis.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, watched: Watched) -> None:
+        super().__init__(scope, construct_id)
+        self._filter_log(watched)
+        self.topic = AlarmTopic(self, "Alarms", settings=watched.settings).topic
+        for alarm in alarms(watched):
+            cloudwatch.CfnAlarm(
+                self,
+                _title(alarm.name, "-"),
+                alarm_name=f"{watched.function_name}-{alarm.name}",
+                alarm_description=alarm.description,
+                comparison_operator="GreaterThanThreshold",
+                threshold=alarm.above,
+                evaluation_periods=alarm.periods,
+                datapoints_to_alarm=alarm.breaching,
+                treat_missing_data="notBreaching",
+                alarm_actions=[self.topic.ref],
+                ok_actions=[self.topic.ref],
+                **_measured(alarm),
+            )
+        # The emulator refuses saved queries.
+        if not watched.settings.emulator:
+            for title, query in QUERIES.items():
+                logs.CfnQueryDefinition(
+                    self,
+                    f"Query{_title(title, ' ')}",
+                    name=f"{watched.function_name}/{title}",
+                    query_string=query,
+                    log_group_names=[watched.log_group_name],
+                )
+
+    def _filter_log(self, watched: Watched) -> None:
+        for name, pattern in log_patterns().items():
+            transformation: dict[str, Any] = {
+                "metricNamespace": log_namespace(watched.settings),
+                "metricName": name,
+                "metricValue": f"$.{name}",
+                "unit": "Seconds" if name == LOGGED_LAG else "Count",
+            }
+            logs.CfnMetricFilter(
+                self,
+                f"Log{_title(name, '_')}",
+                filter_pattern=pattern,
+                log_group_name=watched.log_group_name,
+                metric_transformations=[transformation],
+            )
+
+
+def _title(words: str, separator: str) -> str:
+    return "".join(word.capitalize() for word in words.split(separator))
+
+
+def _measured(alarm: Alarm) -> dict[str, Any]:
+    """What an alarm is on, as CloudFormation wants it: one metric, or several and an expression."""
+    if alarm.expression is None:
+        ((_, metric),) = alarm.metrics.items()
+        return {
+            "namespace": metric.namespace,
+            "metric_name": metric.name,
+            "dimensions": _dimensions(metric),
+            "statistic": metric.statistic,
+            "period": alarm.period_seconds,
+        }
+    queries: list[dict[str, Any]] = [
+        {
+            "id": name,
+            "returnData": False,
+            "metricStat": {
+                "metric": {
+                    "namespace": metric.namespace,
+                    "metricName": metric.name,
+                    "dimensions": _dimensions(metric),
+                },
+                "stat": metric.statistic,
+                "period": alarm.period_seconds,
+            },
+        }
+        for name, metric in alarm.metrics.items()
+    ]
+    return {"metrics": [*queries, {"id": "watched", "expression": alarm.expression, "label": alarm.name}]}
+
+
+def _dimensions(metric: Metric) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in metric.dimensions.items()]

@@ -1,0 +1,33 @@
+"""The saved queries of CloudWatch Logs Insights; docs/operations.md says when to run which."""
+
+BATCH = 'filter event = "batch_settled"'
+
+QUERIES = {
+    "what happens": "fields @timestamp, event, message_group_uuid, failure, reason | sort @timestamp desc | limit 200",
+    "failed conversations": (
+        'filter event = "conversation_failed"'
+        " | stats count() as times, max(@timestamp) as last by message_group_uuid, failure | sort times desc"
+    ),
+    "odd conversations": (
+        'filter event = "conversation_odd"'
+        " | stats max(malformed_messages) as malformed, max(previews_cut) as cut by message_group_uuid"
+    ),
+    "unusable records": 'filter event = "record_unusable" | stats count() as times by reason',
+    "lag by minute": (
+        f"{BATCH} | stats pct(lag_seconds, 50) as half, pct(lag_seconds, 99) as slowest, sum(records) as records"
+        " by bin(1m)"
+    ),
+    "work by minute": (
+        f"{BATCH} | stats sum(conversations_settled) as settled, sum(rows_moved) as moved, sum(conflicts) as conflicts,"
+        " sum(rows_nudged) as nudged, sum(rows_healed) as healed, sum(records_ignored) as ignored by bin(1m)"
+    ),
+    "crashes and timeouts": (
+        'filter type = "platform.report" and record.status != "success"'
+        " | fields @timestamp, record.status, record.metrics.durationMs, record.metrics.maxMemoryUsedMB"
+    ),
+    "slowest batches": (
+        'filter type = "platform.report" | sort record.metrics.durationMs desc | limit 20'
+        " | fields @timestamp, record.requestId, record.metrics.durationMs, record.metrics.maxMemoryUsedMB"
+    ),
+}
+"""By title. Fields without an @ are those of a log line; lines with a `type` are Lambda's own."""
