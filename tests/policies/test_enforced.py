@@ -94,6 +94,13 @@ class System:
             iterator = page["NextShardIterator"]
         return [record for record in found if passes(stream_filters.patterns(emulator=False), record)]
 
+    def failures(self) -> list[str]:
+        """What the function has logged as the reasons why conversations could not be settled."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{FUNCTION}")
+        lines = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
+        logged = [json.loads(line) for line in lines if line.startswith("{")]
+        return [entry["failure"] for entry in logged if entry["event"] == "conversation_failed"]
+
     def invoke(self, records: list[Any]) -> dict[str, Any]:
         """Let the deployed function handle a batch."""
         answer = self.client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps({"Records": records}))
@@ -199,6 +206,7 @@ def test_without_an_action_the_write_is_denied_nothing_is_lost_and_all_is_well_w
             reported = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
             assert reported == [sequence_number(record) for record in batch.records]
             lane.report(answer)
+            assert system.failures()[-1] == "refused: AccessDeniedException"
         after = system.conversations()
         assert [item for item in after if item not in before] == [sent.to_attributes()]
         assert [item for item in before if item not in after] == []
