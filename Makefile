@@ -111,8 +111,9 @@ lock: $(VENV)/dev.stamp ## Write requirements*.txt from requirements*.in
 # --- what is made from the code
 
 .PHONY: drawing
-drawing: $(VENV)/dev.stamp ## Draw the architecture again, from the templates
+drawing: $(VENV)/dev.stamp ## Draw architecture and dashboard again, from the code
 	@$(PYTHON) -m cruddur_infra.drawing
+	@$(PYTHON) -m cruddur_infra.dashboard_drawing
 
 .PHONY: snapshots
 snapshots: $(VENV)/dev.stamp ## Accept the templates as they are now

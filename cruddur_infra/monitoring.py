@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cruddur_infra.alarm_topic import AlarmTopic
 from cruddur_infra.alarms import Alarm, alarms
+from cruddur_infra.dashboard import Dashboard
 from cruddur_infra.metrics import LOGGED_LAG, Metric, Watched, log_namespace, log_patterns
 from cruddur_infra.queries import QUERIES
 
@@ -37,6 +38,7 @@ class Monitoring(Construct):
                 ok_actions=[self.topic.ref],
                 **_measured(alarm),
             )
+        self.dashboard_name = Dashboard(self, "Overview", watched=watched).dashboard_name
         # The emulator refuses saved queries.
         if not watched.settings.emulator:
             for title, query in QUERIES.items():

@@ -95,6 +95,7 @@ class MonitoringStack(StageStack):
         super().__init__(scope, "monitoring", settings=settings, env=env, description="alarms and dashboard")
         monitoring = Monitoring(self, "Monitoring", watched=watched)
         CfnOutput(self, "AlarmTopicArn", value=monitoring.topic.ref)
+        CfnOutput(self, "DashboardName", value=monitoring.dashboard_name)
 
 
 class SeedStack(StageStack):

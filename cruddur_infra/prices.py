@@ -1,0 +1,28 @@
+"""What AWS asks, in US dollars without tax or free tier, on the day of `AS_OF`, in us-east-1.
+
+From the public price lists of DynamoDB (on-demand capacity), Lambda (arm64), VPC, CloudWatch and KMS.
+"""
+
+AS_OF = "2026-11-20"
+REGION = "us-east-1"
+
+WRITE_UNIT = 0.625 / 1e6
+READ_UNIT = 0.125 / 1e6
+STORED_GB_MONTH = 0.25
+RECOVERY_GB_MONTH = 0.20
+
+LAMBDA_REQUEST = 0.20 / 1e6
+LAMBDA_GB_SECOND = 0.0000133334
+
+LOG_GB = 0.50
+METRIC_MONTH = 0.30
+ALARM_METRIC_MONTH = 0.10
+DASHBOARD_MONTH = 3.00
+KEY_MONTH = 1.00
+
+NAT_GATEWAY_HOUR = 0.045
+NAT_GATEWAY_GB = 0.045
+
+HOURS_OF_A_MONTH = 730
+DAYS_OF_A_MONTH = 30
+"""What the price lists take for a month; traffic is counted in days."""

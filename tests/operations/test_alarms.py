@@ -1,0 +1,240 @@
+"""The alarms: on metrics that exist, of what is deployed, quiet while all is well or nothing happens, loud when not."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cruddur_infra.template import Templates, resources
+from cruddur_messages import schema
+from tests.operations import metric_math
+from tests.operations.cloudwatch_metrics import KEPT
+from tests.templates.fixtures import STAGES
+
+ALARM = "AWS::CloudWatch::Alarm"
+
+DEMANDED = {
+    "inboxes-behind",
+    "messages-late",
+    "projection-idle",
+    "conversations-failing",
+    "function-errors",
+    "function-throttled",
+    "function-slow",
+    "self-trigger",
+    "own-writes-delivered",
+    "records-dropped",
+    "records-unusable",
+    "failure-queue",
+    "failure-queue-unreachable",
+    "table-throttled",
+    "index-throttled",
+    "table-errors",
+    "user-errors",
+}
+
+
+def alarms(templates: Callable[..., Templates], stage: str, **overrides: object) -> dict[str, dict[str, Any]]:
+    """The properties of each alarm, by the part of its name that the runbook uses."""
+    prefix = f"cruddur-messages-{stage}-projection-"
+    found = (one["Properties"] for one in resources(templates(stage, **overrides)["monitoring"], ALARM).values())
+    return {properties["AlarmName"].removeprefix(prefix): properties for properties in found}
+
+
+def metrics(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The metrics that an alarm is on, whichever way they are written."""
+    if "Metrics" not in alarm:
+        yield alarm
+    for query in alarm.get("Metrics", []):
+        if "MetricStat" in query:
+            yield query["MetricStat"]["Metric"]
+
+
+def dimensions(metric: dict[str, Any]) -> dict[str, Any]:
+    return {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
+
+
+def expression(alarm: dict[str, Any]) -> str:
+    (found,) = [query["Expression"] for query in alarm["Metrics"] if "Expression" in query]
+    return str(found)
+
+
+def test_each_is_there(templates: Callable[..., Templates]) -> None:
+    for stage in STAGES:
+        assert set(alarms(templates, stage)) == DEMANDED
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_is_on_a_metric_that_is_kept_under_these_dimensions(
+    stage: str, templates: Callable[..., Templates]
+) -> None:
+    filters = resources(templates(stage)["monitoring"], "AWS::Logs::MetricFilter").values()
+    logged = {
+        (transformation["MetricNamespace"], transformation["MetricName"]): {frozenset[str]()}
+        for one in filters
+        for transformation in one["Properties"]["MetricTransformations"]
+    }
+    known = KEPT | logged
+    for name, alarm in alarms(templates, stage).items():
+        for metric in metrics(alarm):
+            assert frozenset(dimensions(metric)) in known.get((metric["Namespace"], metric["MetricName"]), set()), name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_is_about_what_is_deployed(stage: str, templates: Callable[..., Templates]) -> None:
+    found = templates(stage)
+    function = next(iter(resources(found["projection"], "AWS::Lambda::Function").values()))["Properties"]
+    table = next(iter(resources(found["table"], "AWS::DynamoDB::Table").values()))["Properties"]
+    for name, alarm in alarms(templates, stage).items():
+        for metric in metrics(alarm):
+            for dimension, value in dimensions(metric).items():
+                match dimension:
+                    case "FunctionName":
+                        assert value == function["FunctionName"], name
+                    case "TableName":
+                        assert value == table["TableName"], name
+                    case "GlobalSecondaryIndexName":
+                        assert value in [index["IndexName"] for index in table["GlobalSecondaryIndexes"]], name
+                    case "Operation":
+                        assert value[0].isupper(), name
+                    case "QueueName":
+                        assert _referred(found, value) == ("AWS::SQS::Queue", "QueueName"), name
+                    case "EventSourceMappingUUID":
+                        assert _referred(found, value) == ("AWS::Lambda::EventSourceMapping", "Ref"), name
+                    case _:
+                        pytest.fail(f"{name} has the dimension {dimension}")
+
+
+def _referred(templates: Templates, value: Any) -> tuple[str, str]:
+    """The type of the resource that a reference into another stack leads to, and the attribute of it."""
+    reference = value["Fn::GetStackOutput"]
+    part = reference["StackName"].rsplit("-", 1)[1]
+    target = templates[part]["Outputs"][reference["OutputName"]]["Value"]
+    if "Ref" in target:
+        return templates[part]["Resources"][target["Ref"]]["Type"], "Ref"
+    logical_id, attribute = target["Fn::GetAtt"]
+    return templates[part]["Resources"][logical_id]["Type"], attribute
+
+
+def test_a_table_of_another_name_is_watched_under_its_name(templates: Callable[..., Templates]) -> None:
+    for name, alarm in alarms(templates, "dev", table_name="mine").items():
+        assert {dimensions(metric).get("TableName", "mine") for metric in metrics(alarm)} == {"mine"}, name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_none_goes_off_for_want_of_data_and_each_tells_the_topic(
+    stage: str, templates: Callable[..., Templates]
+) -> None:
+    (topic,) = resources(templates(stage)["monitoring"], "AWS::SNS::Topic")
+    for name, alarm in alarms(templates, stage).items():
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}], name
+        assert alarm["DatapointsToAlarm"] <= alarm["EvaluationPeriods"]
+        if "Metrics" in alarm:
+            nothing = dict.fromkeys(metric_math.names(expression(alarm)))
+            assert metric_math.value(expression(alarm), nothing) <= alarm["Threshold"], name
+
+
+def test_expressions_refer_to_their_own_metrics_and_to_each_of_them(templates: Callable[..., Templates]) -> None:
+    for alarm in alarms(templates, "dev").values():
+        if "Metrics" in alarm:
+            given = {query["Id"] for query in alarm["Metrics"] if "MetricStat" in query}
+            assert metric_math.names(expression(alarm)) == given
+            assert [query["Id"] for query in alarm["Metrics"] if query.get("ReturnData", True)] == ["watched"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "goes_off"),
+    [
+        ("projection-idle", {"puts": 5, "invocations": None}, True),
+        ("projection-idle", {"puts": 5, "invocations": 1}, False),
+        ("projection-idle", {"puts": None, "invocations": None}, False),
+        # Each message at a time, and some of them three times over.
+        ("self-trigger", {"invocations": 3000, "writes0": 1000}, False),
+        # Little traffic: a single conversation that is tried again and again.
+        ("self-trigger", {"invocations": 60, "writes0": 1}, False),
+        ("self-trigger", {"invocations": 5000, "writes0": 3}, True),
+        ("self-trigger", {"invocations": 5000}, True),
+        ("self-trigger", {"invocations": 5000, "writes1": 200, "writes2": 200, "writes3": 200}, False),
+        ("table-throttled", {"reads": 3, "writes": 2}, False),
+        ("table-throttled", {"reads": 3, "writes": 3}, True),
+        ("index-throttled", {"writes": 6}, True),
+        ("table-errors", {"errors0": 2, "errors5": 4}, True),
+    ],
+)
+def test_each_expression_knows_trouble_from_traffic(
+    name: str, values: dict[str, float | None], goes_off: bool, templates: Callable[..., Templates]
+) -> None:
+    alarm = alarms(templates, "prod")[name]
+    given = dict.fromkeys(metric_math.names(expression(alarm))) | values
+    assert (metric_math.value(expression(alarm), given) > alarm["Threshold"]) is goes_off
+
+
+def test_thresholds_follow_the_stage_and_the_settings(templates: Callable[..., Templates]) -> None:
+    def above(stage: str, name: str, **overrides: object) -> float:
+        return float(alarms(templates, stage, **overrides)[name]["Threshold"])
+
+    assert above("prod", "inboxes-behind") == 60_000 < above("dev", "inboxes-behind")
+    assert above("prod", "function-errors") == 5 < above("dev", "function-errors")
+    assert above("dev", "function-slow", timeout_seconds="100") == 80_000
+    assert {above(stage, "failure-queue") for stage in STAGES} == {0}
+
+
+def test_the_topic_is_encrypted_and_takes_alarms_of_this_account_only(templates: Callable[..., Templates]) -> None:
+    monitoring = templates("prod", alarm_email="team@example.com")["monitoring"]
+    ((key_id, key),) = resources(monitoring, "AWS::KMS::Key").items()
+    ((topic_id, topic),) = resources(monitoring, "AWS::SNS::Topic").items()
+    (policy,) = resources(monitoring, "AWS::SNS::TopicPolicy").values()
+    (subscription,) = resources(monitoring, "AWS::SNS::Subscription").values()
+    assert topic["Properties"]["KmsMasterKeyId"] == {"Ref": key_id}
+    assert key["Properties"]["EnableKeyRotation"] is True
+    of_this_account = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    for document in (key["Properties"]["KeyPolicy"], policy["Properties"]["PolicyDocument"]):
+        of_services = [one for one in document["Statement"] if "Service" in one["Principal"]]
+        assert [(one["Principal"], one["Condition"]) for one in of_services] == [
+            ({"Service": "cloudwatch.amazonaws.com"}, of_this_account)
+        ]
+    assert subscription["Properties"] == {
+        "Endpoint": "team@example.com",
+        "Protocol": "email",
+        "TopicArn": {"Ref": topic_id},
+    }
+    assert not resources(templates("prod")["monitoring"], "AWS::SNS::Subscription")
+
+
+def test_the_dashboard_shows_metrics_that_are_kept_and_the_state_of_every_alarm(
+    templates: Callable[..., Templates],
+) -> None:
+    (dashboard,) = resources(templates("dev")["monitoring"], "AWS::CloudWatch::Dashboard").values()
+    parts = dashboard["Properties"]["DashboardBody"]["Fn::Join"][1]
+    body = json.loads("".join(part if isinstance(part, str) else "<reference>" for part in parts))
+    states = [widget for widget in body["widgets"] if widget["type"] == "alarm"]
+    names = {arn.rsplit("cruddur-messages-dev-projection-", 1)[1] for arn in states[0]["properties"]["alarms"]}
+    assert names == DEMANDED
+    for widget in body["widgets"]:
+        for line in widget["properties"].get("metrics", []):
+            if isinstance(line[0], dict):
+                hidden = [other[-1]["id"] for other in widget["properties"]["metrics"] if other is not line]
+                assert metric_math.names(line[0]["expression"]) == set(hidden)
+                continue
+            namespace, name, *named, _rendering = line
+            if namespace == "CruddurMessages/dev":
+                assert not named
+            else:
+                assert frozenset(named[::2]) in KEPT[namespace, name]
+    taken = [
+        (x, y)
+        for widget in body["widgets"]
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(taken) == len(set(taken)), "widgets overlap"
+    assert max(x for x, _ in taken) < 24
+    assert schema.INDEX_NAME in json.dumps(body)
+
+
+def test_the_picture_of_the_dashboard_is_up_to_date() -> None:
+    from cruddur_infra.dashboard_drawing import PICTURE, draw
+
+    assert PICTURE.read_text() == draw(), "the picture is stale; run make drawing"

@@ -1,0 +1,159 @@
+"""The metrics from the log: the filters match what the handler really prints, and take the right number from it."""
+
+import json
+import os
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cruddur_infra.template import Templates, resources
+from cruddur_messages import schema
+from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.items import User
+from tests.engines.fixtures import CruddurTable
+from tests.operations.filter_patterns import PatternError, matches, value_of
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+from cruddur_messages import stream_handler
+
+ANN, BO = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo"))
+
+LOG_LINES_OF_LAMBDA = [
+    '{"time":"2026-11-20T04:57:00.000Z","type":"platform.report","record":{"metrics":{"durationMs":12.5}}}',
+    "START RequestId: 1 Version: $LATEST",
+    '["batch_settled"]',
+]
+
+
+@pytest.fixture
+def log_of(
+    dynamodb_local_endpoint: str,
+    cruddur_table_on: Callable[[str], CruddurTable],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[..., list[str]]:
+    """What the handler prints for records; `table_name` may be one that does not exist."""
+    table = cruddur_table_on(dynamodb_local_endpoint)
+    started = MessageStore(client=table.client, table_name=table.name).start_conversation(
+        (ANN, BO), sender=ANN, message="hello"
+    )
+    monkeypatch.setattr(stream_handler, "_dynamodb", table.client)
+
+    def log(*records: dict[str, Any], table_name: str = table.name) -> list[str]:
+        monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, table_name)
+        capsys.readouterr()
+        named = [_named(record, started.message_group_uuid) for record in records]
+        stream_handler.handler({"Records": named})
+        return capsys.readouterr().out.splitlines()
+
+    return log
+
+
+def _named(record: dict[str, Any], message_group_uuid: str) -> dict[str, Any]:
+    named: dict[str, Any] = json.loads(json.dumps(record).replace("<group>", message_group_uuid))
+    return named
+
+
+def change(partition: str, **image: str) -> dict[str, Any]:
+    return {
+        "eventName": "INSERT",
+        "dynamodb": {
+            "Keys": {"pk": {"S": partition}},
+            "NewImage": {name: {"S": value} for name, value in image.items()},
+            "SequenceNumber": "1",
+            "ApproximateCreationDateTime": 1_790_000_000.0,
+        },
+    }
+
+
+MESSAGE, NAMELESS, OWN_WRITE = change("MSG#<group>"), change("MSG#"), change("GRP#ann", message_uuid="m")
+
+
+def filters(templates: Callable[..., Templates]) -> dict[str, tuple[str, str]]:
+    """For each metric: the pattern, and where its value is in a line, of the filters as synthesized."""
+    found = {}
+    for resource in resources(templates("dev")["monitoring"], "AWS::Logs::MetricFilter").values():
+        properties = resource["Properties"]
+        (transformation,) = properties["MetricTransformations"]
+        assert properties["LogGroupName"] == "/aws/lambda/cruddur-messages-dev-projection"
+        assert transformation["MetricNamespace"] == "CruddurMessages/dev"
+        found[transformation["MetricName"]] = (properties["FilterPattern"], transformation["MetricValue"])
+    return found
+
+
+def counted(lines: list[str], templates: Callable[..., Templates]) -> dict[str, float]:
+    """What each metric gets from the lines; a line that matches has to have the number."""
+    totals: dict[str, float] = {}
+    for name, (pattern, selector) in filters(templates).items():
+        for line in lines:
+            if matches(pattern, line):
+                number = value_of(selector, line)
+                assert number is not None, (name, line)
+                totals[name] = totals.get(name, 0) + number
+    return totals
+
+
+def test_what_is_settled_is_counted_with_its_lag(
+    log_of: Callable[..., list[str]], templates: Callable[..., Templates]
+) -> None:
+    found = counted(log_of(MESSAGE), templates)
+    lag = found.pop("lag_seconds")
+    assert lag > 0
+    assert found == {
+        "conversations_settled": 1,
+        "conversations_failed": 0,
+        "records_unusable": 0,
+        "records_ignored": 0,
+        "rows_moved": 2,
+        "rows_healed": 0,
+        "conflicts": 0,
+    }
+    assert set(filters(templates)) == {*found, "lag_seconds"}
+
+
+def test_what_fails_is_counted_and_has_no_lag(
+    log_of: Callable[..., list[str]], templates: Callable[..., Templates]
+) -> None:
+    lines = log_of(MESSAGE, table_name="no-such-table")
+    found = counted(lines, templates)
+    assert found["conversations_failed"] == 1
+    assert found["conversations_settled"] == 0
+    assert "lag_seconds" not in found
+    assert "conversation_failed" in [json.loads(line)["event"] for line in lines]
+
+
+def test_unusable_records_and_own_writes_are_counted(
+    log_of: Callable[..., list[str]], templates: Callable[..., Templates]
+) -> None:
+    found = counted(log_of(NAMELESS, NAMELESS, OWN_WRITE), templates)
+    assert (found["records_unusable"], found["records_ignored"], found["conversations_settled"]) == (2, 1, 0)
+
+
+def test_lines_that_are_not_of_the_handler_count_for_nothing(templates: Callable[..., Templates]) -> None:
+    assert counted(LOG_LINES_OF_LAMBDA, templates) == {}
+
+
+@pytest.mark.parametrize(
+    "pattern", ['$.event = "x"', "{ $.event }", '{ $.event == "x" }', "{ ($.a = 1) || ($.b = 2) }"]
+)
+def test_a_pattern_of_another_form_would_be_refused(pattern: str) -> None:
+    with pytest.raises(PatternError):
+        matches(pattern, "{}")
+
+
+def test_saved_queries_name_fields_that_lines_have(
+    log_of: Callable[..., list[str]], templates: Callable[..., Templates]
+) -> None:
+    from cruddur_infra.queries import QUERIES
+
+    lines = [*log_of(MESSAGE, NAMELESS), *log_of(MESSAGE, table_name="no-such-table")]
+    printed = {name for line in lines for name in json.loads(line)}
+    of_the_code = {
+        "event", "message_group_uuid", "failure", "reason", "malformed_messages", "previews_cut", "lag_seconds",
+        "records", "conversations_settled", "rows_moved", "conflicts", "rows_nudged", "rows_healed", "records_ignored",
+    }  # fmt: skip
+    assert of_the_code <= printed
+    deployed = resources(templates("dev")["monitoring"], "AWS::Logs::QueryDefinition").values()
+    assert {query["Properties"]["QueryString"] for query in deployed} == set(QUERIES.values())
