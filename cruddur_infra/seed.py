@@ -65,6 +65,11 @@ class Seed(Construct):
             "CKV_AWS_116",
         )
         acknowledge(
+            function.node.find_child("EventInvokeConfig"),
+            "CloudFormation is told of every failure, and rolls back.",
+            "Serverless-LambdaAsyncFailureDestination",
+        )
+        acknowledge(
             function,
             "CloudFormation invokes it once for each change of the stack.",
             *in_packs("LambdaConcurrency", (NIST, HIPAA)),
