@@ -52,7 +52,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        is_terminal = sys.stdout.isatty()
+        self._began_on_a_terminal = is_terminal = sys.stdout.isatty()
         self.console = Console(
             file=sys.stdout, highlight=False, soft_wrap=False, width=None if is_terminal else WIDTH_OF_A_PIPE
         )
@@ -83,6 +83,11 @@ class Output:
     def note(self, text: str) -> None:
         """Say something beside the result."""
         self._notes.print(Text(text))
+
+    def require_reader(self) -> None:
+        """Raise BrokenPipeError where the terminal on which the command began is gone."""
+        if self._began_on_a_terminal and not sys.stdout.isatty():
+            raise BrokenPipeError
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[str], Sequence[Sequence[object]]], None]]:

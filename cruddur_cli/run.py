@@ -69,6 +69,10 @@ class Run:
         if typed != name:
             raise DdbError(f"not confirmed: {typed!r} is not {name}, nothing was done; --yes goes on without asking")
 
+    def require_table(self) -> None:
+        """Raise ClientError where there is no table, and what botocore raises where nothing answers."""
+        self.item_count()
+
     def item_count(self) -> int:
         """About how many items the table has. Raises ClientError where there is no table."""
         return self.client.describe_table(TableName=self.target.table_name)["Table"].get("ItemCount", 0)

@@ -5,7 +5,6 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -156,16 +155,16 @@ def _of_system(system: Mapping[str, str], table_name: str | None) -> Target:
     )
 
 
-def _system(path: Path = SYSTEM) -> Mapping[str, str]:
+def _system() -> Mapping[str, str]:
     """What `make up` has written of itself; empty where nothing is up."""
     try:
-        written = json.loads(path.read_text())
+        written = json.loads(SYSTEM.read_text())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise DdbError(f"{path} cannot be read ({error}): run make down, then make up") from error
+        raise DdbError(f"{SYSTEM} cannot be read ({error}): run make down, then make up") from error
     if not isinstance(written, dict):
-        raise DdbError(f"{path} does not describe a system: run make down, then make up")
+        raise DdbError(f"{SYSTEM} does not describe a system: run make down, then make up")
     return {name: value for name, value in written.items() if isinstance(value, str)}
 
 

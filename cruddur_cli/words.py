@@ -21,6 +21,12 @@ TAKES_PROD = frozenset(
 )
 """The commands of which no argument is free text."""
 
+FLAGS = frozenset({"--capacity", "--dry-run", "--json", "--restart", "--yes"})
+"""What may come after the last word."""
+
+OPTIONS = frozenset({"--before", "--of", "--queue", "--state", "--table"})
+"""Options whose value may be any word."""
+
 
 def modern(words: Sequence[str]) -> list[str]:
     """The same command in this program's words: a last `prod` means `--prod`, no other word does."""
@@ -28,10 +34,10 @@ def modern(words: Sequence[str]) -> list[str]:
         return []
     command, *rest = words
     command = command.removeprefix(PATTERNS)
-    if command in TAKES_PROD and rest and rest[-1] == PROD and not _is_value_of_option(rest):
-        rest[-1] = "--prod"
+    last = len(rest) - 1
+    while last >= 0 and rest[last] in FLAGS:
+        last -= 1
+    is_value = last > 0 and rest[last - 1] in OPTIONS
+    if command in TAKES_PROD and last >= 0 and rest[last] == PROD and not is_value:
+        rest[last] = "--prod"
     return [command, *rest]
-
-
-def _is_value_of_option(rest: Sequence[str]) -> bool:
-    return len(rest) > 1 and rest[-2] in {"--table", "--queue", "--state", "--before"}

@@ -182,6 +182,7 @@ def watch(
         shown: Page[Conversation] | None = None
         with this.output.live() as live:
             while True:
+                this.output.require_reader()
                 page = this.store.list_conversations(user.uuid, limit=limit)
                 if page != shown and as_json:
                     this.output.json_line([_line_of(line) for line in page.items], flush=True)

@@ -95,6 +95,7 @@ def seed(
     """
     with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
         this.announce_write("seeding")
+        this.require_table()
         if this.target.is_aws:
             this.confirm(yes=yes)
         conversations = _seed_conversations(this)

@@ -14,6 +14,8 @@ from tests.engines.fixtures import CruddurTable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+MOST_PAGES = 100
+
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -57,6 +59,7 @@ def all_messages(store: MessageStore, message_group_uuid: str, limit: int) -> li
     pages: list[Page[Message]] = []
     cursor: str | None = None
     while not pages or cursor is not None:
+        assert len(pages) < MOST_PAGES
         pages.append(store.get_conversation(message_group_uuid, limit=limit, before=cursor))
         cursor = pages[-1].cursor
     return [message for page in reversed(pages) for message in page.items]
@@ -65,12 +68,13 @@ def all_messages(store: MessageStore, message_group_uuid: str, limit: int) -> li
 def all_conversations(store: MessageStore, user: User, limit: int) -> Iterator[Conversation]:
     """Every conversation of a person, page by page, newest first."""
     cursor: str | None = None
-    while True:
+    for _ in range(MOST_PAGES):
         page = store.list_conversations(user.uuid, limit=limit, before=cursor)
         yield from page.items
         cursor = page.cursor
         if cursor is None:
             return
+    raise AssertionError("the pages do not end")
 
 
 class BetweenCalls:

