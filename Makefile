@@ -40,7 +40,7 @@ dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000;
 # --- checks
 
 .PHONY: test
-test: $(VENV)/dev.stamp node_modules/.stamp ## Run every check
+test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Run every check
 	@scripts/test
 
 .PHONY: format
@@ -96,6 +96,13 @@ $(VENV)/dev.stamp: $(VENV)/local.stamp requirements-dev.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# checkov pins a boto3 of its own.
+$(VENV)/checkov.stamp: $(VENV)/base.stamp requirements-checkov.txt
+	@echo "Installing checkov ..."
+	@$(PYTHON) -m venv $(VENV)/checkov
+	@$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-checkov.txt
+	@touch $@
+
 node_modules/.stamp: package-lock.json $(VENV)/base.stamp
 	@echo "Installing the CDK CLI ..."
 	@$(BIN)/npm ci --loglevel=error --no-progress
@@ -103,7 +110,7 @@ node_modules/.stamp: package-lock.json $(VENV)/base.stamp
 
 .PHONY: lock
 lock: $(VENV)/dev.stamp ## Write requirements*.txt from requirements*.in
-	@for name in requirements requirements-local requirements-dev; do \
+	@for name in requirements requirements-local requirements-dev requirements-checkov; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
 	done

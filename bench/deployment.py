@@ -115,7 +115,7 @@ def _compare(what: str, ours: Callable[[], None], least: Callable[[], None]) -> 
     return Comparison(what, [pair[0] for pair in rounds], [pair[1] for pair in rounds])
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
