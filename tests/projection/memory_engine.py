@@ -74,7 +74,7 @@ class MemoryEngine:
         self.versions: dict[Key, list[Version]] = {}
         self._ever_in_index: dict[Key, None] = {}
         self._has_size_limits = has_size_limits
-        self._lag = lag
+        self.lag = lag
         self._page_size = page_size
         self._on_commit = on_commit
 
@@ -194,7 +194,7 @@ class MemoryEngine:
 
     def _outdated(self, index: str | None) -> Iterator[tuple[Key, Item]]:
         concerned = self.versions if index is None else {key: self.versions[key] for key in self._ever_in_index}
-        lag = self._lag(concerned)
+        lag = self.lag(concerned)
         for key, versions in concerned.items():
             shown = versions[max(0, len(versions) - 1 - lag.get(key, 0))][1]
             if shown is not None:

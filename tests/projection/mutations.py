@@ -1,14 +1,16 @@
 """Deliberate faults in the projection, each of which the simulation must notice.
 
-A mutation replaces one piece of source text by another. `noticed` plays schedules against the mutated source until
-one breaks a promise.
+A mutation replaces one piece of source text by another. `noticed_after` plays the stories, then generated schedules,
+against the mutated source until one breaks a promise.
 """
 
 import multiprocessing
 import random
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.projection import choices
@@ -65,11 +67,6 @@ MUTATIONS = (
         '"Key": target_key, "ConditionExpression": "attribute_exists(pk) OR attribute_not_exists(pk)"',
     ),
     _in_transactions("newcomers are counted without a witness", "counted[:1]], counted[1:]", "counted[:0]], counted"),
-    _in_transactions(
-        "the first witness is any member",
-        "sorted((move for move in moves if move.is_counted), key=_by_count_then_member)",
-        "[move for move in moves if move.is_counted]",
-    ),
     _in_transactions("newcomers raise no count", "known += len(newcomers)", "known += 0"),
     _in_transactions(
         "later witnesses are not carried on",
@@ -282,11 +279,19 @@ def _play(library: Path, schedules: int, answers: "multiprocessing.SimpleQueue[t
     for name in [name for name in sys.modules if name.startswith(("cruddur_messages", "tests.projection"))]:
         del sys.modules[name]
     sys.path.insert(0, str(library))
-    from tests.projection import simulation
+    from tests.projection import simulation, stories
 
-    for number in range(schedules):
+    plays: list[Callable[[], None]] = [
+        *stories.STORIES,
+        *(partial(_play_schedule, simulation.run, number) for number in range(schedules)),
+    ]
+    for number, play in enumerate(plays, start=1):
         try:
-            simulation.run(random.Random(number).randbytes(choices.SIZE))  # noqa: S311
+            play()
         except Exception as fault:
-            return answers.put((number + 1, f"{type(fault).__name__}: {str(fault).splitlines()[-1]}"))
+            return answers.put((number, f"{type(fault).__name__}: {str(fault).splitlines()[-1]}"))
     return answers.put(None)
+
+
+def _play_schedule(run: Callable[[bytes], None], number: int) -> None:
+    run(random.Random(number).randbytes(choices.SIZE))  # noqa: S311

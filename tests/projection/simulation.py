@@ -177,7 +177,7 @@ class Simulation:
             case 14:
                 for message in self._pick(schema.message_partition(group), -1):
                     self._delete(message)
-                    self._put(message)
+                    self._queue.append(partial(self._put, message))
             case 15:
                 self._put_malformed(group, which, sort_key)
 

@@ -1,0 +1,154 @@
+"""Schedules told by hand: interleavings so narrow that generated ones rarely meet them.
+
+Each raises ViolationError where the projection lets it end badly. The mutations are played against these first.
+"""
+
+from collections.abc import Callable, Mapping
+
+from cruddur_messages import transactions
+from tests.projection.event_source_mapping import CRASHED
+from tests.projection.invocations import FaultyClient, Invocation, ViolationError, connect
+from tests.projection.memory_engine import Item, Key, MemoryEngine, Version
+
+
+def a_deleted_message_comes_back() -> None:
+    """An invocation has seen it gone, stands still while it comes back and is shown, and goes on."""
+    engine = engine_with_rows()
+    first, second = message(1), message(2)
+    for item in (first, second):
+        engine.put_item(Item=item)
+    settle(engine)
+    engine.delete_item(Key=key(second))
+    late = invoke(engine, "REMOVE", second)
+    to_its_transaction(late)
+    engine.put_item(Item=second)
+    settle(engine)
+    finish(late)
+    expect(engine, second)
+
+
+def a_message_is_deleted_that_is_about_to_be_shown() -> None:
+    """An invocation has seen it, stands still while it is deleted and nothing is left to do, and goes on."""
+    engine = engine_with_rows()
+    first, second = message(1), message(2)
+    engine.put_item(Item=first)
+    settle(engine)
+    engine.put_item(Item=second)
+    late = invoke(engine, "INSERT", second)
+    to_its_transaction(late)
+    engine.delete_item(Key=key(second))
+    settle(engine)
+    finish(late)
+    expect(engine, first)
+
+
+def the_index_shows_how_it_was_before_a_deleted_message() -> None:
+    """Nothing seems to be left to do, for the index has slept through the life of the message."""
+    engine = engine_with_rows()
+    first, second = message(1), message(2)
+    engine.put_item(Item=first)
+    settle(engine)
+    begin = len(engine.changes)
+    engine.put_item(Item=second)
+    settle(engine)
+    engine.delete_item(Key=key(second))
+    hide(engine, since=begin, reads=4)
+    settle(engine)
+    expect(engine, first)
+
+
+def the_members_counted_last_are_not_in_the_index() -> None:
+    """There are more members than one transaction counts, and those who had been counted before look like all."""
+    engine = engine_with_rows("abcde", max_actions=8)
+    engine.put_item(Item=message(1))
+    settle(engine)
+    second = message(2)
+    engine.put_item(Item=second)
+    hide(engine, partitions=("GRP#d", "GRP#e"), reads=4)
+    settle(engine)
+    expect(engine, second)
+
+
+STORIES: tuple[Callable[[], None], ...] = (
+    a_deleted_message_comes_back,
+    a_message_is_deleted_that_is_about_to_be_shown,
+    the_index_shows_how_it_was_before_a_deleted_message,
+    the_members_counted_last_are_not_in_the_index,
+)
+
+
+def engine_with_rows(members: str = "ab", max_actions: int = transactions.MAX_ACTIONS) -> MemoryEngine:
+    """People who have not written to each other yet; all name the first, who names the last."""
+    engine = MemoryEngine()
+    connect(FaultyClient(engine, lambda: "", lambda _: 0), max_actions=max_actions)
+    for number, member in enumerate(members):
+        other = members[0] if number else members[-1]
+        row = strings(pk=f"GRP#{member}", sk="2026-01-01T00:00:00", message_group_uuid="g", user_uuid=other)
+        engine.put_item(Item=row)
+    return engine
+
+
+def hide(engine: MemoryEngine, *, since: int = 0, partitions: tuple[str, ...] = (), reads: int) -> None:
+    """For so many reads the index shows nothing that has changed since, of some partitions or of all."""
+    left = iter(range(reads))
+
+    def lag(versions: Mapping[Key, list[Version]]) -> dict[Key, int]:
+        if next(left, None) is None:
+            return {}
+        return {
+            own: sum(number >= since for number, _ in known)
+            for own, known in versions.items()
+            if not partitions or own[0] in partitions
+        }
+
+    engine.lag = lag
+
+
+def message(second: int) -> Item:
+    """A message of the conversation."""
+    return strings(pk="MSG#g", sk=f"2026-01-01T00:00:0{second}", message=f"text {second}", message_uuid=f"m{second}")
+
+
+def invoke(engine: MemoryEngine, event_name: str, item: Item) -> Invocation:
+    """Begin to handle a record of a message."""
+    change = {"Keys": key(item), "SequenceNumber": str(len(engine.changes))}
+    return Invocation([{"eventName": event_name, "dynamodb": change}], available=60.0)
+
+
+def settle(engine: MemoryEngine) -> None:
+    """Handle a record of the conversation from beginning to end."""
+    finish(invoke(engine, "INSERT", message(1)))
+
+
+def to_its_transaction(invocation: Invocation) -> None:
+    """Let an invocation do its two reads."""
+    for _ in range(2):
+        invocation.step(invocation.threads[0])
+
+
+def finish(invocation: Invocation) -> None:
+    """Let an invocation run to its end."""
+    while invocation.threads:
+        invocation.step(invocation.threads[0])
+    if invocation.answer is CRASHED or invocation.answer["batchItemFailures"]:
+        raise ViolationError("it cannot be settled")
+
+
+def expect(engine: MemoryEngine, shown: Item) -> None:
+    """Each member has one row, and it shows this message."""
+    rows = [item for (partition, _), item in engine.items.items() if partition.startswith("GRP#")]
+    if len({row["pk"]["S"] for row in rows}) != len(rows) or len(rows) < 2:
+        raise ViolationError("a member has not one row")
+    for row in rows:
+        if (row["message"], row["message_uuid"]) != (shown["message"], shown["message_uuid"]):
+            raise ViolationError(f"{row['message']['S']} is shown instead of {shown['message']['S']}")
+
+
+def key(item: Item) -> Item:
+    """The key of an item."""
+    return {name: item[name] for name in ("pk", "sk")}
+
+
+def strings(**values: str) -> Item:
+    """An item of strings."""
+    return {name: {"S": value} for name, value in values.items()}
