@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -115,3 +116,16 @@ def test_only_a_member_posts_and_reads_where_that_is_asked_for(cruddur_table: Cr
     assert len(all_messages(store, group, 10)) == 2
     assert len(store.get_conversation(group).items) == 2
     assert store.send(group, sender=eve, message="the caller did not ask").user_uuid == eve.uuid
+
+
+def test_a_member_whom_the_index_does_not_show_yet_is_one(cruddur_table: CruddurTable) -> None:
+    class LaggingIndex(BetweenCalls):
+        def query(self, **arguments: Any) -> Any:
+            return {"Items": []} if "IndexName" in arguments else cruddur_table.client.query(**arguments)
+
+    ann, bo = person("ann"), person("bo")
+    store = store_of(cruddur_table, client=LaggingIndex(cruddur_table.client))  # type: ignore[arg-type]
+    group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    assert store.send(group, sender=bo, message="hello", check_member=True).message == "hello"
+    with pytest.raises(errors.NotAMemberError):
+        store.require_member(group, person("eve").uuid)

@@ -1,0 +1,311 @@
+"""How `verify` and `rebuild` grow with a table, beside a bare parallel scan of the same table in the same run.
+
+Each figure comes from a process of its own, so that its peak memory is its own. Run: python -m bench.verify
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from cruddur_cli import table_definition
+from cruddur_cli.conversation_reader import ConversationReader
+from cruddur_cli.healing import Healer
+from cruddur_cli.rebuilding import heal_all
+from cruddur_cli.scan import scan
+from cruddur_cli.target import Target
+from cruddur_cli.verifying import confirmed, read_table, suspects_of
+from cruddur_local import dynamodb_local
+from cruddur_messages import schema, timestamps
+from cruddur_messages.items import (
+    MEMBER_COUNT,
+    MESSAGE,
+    MESSAGE_SORT_KEY,
+    MESSAGE_UUID,
+    AttributeMap,
+    Message,
+    User,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PORT = 8199
+SIZES = (10_000, 100_000, 1_000_000)
+REPETITIONS = 3
+ITEMS_PER_CONVERSATION = 20
+FEW_CONVERSATIONS = 500
+LOADERS = 4
+BATCH = 25
+ONE_IN = 100
+"""Of a damaged table, one conversation in so many is damaged."""
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+RESULT = Path("docs/bench/verify.md")
+TEXT = "Nobody reads this, and it is about as long as what people write to each other."
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a process took: seconds, and the most memory it had, in MiB; `count` is what it counted."""
+
+    seconds: float
+    mebibytes: float
+    count: int
+
+
+def target(table_name: str) -> Target:
+    """The table on the engine of this run."""
+    return Target(
+        table_name,
+        f"http://127.0.0.1:{PORT}",
+        "us-east-1",
+        has_projection=False,
+        access_key_id="test",
+        secret_access_key="test",  # noqa: S106
+    )
+
+
+def conversation(number: int, messages: int) -> Iterator[AttributeMap]:
+    """The items of a settled conversation between two people."""
+    group = str(uuid.UUID(int=number))
+    people = [User(str(uuid.UUID(int=2**100 + 2 * number + who)), "Ann Example", "ann") for who in (0, 1)]
+    for line in range(messages):
+        instant = START + timedelta(seconds=60 * line, microseconds=number)
+        sender = people[line % 2]
+        message = Message(
+            message_group_uuid=group,
+            sort_key=timestamps.canonical(instant),
+            instant=instant,
+            message_uuid=str(uuid.uuid4()),
+            message=f"{line}: {TEXT}",
+            user_uuid=sender.uuid,
+            user_display_name=sender.display_name,
+            user_handle=sender.handle,
+        )
+        yield message.to_attributes()
+    for member, other in (people, people[::-1]):
+        yield {
+            schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
+            schema.SORT_KEY: {"S": message.sort_key},
+            schema.INDEX_PARTITION_KEY: {"S": group},
+            MESSAGE: {"S": message.message},
+            MESSAGE_UUID: {"S": message.message_uuid},
+            MESSAGE_SORT_KEY: {"S": message.sort_key},
+            MEMBER_COUNT: {"N": "2"},
+            **other.to_attributes(),
+        }
+
+
+def load(table_name: str, conversations: int, messages: int) -> None:
+    """Fill a new table. Group rows are put by one loader: DynamoDB Local is slow where several write to an index."""
+    client = target(table_name).dynamodb()
+    table_definition.create(client, table_name)
+
+    def put(numbers: Sequence[int], *, rows: bool) -> None:
+        items = [
+            item
+            for number in numbers
+            for item in conversation(number, messages)
+            if (schema.INDEX_PARTITION_KEY in item) == rows
+        ]
+        for start in range(0, len(items), BATCH):
+            client.batch_write_item(
+                RequestItems={table_name: [{"PutRequest": {"Item": item}} for item in items[start : start + BATCH]]}
+            )
+
+    step = max(1, 500 // messages)
+    parts = [range(number, min(number + step, conversations)) for number in range(0, conversations, step)]
+    with ThreadPoolExecutor(LOADERS) as pool:
+        list(pool.map(lambda part: put(part, rows=False), parts))
+    put(range(conversations), rows=True)
+
+
+def damage(table_name: str, conversations: int, messages: int) -> None:
+    """In one conversation of ONE_IN: a lost row, a row that was left behind, and a doubled row, in turn."""
+    client = target(table_name).dynamodb()
+    for turn, number in enumerate(range(0, conversations, ONE_IN)):
+        row = list(conversation(number, messages))[-1]
+        old = {**row, schema.SORT_KEY: {"S": "2025-01-01T00:00:00.000000+00:00"}, MESSAGE: {"S": "old"}}
+        if turn % 3 < 2:
+            key = {name: row[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
+            client.delete_item(TableName=table_name, Key=key)
+        if turn % 3 > 0:
+            client.put_item(TableName=table_name, Item=old)
+
+
+def bare_scan(client: "DynamoDBClient", table_name: str) -> int:
+    """Read every item, and throw it away."""
+    counts: list[int] = []
+    scan(client, table_name, lambda items: counts.append(len(items)))
+    return sum(counts)
+
+
+def verify(client: "DynamoDBClient", table_name: str) -> int:
+    """What bin/ddb verify does; answers the number of findings."""
+    seen = read_table(client, table_name, on_items=lambda _: None)
+    reader = ConversationReader(client=client, table_name=table_name)
+    return len(confirmed(reader, seen, list(seen.findings())))
+
+
+def rebuild(client: "DynamoDBClient", table_name: str) -> int:
+    """What bin/ddb rebuild does; answers the number of conversations healed."""
+    seen = read_table(client, table_name, on_items=lambda _: None)
+    reader = ConversationReader(client=client, table_name=table_name)
+    healer = Healer(client=client, table_name=table_name, reader=reader, named=lambda _: None)
+    findings = list(seen.findings())
+    healings = heal_all(
+        suspects_of(seen, findings),
+        lambda suspect: healer.heal(suspect.message_group_uuid, suspect.known_members, rekey=suspect.rekey),
+        None,
+        on_done=lambda _: None,
+    )
+    reader.forget_inboxes()
+    left = confirmed(reader, seen, findings)
+    if left:
+        raise RuntimeError(f"{len(left)} promises are still broken")
+    return len(healings)
+
+
+WORKS: dict[str, Callable[["DynamoDBClient", str], int]] = {
+    "bare_scan": bare_scan,
+    "verify": verify,
+    "rebuild": rebuild,
+}
+
+
+def measure(work: str, table_name: str) -> Figure:
+    """Do it in this process."""
+    client = target(table_name).dynamodb()
+    client.describe_table(TableName=table_name)
+    started = time.perf_counter()
+    count = WORKS[work](client, table_name)
+    return Figure(
+        seconds=time.perf_counter() - started,
+        mebibytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        count=count,
+    )
+
+
+def in_a_process(work: str, table_name: str) -> Figure:
+    """Do it in a process of its own."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "bench.verify", "--measure", work, "--table", table_name],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return Figure(**json.loads(answer.stdout))
+
+
+def typical(figures: Sequence[Figure]) -> Figure:
+    """The median time and the highest memory."""
+    return Figure(
+        median(figure.seconds for figure in figures),
+        max(figure.mebibytes for figure in figures),
+        figures[0].count,
+    )
+
+
+def row_of(table_name: str, conversations: int, messages: int) -> str:
+    """A line of the table in the document: bare scan, verify and rebuild of a table that is right, in turn."""
+    load(table_name, conversations, messages)
+    figures: dict[str, list[Figure]] = {work: [] for work in WORKS}
+    for _ in range(REPETITIONS):
+        for work in WORKS:
+            figures[work].append(in_a_process(work, table_name))
+    of = {work: typical(measured) for work, measured in figures.items()}
+    damage(table_name, conversations, messages)
+    healing = in_a_process("rebuild", table_name)
+    if in_a_process("verify", table_name).count:
+        raise RuntimeError("the table is not right after a rebuild")
+    target(table_name).dynamodb().delete_table(TableName=table_name)
+    bare = of["bare_scan"]
+    cells = (
+        f"{bare.count:,}",
+        f"{conversations:,}",
+        f"{bare.seconds:.2f} s",
+        f"{of['verify'].seconds:.2f} s",
+        f"{of['verify'].seconds / bare.seconds:.2f}",
+        f"{of['rebuild'].seconds:.2f} s",
+        f"{of['rebuild'].seconds / bare.seconds:.2f}",
+        f"{bare.mebibytes:.0f} MiB",
+        f"{of['verify'].mebibytes:.0f} MiB",
+        f"{healing.count:,}",
+        f"{healing.seconds:.2f} s",
+    )
+    line = "| " + " | ".join(cells) + " |"
+    sys.stderr.write(line + "\n")
+    return line
+
+
+HEADER = """\
+| items | conversations | bare scan | verify | ratio | rebuild | ratio | memory, scan | memory, verify | healed | in |
+|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
+
+
+def document(growing: Sequence[str], fixed: Sequence[str]) -> str:
+    """The page."""
+    return "\n".join(
+        (
+            "# `verify` and `rebuild` as a table grows",
+            "",
+            "Made by `python -m bench.verify` on DynamoDB Local "
+            f"({platform.machine()}, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}).",
+            "",
+            f"Times are medians of {REPETITIONS} runs in turn, each in a process of its own, on a table in which",
+            "nothing is broken; memory is the peak of the process, of which about 60 MiB are Python and boto3.",
+            "*Bare scan* is the same parallel scan that throws every item away. *Healed* and *in* are of one more run,",
+            f"after one conversation in {ONE_IN} was damaged (lost, left behind or doubled rows); a `verify` afterwards",
+            "finds nothing.",
+            "",
+            f"## Conversations grow with the table: {ITEMS_PER_CONVERSATION} items each",
+            "",
+            HEADER,
+            *growing,
+            "",
+            f"## The table grows, its {FEW_CONVERSATIONS} conversations stay",
+            "",
+            HEADER,
+            *fixed,
+            "",
+            "Time grows with the items, memory with the conversations and not with the messages. A ratio below 1 is no",
+            "slip: `verify` asks for eight attributes of each item and a bare scan for all.",
+            "",
+        )
+    )
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m bench.verify", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="ITEMS")
+    parser.add_argument("--measure", choices=WORKS, help=argparse.SUPPRESS)
+    parser.add_argument("--table", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        sys.stdout.write(json.dumps(vars(measure(arguments.measure, arguments.table))))
+        return
+    growing, fixed = [], []
+    for size in arguments.sizes:
+        with dynamodb_local.running(PORT):
+            growing.append(row_of("growing", size // ITEMS_PER_CONVERSATION, ITEMS_PER_CONVERSATION - 2))
+            messages = size // FEW_CONVERSATIONS - 2
+            fixed.append(row_of("fixed", FEW_CONVERSATIONS, messages))
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(document(growing, fixed))
+
+
+if __name__ == "__main__":
+    main()

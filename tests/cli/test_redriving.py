@@ -1,0 +1,192 @@
+"""The failure queue is worked off: what the stream still has is settled, what it has lost is rebuilt."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from cruddur_cli.healing import Healer, Healing
+from cruddur_cli.redriving import FailedBatch, UnknownNoticeError, as_event
+from cruddur_messages.projection import Projection, Settlement
+from cruddur_messages.stream_records import DirtyConversation
+from tests.access_patterns.people import person, rows_of, store_of
+from tests.cli.conftest import Answer
+from tests.engines import tables
+from tests.engines.fixtures import CruddurTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+At = Callable[..., Answer]
+
+
+class Queue:
+    """A failure queue on the emulator."""
+
+    def __init__(self, table: CruddurTable) -> None:
+        self.client: SQSClient = boto3.client(
+            "sqs",
+            endpoint_url=table.endpoint,
+            region_name=tables.REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        self.url = self.client.create_queue(QueueName=f"failures-{table.name}")["QueueUrl"]
+
+    def put(self, body: str) -> None:
+        self.client.send_message(QueueUrl=self.url, MessageBody=body)
+
+    def length(self) -> int:
+        found = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])["Attributes"]
+        return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
+
+
+@pytest.fixture
+def queue(ministack_table: CruddurTable) -> Queue:
+    return Queue(ministack_table)
+
+
+def notice(stream_arn: str, shard_id: str, first: str, last: str) -> str:
+    """As Lambda writes it (Developer Guide, "Retain discarded batches for DynamoDB")."""
+    return json.dumps(
+        {
+            "requestContext": {"requestId": "1", "functionArn": "arn", "condition": "RetryAttemptsExhausted"},
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+            "version": "1.0",
+            "timestamp": "2026-11-20T00:00:00.000Z",
+            "DDBStreamBatchInfo": {
+                "shardId": shard_id,
+                "startSequenceNumber": first,
+                "endSequenceNumber": last,
+                "approximateArrivalOfFirstRecord": "2026-11-20T00:00:00Z",
+                "approximateArrivalOfLastRecord": "2026-11-20T00:00:00Z",
+                "batchSize": 2,
+                "streamArn": stream_arn,
+            },
+        }
+    )
+
+
+def batches(table: CruddurTable) -> list[str]:
+    """A notice for each shard that has records, of all of them."""
+    streams = tables.streams(table.endpoint)
+    stream_arn = table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
+    found: list[str] = []
+    for shard in streams.describe_stream(StreamArn=stream_arn)["StreamDescription"]["Shards"]:
+        iterator = streams.get_shard_iterator(
+            StreamArn=stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        records = streams.get_records(ShardIterator=iterator)["Records"]
+        if records:
+            numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+            found.append(notice(stream_arn, shard["ShardId"], numbers[0], numbers[-1]))
+    return found
+
+
+def unsettled(table: CruddurTable) -> tuple[str, list[Any]]:
+    ann, bo = person("ann"), person("bo")
+    store = store_of(table)
+    group = store.start_conversation([ann, bo], sender=ann, message="one").message_group_uuid
+    newest = store.send(group, sender=bo, message="two")
+    return newest.sort_key, [ann, bo]
+
+
+def redrive(at: At, table: CruddurTable, queue: Queue) -> Answer:
+    return at(table, "redrive", "--queue", queue.url, "--json")
+
+
+def test_what_the_stream_still_has_is_settled(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+    newest, members = unsettled(ministack_table)
+    for body in batches(ministack_table):
+        queue.put(body)
+    assert queue.length() > 0
+    answer = redrive(at, ministack_table, queue)
+    assert answer.status == 0, answer.err
+    assert json.loads(answer.out)["removed"] == json.loads(answer.out)["messages"] > 0
+    assert "rebuilding" not in answer.err
+    assert [row.sort_key for member in members for row in rows_of(ministack_table, member)] == [newest, newest]
+    assert queue.length() == 0
+
+
+def test_what_the_stream_has_lost_is_rebuilt(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+    newest, members = unsettled(ministack_table)
+    arn = ministack_table.client.describe_table(TableName=ministack_table.name)["Table"]["LatestStreamArn"]
+    queue.put(
+        notice(
+            arn.rsplit("/", 1)[0] + "/2020-01-01T00:00:00.000",
+            "shardId-00000001541626099285-f35f62ef",
+            "4421584500000000017450439091",
+            "4421584500000000017450439099",
+        )
+    )
+    answer = redrive(at, ministack_table, queue)
+    assert answer.status == 0, answer.err
+    assert "no longer has the records of 1 messages: rebuilding the table" in answer.err
+    assert [row.sort_key for member in members for row in rows_of(ministack_table, member)] == [newest, newest]
+    assert queue.length() == 0
+
+
+def test_what_is_no_notice_or_of_another_table_stays(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+    queue.put("hello")
+    queue.put(notice("arn:aws:dynamodb:us-east-1:1:table/other/stream/x", "shard", "1", "2"))
+    answer = redrive(at, ministack_table, queue)
+    assert answer.status == 1
+    assert "it is no notice of a failed stream batch" in answer.err
+    assert "it is about other" in answer.err
+    assert queue.length() == 2
+
+
+def test_what_cannot_be_settled_stays(
+    at: At, ministack_table: CruddurTable, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsettled(ministack_table)
+    for body in batches(ministack_table):
+        queue.put(body)
+    before = queue.length()
+
+    def fail(_self: Projection, conversation: DirtyConversation) -> Settlement:
+        return Settlement(conversation.message_group_uuid, failure="refused: AccessDeniedException")
+
+    def fail_too(_self: Healer, group: str, _known: object, **_: object) -> Healing:
+        return Healing(group, failure="refused: AccessDeniedException")
+
+    monkeypatch.setattr(Projection, "settle", fail)
+    monkeypatch.setattr(Healer, "heal", fail_too)
+    answer = redrive(at, ministack_table, queue)
+    assert answer.status == 1
+    assert "is not settled: refused: AccessDeniedException" in answer.err
+    assert queue.length() == before
+
+
+def test_an_empty_queue_is_soon_done(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+    answer = redrive(at, ministack_table, queue)
+    assert (answer.status, json.loads(answer.out)) == (0, {})
+
+
+def test_a_queue_that_is_not_there_is_one_line(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+    answer = at(ministack_table, "redrive", "--queue", queue.url + "-not")
+    assert answer.status == 1
+    assert answer.err.splitlines()[-1].startswith("ddb: ReceiveMessage was refused")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5"])
+def test_a_message_of_another_shape_is_refused(body: str) -> None:
+    with pytest.raises(UnknownNoticeError):
+        FailedBatch.from_body(body)
+
+
+def test_sequence_numbers_keep_their_leading_zeros() -> None:
+    batch = FailedBatch.from_body(notice("arn:aws:dynamodb:r:1:table/t/stream/l", "s", "000123", "000124"))
+    assert (batch.first, batch.last, batch.table_name) == ("000123", "000124", "t")
+
+
+def test_binary_data_is_handed_over_as_lambda_does() -> None:
+    record = {"dynamodb": {"NewImage": {"x": {"B": b"\x00\xff"}, "y": {"L": [{"B": b"a"}]}, "z": {"N": "1"}}}}
+    assert as_event(record)["dynamodb"]["NewImage"] == {
+        "x": {"B": base64.b64encode(b"\x00\xff").decode()},
+        "y": {"L": [{"B": "YQ=="}]},
+        "z": {"N": "1"},
+    }
