@@ -3,7 +3,6 @@
 Writers and invocations run at the same time, so a failure may need several runs to come back; its seed is printed.
 """
 
-import os
 import random
 import threading
 import time
@@ -14,8 +13,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from cruddur_messages import projection, schema, stream_handler, timestamps
 from cruddur_messages.stream_filters import patterns
