@@ -106,7 +106,9 @@ def redrive(
     with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
         url = queue or this.target.failure_queue_url
         if url is None:
-            raise DdbError("which failure queue? name it with --queue URL; it is an output of the projection's stack")
+            raise DdbError(
+                "which failure queue? name it with --queue URL: the output FailureQueueUrl of the projection's stack"
+            )
         this.announce_write("redriving")
         return _redrive(this, FailureQueue(this.target.queues(), url), yes=yes)
 
