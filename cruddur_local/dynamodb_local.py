@@ -88,7 +88,7 @@ def running(port: int) -> Iterator[str]:
         *("-inMemory", "-sharedDb", "-port", str(port)),
     ]
     with tempfile.TemporaryFile() as output:
-        engine = subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
+        engine = subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
         try:
             endpoint = f"http://127.0.0.1:{port}"
             _wait_until_it_answers(endpoint, engine)
@@ -142,7 +142,7 @@ def _wait_until_it_answers(endpoint: str, engine: "subprocess.Popen[bytes]") -> 
                 f"DynamoDB Local ended at once, with status {engine.returncode}: is Java complete?"
             )
         try:
-            with urlopen(endpoint, timeout=1):  # noqa: S310
+            with urlopen(endpoint, timeout=1):
                 return
         except HTTPError:
             return
