@@ -36,8 +36,9 @@ class Alarm:
 
 
 def alarms(watched: Watched) -> list[Alarm]:
-    """All alarms of a stage, those first that speak of users."""
-    return [*_inboxes(watched), *_function(watched), *_records(watched), *_table(watched)]
+    """All alarms of a stage, those first that speak of users. The emulator refuses those on an expression."""
+    found = [*_inboxes(watched), *_function(watched), *_records(watched), *_table(watched)]
+    return [alarm for alarm in found if alarm.expression is None or not watched.settings.emulator]
 
 
 def _inboxes(watched: Watched) -> list[Alarm]:

@@ -34,6 +34,9 @@ DEMANDED = {
     "user-errors",
 }
 
+ON_AN_EXPRESSION = {"projection-idle", "self-trigger", "table-throttled", "index-throttled", "table-errors"}
+"""The emulator refuses these."""
+
 
 def alarms(templates: Callable[..., Templates], stage: str, **overrides: object) -> dict[str, dict[str, Any]]:
     """The properties of each alarm, by the part of its name that the runbook uses."""
@@ -62,7 +65,8 @@ def expression(alarm: dict[str, Any]) -> str:
 
 def test_each_is_there(templates: Callable[..., Templates]) -> None:
     for stage in STAGES:
-        assert set(alarms(templates, stage)) == DEMANDED
+        found = set(alarms(templates, stage))
+        assert found == (DEMANDED - ON_AN_EXPRESSION if stage == "local" else DEMANDED)
 
 
 @pytest.mark.parametrize("stage", STAGES)

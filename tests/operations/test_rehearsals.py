@@ -1,0 +1,225 @@
+"""What can go wrong at night, provoked here, and the runbook (docs/operations.md) followed to its end.
+
+A missing permission on the deployed system is rehearsed in tests/policies/test_enforced.py; a dead emulator and an
+interrupted deployment in tests/end_to_end/test_interruptions.py; a table that an old handler has damaged in
+tests/cli/test_healing.py.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_infra.template import Templates
+from cruddur_messages import projection, schema
+from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.stream_filters import patterns
+from tests.access_patterns.people import person, store_of
+from tests.cli.conftest import Answer, run_process
+from tests.engines import tables
+from tests.engines.fixtures import CruddurTable
+from tests.operations.test_alarms import alarms, metrics
+from tests.operations.test_metric_filters import counted
+from tests.projection.event_source_mapping import Lane, sequence_number
+from tests.projection.poller import Poller
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+from cruddur_messages import stream_handler
+
+RETRIES = 2
+ANN, BO = person("ann"), person("bo")
+
+
+class RefusingClient:
+    """Refuses every transaction while `code` is set."""
+
+    def __init__(self, client: Any) -> None:
+        self.code: str | None = None
+        self._client = client
+        self.query = client.query
+
+    def transact_write_items(self, **arguments: Any) -> Any:
+        if self.code is not None:
+            raise ClientError({"Error": {"Code": self.code, "Message": self.code}}, "TransactWriteItems")
+        return self._client.transact_write_items(**arguments)
+
+
+@dataclass
+class Night:
+    """A table with its stream, the projection behind a mapping, its log, and bin/ddb."""
+
+    table: CruddurTable
+    store: MessageStore
+    client: RefusingClient
+    lane: Lane
+    poller: Poller
+    stream_arn: str
+    printed: Callable[[], str]
+    environment: dict[str, str]
+    folder: Path
+
+    def deliver(self, times: int = 1) -> list[str]:
+        """Fetch what is new and deliver so many batches; the answer is what the projection has logged."""
+        self.poller.poll()
+        for _ in range(times):
+            self.poller.deliver(stream_handler.handler)
+        return [line for line in self.printed().splitlines() if line.startswith("{")]
+
+    def ddb(self, *words: str) -> Answer:
+        """Run bin/ddb on the table."""
+        return run_process(self.environment, *words, "--table", self.table.name, cwd=self.folder)
+
+    def preview(self, group: str) -> str:
+        """What Ann's inbox shows of a conversation."""
+        (row,) = [row for row in self.store.list_conversations(ANN.uuid).items if row.message_group_uuid == group]
+        return row.message
+
+
+@pytest.fixture
+def night(
+    ministack_endpoint: str,
+    cruddur_table_on: Callable[[str], CruddurTable],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Night:
+    table = cruddur_table_on(ministack_endpoint)
+    client = RefusingClient(table.client)
+    monkeypatch.setattr(stream_handler, "_dynamodb", client)
+    monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, table.name)
+    short = partial(projection.Projection, sleep=lambda seconds: time.sleep(seconds / 100))
+    monkeypatch.setattr(stream_handler, "Projection", short)
+    stream_arn = table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
+    lane = Lane(retries=RETRIES)
+    poller = Poller(
+        streams=tables.streams(table.endpoint),
+        stream_arn=stream_arn,
+        patterns=patterns(emulator=False),
+        lanes=[lane],
+        batch_size=10,
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATABASE_"))}
+    environment = kept | {
+        "AWS_ENDPOINT_URL_DYNAMODB": table.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }
+    return Night(
+        table, store_of(table), client, lane, poller, stream_arn, lambda: capsys.readouterr().out, environment, tmp_path
+    )
+
+
+def going_off(lines: list[str], templates: Callable[..., Templates]) -> set[str]:
+    """The alarms of prod whose threshold these log lines exceed within a period."""
+    values = counted(lines, templates)
+    return {
+        name
+        for name, alarm in alarms(templates, "prod").items()
+        for metric in metrics(alarm)
+        if metric["Namespace"].startswith("CruddurMessages/")
+        and name != "messages-late"
+        and values.get(metric["MetricName"], 0) > alarm["Threshold"]
+    }
+
+
+def notice(night: Night, records: list[Any]) -> str:
+    """What Lambda puts into the failure queue (Lambda Developer Guide, "Retain discarded batches")."""
+    streams = tables.streams(night.table.endpoint)
+    (shard,) = streams.describe_stream(StreamArn=night.stream_arn)["StreamDescription"]["Shards"]
+    return json.dumps(
+        {
+            "requestContext": {"condition": "RetryAttemptsExhausted", "approximateInvokeCount": RETRIES + 1},
+            "DDBStreamBatchInfo": {
+                "shardId": shard["ShardId"],
+                "startSequenceNumber": sequence_number(records[0]),
+                "endSequenceNumber": sequence_number(records[-1]),
+                "batchSize": len(records),
+                "streamArn": night.stream_arn,
+            },
+        }
+    )
+
+
+def test_a_refusal_that_lasts_ends_in_the_failure_queue_and_redrive_mends_it(night: Night) -> None:
+    group = night.store.start_conversation((ANN, BO), sender=ANN, message="first").message_group_uuid
+    night.deliver()
+    night.client.code = "AccessDeniedException"
+    night.store.send(group, sender=BO, message="second")
+    lines = night.deliver(times=RETRIES + 1)
+    failures = [json.loads(line) for line in lines if '"conversation_failed"' in line]
+    assert {line["message_group_uuid"] for line in failures} == {group}
+    assert {line["failure"] for line in failures} == {"refused: AccessDeniedException"}
+    assert len(night.lane.dropped) == 1
+    assert night.preview(group) == "first"
+
+    sqs = boto3.client("sqs", endpoint_url=night.table.endpoint, aws_access_key_id="t", aws_secret_access_key="t")
+    queue = sqs.create_queue(QueueName=f"failures-{night.table.name}")["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody=notice(night, night.lane.dropped))
+    assert night.ddb("verify").status == 1
+    redriven = night.ddb("redrive", "--queue", queue, "--yes", "--json")
+    assert redriven.status == 0, redriven.err
+    assert json.loads(redriven.out)["removed"] == 1
+    assert night.preview(group) == "second"
+    waiting = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+    assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "0"
+    assert night.ddb("verify").status == 0
+
+
+def test_poisoned_records_are_named_and_the_good_ones_behind_them_are_settled(
+    night: Night, templates: Callable[..., Templates]
+) -> None:
+    group = night.store.start_conversation((ANN, BO), sender=ANN, message="first").message_group_uuid
+    night.deliver()
+    nameless = {"pk": {"S": schema.MESSAGE_PREFIX}, "sk": {"S": "2026-01-01"}}
+    malformed = {"pk": {"S": schema.message_partition(group)}, "sk": {"S": "2999-01-01T00:00:00.000000+00:00"}}
+    night.table.client.put_item(TableName=night.table.name, Item=nameless)
+    night.table.client.put_item(TableName=night.table.name, Item=malformed)
+    night.store.send(group, sender=BO, message="second")
+    lines = night.deliver()
+    assert night.preview(group) == "second"
+    assert night.lane.dropped == []
+    assert not night.lane.has_work
+    assert going_off(lines, templates) == {"records-unusable"}
+    events = [json.loads(line) for line in lines]
+    (unusable,) = [line for line in events if line["event"] == "record_unusable"]
+    assert unusable["sequence_number"] in [sequence_number(record) for record in night.poller.records]
+    assert {line["message_group_uuid"] for line in events if line["event"] == "conversation_odd"} == {group}
+
+    assert night.ddb("verify").status == 1
+    for item in (nameless, malformed):
+        night.table.client.delete_item(TableName=night.table.name, Key={name: item[name] for name in ("pk", "sk")})
+    night.deliver(times=2)
+    assert night.ddb("verify").status == 0
+
+
+def test_a_throttled_table_is_told_loses_nothing_and_recovers_by_itself(
+    night: Night, templates: Callable[..., Templates]
+) -> None:
+    groups = [
+        night.store.start_conversation((ANN, person(f"friend{number}")), sender=ANN, message="first").message_group_uuid
+        for number in range(6)
+    ]
+    while night.deliver():
+        pass
+    night.client.code = "ProvisionedThroughputExceededException"
+    for group in groups:
+        night.store.send(group, sender=ANN, message="second")
+    lines = night.deliver()
+    assert going_off(lines, templates) == {"conversations-failing"}
+    assert [night.preview(group) for group in groups] == ["first"] * len(groups)
+    night.client.code = None
+    while night.lane.has_work:
+        lines = night.deliver()
+    assert going_off(lines, templates) == set()
+    assert [night.preview(group) for group in groups] == ["second"] * len(groups)
+    assert night.lane.dropped == []
+    assert night.ddb("verify").status == 0
