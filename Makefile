@@ -55,7 +55,7 @@ soak: $(VENV)/dev.stamp ## Simulate the projection on as many schedules as wante
 # --- figures
 
 .PHONY: bench
-bench: bench-deployment bench-projection bench-verify ## Measure everything, into docs/bench
+bench: bench-deployment bench-projection bench-verify bench-cost ## Measure everything, into docs/bench
 
 .PHONY: bench-deployment
 bench-deployment: $(VENV)/dev.stamp node_modules/.stamp ## Synthesis, zip files, cold start
@@ -68,6 +68,10 @@ bench-projection: $(VENV)/dev.stamp node_modules/.stamp ## The projection agains
 .PHONY: bench-verify
 bench-verify: $(VENV)/dev.stamp node_modules/.stamp ## bin/ddb verify and rebuild against a bare scan
 	@$(PYTHON) -m bench.verify
+
+.PHONY: bench-cost
+bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and the limits, into docs/cost.md
+	@$(PYTHON) -m bench.cost
 
 # --- deployment
 

@@ -154,7 +154,7 @@ def _widgets(watched: Watched) -> list[Widget]:
             width=6,
             height=6,
             metrics=_cost_metrics(watched),
-            expression=_cost(watched),
+            expression=cost(watched),
             period_seconds=DAY,
             single_value=True,
         ),
@@ -181,7 +181,7 @@ def _cost_metrics(watched: Watched) -> dict[str, Metric]:
     }
 
 
-def _cost(watched: Watched) -> str:
+def cost(watched: Watched) -> str:
     """Dollars for what was consumed on demand; what AWS asks by the month is in docs/cost.md."""
     gigabytes = watched.settings.memory_mb / 1024
     return (

@@ -1,0 +1,46 @@
+"""The limits' simulation behaves as queues do, and the page of costs is that of the present prices."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.limits import PARTITION_WRITE_UNITS, simulate
+from cruddur_infra import REPOSITORY, prices
+from cruddur_infra.dashboard import cost
+from cruddur_infra.metrics import Watched
+from cruddur_infra.settings import STAGES
+from tests.operations import metric_math
+
+
+@given(members=st.integers(2, 400), rate=st.floats(0.05, 5), window=st.sampled_from((0, 1, 5)), seed=st.integers(0, 9))
+def test_no_message_is_shown_before_the_index_could_take_its_move(
+    members: int, rate: float, window: int, seed: int
+) -> None:
+    lag = simulate(
+        members=members, messages_a_second=rate, index_units_a_member=2, window=window, seconds=60, seed=seed
+    )
+    one_move = 2 * members / PARTITION_WRITE_UNITS
+    assert one_move <= lag.half <= lag.slowest <= window + 2 * one_move + 1
+
+
+def test_the_same_seed_gives_the_same_lags() -> None:
+    runs = [
+        simulate(members=50, messages_a_second=3, index_units_a_member=2, window=0, seconds=60, seed=seed)
+        for seed in (1, 1, 2)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_the_page_is_of_the_present_price_list() -> None:
+    assert f"the price list of {prices.REGION} of {prices.AS_OF}" in (REPOSITORY / "docs/cost.md").read_text()
+
+
+def test_the_dashboard_counts_with_the_same_prices() -> None:
+    settings = STAGES["prod"]
+    watched = Watched(settings=settings, mapping_id="m", function_name="f", log_group_name="l", queue_name="q")
+    day: dict[str, float | None] = dict.fromkeys(metric_math.names(cost(watched)))
+    assert metric_math.value(cost(watched), day) == 0
+    day |= {"table_writes": 3e6, "index_writes": 1e6, "index_reads": 2e6, "invocations": 1e6, "milliseconds": 4e6}
+    compute = 1e6 * prices.LAMBDA_REQUEST + 4e3 * settings.memory_mb / 1024 * prices.LAMBDA_GB_SECOND
+    expected = 4e6 * prices.WRITE_UNIT + 2e6 * prices.READ_UNIT + compute
+    assert metric_math.value(cost(watched), day) == pytest.approx(expected)
