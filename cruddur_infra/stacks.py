@@ -5,6 +5,7 @@ from constructs import Construct
 
 from cruddur_infra import names
 from cruddur_infra.backend_access import BackendAccess
+from cruddur_infra.delivery import Delivery
 from cruddur_infra.messages_table import MessagesTable
 from cruddur_infra.metrics import Watched
 from cruddur_infra.monitoring import Monitoring
@@ -98,6 +99,16 @@ class MonitoringStack(StageStack):
         CfnOutput(self, "DashboardName", value=monitoring.dashboard_name)
 
 
+class DeliveryStack(StageStack):
+    """Who may deploy this stage from outside."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, repository: str) -> None:
+        super().__init__(scope, "delivery", settings=settings, env=env, description="roles of the GitHub workflow")
+        delivery = Delivery(self, "Delivery", settings=settings, repository=repository)
+        CfnOutput(self, "DeployRoleArn", value=delivery.deploy_role.attr_arn)
+        CfnOutput(self, "DiffRoleArn", value=delivery.diff_role.attr_arn)
+
+
 class SeedStack(StageStack):
     """Made-up conversations; deleting the stack takes them out again."""
 
@@ -129,6 +140,8 @@ def build(app: App, *, settings: Settings, env: Environment | None = None) -> No
     monitoring = MonitoringStack(app, settings=settings, env=env, watched=projection.watched)
     # The metric filters name its log group.
     monitoring.add_stack_dependency(projection)
+    if settings.delivery_repository is not None:
+        DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
     backend = BackendStack(app, settings=settings, env=env)
     if table is not None:
         backend.add_stack_dependency(table)

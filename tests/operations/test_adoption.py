@@ -1,0 +1,107 @@
+"""A table from before this app, damaged by its old handler, is taken over without losing an item, and healed.
+
+docs/adoption.md, rehearsed on the emulator, both ways.
+"""
+
+import json
+import os
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cruddur_cli import table_definition
+from cruddur_messages import schema
+from cruddur_messages.access_patterns import MessageStore
+from tests.access_patterns.people import person
+from tests.cli import damage
+from tests.end_to_end.checkout import Checkout
+from tests.end_to_end.inboxes import await_exact, items
+from tests.engines.fixtures import CruddurTable, free_port
+
+TABLE_STACK = "cruddur-messages-local-table"
+WITHOUT_ASKING = ("--require-approval", "never")
+
+
+@pytest.fixture
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """An account with the CDK's bootstrap stack in it, and nothing of this app."""
+    made = Checkout.make(tmp_path_factory.mktemp("checkout"))
+    try:
+        made.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
+        made.cdk("destroy", "--all", "--force")
+        yield made
+    finally:
+        made.make_target("down")
+
+
+def damaged_table(checkout: Checkout) -> list[dict[str, Any]]:
+    """The table as `schema-load` makes it, filled, and run over by the bootcamp's handler; answers its items."""
+    dynamodb = checkout.connection().client("dynamodb")
+    table_definition.create(dynamodb, schema.TABLE_NAME)
+    table = CruddurTable("", dynamodb.meta.endpoint_url, dynamodb, schema.TABLE_NAME)
+    chance = random.Random(3)  # noqa: S311
+    damage.run_the_bootcamps_handler(
+        table, damage.write(table, chance, conversations=6, messages=3, sizes=(2,)), chance
+    )
+    return items(dynamodb)
+
+
+def ddb(checkout: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the copy's bin/ddb on the running system."""
+    kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    return subprocess.run(
+        [str(checkout.folder / "bin/ddb"), *words],
+        cwd=checkout.folder,
+        env=kept | checkout.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def by_key(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(found, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def check_it_works(checkout: Checkout, before: list[dict[str, Any]]) -> None:
+    """Every message is there, the inboxes are healed, and a new message reaches them."""
+    dynamodb = checkout.connection().client("dynamodb")
+    healed = ddb(checkout, "rebuild", "--yes")
+    assert healed.returncode == 0, healed.stdout + healed.stderr
+    after = await_exact(dynamodb)
+    messages = [item for item in before if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX)]
+    assert by_key([item for item in after if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX)]) == by_key(messages)
+    store = MessageStore(client=dynamodb, table_name=schema.TABLE_NAME)
+    ann, bo = person("ann"), person("bo")
+    group = store.start_conversation((ann, bo), sender=ann, message="old way").message_group_uuid
+    store.send(group, sender=bo, message="new way")
+    await_exact(dynamodb)
+    assert ddb(checkout, "verify").returncode == 0
+
+
+def test_by_import(checkout: Checkout, tmp_path: Path) -> None:
+    before = damaged_table(checkout)
+    mapping = tmp_path / "mapping.json"
+    mapping.write_text(json.dumps({"MessagesTable": {"TableName": schema.TABLE_NAME}}))
+    checkout.cdk("import", TABLE_STACK, "--resource-mapping", str(mapping), "--force")
+    assert by_key(items(checkout.connection().client("dynamodb"))) == by_key(before)
+    checkout.cdk("deploy", "--all", "--context", "seed=false", *WITHOUT_ASKING)
+    resources = checkout.connection().client("cloudformation").describe_stack_resources(StackName=TABLE_STACK)
+    assert {found["LogicalResourceId"] for found in resources["StackResources"]} >= {"MessagesTable"}
+    check_it_works(checkout, before)
+
+
+def test_by_reference(checkout: Checkout) -> None:
+    before = damaged_table(checkout)
+    described = checkout.connection().client("dynamodb").describe_table(TableName=schema.TABLE_NAME)["Table"]
+    stream = f"stream_arn={described['LatestStreamArn']}"
+    checkout.cdk("deploy", "--all", "--context", "seed=false", "--context", stream, *WITHOUT_ASKING)
+    stacks = checkout.connection().client("cloudformation").describe_stacks()["Stacks"]
+    assert TABLE_STACK not in [stack["StackName"] for stack in stacks if "DELETE" not in stack["StackStatus"]]
+    check_it_works(checkout, before)
+    checkout.cdk("destroy", "--all", "--force", "--context", "seed=false", "--context", stream)
+    assert len(items(checkout.connection().client("dynamodb"))) > len(before) / 2

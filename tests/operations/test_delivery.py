@@ -1,0 +1,123 @@
+"""Delivery: roles that a workflow may assume and what they may do; workflows that run what the README says."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from cruddur_infra import REPOSITORY
+from cruddur_infra.template import Templates, resources
+
+WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
+ISSUER = "token.actions.githubusercontent.com"
+
+
+def roles(templates: Callable[..., Templates], **overrides: object) -> dict[str, dict[str, Any]]:
+    template = templates("prod", delivery_repository="acme/cruddur", **overrides)["delivery"]
+    found = resources(template, "AWS::IAM::Role")
+    outputs = {output: value["Value"]["Fn::GetAtt"][0] for output, value in template["Outputs"].items()}
+    return {output: found[logical_id]["Properties"] for output, logical_id in outputs.items()}
+
+
+def statement(role: dict[str, Any]) -> dict[str, Any]:
+    """The one statement of a role's one policy."""
+    assert "ManagedPolicyArns" not in role
+    (policy,) = role["Policies"]
+    (found,) = policy["PolicyDocument"]["Statement"]
+    return dict(found)
+
+
+def written(value: Any) -> str:
+    return re.sub(r'\{"Ref": "AWS::(\w+)"\}', r"<\1>", json.dumps(value))
+
+
+def test_there_is_no_such_stack_unless_it_is_asked_for(templates: Callable[..., Templates]) -> None:
+    assert "delivery" not in templates("prod")
+
+
+@pytest.mark.parametrize(
+    ("output", "subject"),
+    [("DeployRoleArn", "repo:acme/cruddur:environment:prod"), ("DiffRoleArn", "repo:acme/cruddur:pull_request")],
+)
+def test_only_this_repository_and_only_this_part_of_it_assumes_a_role(
+    output: str, subject: str, templates: Callable[..., Templates]
+) -> None:
+    (trust,) = roles(templates)[output]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert trust["Condition"] == {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": subject}}
+
+
+def test_the_deploying_role_may_assume_two_bootstrap_roles_and_nothing_else(
+    templates: Callable[..., Templates],
+) -> None:
+    found = statement(roles(templates)["DeployRoleArn"])
+    assert found["Action"] == "sts:AssumeRole"
+    assert re.findall(r"cdk-hnb659fds-([\w-]+)-role-", written(found["Resource"])) == ["deploy", "file-publishing"]
+    assert len(found["Resource"]) == 2
+
+
+def test_the_comparing_role_reads_this_stages_templates_and_nothing_else(templates: Callable[..., Templates]) -> None:
+    found = statement(roles(templates)["DiffRoleArn"])
+    assert found["Action"] == ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]
+    assert "stack/cruddur-messages-prod-*/*" in written(found["Resource"])
+
+
+def test_a_provider_that_the_account_has_is_used(templates: Callable[..., Templates]) -> None:
+    arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    for role in roles(templates, delivery_provider_arn=arn).values():
+        assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Federated": arn}
+    made = templates("prod", delivery_repository="acme/cruddur", delivery_provider_arn=arn)["delivery"]
+    assert not resources(made, "AWS::IAM::OIDCProvider")
+
+
+def steps(workflow: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for job in workflow["jobs"].values():
+        yield from job["steps"]
+
+
+def loaded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((REPOSITORY / ".github" / name).read_text())
+    return found
+
+
+def test_the_workflow_runs_the_readmes_two_commands() -> None:
+    block = re.search(
+        r"^    make \w+ +#.*(?:\n    make \w+ +#.*)+", (REPOSITORY / "README.md").read_text(), re.MULTILINE
+    )
+    assert block is not None
+    commands = re.findall(r"make \w+", block[0])
+    assert commands == ["make up", "make test"]
+    run = [step.get("run") for step in loaded("workflows/checks.yml")["jobs"]["checks"]["steps"]]
+    assert [command for command in run if command in commands] == commands
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_has_few_permissions_no_key_and_runs_what_exists(workflow: Any) -> None:
+    text = workflow.read_text()
+    found = yaml.safe_load(text)
+    assert found["permissions"] == {}
+    assert all(job["permissions"].keys() <= {"contents", "id-token", "pull-requests"} for job in found["jobs"].values())
+    assert all(job["permissions"]["contents"] == "read" for job in found["jobs"].values())
+    assert "secrets." not in text
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    for step in steps(found):
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"])
+        # What others can write, such as a branch's name, gets into a command by the environment only.
+        assert "${{" not in step.get("run", "")
+        for target in re.findall(r"\bmake ([a-z-]+)", step.get("run", "")):
+            assert target in targets
+        for script in re.findall(r"\bscripts/[\w-]+", step.get("run", "")):
+            assert (REPOSITORY / script).stat().st_mode & 0o111
+
+
+def test_dependencies_of_every_kind_are_kept_up_to_date() -> None:
+    ecosystems = {update["package-ecosystem"] for update in loaded("dependabot.yml")["updates"]}
+    assert ecosystems == {"pip", "npm", "github-actions"}
+
+
+def test_the_changelog_says_what_is_not_released_yet() -> None:
+    assert "## Unreleased" in (REPOSITORY / "CHANGELOG.md").read_text()
