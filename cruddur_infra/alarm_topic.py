@@ -5,6 +5,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from cruddur_infra.acknowledgements import acknowledge
 from cruddur_infra.settings import Settings
 
 
@@ -70,6 +71,11 @@ class AlarmTopic(Construct):
             },
         )
         if settings.alarm_email is not None:
-            sns.CfnSubscription(
+            subscription = sns.CfnSubscription(
                 self, "Email", topic_arn=self.topic.ref, protocol="email", endpoint=settings.alarm_email
+            )
+            acknowledge(
+                subscription,
+                "SNS takes no redrive policy for e-mail; the alarm's state stays on the dashboard.",
+                "Serverless-SNSRedrivePolicy",
             )

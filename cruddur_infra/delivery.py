@@ -34,6 +34,7 @@ class Delivery(Construct):
             subject=f"repo:{repository}:environment:{settings.stage}",
             statement={"Sid": "Deploy", "Action": "sts:AssumeRole", "Resource": _bootstrap_roles(settings)},
         )
+        of_this_stage = f"stack/{settings.stack_name('*')}/*"
         self.diff_role = _role(
             self,
             "Diff",
@@ -43,11 +44,14 @@ class Delivery(Construct):
             statement={
                 "Sid": "ReadTemplates",
                 "Action": ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"],
-                "Resource": (
-                    f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:"
-                    f"stack/{settings.stack_name('*')}/*"
-                ),
+                "Resource": (f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:{of_this_stage}"),
             },
+        )
+        acknowledge(
+            self.diff_role,
+            "The stacks of this stage, of whose ARNs CloudFormation makes up the end.",
+            "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:"
+            f"{of_this_stage}]",
         )
 
 

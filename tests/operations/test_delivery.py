@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import yaml
 
 from cruddur_infra import REPOSITORY
 from cruddur_infra.template import Templates, resources
+from tests.policies.test_scanners import scan_with_cdk_nag, scan_with_cfn_lint, scan_with_checkov
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
 ISSUER = "token.actions.githubusercontent.com"
@@ -95,7 +98,7 @@ def test_the_workflow_runs_the_readmes_two_commands() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_has_few_permissions_no_key_and_runs_what_exists(workflow: Any) -> None:
+def test_a_workflow_has_few_permissions_no_key_and_runs_what_exists(workflow: Path) -> None:
     text = workflow.read_text()
     found = yaml.safe_load(text)
     assert found["permissions"] == {}
@@ -121,3 +124,15 @@ def test_dependencies_of_every_kind_are_kept_up_to_date() -> None:
 
 def test_the_changelog_says_what_is_not_released_yet() -> None:
     assert "## Unreleased" in (REPOSITORY / "CHANGELOG.md").read_text()
+
+
+def test_the_scanners_find_nothing_in_what_is_optional(tmp_path: Path) -> None:
+    found = scan_with_cdk_nag(
+        tmp_path / "prod", "prod", delivery_repository="acme/cruddur", alarm_email="team@example.com"
+    )
+    assert found == []
+    (tmp_path / "delivery").mkdir()
+    for template in (tmp_path / "prod").glob("*-delivery.template.json"):
+        shutil.copy(template, tmp_path / "delivery")
+    assert scan_with_checkov(tmp_path / "delivery") == []
+    assert scan_with_cfn_lint(sorted((tmp_path / "delivery").glob("*.json"))) == []
