@@ -1,6 +1,6 @@
 """The network that the projection runs in: isolated subnets whose only way out is the DynamoDB gateway endpoint."""
 
-from aws_cdk import Annotations, Aws, RemovalPolicy
+from aws_cdk import Annotations, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
@@ -16,7 +16,6 @@ class Network(Construct):
     """A VPC of our own with its endpoint, or an existing one, whose endpoint is its owner's business.
 
     `data_path` is the condition, on a statement for table data, that the request has come through that endpoint.
-    `subnet_arns` and `security_group_arn` are where Lambda connects the function.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
@@ -36,10 +35,6 @@ class Network(Construct):
         self.security_group.add_egress_rule(
             ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "DynamoDB; its addresses are public, the way there is the endpoint"
         )
-        # The subnets of a shared VPC belong to another account.
-        subnet_owner = Aws.ACCOUNT_ID if settings.vpc_id is None else "*"
-        self.subnet_arns = [_ec2_arn(subnet_owner, f"subnet/{subnet.subnet_id}") for subnet in subnets]
-        self.security_group_arn = _ec2_arn(Aws.ACCOUNT_ID, f"security-group/{self.security_group.security_group_id}")
 
     def _own(self, settings: Settings) -> tuple[ec2.IVpc, list[ec2.ISubnet], dict[str, str]]:
         vpc = ec2.Vpc(
@@ -107,10 +102,6 @@ class Network(Construct):
                 "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Nothing is added to the routes of a VPC that is not ours"
             )
         return vpc, subnets or vpc.isolated_subnets or vpc.private_subnets, {"aws:SourceVpc": vpc_id}
-
-
-def _ec2_arn(account: str, resource: str) -> str:
-    return f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}:{account}:{resource}"
 
 
 def _projection_only(settings: Settings) -> list[iam.PolicyStatement]:

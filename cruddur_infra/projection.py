@@ -1,6 +1,6 @@
 """The projection: the function, its permissions line by line, and the event source mapping that feeds it."""
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
@@ -61,7 +61,7 @@ class Projection(Construct):
             entry="stream_handler",
             statements=[
                 *_table_statements(settings, table_arn, network.data_path),
-                *_lambda_statements(settings, network, stream_arn, self.failure_queue.queue.queue_arn),
+                *_lambda_statements(settings, stream_arn, self.failure_queue.queue.queue_arn),
             ],
             timeout=Duration.seconds(settings.timeout_seconds),
             vpc=network.vpc,
@@ -115,14 +115,10 @@ def _acknowledge(function: Function) -> None:
     )
     acknowledge(
         function.role,
-        "DescribeNetworkInterfaces and DescribeSubnets have no resource-level permission. The other is a Deny.",
+        "Lambda asks for the network interface actions on every resource, or it does not make the function; a Deny "
+        "keeps the function's own code from them.",
         "AwsSolutions-IAM5[Resource::*]",
         "Serverless-LambdaStarPermissions",
-    )
-    acknowledge(
-        function.role,
-        "Lambda's network interfaces have no names beforehand; a Deny keeps the function's own code from all of them.",
-        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:network-interface/*]",
     )
 
 
@@ -165,16 +161,13 @@ def _table_statements(settings: Settings, table_arn: str, data_path: dict[str, s
     ]
 
 
-def _lambda_statements(
-    settings: Settings, network: Network, stream_arn: str, queue_arn: str
-) -> list[iam.PolicyStatement]:
+def _lambda_statements(settings: Settings, stream_arn: str, queue_arn: str) -> list[iam.PolicyStatement]:
     """What Lambda itself does under the function's role, from outside the VPC, and what keeps the code from doing it.
 
     Lambda's own requests for these do not carry the function's ARN; those of the code do (Lambda Developer Guide,
     "Using source function ARN to control function access behavior").
     """
     by_the_code: Conditions = {"ArnEquals": {"lambda:SourceFunctionArn": [names.function_arn(settings, PART)]}}
-    network_interfaces = f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}:{Aws.ACCOUNT_ID}:network-interface/*"
     return [
         # Lambda's poller, and the check when the mapping is made (for ListStreams see docs/security.md).
         iam.PolicyStatement(
@@ -184,24 +177,9 @@ def _lambda_statements(
         ),
         # Lambda, for records that it gives up on.
         iam.PolicyStatement(sid="SendFailures", actions=["sqs:SendMessage"], resources=[queue_arn]),
-        # Lambda, to connect the function to the VPC: an interface in each of its subnets, in its security group.
-        iam.PolicyStatement(
-            sid="CreateNetworkInterfaces",
-            actions=["ec2:CreateNetworkInterface"],
-            resources=[network_interfaces, *network.subnet_arns, network.security_group_arn],
-        ),
-        # The same. Which interfaces they will be is not known beforehand.
-        iam.PolicyStatement(
-            sid="ManageNetworkInterfaces",
-            actions=["ec2:AssignPrivateIpAddresses", "ec2:DeleteNetworkInterface", "ec2:UnassignPrivateIpAddresses"],
-            resources=[network_interfaces],
-        ),
-        # The same. AWS has no resource-level permission for these two.
-        iam.PolicyStatement(
-            sid="DescribeNetwork",
-            actions=["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"],
-            resources=["*"],
-        ),
+        # Lambda, to connect the function to the VPC. It asks for these on `*`, and refuses to make a function whose
+        # role names interfaces or subnets instead (docs/decisions/0005).
+        iam.PolicyStatement(sid="ManageNetworkInterfaces", actions=list(NETWORK_INTERFACE_ACTIONS), resources=["*"]),
         # The function's own code must do none of this in Lambda's stead.
         iam.PolicyStatement(
             sid="NoStreamOrQueueForTheCode",

@@ -1,3 +1,3 @@
 """Fixtures that every kind of test shares."""
 
-pytest_plugins = ["tests.engines.fixtures", "tests.templates.fixtures"]
+pytest_plugins = ["tests.engines.fixtures", "tests.policies.report", "tests.templates.fixtures"]

@@ -193,9 +193,11 @@ class Projection:
                 if len(transaction.actions("")) > MAX_ACTIONS_OF_OLD < self._max_actions:
                     self._max_actions = MAX_ACTIONS_OF_OLD
                     return {*obstacles, "a transaction of this many actions is refused"}
-                if len(transaction.moves) == 1 or transaction.counts_members:
+                if transaction.counts_members:
                     refused.add(str(error))
                     pending.extend(_without_counting(transaction))
+                elif len(transaction.moves) == 1:
+                    refused.add(str(error))
                 else:
                     pending.extend(Transaction((move,), transaction.newest) for move in transaction.moves)
             except CancelledError as cancelled:

@@ -24,7 +24,7 @@ def broken_promises(found: list[dict[str, Any]]) -> Iterator[str]:
         partition = item["pk"]["S"]
         if partition.startswith(schema.MESSAGE_PREFIX):
             newest[partition.removeprefix(schema.MESSAGE_PREFIX)] = item
-        else:
+        elif partition.startswith(schema.GROUP_ROW_PREFIX):
             rows[partition, item["message_group_uuid"]["S"]].append(item)
     for (partition, group), own in rows.items():
         if len(own) != 1:

@@ -48,8 +48,6 @@ class Deployed:
     table_arn: str
     stream_arn: str
     queue_arn: str
-    subnet_arns: tuple[str, ...]
-    security_group_arn: str
     log_groups: Mapping[str, str]
     function_arns: Mapping[str, str]
     data_path: Mapping[str, str]
@@ -128,7 +126,6 @@ def _resolved(templates: Templates) -> Deployed:
     endpoints = resources(network, "AWS::EC2::VPCEndpoint")
     endpoint_id = account.value({"Ref": next(iter(endpoints))}) if endpoints else None
     function = only(projection, "AWS::Lambda::Function")["Properties"]
-    network_of_function = account.value(function["VpcConfig"])
     queue_arn = account.value(_only_arn(projection, "AWS::SQS::Queue"))
     table_arn = _arn("dynamodb", f"table/{function['Environment']['Variables']['TABLE_NAME']}")
     return Deployed(
@@ -145,8 +142,6 @@ def _resolved(templates: Templates) -> Deployed:
         table_arn=table_arn,
         stream_arn=table_arn + _STREAM,
         queue_arn=queue_arn,
-        subnet_arns=tuple(_arn("ec2", f"subnet/{subnet}") for subnet in network_of_function["SubnetIds"]),
-        security_group_arn=_arn("ec2", f"security-group/{network_of_function['SecurityGroupIds'][0]}"),
         log_groups=log_groups,
         function_arns={
             PROJECTION: _arn("lambda", f"function:{function['FunctionName']}"),

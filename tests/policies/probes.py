@@ -22,7 +22,7 @@ from tests.policies.authorization import (
 )
 from tests.policies.deployed import BACKEND, PROJECTION, SEED, Deployed
 from tests.policies.recorder import origin, prefixes
-from tests.policies.service_calls import STREAM_ACTIONS, log_stream, network_calls, network_interface
+from tests.policies.service_calls import STREAM_ACTIONS, log_stream, network_calls
 
 PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX)
 
@@ -93,7 +93,7 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
             found[f"{call}, by an operator through our endpoint"] = request.given(principal=OPERATOR)
         else:
             found[f"{call}, from another VPC"] = request.with_key(SOURCE_VPC, "vpc-0f9e8d7c6b5a40312")
-    for request in network_calls(deployed):
+    for request in network_calls():
         found[f"the function's code calls {request.action} on {request.resource}"] = request.with_key(
             SOURCE_FUNCTION, deployed.function_arns[PROJECTION]
         )
@@ -241,16 +241,11 @@ def other_resources(resource: str, deployed: Deployed) -> Iterator[str]:
         return
     arn, partition, service, region, account, rest = resource.split(":", 5)
     yield ":".join((arn, partition, service, "eu-west-1", account, rest))
-    # The subnets of an existing VPC may be shared by another account; their ids are unique beyond accounts.
-    if not (rest.startswith("subnet/") and deployed.policies.endpoint is None):
-        yield ":".join((arn, partition, service, region, "999988887777", rest))
+    yield ":".join((arn, partition, service, region, "999988887777", rest))
     for other in _other_names(service, rest):
         yield ":".join((arn, partition, service, region, account, other))
     if service == "dynamodb":
         everything = {deployed.table_arn, deployed.index_arn, deployed.stream_arn}
-        yield from sorted(everything - {resource})
-    if service == "ec2":
-        everything = {network_interface(deployed), *deployed.subnet_arns, deployed.security_group_arn}
         yield from sorted(everything - {resource})
 
 
@@ -264,7 +259,4 @@ def _other_names(service: str, name: str) -> tuple[str, ...]:
             return (f"{name}-2", "others")
         case "logs":
             return ("log-group:others:log-stream:s", name.replace(":log-stream:", "-2:log-stream:"))
-        case "ec2" if not name.startswith("network-interface/"):
-            kind = name.partition("/")[0]
-            return (f"{kind}/other", f"{name}0")
     return ()

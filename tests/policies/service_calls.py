@@ -10,13 +10,12 @@ Authorization Reference.
 
 from collections.abc import Iterator
 
+from cruddur_infra.projection import NETWORK_INTERFACE_ACTIONS
 from tests.policies.authorization import OPERATOR, SOURCE_FUNCTION, Request
 from tests.policies.deployed import FLOW_LOGS, PROJECTION, SEED, Deployed
 
 STREAM_ACTIONS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 """[1] without ListStreams, see SURVIVORS in test_minimality.py."""
-
-ANY_INTERFACE = "network-interface/eni-0a1b2c3d4e5f60718"
 
 
 def service_calls(deployed: Deployed) -> Iterator[Request]:
@@ -28,7 +27,7 @@ def service_calls(deployed: Deployed) -> Iterator[Request]:
     for action in STREAM_ACTIONS:
         yield Request(PROJECTION, action, deployed.stream_arn)
     yield Request(PROJECTION, "sqs:SendMessage", deployed.queue_arn)  # [4]
-    yield from network_calls(deployed)
+    yield from network_calls()
     # bin/ddb redrive, and a deployment that changes the queue, under permissions of their own.
     for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SetQueueAttributes"):
         yield Request(OPERATOR, action, deployed.queue_arn)
@@ -37,20 +36,10 @@ def service_calls(deployed: Deployed) -> Iterator[Request]:
             yield Request(FLOW_LOGS, action, log_stream(deployed, FLOW_LOGS))
 
 
-def network_calls(deployed: Deployed) -> Iterator[Request]:
-    """[2]: Lambda makes a network interface in each subnet, which IAM is asked for resource by resource."""
-    interface = network_interface(deployed)
-    for resource in (interface, *deployed.subnet_arns, deployed.security_group_arn):
-        yield Request(PROJECTION, "ec2:CreateNetworkInterface", resource)
-    for action in ("AssignPrivateIpAddresses", "DeleteNetworkInterface", "UnassignPrivateIpAddresses"):
-        yield Request(PROJECTION, f"ec2:{action}", interface)
-    for action in ("DescribeNetworkInterfaces", "DescribeSubnets"):
-        yield Request(PROJECTION, f"ec2:{action}", "*")
-
-
-def network_interface(deployed: Deployed) -> str:
-    """Some network interface of the account, such as Lambda makes."""
-    return deployed.security_group_arn.rpartition(":")[0] + f":{ANY_INTERFACE}"
+def network_calls() -> Iterator[Request]:
+    """[2]: Lambda asks for the network interface actions on every resource, and checks it when a function is made."""
+    for action in sorted(NETWORK_INTERFACE_ACTIONS):
+        yield Request(PROJECTION, action, "*")
 
 
 def log_stream(deployed: Deployed, name: str) -> str:
