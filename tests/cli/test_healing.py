@@ -168,6 +168,23 @@ def test_a_lost_row_comes_back_with_the_names_that_the_users_tell(cruddur_table:
     assert (row.other_uuid, row.attributes["user_handle"]) == (bo.uuid, {"S": "bo"})
 
 
+def test_a_lost_row_of_a_group_names_whom_the_others_name(cruddur_table: CruddurTable) -> None:
+    members = sorted((person(name) for name in ("ann", "bo", "cy", "dan")), key=lambda user: user.uuid)
+    for first in members:
+        group = [first, *(user for user in members if user is not first)]
+        store = store_of(cruddur_table)
+        started = store.start_conversation(group, sender=group[1], message="hi").message_group_uuid
+        settle(cruddur_table, started)
+        lost = next(row for row in rows_of(cruddur_table, group[1]) if row.message_group_uuid == started)
+        cruddur_table.client.delete_item(
+            TableName=cruddur_table.name, Key={"pk": {"S": lost.partition}, "sk": {"S": lost.sort_key}}
+        )
+        check_healed(cruddur_table)
+        back = next(row for row in rows_of(cruddur_table, group[1]) if row.message_group_uuid == started)
+        assert back.other_uuid == first.uuid
+        assert back.attributes["user_handle"] == {"S": first.handle}
+
+
 def test_all_rows_of_two_lost_come_back_for_both(cruddur_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
     delete_rows(cruddur_table, ann, bo)
