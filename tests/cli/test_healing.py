@@ -4,6 +4,7 @@ import random
 import threading
 import uuid
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from cruddur_messages.access_patterns import MessageStore
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
 from cruddur_messages.projection import Projection
 from cruddur_messages.stream_records import DirtyConversation
-from tests.access_patterns.people import START, items_of, person, rows_of, store_of
+from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of
 from tests.access_patterns.test_conversations import delete_rows, settle
 from tests.access_patterns.test_paging import put_message, put_row
 from tests.cli import damage
@@ -183,6 +184,26 @@ def test_a_lost_row_of_a_group_names_whom_the_others_name(cruddur_table: Cruddur
         back = next(row for row in rows_of(cruddur_table, group[1]) if row.message_group_uuid == started)
         assert back.other_uuid == first.uuid
         assert back.attributes["user_handle"] == {"S": first.handle}
+
+
+def test_a_row_that_the_index_does_not_show_is_not_made_again(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    newest = store_of(cruddur_table, clock=lambda: START + timedelta(hours=1)).send(group, sender=ann, message="new")
+
+    class LaggingIndex(BetweenCalls):
+        def query(self, **arguments: Any) -> Any:
+            page = cruddur_table.client.query(**arguments)
+            if "IndexName" in arguments:
+                page["Items"] = [item for item in page["Items"] if item["pk"]["S"] != f"GRP#{bo.uuid}"]
+            return page
+
+    client: Any = LaggingIndex(cruddur_table.client)
+    reader = ConversationReader(client=client, table_name=cruddur_table.name)
+    healer = Healer(
+        client=client, table_name=cruddur_table.name, reader=reader, named=lambda _: None, sleep=lambda _: None
+    )
+    assert healer.heal(group, [ann.uuid, bo.uuid]).failure is None
+    assert [row.sort_key for member in (ann, bo) for row in rows_of(cruddur_table, member)] == [newest.sort_key] * 2
 
 
 def test_all_rows_of_two_lost_come_back_for_both(cruddur_table: CruddurTable) -> None:
