@@ -195,8 +195,8 @@ def _elsewhere(request: Request, deployed: Deployed) -> Iterator[Request]:
 
 
 def _is_asked(action: str, request: Request) -> bool:
-    """Whether AWS would ask for an action on the resource of a request; for `*`, only where it has no resource."""
-    if request.resource == "*" and not action.startswith("ec2:Describe"):
+    """Whether AWS would ask for an action on the resource of a request; for `*`, only in EC2, as Lambda does."""
+    if request.resource == "*" and not action.startswith("ec2:"):
         return False
     return action not in UNDECIDED
 
