@@ -1,8 +1,10 @@
 """A table checked: scanned once, and what looks broken looked at again, as the system may be at work meanwhile."""
 
+import gc
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 LOOKS = 3
 SECONDS_BETWEEN_LOOKS = 1.0
 SIDE_BY_SIDE = 8
+
+RARELY = 200_000
+"""After how many new objects Python looks for cyclic garbage during a scan; usually it is 700."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,20 @@ def read_table(
             seen.add(items)
         on_items(len(items))
 
-    scan(client, table_name, receive, segments=segments, attributes=ATTRIBUTES)
+    with _rare_garbage_collection():
+        scan(client, table_name, receive, segments=segments, attributes=ATTRIBUTES)
     return seen
+
+
+@contextmanager
+def _rare_garbage_collection() -> Iterator[None]:
+    """Look for cyclic garbage less often: what is kept of a table has no cycles, and looking through it takes time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(RARELY, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def suspects_of(seen: TableSeen, findings: Collection[Finding]) -> list[Suspect]:
