@@ -50,8 +50,9 @@ NAT_MONTH = prices.NAT_GATEWAY_HOUR * prices.HOURS_OF_A_MONTH
 
 PAGE = """# Cost, and the limits
 
-Made by `make bench-cost`: units measured, times the price list of {region} of {as_of} in
-[prices.py](../cruddur_infra/prices.py), without tax and free tier. Check the date before you rely on it.
+Made by `make bench-cost`: units measured, times the prices of {region} as written down on {as_of} in
+[prices.py](../cruddur_infra/prices.py), without tax and free tier. Only DynamoDB's units were read on that day; check
+the others before you rely on a sum.
 
 ![Cost by traffic, and lag by members](cost.svg)
 

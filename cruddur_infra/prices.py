@@ -1,4 +1,10 @@
-"""What AWS asks, in US dollars without tax or free tier, on the day of `AS_OF`, in us-east-1.
+"""What AWS asks in us-east-1, in US dollars without tax or free tier, as written down on the day of `AS_OF`.
+
+DynamoDB's on-demand units were read then; the others are the long-standing list prices of Lambda (arm64), VPC,
+CloudWatch and KMS, written down without looking them up again. Check them before you rely on a sum.
+"""
+
+AS_OF`, in us-east-1.
 
 From the public price lists of DynamoDB (on-demand capacity), Lambda (arm64), VPC, CloudWatch and KMS.
 """
