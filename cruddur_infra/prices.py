@@ -4,11 +4,6 @@ DynamoDB's on-demand units were read then; the others are the long-standing list
 CloudWatch and KMS, written down without looking them up again. Check them before you rely on a sum.
 """
 
-AS_OF`, in us-east-1.
-
-From the public price lists of DynamoDB (on-demand capacity), Lambda (arm64), VPC, CloudWatch and KMS.
-"""
-
 AS_OF = "2026-11-20"
 REGION = "us-east-1"
 

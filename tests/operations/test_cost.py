@@ -32,7 +32,8 @@ def test_the_same_seed_gives_the_same_lags() -> None:
 
 
 def test_the_page_is_of_the_present_price_list() -> None:
-    assert f"the prices of {prices.REGION} as written down on {prices.AS_OF}" in (REPOSITORY / "docs/cost.md").read_text()
+    said = f"the prices of {prices.REGION} as written down on {prices.AS_OF}"
+    assert said in (REPOSITORY / "docs/cost.md").read_text()
 
 
 def test_the_dashboard_counts_with_the_same_prices() -> None:
