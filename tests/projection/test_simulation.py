@@ -32,6 +32,7 @@ def check_schedules(seed_number: int, count: int) -> None:
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
         print_blob=False,
+        report_multiple_bugs=False,
     )
     @given(schedules)
     def play(schedule: bytes) -> None:
