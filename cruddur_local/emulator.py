@@ -19,6 +19,7 @@ from cruddur_local.errors import LocalSystemError
 
 DEFAULT_PORT = 4566
 READY_SECONDS = 60.0
+BUSY_SECONDS = 20.0
 TERMINATION_SECONDS = 60.0
 REGION = "us-east-1"
 ROOT_KEY = "test"
@@ -77,7 +78,7 @@ class Emulator:
     def running(cls) -> Self | None:
         """The emulator that an earlier run has started, if it still answers."""
         emulator = cls.started()
-        return emulator if emulator is not None and emulator._answers() else None
+        return emulator if emulator is not None and emulator._answers_within(BUSY_SECONDS) else None
 
     @classmethod
     def start(cls, *, port: int | None, keep_state: bool) -> Self:
@@ -99,12 +100,9 @@ class Emulator:
             )
         emulator = cls(pid=process.pid, born=process.create_time(), port=chosen, keeps_state=keep_state)
         paths.EMULATOR_STATE.write_text(json.dumps(asdict(emulator)))
-        deadline = time.monotonic() + READY_SECONDS
-        while not emulator._answers():
-            if process.poll() is not None or time.monotonic() > deadline:
-                emulator.stop()
-                raise LocalSystemError(f"the emulator did not start on port {chosen}; see {paths.EMULATOR_LOG}")
-            time.sleep(0.1)
+        if not emulator._answers_within(READY_SECONDS):
+            emulator.stop()
+            raise LocalSystemError(f"the emulator did not start on port {chosen}; see {paths.EMULATOR_LOG}")
         return emulator
 
     @classmethod
@@ -148,6 +146,15 @@ class Emulator:
         except psutil.NoSuchProcess:
             return None
         return process if is_ours else None
+
+    def _answers_within(self, seconds: float) -> bool:
+        """Whether it answers before the time is over, or its process has ended."""
+        deadline = time.monotonic() + seconds
+        while not self._answers():
+            if self._process() is None or time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
 
     def _answers(self) -> bool:
         if not paths.EMULATOR_CERTIFICATE.exists():
