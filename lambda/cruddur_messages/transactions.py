@@ -120,11 +120,11 @@ def pack(moves: Iterable[Move], newest: Message | None, max_actions: int = MAX_A
 def pack_and_count(moves: Sequence[Move], newest: Message | None, max_actions: int) -> Iterator[Transaction]:
     """The moves of all members, in transactions that count those who have not been counted.
 
-    Each of these also raises the count of one who has been, always the same one: then two invocations that count
-    different members get in each other's way, and no set of rows without the newcomers looks like everyone. The
-    first of all begins with those whom others name, for the same reason (docs/decisions/0004).
+    Each of these also raises the count of one who has been, the first by name: then whoever still takes the members
+    of before for everyone rests on a row that has changed. The first transaction of all begins with those whom
+    others name, so that two of them get in each other's way (docs/decisions/0004).
     """
-    counted = sorted((move for move in moves if move.is_counted), key=_by_count_then_member)
+    counted = sorted((move for move in moves if move.is_counted), key=_member)
     named = {move.target.other_uuid for move in moves}
     uncounted = sorted(
         (move.with_member_count(len(moves)) for move in moves if not move.is_counted),
@@ -144,12 +144,12 @@ def pack_and_count(moves: Sequence[Move], newest: Message | None, max_actions: i
         if not uncounted:
             break
         yield Transaction(tuple(together), newest)
-        witness = [together[0].afterwards().with_member_count(len(moves))]
+        witness = [min(together, key=_member).afterwards().with_member_count(len(moves))]
     yield from pack([*together, *others], newest, max_actions)
 
 
-def _by_count_then_member(move: Move) -> tuple[int, str]:
-    return -(move.target.member_count or 0), move.target.partition
+def _member(move: Move) -> str:
+    return move.target.member_uuid
 
 
 def _rested_on(move: Move) -> tuple[GroupRow, ...]:
