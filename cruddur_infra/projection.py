@@ -119,6 +119,7 @@ def _acknowledge(function: Function) -> None:
         "keeps the function's own code from them.",
         "AwsSolutions-IAM5[Resource::*]",
         "Serverless-LambdaStarPermissions",
+        "CKV_AWS_111",
     )
 
 

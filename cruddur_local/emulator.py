@@ -20,6 +20,8 @@ from cruddur_local.errors import LocalSystemError
 DEFAULT_PORT = 4566
 READY_SECONDS = 60.0
 BUSY_SECONDS = 20.0
+CLOCK_SECONDS = 60.0
+"""How far a process's time of birth may seem to move when the machine's clock is set."""
 TERMINATION_SECONDS = 60.0
 REGION = "us-east-1"
 ROOT_KEY = "test"
@@ -142,7 +144,9 @@ class Emulator:
     def _process(self) -> psutil.Process | None:
         try:
             process = psutil.Process(self.pid)
-            is_ours = process.create_time() == self.born and process.status() != psutil.STATUS_ZOMBIE
+            is_ours = (
+                abs(process.create_time() - self.born) < CLOCK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.NoSuchProcess:
             return None
         return process if is_ours else None

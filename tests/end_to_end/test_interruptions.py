@@ -34,7 +34,7 @@ def emulator_process(checkout: Checkout) -> psutil.Process | None:
         process = psutil.Process(state["pid"])
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None
-    return process if process.create_time() == state["born"] else None
+    return process if abs(process.create_time() - state["born"]) < 60 else None
 
 
 def await_it(is_so: Callable[[], object]) -> None:

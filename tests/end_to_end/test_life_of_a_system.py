@@ -142,5 +142,5 @@ def test_destroying_everything_leaves_nothing(checkout: Checkout) -> None:
 def test_down_leaves_no_process_and_no_file(checkout: Checkout) -> None:
     state = json.loads((checkout.folder / ".local/emulator.json").read_text())
     checkout.make_target("down")
-    assert not psutil.pid_exists(state["pid"]) or psutil.Process(state["pid"]).create_time() != state["born"]
+    assert not psutil.pid_exists(state["pid"]) or abs(psutil.Process(state["pid"]).create_time() - state["born"]) > 60
     assert [file.name for file in (checkout.folder / ".local").iterdir() if file.name != "lock"] == []
