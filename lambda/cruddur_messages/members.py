@@ -43,7 +43,7 @@ class Members:
         if len(self.counted) < self.expected:
             return f"{len(self.counted)} of {self.expected} member rows are to be seen"
         if unseen := len(frozenset(required) - self.seen):
-            return f"{unseen} new member rows are not to be seen"
+            return f"{unseen} known members have no row to be seen"
         return None
 
 
@@ -51,18 +51,21 @@ class View:
     """What a settlement knows of a conversation's rows, beside what the index shows.
 
     Rows known from the stream stand in for those that the index does not show yet. Rows that DynamoDB has
-    contradicted are left out from then on, however long the index goes on showing them.
+    contradicted are left out from then on, however long the index goes on showing them. Whoever the index has shown
+    once, in whatever row, is a member.
     """
 
     def __init__(self, conversation: DirtyConversation) -> None:
         self.message_group_uuid = conversation.message_group_uuid
         self._new_rows = tuple(conversation.new_rows.values())
-        self._required = frozenset(row.member_uuid for row in self._new_rows)
+        self._new_members = frozenset(row.member_uuid for row in self._new_rows)
+        self._shown: set[str] = set()
         self._contradicted: list[GroupRow] = []
         self._looks = 0
 
-    def rows_given(self, in_index: Iterable[GroupRow]) -> list[GroupRow]:
+    def rows_given(self, in_index: Collection[GroupRow]) -> list[GroupRow]:
         """The rows as they probably are."""
+        self._shown.update(row.member_uuid for row in in_index)
         probable = (row for row in (*self._new_rows, *in_index) if row not in self._contradicted)
         return list({row.key: row for row in probable}.values())
 
@@ -76,10 +79,10 @@ class View:
         A person whom only a row names is taken to have no row, and a conversation without a message to have none
         at all, when none turns up for a while.
         """
-        if not rows and newest is None:
+        if not rows and not self._shown and newest is None:
             return self._unless_sought_for_long("no row and no message are to be seen")
         members = Members.of(rows)
-        missing = members.missing(self._required)
+        missing = members.missing(self._new_members | self._shown)
         if missing is None and members.named_only:
             return self._unless_sought_for_long("a person whom a row names has no row to be seen")
         return missing
