@@ -88,23 +88,31 @@ class Emulator:
 
         Without a port, the default is taken if it is free, else any that is. Raises LocalSystemError.
         """
-        chosen = _free_port(port)
+        emulator = cls._launch(_free_port(port), keep_state=keep_state)
+        if not emulator._answers_within(READY_SECONDS) and port is None:
+            # Somebody else has taken the port in the meantime.
+            emulator.stop()
+            emulator = cls._launch(_any_free_port(), keep_state=keep_state)
+        if not emulator._answers_within(READY_SECONDS):
+            emulator.stop()
+            raise LocalSystemError(f"the emulator did not start on port {emulator.port}; see {paths.EMULATOR_LOG}")
+        return emulator
+
+    @classmethod
+    def _launch(cls, port: int, *, keep_state: bool) -> Self:
         paths.EMULATOR_TEMPORARY.mkdir(parents=True, exist_ok=True)
         with paths.EMULATOR_LOG.open("wb") as log:
             process = psutil.Popen(
                 [str(paths.ENVIRONMENT_BIN / "ministack")],
-                env=_environment(chosen, keep_state=keep_state),
+                env=_environment(port, keep_state=keep_state),
                 cwd=paths.LOCAL,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        emulator = cls(pid=process.pid, born=process.create_time(), port=chosen, keeps_state=keep_state)
+        emulator = cls(pid=process.pid, born=process.create_time(), port=port, keeps_state=keep_state)
         paths.EMULATOR_STATE.write_text(json.dumps(asdict(emulator)))
-        if not emulator._answers_within(READY_SECONDS):
-            emulator.stop()
-            raise LocalSystemError(f"the emulator did not start on port {chosen}; see {paths.EMULATOR_LOG}")
         return emulator
 
     @classmethod
@@ -210,6 +218,10 @@ def _free_port(wanted: int | None) -> int:
         return wanted
     if _is_free(DEFAULT_PORT):
         return DEFAULT_PORT
+    return _any_free_port()
+
+
+def _any_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -16,8 +16,6 @@ from cruddur_messages.seed_file import load
 from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import await_exact
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
-
 PATIENCE_SECONDS = 120
 
 

@@ -14,8 +14,6 @@ from cruddur_messages.seed_file import SeedConversation, load
 from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import await_exact, items
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
-
 PARTS = ("table", "network", "projection", "monitoring", "backend", "seed")
 STACKS = [f"cruddur-messages-local-{part}" for part in PARTS]
 CONVERSATIONS = "lambda/cruddur_messages/seed_data/conversations.txt"

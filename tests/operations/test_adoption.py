@@ -23,8 +23,6 @@ from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import PATIENCE_SECONDS, items
 from tests.engines.fixtures import CruddurTable, free_port
 
-pytestmark = pytest.mark.xdist_group("end_to_end")
-
 TABLE_STACK = "cruddur-messages-local-table"
 WITHOUT_ASKING = ("--require-approval", "never")
 
