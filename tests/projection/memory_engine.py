@@ -211,7 +211,7 @@ def _write(kind: str, body: Mapping[str, Any]) -> Callable[[Item | None], Item |
         case "ConditionCheck":
             return None
         case _:
-            raise NotImplementedError(kind)
+            raise ValueError(f"no action of a transaction: {kind}")
 
 
 def _holds(before: Item | None, arguments: Mapping[str, Any]) -> bool:
