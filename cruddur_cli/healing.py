@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cruddur_cli.conversation_reader import ConversationReader
 from cruddur_messages import schema, timestamps
+from cruddur_messages.failures import CancelledError, TransientError
 from cruddur_messages.items import (
     MEMBER_COUNT,
     MESSAGE,
@@ -33,7 +34,7 @@ from cruddur_messages.members import Members
 from cruddur_messages.moves import MAX_NUDGE, Move, plan
 from cruddur_messages.projection import Projection
 from cruddur_messages.stream_records import DirtyConversation
-from cruddur_messages.table import CancelledError, ProjectionTable, TransientError
+from cruddur_messages.table import ProjectionTable
 from cruddur_messages.transactions import CONDITION_FAILED, pack
 
 if TYPE_CHECKING:

@@ -15,10 +15,15 @@ DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
 
 
+EVERY_STACK = {"seed": "true", "seed_prod": "true", "delivery_repository": "owner/name"}
+"""The settings with which prod has every stack that there is."""
+
+
 def draw(templates: Templates) -> str:
     """The flowchart of a stage with all its stacks; every label is a value of a template."""
     table = only(templates["table"], "AWS::DynamoDB::Table")["Properties"]
     mapping = only(templates["projection"], "AWS::Lambda::EventSourceMapping")["Properties"]
+    monitoring = templates["monitoring"]
     subnets = resources(templates["network"], "AWS::EC2::Subnet")
     nodes = {
         "table": [("table", f'[("{table["TableName"]}<br/>index {_index_name(table)}")]')],
@@ -32,6 +37,13 @@ def draw(templates: Templates) -> str:
             ("queue", '[["failure queue"]]'),
         ],
         "backend": [("parameters", f'["SSM: {_parameters(templates["backend"])}"]'), ("policy", '["managed policy"]')],
+        "monitoring": [
+            ("filters", f'["{len(resources(monitoring, "AWS::Logs::MetricFilter"))} metric filters"]'),
+            ("alarms", f'["{len(resources(monitoring, "AWS::CloudWatch::Alarm"))} alarms"]'),
+            ("topic", '[["SNS topic"]]'),
+            ("dashboard", '["dashboard"]'),
+        ],
+        "delivery": [(f"role_{name}", f'["role {name}"]') for name in _roles(templates["delivery"])],
         "seed": [("conversations", '(["custom resource"])'), ("loader", f'["{_function_label(templates["seed"])}"]')],
     }
     edges = [
@@ -44,10 +56,17 @@ def draw(templates: Templates) -> str:
         ("projection", "vpc", "runs in"),
         ("projection", "endpoint", _data_actions_of_role(templates["projection"])),
         ("endpoint", "table", "its only way"),
+        ("projection", "filters", "log lines, counts only"),
+        ("filters", "alarms", "metrics"),
+        ("alarms", "topic", "wake"),
+        ("topic", "team", "e-mail"),
+        ("team", "dashboard", "looks at"),
+        *(("workflow", f"role_{name}", "assumes, by OIDC") for name in _roles(templates["delivery"])),
         ("conversations", "loader", "load, remove"),
         ("loader", "table", _data_actions_of_role(templates["seed"])),
     ]
-    lines = ["flowchart LR", '    flask(["Flask backend"])']
+    outside = {"flask": "Flask backend", "team": "the team", "workflow": "GitHub workflow"}
+    lines = ["flowchart LR", *(f'    {name}(["{label}"])' for name, label in outside.items())]
     for part, members in nodes.items():
         lines += [f'    subgraph {part}_stack["{part} stack"]', *(f"        {name}{shape}" for name, shape in members)]
         lines.append("    end")
@@ -63,8 +82,14 @@ def documented(document: str, drawing: str) -> str:
 
 
 def current() -> str:
-    """The drawing of prod, with the seed, so that every stack is on it."""
-    return draw(synthesize("prod", seed="true", seed_prod="true"))
+    """The drawing of prod, with all that is optional, so that every stack is on it."""
+    return draw(synthesize("prod", **EVERY_STACK))
+
+
+def _roles(template: Template) -> list[str]:
+    """The roles by the names of their policies."""
+    roles = resources(template, "AWS::IAM::Role").values()
+    return [role["Properties"]["Policies"][0]["PolicyName"].lower() for role in roles]
 
 
 def _index_name(table: dict[str, Any]) -> str:

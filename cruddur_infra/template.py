@@ -5,7 +5,7 @@ from typing import Any
 
 Template = Mapping[str, Any]
 Templates = Mapping[str, Template]
-"""The templates of a stage by the part of the stack: `table`, `network`, `projection`, `backend`, `seed`."""
+"""The templates of a stage by the part of the stack, such as `table`."""
 
 
 def resources(template: Template, resource_type: str) -> dict[str, Any]:

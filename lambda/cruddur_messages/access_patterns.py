@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from botocore.exceptions import ClientError
 
 from cruddur_messages import errors, schema, timestamps
+from cruddur_messages.failures import TRANSIENT_CODES
 from cruddur_messages.items import (
+    MAX_MESSAGE_CHARACTERS,
     MEMBER_COUNT,
     MESSAGE,
     MESSAGE_UUID,
@@ -30,15 +32,11 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.table import TRANSIENT_CODES
 from cruddur_messages.transactions import CONDITION_FAILED, MAX_ACTIONS, NOTHING_AGAINST
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
-
-MAX_CHARACTERS = 1024
-"""The longest message that the app takes."""
 
 MAX_PAGE = 1000
 MESSAGES_ON_A_PAGE = 40
@@ -459,8 +457,8 @@ def _check_uuid(name: str, value: object) -> None:
 def _check_message(message: str) -> None:
     if not isinstance(message, str) or not message:
         raise errors.MessageBlankError
-    if len(message) > MAX_CHARACTERS:
-        raise errors.MessageTooLongError(len(message), MAX_CHARACTERS)
+    if len(message) > MAX_MESSAGE_CHARACTERS:
+        raise errors.MessageTooLongError(len(message), MAX_MESSAGE_CHARACTERS)
 
 
 def _check_members(members: Sequence[User], sender: User) -> None:

@@ -28,6 +28,10 @@ USER_DISPLAY_NAME = "user_display_name"
 USER_HANDLE = "user_handle"
 
 
+MAX_MESSAGE_CHARACTERS = 1024
+"""The longest message that the app takes."""
+
+
 class MalformedItemError(ValueError):
     """An item does not have the shape of its kind; the text says which attribute and why, without its value."""
 

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 from botocore.config import Config
 
+from cruddur_messages.failures import (
+    TRANSIENT_CODES,
+    CancelledError,
+    OutOfTimeError,
+    RefusedError,
+    TransientError,
+)
 from cruddur_messages.items import GroupRow, MalformedItemError, Message
 from cruddur_messages.members import View
 from cruddur_messages.moves import plan
 from cruddur_messages.stream_records import DirtyConversation
-from cruddur_messages.table import (
-    TRANSIENT_CODES,
-    CancelledError,
-    OutOfTimeError,
-    ProjectionTable,
-    RefusedError,
-    TransientError,
-)
+from cruddur_messages.table import ProjectionTable
 from cruddur_messages.transactions import MAX_ACTIONS, MAX_ACTIONS_OF_OLD, Transaction, pack, pack_and_count
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from cruddur_messages import schema, timestamps
+from cruddur_messages.failures import TRANSIENT_CODES, OutOfTimeError
 from cruddur_messages.items import MESSAGE_UUID, USER_UUID, AttributeMap, GroupRow, Message, text_or_empty
 from cruddur_messages.seed_file import LoadedConversation, SeedConversation, message_uuid
-from cruddur_messages.table import TRANSIENT_CODES, OutOfTimeError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -15,14 +15,11 @@ from typing import Any, Final, Self, TypeVar
 from uuid import UUID, uuid5
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import MESSAGE, GroupRow, Message, User
+from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, MESSAGE, GroupRow, Message, User
 
 DATA: Final = Path(__file__).parent / "seed_data"
 CONVERSATIONS_PATH: Final = DATA / "conversations.txt"
 USERS_PATH: Final = DATA / "users.json"
-
-MAX_MESSAGE_LENGTH: Final = 1024
-"""In characters, as in the app."""
 
 NAMESPACE: Final = UUID("6f0d3a92-58c7-4e1b-b2a4-9d7e13c5f086")
 END: Final = datetime(2026, 1, 5, 18, tzinfo=UTC)
@@ -219,9 +216,9 @@ def _line(number: int, stripped: str, users: Sequence[User]) -> _Line:
     person, text = int(matched[1]), matched[2] or ""
     if not 1 <= person <= len(users):
         raise SeedFileError(f"line {number}: there is no user for Person {person}, expected Person 1 to {len(users)}")
-    if not 1 <= len(text) <= MAX_MESSAGE_LENGTH:
+    if not 1 <= len(text) <= MAX_MESSAGE_CHARACTERS:
         found = f"found {len(text)}" if text else "found none"
-        raise SeedFileError(f"line {number}: expected 1 to {MAX_MESSAGE_LENGTH} characters of text, {found}")
+        raise SeedFileError(f"line {number}: expected 1 to {MAX_MESSAGE_CHARACTERS} characters of text, {found}")
     return _Line(person, text)
 
 

@@ -1,4 +1,4 @@
-"""The calls that the projection makes, with DynamoDB's errors sorted into those that pass and those that stay."""
+"""The calls that the projection makes, with DynamoDB's errors sorted."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,48 +7,19 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import schema
+from cruddur_messages.failures import (
+    TRANSIENT_CODES,
+    CancelledError,
+    OutOfTimeError,
+    RefusedError,
+    TransientError,
+)
 from cruddur_messages.items import AttributeMap
 from cruddur_messages.transactions import NOTHING_AGAINST, Transaction
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
-TRANSIENT_CODES = frozenset(
-    {
-        "InternalServerError",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingError",
-        "ThrottlingException",
-        "TransactionConflict",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    }
-)
-"""Error codes and cancellation reasons that pass by themselves (Developer Guide, "Error handling", "Transactions")."""
-
-
-class OutOfTimeError(Exception):
-    """The deadline is too near to begin another call."""
-
-
-class TransientError(Exception):
-    """DynamoDB did not do it for now; the text is its error code."""
-
-
-class RefusedError(Exception):
-    """DynamoDB will not do it, now or later; the text is its error code."""
-
-
-class CancelledError(Exception):
-    """A transaction was not made; `reasons` has a code for each of its actions, in order."""
-
-    def __init__(self, reasons: list[str]) -> None:
-        super().__init__(", ".join(sorted(set(reasons))))
-        self.reasons = reasons
 
 
 class ProjectionTable:

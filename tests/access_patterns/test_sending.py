@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cruddur_messages import errors, timestamps
-from cruddur_messages.access_patterns import MAX_CHARACTERS
+from cruddur_messages.items import MAX_MESSAGE_CHARACTERS
 from tests.access_patterns.people import START, BetweenCalls, all_messages, items_of, person, store_of
 from tests.engines.fixtures import CruddurTable
 
@@ -71,7 +71,7 @@ def test_throttled_for_ever_ends_in_an_error_of_its_own(cruddur_table: CruddurTa
         store_of(cruddur_table, client=client).send(str(uuid.uuid4()), sender=person("ann"), message="x")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("message", ["x", "x" * MAX_CHARACTERS, "é🙂" * (MAX_CHARACTERS // 2), " "])
+@pytest.mark.parametrize("message", ["x", "x" * MAX_MESSAGE_CHARACTERS, "é🙂" * (MAX_MESSAGE_CHARACTERS // 2), " "])
 def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, message: str) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
     store = store_of(cruddur_table)
@@ -85,7 +85,7 @@ def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, messag
     [
         ("", errors.MessageBlankError, "message_blank"),
         (None, errors.MessageBlankError, "message_blank"),
-        ("x" * (MAX_CHARACTERS + 1), errors.MessageTooLongError, "message_exceed_max_chars"),
+        ("x" * (MAX_MESSAGE_CHARACTERS + 1), errors.MessageTooLongError, "message_exceed_max_chars"),
     ],
 )
 def test_a_message_too_short_or_too_long_is_refused(

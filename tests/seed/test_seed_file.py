@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cruddur_messages import seed_file, timestamps
-from cruddur_messages.items import User
-from cruddur_messages.seed_file import MAX_MESSAGE_LENGTH, SeedFileError, parse, parse_users
+from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, User
+from cruddur_messages.seed_file import SeedFileError, parse, parse_users
 
 USERS = tuple(User(str(uuid.UUID(int=number)), f"Name {number}", f"handle{number}") for number in range(1, 5))
 
 texts = (
-    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=MAX_MESSAGE_LENGTH)
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=MAX_MESSAGE_CHARACTERS)
     .map(str.strip)
     .filter(bool)
 )

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from cruddur_infra.drawing import DOCUMENT, documented, draw
+from cruddur_infra.drawing import DOCUMENT, EVERY_STACK, documented, draw
 from cruddur_infra.template import Templates
 
 
 def test_it_is_up_to_date(templates: Callable[..., Templates]) -> None:
-    drawing = draw(templates("prod", seed="true", seed_prod="true"))
+    drawing = draw(templates("prod", **EVERY_STACK))
     document = DOCUMENT.read_text()
     assert documented(document, drawing) == document, "the drawing is stale; run make drawing"
 
 
 def test_it_would_notice_a_change(templates: Callable[..., Templates]) -> None:
-    changed = draw(templates("prod", seed="true", seed_prod="true", batch_size="77"))
+    changed = draw(templates("prod", **EVERY_STACK, batch_size="77"))
     document = DOCUMENT.read_text()
     assert "77 records" in changed
     assert documented(document, changed) != document
