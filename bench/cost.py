@@ -17,6 +17,7 @@ import matplotlib as mpl
 
 from bench.limits import POLLS_A_SECOND, Lag, simulate
 from bench.projection import TABLE, TEXT, Load, baseline, measure, projection
+from cruddur_cli import table_definition
 from cruddur_infra import REPOSITORY, prices
 from cruddur_infra.synthesis import synthesize
 from cruddur_infra.template import Template, resources
@@ -230,7 +231,7 @@ def limits(index_units_a_member: float) -> dict[tuple[int, float, int], Lag]:
 def main() -> None:
     """Measure, compute, and write the page and the plot."""
     with tempfile.TemporaryDirectory() as directory, ministack.running(free_port(), Path(directory)) as endpoint:
-        tables.create_cruddur_table(tables.dynamodb(endpoint), TABLE)
+        table_definition.create(tables.dynamodb(endpoint), TABLE)
         units = {members: measured(endpoint, members) for members in MEMBERS}
         row = row_bytes(endpoint)
     # Deleting an entry of an index and putting another.

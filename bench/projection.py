@@ -22,6 +22,7 @@ import matplotlib as mpl
 sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
+from cruddur_cli import table_definition
 from cruddur_messages import schema, stream_handler, timestamps
 from tests.engines import ministack, tables
 from tests.engines.fixtures import free_port
@@ -183,7 +184,7 @@ def main() -> None:
     """Measure every load with both handlers, print the ratios as they come, and write the page and the plot."""
     results: dict[Load, tuple[Cost, Cost]] = {}
     with tempfile.TemporaryDirectory() as directory, ministack.running(free_port(), Path(directory)) as endpoint:
-        tables.create_cruddur_table(tables.dynamodb(endpoint), TABLE)
+        table_definition.create(tables.dynamodb(endpoint), TABLE)
         for load in loads():
             share = max(1, load.messages * load.members // MOST_BASELINE_MOVES)
             ours = measure(load, projection, endpoint, share=1)

@@ -8,14 +8,14 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cruddur_messages import errors, schema, timestamps
+from cruddur_messages import errors, reading, schema, timestamps
 from cruddur_messages.failures import TRANSIENT_CODES
 from cruddur_messages.items import (
     MAX_MESSAGE_CHARACTERS,
@@ -341,13 +341,7 @@ class MessageStore:
 
     def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
         """The conversation's rows as far as the index shows them."""
-        rows = self._query(
-            IndexName=schema.INDEX_NAME,
-            KeyConditionExpression="#group = :group",
-            ExpressionAttributeNames={"#group": schema.INDEX_PARTITION_KEY},
-            ExpressionAttributeValues={":group": {"S": message_group_uuid}},
-        )
-        for attributes in rows:
+        for attributes in self._query(**reading.of_conversation(message_group_uuid)):
             try:
                 yield GroupRow.from_attributes(attributes)
             except MalformedItemError:
@@ -390,13 +384,7 @@ class MessageStore:
         )
 
     def _query(self, **arguments: Any) -> Iterator[AttributeMap]:
-        paging: Mapping[str, Any] = {}
-        while True:
-            page = self._client.query(TableName=self._table_name, **arguments, **paging)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return reading.items(self._client.query, TableName=self._table_name, **arguments)
 
     def _may_try_again(self, error: ClientError, attempt: int) -> bool:
         """Whether an error is of those that pass; waits before the answer where waiting helps."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
-from cruddur_messages import schema, timestamps
+from cruddur_messages import reading, schema, timestamps
 from cruddur_messages.failures import TRANSIENT_CODES, OutOfTimeError
 from cruddur_messages.items import MESSAGE_UUID, USER_UUID, AttributeMap, GroupRow, Message, text_or_empty
 from cruddur_messages.seed_file import LoadedConversation, SeedConversation, message_uuid
@@ -188,23 +188,10 @@ class Seed:
         return not any(True for _ in self._query(schema.message_partition(conversation.message_group_uuid), Limit=1))
 
     def _query(self, partition: str, **arguments: Any) -> Iterator[AttributeMap]:
-        paging: dict[str, Any] = {}
-        while True:
-            page = self._call(
-                self._patience(),
-                self._client.query,
-                TableName=self._table_name,
-                ConsistentRead=True,
-                KeyConditionExpression="#pk = :pk",
-                ExpressionAttributeNames={"#pk": schema.PARTITION_KEY},
-                ExpressionAttributeValues={":pk": {"S": partition}},
-                **arguments,
-                **paging,
-            )
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+        def ask(**page: Any) -> Any:
+            return self._call(self._patience(), self._client.query, TableName=self._table_name, **page)
+
+        return reading.items(ask, **reading.of_partition(partition), **arguments)
 
     def _delete(self, items: Sequence[AttributeMap]) -> None:
         self.progress.total += len(items)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cruddur_messages import schema
+from cruddur_messages import reading, schema
 from cruddur_messages.failures import (
     TRANSIENT_CODES,
     CancelledError,
@@ -19,7 +19,7 @@ from cruddur_messages.transactions import NOTHING_AGAINST, Transaction
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef, TransactWriteItemTypeDef
 
 
 class ProjectionTable:
@@ -36,23 +36,12 @@ class ProjectionTable:
 
     def member_rows(self, message_group_uuid: str) -> Iterator[AttributeMap]:
         """What the index holds of a conversation: possibly outdated, possibly not all."""
-        return self._query(
-            IndexName=schema.INDEX_NAME,
-            KeyConditionExpression="#group = :group",
-            ExpressionAttributeNames={"#group": schema.INDEX_PARTITION_KEY},
-            ExpressionAttributeValues={":group": {"S": message_group_uuid}},
-        )
+        return reading.items(self._query, **reading.of_conversation(message_group_uuid))
 
     def newest_messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
         """The messages of a conversation as they are, newest first: one is read, and more only if asked for."""
-        return self._query(
-            first_page=1,
-            ConsistentRead=True,
-            ScanIndexForward=False,
-            KeyConditionExpression="#pk = :pk",
-            ExpressionAttributeNames={"#pk": schema.PARTITION_KEY},
-            ExpressionAttributeValues={":pk": {"S": schema.message_partition(message_group_uuid)}},
-        )
+        messages = reading.of_partition(schema.message_partition(message_group_uuid))
+        return reading.items(self._query, first_page=1, ScanIndexForward=False, **messages)
 
     def make(self, transaction: Transaction) -> None:
         """Make a transaction. Raises CancelledError if a condition does not hold, or in a conflict."""
@@ -60,15 +49,9 @@ class ProjectionTable:
             actions = cast("list[TransactWriteItemTypeDef]", transaction.actions(self._table_name))
             self._client.transact_write_items(TransactItems=actions)
 
-    def _query(self, *, first_page: int | None = None, **arguments: Any) -> Iterator[AttributeMap]:
-        paging: dict[str, Any] = {} if first_page is None else {"Limit": first_page}
-        while True:
-            with self._sorted_errors():
-                page = self._client.query(TableName=self._table_name, **arguments, **paging)
-            yield from page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+    def _query(self, **arguments: Any) -> "QueryOutputTypeDef":
+        with self._sorted_errors():
+            return self._client.query(TableName=self._table_name, **arguments)
 
     @contextmanager
     def _sorted_errors(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cruddur_cli import table_definition
 from cruddur_local import dynamodb_local
 from tests.engines import ministack, tables
 
@@ -59,7 +60,7 @@ def cruddur_table_on() -> Callable[[str], CruddurTable]:
     def create(endpoint: str) -> CruddurTable:
         client = tables.dynamodb(endpoint)
         name = f"cruddur-messages-{os.getpid()}-{next(_numbers)}"
-        tables.create_cruddur_table(client, name)
+        table_definition.create(client, name)
         return CruddurTable("", endpoint, client, name)
 
     return create

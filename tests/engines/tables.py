@@ -1,15 +1,12 @@
-"""The cruddur table, created on an engine exactly as the stacks declare it: keys, index, stream."""
+"""Clients of the engines, which create the table as `bin/ddb schema-load` does."""
 
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 
-from cruddur_messages import schema
-
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.literals import ScalarAttributeTypeType
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
 REGION = "us-east-1"
@@ -25,32 +22,3 @@ def dynamodb(endpoint: str) -> "DynamoDBClient":
 def streams(endpoint: str) -> "DynamoDBStreamsClient":
     """A client of the engine's streams."""
     return _SESSION.client("dynamodbstreams", endpoint_url=endpoint, config=CONFIG)
-
-
-def create_cruddur_table(client: "DynamoDBClient", table_name: str) -> None:
-    """Create the table and wait until it is active."""
-    string: ScalarAttributeTypeType = "S"
-    client.create_table(
-        TableName=table_name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": string}
-            for name in (schema.PARTITION_KEY, schema.SORT_KEY, schema.INDEX_PARTITION_KEY)
-        ],
-        KeySchema=[
-            {"AttributeName": schema.PARTITION_KEY, "KeyType": "HASH"},
-            {"AttributeName": schema.SORT_KEY, "KeyType": "RANGE"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": schema.INDEX_NAME,
-                "KeySchema": [
-                    {"AttributeName": schema.INDEX_PARTITION_KEY, "KeyType": "HASH"},
-                    {"AttributeName": schema.SORT_KEY, "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-    )
-    client.get_waiter("table_exists").wait(TableName=table_name, WaiterConfig={"Delay": 1})

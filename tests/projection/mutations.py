@@ -200,9 +200,9 @@ MUTATIONS = (
         "return [self.settle(conversations[0])] + [Settlement(c.message_group_uuid) for c in conversations[1:]]",
     ),
     # The calls
-    Mutation("the newest message is read from a replica", "table", "ConsistentRead=True,", ""),
-    Mutation("the oldest message is shown", "table", "ScanIndexForward=False,", ""),
-    Mutation("only the first page is read", "table", 'if "LastEvaluatedKey" not in page:', "if True:"),
+    Mutation("the newest message is read from a replica", "reading", '"ConsistentRead": True,', ""),
+    Mutation("the oldest message is shown", "table", "ScanIndexForward=False, ", ""),
+    Mutation("only the first page is read", "reading", 'if "LastEvaluatedKey" not in page:', "if True:"),
     Mutation(
         "a transaction is made action by action",
         "table",
