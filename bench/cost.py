@@ -52,8 +52,8 @@ NAT_MONTH = prices.NAT_GATEWAY_HOUR * prices.HOURS_OF_A_MONTH
 PAGE = """# Cost, and the limits
 
 Made by `make bench-cost`: units measured, times the prices of {region} as written down on {as_of} in
-[prices.py](../cruddur_infra/prices.py), without tax and free tier. Only DynamoDB's units were read on that day; check
-the others before you rely on a sum.
+[prices.py](../cruddur_infra/prices.py), without tax and free tier. They
+agree with price guides of 2026; AWS's own list was not at hand, so check them before you rely on a sum.
 
 ![Cost by traffic, and lag by members](cost.svg)
 

@@ -1,7 +1,6 @@
 """What AWS asks in us-east-1, in US dollars without tax or free tier, as written down on the day of `AS_OF`.
 
-DynamoDB's on-demand units were read then; the others are the long-standing list prices of Lambda (arm64), VPC,
-CloudWatch and KMS, written down without looking them up again. Check them before you rely on a sum.
+Compared on that day with several price guides of 2026, which agree; AWS's own list was not at hand.
 """
 
 AS_OF = "2026-11-20"
