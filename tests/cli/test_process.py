@@ -5,14 +5,25 @@ import pty
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import DDB, REPOSITORY, Environment, run_process
 from tests.engines.fixtures import CruddurTable
 
-LONG = "y" * 9000
+
+@contextmanager
+def begun(environment: Environment, *words: str, **streams: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command that runs, and is ended whatever happens."""
+    with subprocess.Popen([str(DDB), *words], env=environment, **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -62,33 +73,25 @@ def test_without_the_projects_python_it_says_what_to_do(process_environment: Env
 
 
 def test_a_pipe_that_closes_is_no_traceback(environment: Environment, ministack_table: CruddurTable) -> None:
-    process = subprocess.Popen(
-        [str(DDB), "scan", "--json", "--table", ministack_table.name],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait(30) != 0
+    scan = ("scan", "--json", "--table", ministack_table.name)
+    with begun(environment, *scan, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) != 0
 
 
 def test_ctrl_c_is_no_traceback(environment: Environment, ministack_table: CruddurTable) -> None:
-    process = subprocess.Popen(
-        [str(DDB), "watch", "--json", "--table", ministack_table.name],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert err == b"ddb: stopped\n"
-    assert process.returncode == 130
+    watch = ("watch", "--json", "--table", ministack_table.name)
+    with begun(environment, *watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert err == b"ddb: stopped\n"
+        assert process.returncode == 130
 
 
 def test_a_terminal_that_goes_away_is_no_traceback(
@@ -96,14 +99,9 @@ def test_a_terminal_that_goes_away_is_no_traceback(
 ) -> None:
     ours, theirs = pty.openpty()
     errors = tmp_path / "errors"
-    with errors.open("wb") as err:
-        process = subprocess.Popen(
-            [str(DDB), "watch", "--every", "0.1", "--table", ministack_table.name],
-            env=environment | {"TERM": "xterm"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=err,
-        )
+    watch = ("watch", "--every", "0.1", "--table", ministack_table.name)
+    terminal = environment | {"TERM": "xterm"}
+    with errors.open("wb") as err, begun(terminal, *watch, stdin=theirs, stdout=theirs, stderr=err) as process:
         os.close(theirs)
         shown = b""
         while b"last message" not in shown:
@@ -125,14 +123,10 @@ def test_a_progress_bar_is_for_a_terminal_only(environment: Environment, minista
     quiet = run_process(environment, "verify", "--json", "--table", ministack_table.name, cwd=REPOSITORY)
     assert (quiet.status, quiet.err) == (0, "")
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [str(DDB), "verify", "--json", "--table", ministack_table.name],
-        env=environment | {"TERM": "xterm"},
-        stdout=subprocess.PIPE,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    out, _ = process.communicate(timeout=60)
+    verify = ("verify", "--json", "--table", ministack_table.name)
+    with begun(environment | {"TERM": "xterm"}, *verify, stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        out, _ = process.communicate(timeout=60)
     shown = os.read(ours, 100_000)
     os.close(ours)
     assert b"read" in shown

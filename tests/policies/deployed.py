@@ -81,15 +81,13 @@ def _in_existing_vpc() -> Templates:
     }
     asked_for = f"account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true"
     looked_up = {f"vpc-provider:{asked_for}": found}
-    app = App(
-        context=json.loads((REPOSITORY / "cdk.json").read_text())["context"] | looked_up,
-        outdir=tempfile.mkdtemp(prefix="cruddur-cdk-"),
-        analytics_reporting=False,
-    )
+    context = json.loads((REPOSITORY / "cdk.json").read_text())["context"] | looked_up
     wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(EXISTING_SUBNETS)}
-    stacks.build(app, settings=settings.read(wanted), env=Environment(account=ACCOUNT, region=REGION))
     prefix = f"{settings.PREFIX}-dev-"
-    return {stack.stack_name.removeprefix(prefix): stack.template for stack in app.synth().stacks}
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(context=context, outdir=folder, analytics_reporting=False)
+        stacks.build(app, settings=settings.read(wanted), env=Environment(account=ACCOUNT, region=REGION))
+        return {stack.stack_name.removeprefix(prefix): stack.template for stack in app.synth().stacks}
 
 
 def _resolved(templates: Templates) -> Deployed:
