@@ -23,6 +23,7 @@ class Monitoring(Construct):
         super().__init__(scope, construct_id)
         self._filter_log(watched)
         self.topic = AlarmTopic(self, "Alarms", settings=watched.settings).topic
+        woken = [self.topic.ref]
         for alarm in alarms(watched):
             cloudwatch.CfnAlarm(
                 self,
@@ -34,8 +35,8 @@ class Monitoring(Construct):
                 evaluation_periods=alarm.periods,
                 datapoints_to_alarm=alarm.breaching,
                 treat_missing_data="notBreaching",
-                alarm_actions=[self.topic.ref],
-                ok_actions=[self.topic.ref],
+                alarm_actions=woken,
+                ok_actions=woken,
                 **_measured(alarm),
             )
         self.dashboard_name = Dashboard(self, "Overview", watched=watched).dashboard_name
