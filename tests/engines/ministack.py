@@ -3,18 +3,16 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+
+from cruddur_local import engine_process
 
 MISLEADING = ("AWS_", "SSL_", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Beginnings of environment variables that would point the emulator's own clients elsewhere."""
 
 START_SECONDS = 60
-STOP_SECONDS = 10
 
 
 @contextmanager
@@ -38,27 +36,8 @@ def running(port: int, directory: Path) -> Iterator[str]:
         )
         try:
             endpoint = f"http://127.0.0.1:{port}"
-            _wait_until_ready(endpoint, engine, log)
+            if not engine_process.is_ready(engine, f"{endpoint}/_ministack/ready", within_seconds=START_SECONDS):
+                raise RuntimeError(f"MiniStack did not get ready; its log ends with: {log.read_text()[-2000:]}")
             yield endpoint
         finally:
-            _stop(engine)
-
-
-def _wait_until_ready(endpoint: str, engine: "subprocess.Popen[bytes]", log: Path) -> None:
-    give_up = time.monotonic() + START_SECONDS
-    while engine.poll() is None and time.monotonic() < give_up:
-        try:
-            with urlopen(f"{endpoint}/_ministack/ready", timeout=1):
-                return
-        except (URLError, OSError):
-            time.sleep(0.05)
-    raise RuntimeError(f"MiniStack did not get ready; its log ends with: {log.read_text()[-2000:]}")
-
-
-def _stop(engine: "subprocess.Popen[bytes]") -> None:
-    engine.terminate()
-    try:
-        engine.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        engine.kill()
-        engine.wait()
+            engine_process.stop(engine)
