@@ -6,6 +6,7 @@ An item keeps every attribute that it was read with, so writing it back loses no
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from cruddur_messages import schema, timestamps
@@ -42,9 +43,10 @@ def text(attributes: AttributeMap, name: str) -> str:
     Raises MalformedItemError where the attribute is missing or of another type.
     """
     value = attributes.get(name)
-    if not isinstance(value, Mapping) or not isinstance(value.get("S"), str):
+    found = value.get("S") if isinstance(value, dict) else None
+    if not isinstance(found, str):
         raise MalformedItemError(f"{name} is missing or no string")
-    return str(value["S"])
+    return found
 
 
 def text_or_empty(attributes: AttributeMap, name: str) -> str:
@@ -139,7 +141,7 @@ class GroupRow:
                 raise MalformedItemError(f"{name} is empty")
         return cls(attributes)
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str]:
         """Partition key and sort key, the identity of the row."""
         return self.partition, self.sort_key
@@ -178,5 +180,5 @@ class GroupRow:
     def member_count(self) -> int | None:
         """How many members the conversation was last seen to have, where the projection has written it."""
         value = self.attributes.get(MEMBER_COUNT)
-        number = value.get("N", "") if isinstance(value, Mapping) else ""
+        number = value.get("N", "") if isinstance(value, dict) else ""
         return int(number) if isinstance(number, str) and number.isdecimal() else None

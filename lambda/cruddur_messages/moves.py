@@ -1,6 +1,6 @@
 """What has to change for a conversation's group rows to show its newest message. Pure: no input, no output."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -113,7 +113,10 @@ def cut_to_fit(message: str, size: int) -> str:
 
 def item_size(attributes: AttributeMap) -> int:
     """An upper bound of an item's size in bytes (Developer Guide, "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in attributes.items())
+    size = 0
+    for name, value in attributes.items():
+        size += len(name.encode()) + _value_size(value)
+    return size
 
 
 def _move(rows: Sequence[GroupRow], newest: Message | None) -> Move:
@@ -169,15 +172,16 @@ def _order(row: GroupRow) -> tuple[datetime, str]:
 
 
 def _value_size(value: object) -> int:
-    match value:
-        case {"S": str(text)}:
+    if isinstance(value, dict):
+        text = value.get("S")
+        if isinstance(text, str):
             return len(text.encode())
+        return 3 + sum(len(name.encode()) + 1 + _value_size(nested) for name, nested in value.items())
+    match value:
         case str():
             return len(value.encode())
         case bytes() | bytearray():
             return len(value)
-        case Mapping():
-            return 3 + sum(len(name.encode()) + 1 + _value_size(nested) for name, nested in value.items())
         case Iterable():
             return 3 + sum(1 + _value_size(nested) for nested in value)
         case _:

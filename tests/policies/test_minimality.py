@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from tests.policies import report
+from tests import report
 from tests.policies.conftest import Case
 from tests.policies.deployed import OURS
 from tests.policies.mutants import Mutant, mutants

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.policies import report
+from tests import report
 from tests.policies.conftest import Case
 from tests.policies.second_opinion import judge
 

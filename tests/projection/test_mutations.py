@@ -1,9 +1,11 @@
 """The proof bites: each deliberate fault in the projection breaks a promise on some schedule."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import report
 from tests.projection.mutations import LAMBDA, MUTATIONS, Mutation, mutate, noticed_after
 
 MOST_SCHEDULES = 6000
@@ -16,5 +18,8 @@ def test_without_a_mutation_nothing_is_noticed() -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_each_mutation_is_noticed(mutation: Mutation, tmp_path: Path) -> None:
+def test_each_mutation_is_noticed(
+    mutation: Mutation, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     assert noticed_after(mutate(mutation, tmp_path), MOST_SCHEDULES) is not None
+    record_property(report.COUNTED, (f"of {len(MUTATIONS)} mutations noticed", 1))
