@@ -1,11 +1,13 @@
 """What `make up`, `make down`, `make env` and `make logs` run."""
 
 import shlex
+import signal
 import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from cruddur_local import function_logs, system
 from cruddur_local.errors import LocalSystemError
@@ -18,7 +20,9 @@ How to go on:
   make up                deploys what you have changed
   make down              takes all of it away"""
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+INTERRUPTED = 128 + signal.SIGINT
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()
 
 
@@ -55,11 +59,13 @@ def logs(follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = Fal
 def main() -> None:
     """Run a command; what a person can mend is one line on standard error, and exit status 1."""
     try:
-        app()
-    except LocalSystemError as error:
+        app(standalone_mode=False)
+    except (LocalSystemError, OSError) as error:
         sys.exit(f"error: {error}")
-    except OSError as error:
-        sys.exit(f"error: {error}")
+    except TyperException as wrong_use:
+        sys.exit(f"error: {wrong_use.format_message()}")
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

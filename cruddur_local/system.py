@@ -89,6 +89,8 @@ def _settings(overrides: Sequence[str]) -> Settings:
     for name, separator, _ in pairs:
         if not separator:
             raise LocalSystemError(f"{name!r} is no setting; it takes name=value")
+        if name == "stage":
+            raise LocalSystemError("make up deploys the stage local and no other; leave stage out")
     try:
         settings = stage_settings.read({"stage": deployment.STAGE} | {name: value for name, _, value in pairs})
         if settings.seed:

@@ -58,7 +58,9 @@ def test_a_taken_port_is_named_and_nothing_is_started(checkout: Checkout) -> Non
     assert emulator_process(checkout) is None
 
 
-@pytest.mark.parametrize("setting", ["sede=true", "batch_size=many", "seed_file=no/such.txt", "batch_size"])
+@pytest.mark.parametrize(
+    "setting", ["sede=true", "stage=prod", "batch_size=many", "seed_file=no/such.txt", "batch_size"]
+)
 def test_a_wrong_setting_is_refused_before_anything_is_started(setting: str, checkout: Checkout) -> None:
     refused = checkout.make_target("up", f"SETTINGS={setting}", succeeds=False)
     (line,) = errors(refused.stderr)
