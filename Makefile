@@ -35,7 +35,7 @@ logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on
 
 .PHONY: dynamodb-local
 dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000; PORT=8001
-	@$(PYTHON) -m cruddur_local.dynamodb_local $(if $(PORT),--port $(PORT))
+	@$(PYTHON) -m cruddur_local dynamodb-local $(if $(PORT),--port $(PORT))
 
 # --- checks
 

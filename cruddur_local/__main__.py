@@ -1,4 +1,4 @@
-"""What `make up`, `make down`, `make env` and `make logs` run."""
+"""What `make up`, `make down`, `make env`, `make logs` and `make dynamodb-local` run."""
 
 import shlex
 import signal
@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from typer.exceptions import TyperException
 
-from cruddur_local import function_logs, system
+from cruddur_local import dynamodb_local, function_logs, system
 from cruddur_local.errors import LocalSystemError
 
 HOW_TO_GO_ON = """
@@ -54,6 +54,14 @@ def env() -> None:
 def logs(follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = False) -> None:
     """Print what the projection has logged."""
     function_logs.show(system.running(), follow=follow, console=console)
+
+
+@app.command("dynamodb-local")
+def run_dynamodb_local(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The port to listen on.")] = dynamodb_local.PORT,
+) -> None:
+    """Run DynamoDB Local in the foreground until Ctrl-C."""
+    dynamodb_local.serve(port)
 
 
 def main() -> None:

