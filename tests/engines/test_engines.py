@@ -50,7 +50,7 @@ def test_a_taken_port_is_said_in_one_line() -> None:
         holder.listen()
         port = holder.getsockname()[1]
         with (
-            pytest.raises(LocalSystemError, match=f"^port {port} is taken: .*PORT=<number>$"),
+            pytest.raises(LocalSystemError, match=f"^port {port} is taken; .*PORT=<number>$"),
             dynamodb_local.running(port),
         ):
             pass
