@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cruddur_infra import REPOSITORY
+from cruddur_infra.drawing import EVERY_STACK
 from cruddur_infra.template import Templates, resources
 from tests.policies.test_scanners import scan_with_cdk_nag, scan_with_cfn_lint, scan_with_checkov
 
@@ -127,12 +128,10 @@ def test_the_changelog_says_what_is_not_released_yet() -> None:
 
 
 def test_the_scanners_find_nothing_in_what_is_optional(tmp_path: Path) -> None:
-    found = scan_with_cdk_nag(
-        tmp_path / "prod", "prod", delivery_repository="acme/cruddur", alarm_email="team@example.com"
-    )
+    found = scan_with_cdk_nag(tmp_path / "prod", "prod", EVERY_STACK | {"alarm_email": "team@example.com"})
     assert found == []
-    (tmp_path / "delivery").mkdir()
-    for template in (tmp_path / "prod").glob("*-delivery.template.json"):
-        shutil.copy(template, tmp_path / "delivery")
-    assert scan_with_checkov(tmp_path / "delivery") == []
-    assert scan_with_cfn_lint(sorted((tmp_path / "delivery").glob("*.json"))) == []
+    (tmp_path / "optional").mkdir()
+    for part in ("delivery", "monitoring", "seed"):
+        shutil.copy(tmp_path / "prod" / f"cruddur-messages-prod-{part}.template.json", tmp_path / "optional")
+    assert scan_with_checkov(tmp_path / "optional") == []
+    assert scan_with_cfn_lint(sorted((tmp_path / "optional").glob("*.json"))) == []

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,11 @@ CHECKOV = paths.ENVIRONMENT_BIN.parent / "checkov" / "bin" / "checkov"
 
 
 def scan_with_cdk_nag(
-    folder: Path, stage: str, *, add: Callable[[Any], object] = lambda app: app, **overrides: str
+    folder: Path,
+    stage: str,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    add: Callable[[Any], object] = lambda app: app,
 ) -> list[str]:
     """Synthesize a stage into a folder with every pack of rules; the answer is what they find, by construct."""
     import cdk_nag
@@ -30,7 +34,7 @@ def scan_with_cdk_nag(
     flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
     app = App(context=flags, outdir=str(folder), analytics_reporting=False)
     Validations.of(app).add_plugins(*(getattr(cdk_nag, pack)(app) for pack in PACKS))
-    stacks.build(app, settings=settings.read({"stage": stage} | overrides))
+    stacks.build(app, settings=settings.read({"stage": stage, **(overrides or {})}))
     add(app)
     try:
         app.synth()
@@ -115,7 +119,7 @@ def test_cdk_nag_would_find_what_is_not_acknowledged(tmp_path: Path) -> None:
 
         sqs.Queue(app.node.find_child("cruddur-messages-dev-projection"), "Plain")
 
-    found = scan_with_cdk_nag(tmp_path, "dev", add=add_queue, point_in_time_recovery="false")
+    found = scan_with_cdk_nag(tmp_path, "dev", {"point_in_time_recovery": "false"}, add=add_queue)
     rules = {finding.partition(":")[0].rpartition("::")[2] for finding in found}
     assert {
         "AwsSolutions-DDB3",
