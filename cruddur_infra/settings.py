@@ -52,7 +52,9 @@ TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
-GITHUB_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
+GITHUB_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+|[A-Za-z0-9-]+@\d+/[A-Za-z0-9._-]+@\d+")
+"""A repository as GitHub names it in an identity, since July 2026 with the ids of owner and repository
+(GitHub Docs, "OpenID Connect reference", "Immutable subject claims")."""
 
 
 class SettingsError(ValueError):
@@ -139,7 +141,8 @@ class Settings:
             raise SettingsError(f"alarm_email is {self.alarm_email!r}; it takes an address, such as team@example.com")
         if self.delivery_repository is not None and not GITHUB_REPOSITORY.fullmatch(self.delivery_repository):
             raise SettingsError(
-                f"delivery_repository is {self.delivery_repository!r}; it takes a repository of GitHub, as owner/name"
+                f"delivery_repository is {self.delivery_repository!r}; it takes a repository of GitHub, as owner/name "
+                "or owner@id/name@id (docs/delivery.md says which)"
             )
         if self.delivery_provider_arn is not None and self.delivery_repository is None:
             raise SettingsError("delivery_provider_arn goes with delivery_repository; name the repository too")

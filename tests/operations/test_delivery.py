@@ -20,7 +20,7 @@ ISSUER = "token.actions.githubusercontent.com"
 
 
 def roles(templates: Callable[..., Templates], **overrides: object) -> dict[str, dict[str, Any]]:
-    template = templates("prod", delivery_repository="acme/cruddur", **overrides)["delivery"]
+    template = templates("prod", **{"delivery_repository": "acme/cruddur"} | overrides)["delivery"]
     found = resources(template, "AWS::IAM::Role")
     outputs = {output: value["Value"]["Fn::GetAtt"][0] for output, value in template["Outputs"].items()}
     return {output: found[logical_id]["Properties"] for output, logical_id in outputs.items()}
@@ -44,14 +44,17 @@ def test_there_is_no_such_stack_unless_it_is_asked_for(templates: Callable[..., 
 
 @pytest.mark.parametrize(
     ("output", "subject"),
-    [("DeployRoleArn", "repo:acme/cruddur:environment:prod"), ("DiffRoleArn", "repo:acme/cruddur:pull_request")],
+    [("DeployRoleArn", "environment:prod"), ("DiffRoleArn", "pull_request")],
 )
+@pytest.mark.parametrize("repository", ["acme/cruddur", "acme@123456/cruddur@456789"])
 def test_only_this_repository_and_only_this_part_of_it_assumes_a_role(
-    output: str, subject: str, templates: Callable[..., Templates]
+    repository: str, output: str, subject: str, templates: Callable[..., Templates]
 ) -> None:
-    (trust,) = roles(templates)[output]["AssumeRolePolicyDocument"]["Statement"]
+    (trust,) = roles(templates, delivery_repository=repository)[output]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
-    assert trust["Condition"] == {"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": subject}}
+    assert trust["Condition"] == {
+        "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": f"repo:{repository}:{subject}"}
+    }
 
 
 def test_the_deploying_role_may_assume_two_bootstrap_roles_and_nothing_else(
