@@ -72,10 +72,6 @@ class Output:
         """Print a line for people, cut to the width of the terminal."""
         self.console.print(Text(printable(text)), no_wrap=True, overflow="ellipsis")
 
-    def paragraph(self, text: str) -> None:
-        """Print a text for people, wrapped."""
-        self.console.print(Text(text))
-
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table for people, whose last column takes the room that is left."""
         self.console.print(table(columns, rows))

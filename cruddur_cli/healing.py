@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cruddur_cli.conversation_reader import ConversationReader
 from cruddur_messages import schema, timestamps
-from cruddur_messages.failures import CancelledError, TransientError
+from cruddur_messages.failures import TRANSIENT_CODES, CancelledError, TransientError
 from cruddur_messages.items import (
     MEMBER_COUNT,
     MESSAGE,
@@ -43,10 +43,15 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
+MOST_HINDRANCES = 50
+"""How often a message is tried to be put under its time while others write it, or the table has no capacity."""
+
 MOST_MESSAGES_FOR_NAMES = 1000
 """How far back in a conversation the names of its members are looked for."""
 
-OF_THIS_CONVERSATION = frozenset({"ConditionalCheckFailedException", "ValidationException"})
+OF_THIS_CONVERSATION = frozenset(
+    {"ConditionalCheckFailedException", "TransactionCanceledException", "ValidationException"}
+)
 """Errors that say something of one item, and nothing of the others."""
 
 UNKNOWN = "unknown"
@@ -247,7 +252,7 @@ class Healer:
     def _rekey(self, item: AttributeMap, instant: datetime) -> bool:
         """Put a message under its time in the one form, in the same transaction that takes it from its old key.
 
-        False where it has been changed or deleted meanwhile.
+        False where it has been changed or deleted meanwhile, or others were always faster.
         """
         key = {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
         shown = [name for name in (MESSAGE, MESSAGE_UUID) if name in item]
@@ -257,7 +262,8 @@ class Healer:
             **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
         }
         latest = instant + MAX_NUDGE
-        while instant <= latest:
+        hindered = 0
+        while instant <= latest and hindered < MOST_HINDRANCES:
             moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}
             try:
                 self._client.transact_write_items(
@@ -272,7 +278,10 @@ class Healer:
                     return False
                 if codes[1] == CONDITION_FAILED:
                     instant += timestamps.MICROSECOND
+                elif TRANSIENT_CODES.isdisjoint(codes):
+                    raise
                 else:
+                    hindered += 1
                     self._sleep(PAUSE_SECONDS)
             else:
                 return True

@@ -12,7 +12,7 @@ from cruddur_cli.errors import DdbError
 from cruddur_cli.healing import Healing
 from cruddur_cli.target import Target
 from cruddur_cli.verifying import Suspect
-from cruddur_local.paths import LOCAL
+from cruddur_local.paths import REBUILDS
 
 SIDE_BY_SIDE = 8
 
@@ -30,7 +30,7 @@ class Checkpoint:
     def of(cls, target: Target) -> "Checkpoint":
         """The checkpoint of a table."""
         place = hashlib.sha256(f"{target.endpoint}/{target.region}/{target.table_name}".encode()).hexdigest()[:12]
-        return cls(LOCAL / "rebuild" / f"{target.table_name}-{place}.jsonl")
+        return cls(REBUILDS / f"{target.table_name}-{place}.jsonl")
 
     def begin(self, suspects: Sequence[Suspect]) -> None:
         """Note what there is to do. Raises DdbError where the file cannot be written."""

@@ -7,7 +7,6 @@ memory grows with the number of conversations, and not of messages.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -185,13 +184,13 @@ class TableSeen:
             seen = self.conversations[message_group_uuid] = ConversationSeen()
         sort_key: str = item["sk"]["S"]
         try:
-            datetime.fromisoformat(sort_key)
+            is_time = timestamps.parse(sort_key) is not None
             text: str = item["message"]["S"]
             message_uuid: str = item["message_uuid"]["S"]
         except (KeyError, TypeError):
             seen.malformed_items += (sort_key,)
             return
-        except ValueError:
+        if not is_time:
             seen.malformed_keys += (sort_key,)
             return
         form = sort_key[-_OFFSET_LENGTH:]

@@ -6,6 +6,7 @@ PATTERNS = "patterns/"
 PROD = "prod"
 TAKES_PROD = frozenset(
     {
+        "add-member",
         "describe",
         "drop",
         "get-conversation",
@@ -17,6 +18,7 @@ TAKES_PROD = frozenset(
         "schema-load",
         "seed",
         "verify",
+        "watch",
     }
 )
 """The commands of which no argument is free text."""
@@ -24,7 +26,7 @@ TAKES_PROD = frozenset(
 FLAGS = frozenset({"--capacity", "--dry-run", "--json", "--restart", "--yes"})
 """What may come after the last word."""
 
-OPTIONS = frozenset({"--before", "--of", "--queue", "--state", "--table"})
+OPTIONS = frozenset({"--before", "--every", "--for", "--of", "--queue", "--state", "--table"})
 """Options whose value may be any word."""
 
 

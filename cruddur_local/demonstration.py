@@ -29,7 +29,7 @@ def await_projection(store: MessageStore, conversations: Sequence[SeedConversati
             waiting[:] = [
                 (conversation, member) for conversation, member in waiting if not _shows(store, conversation, member)
             ]
-            progress.update(task, completed=progress.tasks[task].total or 0 - len(waiting))
+            progress.update(task, completed=total - len(waiting))
             return not waiting
 
         _wait(is_settled, "the stream did not reach every inbox")

@@ -62,7 +62,7 @@ def down(*, console: Console) -> None:
             with console.status("Stopping the emulator"):
                 emulator.stop()
             _say(console, "The emulator is stopped")
-        kept = {paths.LOCK, paths.DYNAMODB_LOCAL}
+        kept = {paths.LOCK, paths.DYNAMODB_LOCAL, paths.REBUILDS}
         if emulator is not None and emulator.keeps_state:
             kept.add(paths.KEPT_STATE)
             _say(console, f"Its state is kept for the next make up KEEP=1, in {paths.KEPT_STATE}")
@@ -135,7 +135,6 @@ def _write_system(emulator: Emulator, settings: Settings, outputs: Mapping[str, 
                 "secret_access_key": ROOT_KEY,
                 "table_name": settings.table_name,
                 "failure_queue_url": projection["FailureQueueUrl"],
-                "stream_function_name": projection["FunctionName"],
                 "log_group_name": projection["LogGroupName"],
             },
             indent=2,

@@ -184,9 +184,9 @@ class MessageStore:
         _check_message(message)
         _check_members(members, sender)
         instant = self._clock()
+        message_group_uuid, message_uuid = str(uuid.uuid4()), str(uuid.uuid4())
         for attempt in range(ATTEMPTS):
             pair: list[TransactWriteItemTypeDef] = []
-            message_group_uuid = str(uuid.uuid4())
             if len(members) == 2:
                 pair_partition = schema.pair_partition(members[0].uuid, members[1].uuid)
                 seen = self._pair_item(pair_partition)
@@ -195,7 +195,7 @@ class MessageStore:
                     sent = self.send(existing, sender=sender, message=message)
                     return StartedConversation(existing, sent, is_new=False)
                 pair = [self._pair_put(pair_partition, message_group_uuid, seen)]
-            first = _message(message_group_uuid, instant, str(uuid.uuid4()), sender, message)
+            first = _message(message_group_uuid, instant, message_uuid, sender, message)
             rows = [_first_row(first, member, members) for member in members]
             puts: list[TransactWriteItemTypeDef] = [
                 {"Put": {"TableName": self._table_name, "Item": item, "ConditionExpression": _KEY_IS_FREE}}
@@ -206,9 +206,11 @@ class MessageStore:
             except ClientError as error:
                 if not self._may_try_again(error, attempt):
                     raise
-                instant = max(self._clock(), instant + timestamps.MICROSECOND)
-            else:
-                return StartedConversation(message_group_uuid, first, is_new=True)
+                # It may have been made, and only the answer lost.
+                if not self.get_conversation(message_group_uuid, limit=1).items:
+                    instant = max(self._clock(), instant + timestamps.MICROSECOND)
+                    continue
+            return StartedConversation(message_group_uuid, first, is_new=True)
         raise errors.ContendedError(ATTEMPTS)
 
     def add_member(self, message_group_uuid: str, member: User, *, asked_by: str | None = None) -> Conversation:
@@ -252,7 +254,7 @@ class MessageStore:
         if not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
             raise errors.InvalidLimitError(limit, MAX_PAGE)
         if before is not None and not 0 < len(before.encode()) <= MAX_CURSOR_BYTES:
-            raise errors.InvalidCursorError
+            raise errors.InvalidCursorError(before)
         found: list[_Item] = []
         cursor = ""
         for attributes in self._newest_first(partition, before, Limit=limit + 1):

@@ -51,8 +51,8 @@ class InvalidCursorError(RejectedError):
 
     code = "cursor_invalid"
 
-    def __init__(self) -> None:
-        super().__init__("the cursor is none that a page has given out: begin again without one")
+    def __init__(self, value: str) -> None:
+        super().__init__(f"{value[:80]!r} is no cursor that a page has given out: begin again without one")
 
 
 class TooFewMembersError(RejectedError):

@@ -180,7 +180,7 @@ class Projection:
         while pending:
             transaction = pending.popleft()
             if transaction.counts_members and (obstacles or refused):
-                pending.extendleft(_without_counting(transaction))
+                pending.extendleft(self._without_counting(transaction))
                 continue
             try:
                 self._table.make(transaction)
@@ -195,7 +195,7 @@ class Projection:
                     return {*obstacles, "a transaction of this many actions is refused"}
                 if transaction.counts_members:
                     refused.add(str(error))
-                    pending.extend(_without_counting(transaction))
+                    pending.extend(self._without_counting(transaction))
                 elif len(transaction.moves) == 1:
                     refused.add(str(error))
                 else:
@@ -221,7 +221,7 @@ class Projection:
             raise RefusedError(", ".join(sorted(refused)))
         return obstacles
 
-
-def _without_counting(transaction: Transaction) -> Iterator[Transaction]:
-    """What remains of a transaction when the members in it cannot be counted for now."""
-    return pack([move for move in transaction.moves if not move.counts_anew], transaction.newest, MAX_ACTIONS)
+    def _without_counting(self, transaction: Transaction) -> Iterator[Transaction]:
+        """What remains of a transaction when the members in it cannot be counted for now."""
+        moves = [move for move in transaction.moves if not move.counts_anew]
+        return pack(moves, transaction.newest, self._max_actions)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -135,6 +136,23 @@ def test_a_call_that_does_not_pass_is_tried_again(cruddur_table: CruddurTable) -
     started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="x")  # type: ignore[arg-type]
     assert started.is_new
     assert len(rows_of(cruddur_table, ann)) == len(rows_of(cruddur_table, bo)) == 1
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_an_answer_that_is_lost_does_not_start_it_twice(cruddur_table: CruddurTable, size: int) -> None:
+    lost = iter([True])
+
+    def lose_the_first_answer(_number: int, name: str) -> None:
+        if name == "transact_write_items" and next(lost, False):
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "TransactWriteItems")
+
+    members = [person(f"member{number}") for number in range(size)]
+    client: Any = BetweenCalls(cruddur_table.client, after=lose_the_first_answer)
+    store = store_of(cruddur_table, client=client)
+    started = store.start_conversation(members, sender=members[0], message="hello")
+    assert started.is_new
+    assert kinds_of(cruddur_table) == {"GRP": size, "MSG": 1, **({"PAIR": 1} if size == 2 else {})}
+    assert all_messages(store, started.message_group_uuid, 10) == [started.message]
 
 
 def test_two_who_race_end_in_one_conversation(cruddur_table: CruddurTable) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from cruddur_cli import rebuilding, run
 from cruddur_cli.capacity import CapacityMeter
-from cruddur_cli.commands import care
 from cruddur_cli.healing import Healer, Healing
 from cruddur_messages import schema, seed_file
 from tests.access_patterns.people import items_of, person
@@ -362,4 +361,3 @@ def test_the_limit_reaches_every_call_of_a_rebuild(
 def test_nobody_is_named_by_an_id_that_is_nobodys(at: At, ministack_table: CruddurTable) -> None:
     answer = at(ministack_table, "list-conversations", person("ann").uuid)
     assert (answer.status, answer.out) == (1, "")
-    assert care.BROKEN == 1

@@ -25,6 +25,9 @@ from tests.access_patterns.test_paging import put_message, put_row
 from tests.cli import damage
 from tests.engines.fixtures import CruddurTable
 
+BEFORE_THE_CALENDAR = "0001-01-01T00:00:00+14:00"
+"""A timestamp by its form, of an instant that has no UTC date."""
+
 
 def verify(table: CruddurTable) -> list[Finding]:
     seen = read_table(table.client, table.name, on_items=lambda _: None)
@@ -331,6 +334,32 @@ def test_messages_of_the_same_instant_in_two_forms_are_both_kept(cruddur_table: 
     assert {item["sk"]["S"][:25] for item in messages_of(cruddur_table)} == {"2026-05-01T10:00:00.00000"}
 
 
+@pytest.mark.parametrize("code", ["ThrottlingError", "ValidationError"])
+def test_a_message_that_cannot_be_put_under_its_time_ends_the_healing_of_its_conversation(
+    cruddur_table: CruddurTable, code: str
+) -> None:
+    ann, group = person("ann"), str(uuid.uuid4())
+    for key in ("2026-05-01T10:00:00", "2026-05-01T09:00:00Z"):
+        put_message(cruddur_table, group, key, ann)
+
+    def cancel(_number: int, name: str) -> None:
+        if name == "transact_write_items":
+            reasons: Any = {
+                "Error": {"Code": "TransactionCanceledException"},
+                "CancellationReasons": [{}, {"Code": code}],
+            }
+            raise cruddur_table.client.exceptions.TransactionCanceledException(reasons, "TransactWriteItems")
+
+    client: Any = BetweenCalls(cruddur_table.client, before=cancel)
+    reader = ConversationReader(client=client, table_name=cruddur_table.name)
+    healer = Healer(
+        client=client, table_name=cruddur_table.name, reader=reader, named=lambda _: ann, sleep=lambda _: None
+    )
+    before = messages_of(cruddur_table)
+    assert healer.heal(group, [ann.uuid], rekey=True).failure is not None
+    assert messages_of(cruddur_table) == before
+
+
 def test_mixed_timestamps_of_an_inbox_get_one_form(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     old = str(uuid.uuid4())
@@ -359,16 +388,17 @@ def test_what_nobody_can_put_right_is_named_and_left_alone(cruddur_table: Cruddu
     group, ann, bo = healthy_pair(cruddur_table)
     client, name = cruddur_table.client, cruddur_table.name
     client.put_item(TableName=name, Item={"pk": {"S": f"MSG#{group}"}, "sk": {"S": "2027-01-01T00:00:00+00:00"}})
-    client.put_item(
-        TableName=name,
-        Item={
-            "pk": {"S": f"MSG#{group}"},
-            "sk": {"S": "sometime"},
-            "message": {"S": "when?"},
-            "message_uuid": {"S": "1"},
-            "user_uuid": {"S": ann.uuid},
-        },
-    )
+    for sort_key in ("sometime", BEFORE_THE_CALENDAR):
+        client.put_item(
+            TableName=name,
+            Item={
+                "pk": {"S": f"MSG#{group}"},
+                "sk": {"S": sort_key},
+                "message": {"S": "when?"},
+                "message_uuid": {"S": "1"},
+                "user_uuid": {"S": ann.uuid},
+            },
+        )
     client.put_item(TableName=name, Item={"pk": {"S": f"GRP#{ann.uuid}"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}})
     client.put_item(TableName=name, Item={"pk": {"S": "OTHER#1"}, "sk": {"S": "1"}})
     before = items_of(cruddur_table)
@@ -377,6 +407,7 @@ def test_what_nobody_can_put_right_is_named_and_left_alone(cruddur_table: Cruddu
     assert {(f.problem, f.member_uuid, f.sort_key) for f in verify(cruddur_table)} == {
         (Problem.MALFORMED_ITEM, "", "2027-01-01T00:00:00+00:00"),
         (Problem.MALFORMED_TIMESTAMP, "", "sometime"),
+        (Problem.MALFORMED_TIMESTAMP, "", BEFORE_THE_CALENDAR),
         (Problem.MALFORMED_ITEM, ann.uuid, "2026-01-01T00:00:00+00:00"),
     }
     assert [len(rows_of_group(cruddur_table, member, group)) for member in (ann, bo)] == [1, 1]
