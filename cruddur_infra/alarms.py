@@ -205,7 +205,9 @@ def _table(watched: Watched) -> list[Alarm]:
         Alarm(
             name="user-errors",
             says="DynamoDB rejects requests as wrong; it counts them for the whole account and region.",
-            metrics={"errors": watched.of_account("UserErrors")},
+            # It counts cancelled transactions too, with which the projection notices that others were faster.
+            metrics={"errors": watched.of_account("UserErrors"), "conflicts": watched.logged("conflicts")},
+            expression="FILL(errors, 0) - FILL(conflicts, 0)",
             above=settings.alarm_user_errors,
             periods=3,
             breaching=2,

@@ -21,7 +21,7 @@ class FailureQueue(Construct):
             enforce_ssl=True,
             # The longest that SQS keeps a message (SQS Developer Guide, "Quotas"): a weekend is not enough.
             retention_period=Duration.days(14),
-            removal_policy=RemovalPolicy.RETAIN if settings.protect else RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.protect else RemovalPolicy.DESTROY,
         )
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(

@@ -48,7 +48,8 @@ class Function(Construct):
             log_group_name=f"/aws/lambda/{name}",
             retention_in_days=settings.log_retention_days,
         )
-        log_group.apply_removal_policy(RemovalPolicy.RETAIN if settings.protect else RemovalPolicy.DESTROY)
+        # Kept, it would stand in the way of the next deployment: its name is fixed.
+        log_group.apply_removal_policy(RemovalPolicy.DESTROY)
         self.role = iam.Role(
             self,
             "Role",

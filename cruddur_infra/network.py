@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cruddur_infra import names
 from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
-from cruddur_infra.settings import Settings
+from cruddur_infra.settings import Settings, SettingsError
 from cruddur_messages import schema
 
 
@@ -16,6 +16,7 @@ class Network(Construct):
     """A VPC of our own with its endpoint, or an existing one, whose endpoint is its owner's business.
 
     `data_path` is the condition, on a statement for table data, that the request has come through that endpoint.
+    Raises SettingsError where the existing VPC has no subnet for the function.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
@@ -61,9 +62,13 @@ class Network(Construct):
             log_group = logs.LogGroup(
                 self,
                 "FlowLogs",
-                retention=logs.RetentionDays.THREE_MONTHS,
-                removal_policy=RemovalPolicy.RETAIN if settings.protect else RemovalPolicy.DESTROY,
+                retention=logs.RetentionDays.INFINITE,
+                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.protect else RemovalPolicy.DESTROY,
             )
+            # The construct takes names of its own for numbers of days.
+            resource = log_group.node.default_child
+            assert isinstance(resource, logs.CfnLogGroup)
+            resource.retention_in_days = settings.log_retention_days
             flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group))
             acknowledge(
                 log_group,
@@ -101,7 +106,12 @@ class Network(Construct):
             Annotations.of(subnet).acknowledge_warning(
                 "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Nothing is added to the routes of a VPC that is not ours"
             )
-        return vpc, subnets or vpc.isolated_subnets or vpc.private_subnets, {"aws:SourceVpc": vpc_id}
+        subnets = subnets or vpc.isolated_subnets or vpc.private_subnets
+        if not subnets:
+            raise SettingsError(
+                f"vpc_id is {vpc_id}, which has no isolated or private subnet; name those to use with subnet_ids"
+            )
+        return vpc, subnets, {"aws:SourceVpc": vpc_id}
 
 
 def _projection_only(settings: Settings) -> list[iam.PolicyStatement]:

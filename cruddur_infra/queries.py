@@ -1,6 +1,8 @@
 """The saved queries of CloudWatch Logs Insights; docs/operations.md says when to run which."""
 
-BATCH = 'filter event = "batch_settled"'
+from cruddur_infra.metrics import LOGGED_EVENT
+
+BATCH = f'filter event = "{LOGGED_EVENT}"'
 
 QUERIES = {
     "what happens": "fields @timestamp, event, message_group_uuid, failure, reason | sort @timestamp desc | limit 200",

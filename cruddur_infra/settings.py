@@ -50,6 +50,13 @@ TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 """What DynamoDB accepts (Developer Guide, "Naming rules")."""
 
 
+VPC_ID = re.compile(r"vpc-[0-9a-f]{8,17}")
+
+PRIVATE_RANGES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""RFC 1918."""
+
+PROVIDER_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/\S+")
+
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 GITHUB_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+|[A-Za-z0-9-]+@\d+/[A-Za-z0-9._-]+@\d+")
@@ -146,8 +153,13 @@ class Settings:
             )
         if self.delivery_provider_arn is not None and self.delivery_repository is None:
             raise SettingsError("delivery_provider_arn goes with delivery_repository; name the repository too")
-        if self.vpc_id is not None and not self.vpc_id.startswith("vpc-"):
-            raise SettingsError(f"vpc_id is {self.vpc_id!r}; it takes the id of a VPC, which begins with vpc-")
+        if self.delivery_provider_arn is not None and not PROVIDER_ARN.fullmatch(self.delivery_provider_arn):
+            raise SettingsError(
+                f"delivery_provider_arn is {self.delivery_provider_arn!r}; it takes the ARN of an identity provider, "
+                "as in arn:aws:iam::<account>:oidc-provider/token.actions.githubusercontent.com"
+            )
+        if self.vpc_id is not None and not VPC_ID.fullmatch(self.vpc_id):
+            raise SettingsError(f"vpc_id is {self.vpc_id!r}; it takes the id of a VPC, such as vpc-0123456789abcdef0")
         if not _is_vpc_cidr(self.vpc_cidr):
             raise SettingsError(
                 f"vpc_cidr is {self.vpc_cidr!r}; it takes a private IPv4 range from /16 to /26, such as 10.86.0.0/24"
@@ -164,6 +176,12 @@ class Settings:
                 "max_read_units and max_write_units are ceilings of on-demand billing; with billing=provisioned "
                 "set provisioned_read_units and provisioned_write_units"
             )
+        for limit in ("alarm_age_seconds", "record_age_seconds"):
+            if self.batching_window_seconds >= getattr(self, limit):
+                raise SettingsError(
+                    f"batching_window_seconds is {self.batching_window_seconds} and {limit} is {getattr(self, limit)}: "
+                    "records would be that old before they are looked at; make the window shorter"
+                )
         if self.stage == "prod" and self.seed and not self.seed_prod:
             raise SettingsError(
                 "seed=true would write made-up conversations into prod; if you mean it, add -c seed_prod=true"
@@ -218,7 +236,8 @@ def _is_vpc_cidr(text: str) -> bool:
         network = ipaddress.IPv4Network(text)
     except ValueError:
         return False
-    return "/" in text and network.is_private and 16 <= network.prefixlen <= 26
+    is_private = any(network.subnet_of(private) for private in PRIVATE_RANGES)
+    return "/" in text and is_private and 16 <= network.prefixlen <= 26
 
 
 def _is_ours(key: str) -> bool:

@@ -6,17 +6,18 @@ from pathlib import Path
 
 from aws_cdk import App
 
-from cruddur_infra import REPOSITORY, stacks
+from cruddur_infra import stacks
+from cruddur_infra.context import context_of_the_app
 from cruddur_infra.settings import PREFIX, read
 from cruddur_infra.template import Templates
 
 
 def synthesize(stage: str, **overrides: object) -> Templates:
     """The templates of a stage, made with the context of cdk.json. Raises SettingsError and SeedFileError."""
-    flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
-    settings = read({"stage": stage} | overrides)
+    context = context_of_the_app()
+    settings = read(context | {"stage": stage} | overrides)
     with tempfile.TemporaryDirectory() as folder:
-        app = App(context=flags, outdir=folder, analytics_reporting=False)
+        app = App(context=context, outdir=folder, analytics_reporting=False)
         stacks.build(app, settings=settings)
         app.synth()
         return {

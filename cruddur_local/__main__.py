@@ -6,10 +6,12 @@ import sys
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from typer.exceptions import TyperException
 
 from cruddur_local import dynamodb_local, function_logs, system
+from cruddur_local.emulator import OVERRIDING_VARIABLES
 from cruddur_local.errors import LocalSystemError
 
 HOW_TO_GO_ON = """
@@ -46,7 +48,9 @@ def down() -> None:
 @app.command()
 def env() -> None:
     """Print the environment of the running system, for a shell to evaluate."""
-    for name, value in system.running().variables.items():
+    emulator = system.running()
+    typer.echo(f"unset {' '.join(OVERRIDING_VARIABLES)}")
+    for name, value in emulator.variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
@@ -70,6 +74,8 @@ def main() -> None:
         app(standalone_mode=False)
     except (LocalSystemError, OSError) as error:
         sys.exit(f"error: {error}")
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"error: the system did not answer as it should ({' '.join(str(error).split())}); is it still up?")
     except TyperException as wrong_use:
         sys.exit(f"error: {wrong_use.format_message()}")
     except (KeyboardInterrupt, typer.Abort):

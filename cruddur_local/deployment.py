@@ -6,12 +6,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from cruddur_local import paths
-from cruddur_local.emulator import REGION, Emulator
+from cruddur_local.emulator import OVERRIDING_VARIABLES, REGION, Emulator
 from cruddur_local.errors import LocalSystemError
 
 ACCOUNT = "000000000000"
 STAGE = "local"
-_OVERRIDING_VARIABLES = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_S3")
 
 
 def bootstrap(emulator: Emulator) -> None:
@@ -41,7 +40,7 @@ def _context(settings: Sequence[str]) -> list[str]:
 
 
 def _cdk(emulator: Emulator, arguments: Sequence[str]) -> None:
-    inherited = {name: value for name, value in os.environ.items() if name not in _OVERRIDING_VARIABLES}
+    inherited = {name: value for name, value in os.environ.items() if name not in OVERRIDING_VARIABLES}
     search_path = os.pathsep.join([str(paths.ENVIRONMENT_BIN), os.environ.get("PATH", "")])
     with paths.CDK_LOG.open("w") as log:
         ended = subprocess.run(

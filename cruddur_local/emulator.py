@@ -26,6 +26,15 @@ TERMINATION_SECONDS = 60.0
 REGION = "us-east-1"
 ROOT_KEY = "test"
 
+OVERRIDING_VARIABLES = (
+    "AWS_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_SQS",
+)
+"""With any of these set, boto3, the AWS CLI or the CDK CLI would go elsewhere, or as somebody else."""
+
 UNSET_FOR_EMULATOR = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from cruddur_infra import settings as stage_settings
+from cruddur_infra.context import context_of_the_app
 from cruddur_infra.settings import Settings, SettingsError
 from cruddur_local import demonstration, deployment, paths
 from cruddur_local.emulator import REGION, ROOT_KEY, Emulator
@@ -92,7 +93,8 @@ def _settings(overrides: Sequence[str]) -> Settings:
         if name == "stage":
             raise LocalSystemError("make up deploys the stage local and no other; leave stage out")
     try:
-        settings = stage_settings.read({"stage": deployment.STAGE} | {name: value for name, _, value in pairs})
+        asked = {"stage": deployment.STAGE} | {name: value for name, _, value in pairs}
+        settings = stage_settings.read(context_of_the_app() | asked)
         if settings.seed:
             seed_file.load(settings.seed_path, settings.seed_users_path)
     except (SettingsError, SeedFileError) as error:

@@ -40,6 +40,8 @@ def _value(node: ast.expr, values: Mapping[str, float | None]) -> float:
             return float(_value(left, values) == _value(right, values))
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _value(left, values) + _value(right, values)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _value(left, values) - _value(right, values)
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             return _value(left, values) * _value(right, values)
         case ast.BinOp(left=left, op=ast.Div(), right=right):

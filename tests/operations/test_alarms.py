@@ -34,7 +34,14 @@ DEMANDED = {
     "user-errors",
 }
 
-ON_AN_EXPRESSION = {"projection-idle", "self-trigger", "table-throttled", "index-throttled", "table-errors"}
+ON_AN_EXPRESSION = {
+    "projection-idle",
+    "self-trigger",
+    "table-throttled",
+    "index-throttled",
+    "table-errors",
+    "user-errors",
+}
 """The emulator refuses these."""
 
 

@@ -1,13 +1,12 @@
 """The policies of a stage as synthesized, with CloudFormation's intrinsics resolved to what they would be on AWS."""
 
 import functools
-import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cruddur_infra import REPOSITORY
+from cruddur_infra.context import context_of_the_app
 from cruddur_infra.template import Template, Templates, only, resources
 from cruddur_messages import schema
 from tests.policies.authorization import (
@@ -62,12 +61,13 @@ class Deployed:
 def deployed(variant: str) -> Deployed:
     """Synthesize a variant, with the seed, and resolve its policies."""
     if variant == "dev in an existing VPC":
-        return _resolved(_in_existing_vpc())
+        return _resolved(in_existing_vpc(EXISTING_SUBNETS))
     overrides = {"seed_prod": "true"} if variant == "prod" else {}
     return _resolved(synthesize(variant, seed="true", **overrides))
 
 
-def _in_existing_vpc() -> Templates:
+def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
+    """Synthesize dev, with the seed, in an existing VPC in which a look-up finds no subnet."""
     from aws_cdk import App, Environment
 
     from cruddur_infra import settings, stacks
@@ -81,8 +81,8 @@ def _in_existing_vpc() -> Templates:
     }
     asked_for = f"account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true"
     looked_up = {f"vpc-provider:{asked_for}": found}
-    context = json.loads((REPOSITORY / "cdk.json").read_text())["context"] | looked_up
-    wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(EXISTING_SUBNETS)}
+    context = context_of_the_app() | looked_up
+    wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(subnet_ids)}
     prefix = f"{settings.PREFIX}-dev-"
     with tempfile.TemporaryDirectory() as folder:
         app = App(context=context, outdir=folder, analytics_reporting=False)

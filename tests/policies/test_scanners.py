@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cruddur_infra import REPOSITORY
+from cruddur_infra.context import context_of_the_app
 from cruddur_local import paths
 from tests.templates.fixtures import STAGES
 
@@ -31,7 +32,7 @@ def scan_with_cdk_nag(
 
     from cruddur_infra import settings, stacks
 
-    flags = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    flags = context_of_the_app()
     app = App(context=flags, outdir=str(folder), analytics_reporting=False)
     Validations.of(app).add_plugins(*(getattr(cdk_nag, pack)(app) for pack in PACKS))
     stacks.build(app, settings=settings.read({"stage": stage, **(overrides or {})}))

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from cruddur_infra.settings import SettingsError
 from cruddur_infra.template import Templates, only, resources
+from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
 from tests.templates.fixtures import STAGES
 
 
@@ -39,3 +41,25 @@ def test_no_function_is_deployed_behind_our_back(stage: str, templates: Callable
     allowed = {"projection": 1, "seed": 1}
     for part, template in templates(stage).items():
         assert len(resources(template, "AWS::Lambda::Function")) == allowed.get(part, 0)
+
+
+def test_an_existing_vpc_without_a_subnet_for_the_function_is_refused() -> None:
+    with pytest.raises(SettingsError, match=f"^vpc_id is {EXISTING_VPC}, which has no .* subnet_ids$"):
+        in_existing_vpc([])
+
+
+def test_flow_logs_are_kept_as_long_as_other_logs(templates: Callable[..., Templates]) -> None:
+    group = only(templates("prod", log_retention_days="731")["network"], "AWS::Logs::LogGroup")
+    assert group["Properties"]["RetentionInDays"] == 731
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_with_a_fixed_name_stays_behind_to_stop_the_next_deployment(
+    stage: str, templates: Callable[..., Templates]
+) -> None:
+    """But the table, which is what the stack of its own is for."""
+    names = {"AWS::Logs::LogGroup": "LogGroupName", "AWS::SQS::Queue": "QueueName", "AWS::IAM::Role": "RoleName"}
+    for part, template in templates(stage).items():
+        for resource in template["Resources"].values():
+            is_named = names.get(resource["Type"]) in resource.get("Properties", {})
+            assert not (is_named and resource.get("DeletionPolicy", "Delete") != "Delete"), part
