@@ -86,30 +86,30 @@ synth: setup ## Synthesize every stage, into cdk.out
 
 # A stamp is made last, so that an interrupted installation is begun again.
 $(VENV)/base.stamp: requirements.txt scripts/find-python
-	@python=$$(scripts/find-python) && echo "Installing the CDK app's packages ..." && $$python -m venv $(VENV)
+	@python=$$(scripts/find-python) && echo "Installing the CDK app's packages ..." >&2 && $$python -m venv $(VENV)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/local.stamp: $(VENV)/base.stamp requirements-local.txt
-	@echo "Installing the local system's packages ..."
+	@echo "Installing the local system's packages ..." >&2
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.txt
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/local.stamp requirements-dev.txt
-	@echo "Installing the checks' packages ..."
+	@echo "Installing the checks' packages ..." >&2
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 # checkov pins a boto3 of its own.
 $(VENV)/checkov.stamp: $(VENV)/base.stamp requirements-checkov.txt
-	@echo "Installing checkov ..."
+	@echo "Installing checkov ..." >&2
 	@$(PYTHON) -m venv $(VENV)/checkov
 	@$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-checkov.txt
 	@touch $@
 
 node_modules/.stamp: package-lock.json $(VENV)/base.stamp
-	@echo "Installing the CDK CLI ..."
-	@$(BIN)/npm ci --loglevel=error --no-progress
+	@echo "Installing the CDK CLI ..." >&2
+	@$(BIN)/npm ci --loglevel=error --no-progress >&2
 	@touch $@
 
 .PHONY: lock

@@ -17,7 +17,11 @@ from rich.text import Text
 
 from cruddur_messages.items import AttributeMap
 
-WIDTH_OF_A_PIPE = 160
+WIDTH_OF_A_PIPE = 100_000
+"""Nothing is cut there: who reads it may be a program."""
+
+WHOLE = frozenset({"conversation", "from", "how many", "last message", "problem", "table", "time", "value"})
+"""Columns with what people copy, or cannot guess the rest of."""
 
 _deserialize = TypeDeserializer().deserialize
 
@@ -73,8 +77,12 @@ class Output:
         self.console.print(Text(printable(text)), no_wrap=True, overflow="ellipsis")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print a table for people, whose last column takes the room that is left."""
+        """Print a table for people; see `table`."""
         self.console.print(table(columns, rows))
+
+    def paragraph(self, text: str) -> None:
+        """Print a line for people whole, however narrow the terminal."""
+        self.console.print(Text(printable(text)), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Say something beside the result."""
@@ -123,10 +131,14 @@ class Bar:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table whose cells hold nothing that could steer a terminal."""
+    """A table whose cells hold nothing that could steer a terminal.
+
+    Columns in WHOLE are never cut; the last takes the room that is left.
+    """
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns[:-1]:
-        drawn.add_column(column, no_wrap=True, overflow="ellipsis")
+    for number, column in enumerate(columns[:-1]):
+        cells = [column, *(str(row[number]) for row in rows)] if column in WHOLE else []
+        drawn.add_column(column, no_wrap=True, overflow="ellipsis", min_width=max(map(len, cells), default=None))
     drawn.add_column(columns[-1], no_wrap=True, overflow="ellipsis", ratio=1)
     for row in rows:
         drawn.add_row(*(Text(printable(str(cell))) for cell in row))

@@ -69,6 +69,14 @@ class Run:
         if typed != name:
             raise DdbError(f"not confirmed: {typed!r} is not {name}, nothing was done; --yes goes on without asking")
 
+    def require_own_table(self) -> None:
+        """Raise DdbError where the table belongs to the stacks of `make up`, which would not notice another one."""
+        if self.target.has_projection and not self.target.is_aws:
+            raise DdbError(
+                f"{self.target} belongs to make up's stacks, and nothing would read the stream of another: "
+                "make down takes it away, make up makes it anew"
+            )
+
     def require_table(self) -> None:
         """Raise ClientError where there is no table, and what botocore raises where nothing answers."""
         self.item_count()

@@ -109,6 +109,8 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
     system = _system()
     configured = os.environ.get(ENDPOINT_VARIABLE)
     if configured:
+        if urlsplit(configured).scheme not in ("http", "https") or not urlsplit(configured).hostname:
+            raise DdbError(f"{ENDPOINT_VARIABLE} is {configured!r}; it takes an address such as {DYNAMODB_LOCAL}")
         if (urlsplit(configured).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
             raise DdbError(f"{ENDPOINT_VARIABLE} is {configured}, which is AWS: say --prod, or unset it")
         if system.get("endpoint", "").rstrip("/") == configured.rstrip("/"):

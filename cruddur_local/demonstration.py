@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from cruddur_local import paths
 from cruddur_local.errors import LocalSystemError
 from cruddur_messages import timestamps
 from cruddur_messages.access_patterns import Conversation, MessageStore
@@ -77,7 +78,7 @@ def _wait(is_reached: Callable[[], bool], complaint: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not is_reached():
         if time.monotonic() > deadline:
-            raise LocalSystemError(f"{complaint} within {PATIENCE_SECONDS:.0f} seconds; see the logs: make logs")
+            raise LocalSystemError(f"{complaint} within {PATIENCE_SECONDS:.0f} seconds; see {paths.EMULATOR_LOG}")
         time.sleep(0.2)
 
 

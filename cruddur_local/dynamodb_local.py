@@ -136,7 +136,7 @@ def serve(port: int) -> None:
     try:
         typer.echo(f"DynamoDB Local starts on port {port} ...", err=True)
         with running(port) as endpoint:
-            typer.echo(f"DynamoDB Local listens: AWS_ENDPOINT_URL_DYNAMODB={endpoint}  (Ctrl-C ends it)")
+            typer.echo(f"DynamoDB Local listens: export AWS_ENDPOINT_URL_DYNAMODB={endpoint}  (Ctrl-C ends it)")
             while True:
                 time.sleep(3600)
     except KeyboardInterrupt:

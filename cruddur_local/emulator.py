@@ -110,6 +110,8 @@ class Emulator:
     @classmethod
     def _launch(cls, port: int, *, keep_state: bool) -> Self:
         paths.EMULATOR_TEMPORARY.mkdir(parents=True, exist_ok=True)
+        if keep_state:
+            _forget_stream_positions()
         with paths.EMULATOR_LOG.open("wb") as log:
             process = psutil.Popen(
                 [str(paths.ENVIRONMENT_BIN / "ministack")],
@@ -125,13 +127,12 @@ class Emulator:
         return emulator
 
     @classmethod
-    def stop_any(cls) -> bool:
-        """Stop what an earlier run has left, and tell whether anything was."""
+    def stop_any(cls) -> None:
+        """Stop what has been started and not stopped."""
         emulator = cls.started()
-        if emulator is None:
-            return False
-        emulator.stop()
-        return True
+        if emulator is not None:
+            emulator.stop()
+        _forget()
 
     def stop(self) -> None:
         """End the emulator and the function processes that it has started."""
@@ -145,9 +146,7 @@ class Emulator:
                 if member.is_running():
                     member.kill()
             psutil.wait_procs(family, timeout=5)
-        if self.keeps_state:
-            _forget_stream_positions()
-        paths.EMULATOR_STATE.unlink(missing_ok=True)
+        _forget()
 
     @classmethod
     def started(cls) -> Self | None:
@@ -208,6 +207,12 @@ def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
         "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
         **(kept if keep_state else {}),
     }
+
+
+def _forget() -> None:
+    """Leave nothing behind that speaks of a running system."""
+    for note in (paths.EMULATOR_STATE, paths.SYSTEM, paths.BOOTSTRAPPED):
+        note.unlink(missing_ok=True)
 
 
 def _forget_stream_positions() -> None:

@@ -29,21 +29,20 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
             _refuse_other_terms(emulator, port=port, keep_state=keep_state)
             _say(console, f"The emulator runs already: {emulator.endpoint}")
             try:
+                _bootstrap(emulator, console)
                 _deploy_and_show(emulator, settings, overrides, console)
             except KeyboardInterrupt:
                 raise LocalSystemError("interrupted; the system still runs, make up goes on with it") from None
             return emulator
         Emulator.stop_any()
-        emulator = Emulator.start(port=port, keep_state=keep_state)
         try:
+            emulator = Emulator.start(port=port, keep_state=keep_state)
             _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
-            with console.status("cdk bootstrap"):
-                seconds = _timed(lambda: deployment.bootstrap(emulator))
-            _say(console, f"Bootstrapped with cdk bootstrap ({seconds:.0f} s)")
+            _bootstrap(emulator, console)
             _deploy_and_show(emulator, settings, overrides, console)
         except BaseException as error:
             # Half a system would stand in the way of the next run.
-            emulator.stop()
+            Emulator.stop_any()
             if isinstance(error, KeyboardInterrupt):
                 raise LocalSystemError("interrupted; nothing is left running, make up begins anew") from None
             raise
@@ -64,7 +63,7 @@ def down(*, console: Console) -> None:
                 emulator.stop()
             _say(console, "The emulator is stopped")
         kept = {paths.LOCK, paths.DYNAMODB_LOCAL, paths.REBUILDS}
-        if emulator is not None and emulator.keeps_state:
+        if paths.KEPT_STATE.exists() and (emulator is None or emulator.keeps_state):
             kept.add(paths.KEPT_STATE)
             _say(console, f"Its state is kept for the next make up KEEP=1, in {paths.KEPT_STATE}")
         for entry in paths.LOCAL.iterdir():
@@ -100,6 +99,16 @@ def _settings(overrides: Sequence[str]) -> Settings:
     except (SettingsError, SeedFileError) as error:
         raise LocalSystemError(str(error)) from error
     return settings
+
+
+def _bootstrap(emulator: Emulator, console: Console) -> None:
+    """Bootstrap the emulator's account, unless that has been done."""
+    if paths.BOOTSTRAPPED.exists():
+        return
+    with console.status("cdk bootstrap"):
+        seconds = _timed(lambda: deployment.bootstrap(emulator))
+    paths.BOOTSTRAPPED.touch()
+    _say(console, f"Bootstrapped with cdk bootstrap ({seconds:.0f} s)")
 
 
 def _refuse_other_terms(emulator: Emulator, *, port: int | None, keep_state: bool) -> None:

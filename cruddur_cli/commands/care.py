@@ -226,7 +226,7 @@ def _report(
         rows = [(f"{len(found):,}", problem, MEANINGS[problem]) for problem, found in by_problem.items()]
         this.output.table(["how many", "problem", "what it means"], rows)
         for finding in [finding for found in by_problem.values() for finding in found[:examples]]:
-            this.output.line("  " + _example_line(finding))
+            this.output.paragraph("  " + _example_line(finding))
     if done is not None:
         this.output.line(f"done: {summary(done)}")
     if would_be_done is not None:
@@ -235,7 +235,7 @@ def _report(
         f"{seen.counts.messages:,} messages and {seen.counts.rows:,} rows of {len(seen.conversations):,} conversations"
     )
     verdict = f"{len(findings):,} promises are broken" if findings else "every promise is kept"
-    this.output.line(f"{verdict}: {read}")
+    this.output.paragraph(f"{verdict}: {read}")
     if findings and done is not None:
         this.output.note("what is left cannot be put right without knowing more: look at the examples, item by item")
     elif findings and would_be_done is None:

@@ -26,7 +26,7 @@ Sender = Annotated[
     str | None, typer.Option("--from", metavar="HANDLE", help="Who writes; the first user, if nobody is named.")
 ]
 
-INBOX_COLUMNS = ("last message", "with", "conversation", "message")
+INBOX_COLUMNS = ("last message", "conversation", "with", "message")
 CONVERSATION_COLUMNS = ("time", "from", "message")
 
 
@@ -36,9 +36,9 @@ def add_to(app: typer.Typer) -> None:
     app.command("get-conversation", epilog="Example: bin/ddb get-conversation --of andrewbrown --limit 10")(
         get_conversation
     )
-    app.command(epilog="Example: bin/ddb send 5ae290ed-55d1-47a0-bc6d-fe2bc2700399 'On my way' --from bayko")(send)
+    app.command(epilog="Example: bin/ddb send 2c8cfd87-e3c0-5ade-a324-c64f93c6000e 'On my way' --from bayko")(send)
     app.command(epilog="Example: bin/ddb start 'Lunch?' --from andrewbrown --to bayko --to mina")(start)
-    app.command("add-member", epilog="Example: bin/ddb add-member 5ae290ed-55d1-47a0-bc6d-fe2bc2700399 mina")(
+    app.command("add-member", epilog="Example: bin/ddb add-member 2c8cfd87-e3c0-5ade-a324-c64f93c6000e mina")(
         add_member
     )
     app.command(epilog="Example: bin/ddb watch andrewbrown")(watch)
@@ -86,13 +86,15 @@ def get_conversation(
         if group is None:
             group = _newest_conversation(this, _user(this, of))
         page = this.store.get_conversation(group, limit=limit, before=before)
+        if not page.items and before is None:
+            raise DdbError(f"conversation {group} has no message in {this.target}: see bin/ddb list-conversations")
         if as_json:
             messages = [_message(message) for message in page.items]
             this.output.document({"message_group_uuid": group, "messages": messages, "cursor": page.cursor})
             return
         this.output.table(
             CONVERSATION_COLUMNS,
-            [(message.sort_key, message.user_handle, message.message) for message in page.items],
+            [(_time(message.sort_key), message.user_handle, message.message) for message in page.items],
         )
         _say_cursor(this, page.cursor)
 
@@ -216,7 +218,12 @@ def _say_cursor(this: Run, cursor: str | None) -> None:
 
 
 def _inbox(page: Page[Conversation]) -> list[tuple[str, str, str, str]]:
-    return [(line.last_message_at, _with(line), line.message_group_uuid, line.message) for line in page.items]
+    return [(_time(line.last_message_at), line.message_group_uuid, _with(line), line.message) for line in page.items]
+
+
+def _time(sort_key: str) -> str:
+    """A timestamp as people read it; --json has the whole."""
+    return sort_key[:19].replace("T", " ")
 
 
 def _with(line: Conversation) -> str:

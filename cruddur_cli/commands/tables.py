@@ -10,6 +10,7 @@ import typer
 
 from cruddur_cli import table_definition
 from cruddur_cli.console import plain, summary
+from cruddur_cli.errors import DdbError
 from cruddur_cli.run import AsJson, Capacity, Prod, Run, TableName, Yes, run
 from cruddur_cli.settling import settle
 from cruddur_messages import schema, seed_file
@@ -74,7 +75,10 @@ def drop(
     yes: Yes = False,
 ) -> None:
     """Delete the table with everything in it. Asks for its name."""
+    if table_name and table and table_name != table:
+        raise DdbError(f"which table? {table_name} is named, and --table says {table}")
     with run(prod=prod, table_name=table_name or table) as this:
+        this.require_own_table()
         this.announce_write("deleting")
         items = this.item_count()
         this.confirm(yes=yes)

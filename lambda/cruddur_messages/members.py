@@ -20,30 +20,50 @@ class Members:
     """The members seen, those of them who have been counted, and what the rows say of others.
 
     `expected` is the highest member count among the rows, 0 where none carries one. `named_only` are users whom
-    the row of an uncounted member names as the other person, and who have no row here.
+    the row of an uncounted member names as the other person, and who have no row here; `is_anybody_unnamed` tells
+    that such a row names nobody else.
     """
 
     seen: frozenset[str]
     counted: frozenset[str]
     expected: int
     named_only: frozenset[str]
+    is_anybody_unnamed: bool
 
     @classmethod
     def of(cls, rows: Collection[GroupRow]) -> "Members":
         """Read the members off a conversation's rows."""
         seen = frozenset(row.member_uuid for row in rows)
         counted = frozenset(row.member_uuid for row in rows if row.member_count is not None)
-        named = frozenset(row.other_uuid for row in rows if row.member_uuid not in counted and row.other_uuid)
-        return cls(seen, counted, max((row.member_count or 0 for row in rows), default=0), named - seen)
+        uncounted = [row for row in rows if row.member_uuid not in counted]
+        named = frozenset(row.other_uuid for row in uncounted if row.other_uuid)
+        return cls(
+            seen,
+            counted,
+            expected=max((row.member_count or 0 for row in rows), default=0),
+            named_only=named - seen,
+            is_anybody_unnamed=any(row.other_uuid in ("", row.member_uuid) for row in uncounted),
+        )
 
     def missing(self, required: Collection[str]) -> str | None:
         """Why somebody must be missing, given users who are known to be members; None where nobody must be."""
         if not self.seen:
             return "no member row is to be seen"
-        if len(self.counted) < self.expected:
+        if len(self.seen) < self.expected:
             return f"{len(self.counted)} of {self.expected} member rows are to be seen"
         if unseen := len(frozenset(required) - self.seen):
             return f"{unseen} known members have no row to be seen"
+        return None
+
+    @property
+    def possibly_missing(self) -> str | None:
+        """Why somebody may be missing; None where nothing speaks for it."""
+        if len(self.counted) < self.expected:
+            return f"{len(self.counted)} of {self.expected} counted member rows are to be seen"
+        if self.named_only:
+            return "a person whom a row names has no row to be seen"
+        if self.is_anybody_unnamed:
+            return "a row names nobody else"
         return None
 
 
@@ -76,15 +96,16 @@ class View:
     def obstacle_given(self, rows: Collection[GroupRow], newest: Message | None) -> str | None:
         """Why these rows cannot be those of all members; None where they can.
 
-        A person whom only a row names is taken to have no row, and a conversation without a message to have none
-        at all, when none turns up for a while.
+        A person whom only a row names is taken to have no row, a member who has been counted to be one whose row a
+        backend has put anew, and a conversation without a message to have no row at all, when none turns up for a
+        while.
         """
         if not rows and not self._shown and newest is None:
             return self._unless_sought_for_long("no row and no message are to be seen")
         members = Members.of(rows)
         missing = members.missing(self._new_members | self._shown)
-        if missing is None and members.named_only:
-            return self._unless_sought_for_long("a person whom a row names has no row to be seen")
+        if missing is None and (obstacle := members.possibly_missing):
+            return self._unless_sought_for_long(obstacle)
         return missing
 
     def _unless_sought_for_long(self, obstacle: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_NUDGE = 1000 * timestamps.MICROSECOND
 """How far a row may stand behind its message's time, to make room for rows of equal time."""
+
+LATEST_PLACE = datetime.max.replace(tzinfo=UTC) - MAX_NUDGE
+"""Python's calendar ends behind it."""
 
 MAX_ROWS = 24
 MAX_ROWS_BYTES = 1_250_000
@@ -82,12 +85,19 @@ class Move:
         instant = timestamps.parse(self.target.sort_key)
         if message_instant is None or instant is None or instant - message_instant >= MAX_NUDGE:
             return None
+        if instant > LATEST_PLACE:
+            return None
         sort_key = timestamps.canonical(instant + timestamps.MICROSECOND)
         return Move(self.rows, GroupRow({**self.target.attributes, schema.SORT_KEY: {"S": sort_key}}))
 
     def with_member_count(self, count: int) -> "Move":
         """The same move, which also notes how many members have been counted."""
         return Move(self.rows, GroupRow({**self.target.attributes, MEMBER_COUNT: {"N": str(count)}}))
+
+    def with_count_as_it_was(self) -> "Move":
+        """The same move of somebody who has been counted, without counting anew."""
+        count = _member_count(self.rows)
+        return self if count is None else self.with_member_count(count)
 
     def afterwards(self) -> "Move":
         """What remains of the move once it has been made: its target, standing where it should."""
@@ -162,7 +172,7 @@ def _is_in_place(row: GroupRow, newest: Message | None) -> bool:
         row.message_sort_key == newest.sort_key
         and instant is not None
         and row.sort_key == timestamps.canonical(instant)
-        and newest.instant < instant <= newest.instant + MAX_NUDGE
+        and timedelta(0) < instant - newest.instant <= MAX_NUDGE
     )
 
 

@@ -7,11 +7,13 @@ happened in between - another invocation, a crash, an index that lags - makes it
 
 import random
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botocore.config import Config
@@ -46,7 +48,13 @@ CLIENT_CONFIG = Config(
 """Sized for a stream handler: a call that hangs is over in seconds, and the projection itself tries again."""
 
 LONGEST_CALL_SECONDS = 7.0
-"""What one call can take at the most under CLIENT_CONFIG: two attempts and the pause between them."""
+"""What one call usually takes at the most under CLIENT_CONFIG: two attempts and the pause between them.
+
+An answer that drips in can take longer: the timeout is that of each piece.
+"""
+
+FAULTS_OF_DATA = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What data that nobody has thought of can cause; it must not take the other conversations of a batch with it."""
 
 ATTEMPTS = 8
 FIRST_BACKOFF_SECONDS = 0.05
@@ -91,12 +99,18 @@ class Projection:
     def settle_all(
         self, conversations: Sequence[DirtyConversation], *, side_by_side: int = SIDE_BY_SIDE
     ) -> list[Settlement]:
-        """Settle independent conversations, several at the same time; the answers come in the order asked."""
+        """Settle independent conversations, several at the same time; the answers come in the order asked.
+
+        They are taken in an order of chance, so that in a batch that comes again and again, hopeless ones do not
+        take all the time before the others are reached.
+        """
         workers = min(side_by_side, len(conversations))
         if workers < 2:
             return [self.settle(conversation) for conversation in conversations]
+        shuffled = sorted(conversations, key=lambda _: self._draw())
         with ThreadPoolExecutor(max_workers=workers) as pool:
-            return list(pool.map(self.settle, conversations))
+            settled = {answer.message_group_uuid: answer for answer in pool.map(self.settle, shuffled)}
+        return [settled[conversation.message_group_uuid] for conversation in conversations]
 
     def settle(self, conversation: DirtyConversation) -> Settlement:
         """Make every member's row show the newest message; what prevents it stands in the answer."""
@@ -113,6 +127,9 @@ class Projection:
             settlement.failure = f"out of time: {settlement.failure}"
         except RefusedError as refused:
             settlement.failure = f"refused: {refused}"
+        except FAULTS_OF_DATA as fault:
+            *_, at = traceback.extract_tb(fault.__traceback__)
+            settlement.failure = f"unexpected {type(fault).__name__} at {Path(at.filename).name}:{at.lineno}"
         return settlement
 
     def _has_time_for(self, pause: float) -> bool:
@@ -176,6 +193,8 @@ class Projection:
         """
         obstacles: set[str] = set()
         refused: set[str] = set()
+        # Another conversation may lower it meanwhile, for this one too.
+        max_actions = self._max_actions
         pending = deque(transactions)
         while pending:
             transaction = pending.popleft()
@@ -190,7 +209,7 @@ class Projection:
             except TransientError as transient:
                 obstacles.add(str(transient))
             except RefusedError as error:
-                if len(transaction.actions("")) > MAX_ACTIONS_OF_OLD < self._max_actions:
+                if len(transaction.actions("")) > MAX_ACTIONS_OF_OLD < max_actions:
                     self._max_actions = MAX_ACTIONS_OF_OLD
                     return {*obstacles, "a transaction of this many actions is refused"}
                 if transaction.counts_members:
@@ -223,5 +242,5 @@ class Projection:
 
     def _without_counting(self, transaction: Transaction) -> Iterator[Transaction]:
         """What remains of a transaction when the members in it cannot be counted for now."""
-        moves = [move for move in transaction.moves if not move.counts_anew]
+        moves = [move.with_count_as_it_was() for move in transaction.moves if move.is_counted]
         return pack(moves, transaction.newest, self._max_actions)

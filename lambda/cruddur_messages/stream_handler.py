@@ -15,6 +15,8 @@ _dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
 
 LOGGED_COUNTS = ("rows_moved", "rows_healed", "rows_nudged", "conflicts", "malformed_messages", "previews_cut")
 
+SECONDS_TO_ANSWER = 1.0
+
 SECONDS_WITHOUT_CONTEXT = 30.0
 """The time that a call by hand has, where no Lambda context tells it."""
 
@@ -48,7 +50,7 @@ def handler(event: dict[str, object], context: LambdaContext | None = None) -> S
         client=_dynamodb,
         table_name=os.environ[schema.TABLE_NAME_VARIABLE],
         seconds_left=lambda: deadline - time.monotonic(),
-        reserve_seconds=min(LONGEST_CALL_SECONDS, available / 4),
+        reserve_seconds=reserve_of(available),
     )
     settlements = projection.settle_all(batch.dirty)
     _log(batch, settlements)
@@ -61,6 +63,11 @@ def handler(event: dict[str, object], context: LambdaContext | None = None) -> S
             for sequence_number in conversation.sequence_numbers
         ]
     }
+
+
+def reserve_of(available: float) -> float:
+    """How many of the available seconds are left for the call that is under way, and for the answer."""
+    return min(LONGEST_CALL_SECONDS + SECONDS_TO_ANSWER, available / 2)
 
 
 def _log(batch: FoldedBatch, settlements: list[Settlement]) -> None:

@@ -1,7 +1,6 @@
 """Which conversations a batch of stream records makes dirty. Pure: it reads the records and nothing else."""
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -81,7 +80,7 @@ def _conversation_of(event_name: object, change: Mapping[str, Any]) -> tuple[str
         return message_group_uuid, None
     if partition.startswith(schema.GROUP_ROW_PREFIX) and event_name != "REMOVE":
         image = _mapping(change.get("NewImage"))
-        if MESSAGE_UUID in image:
+        if "S" in _mapping(image.get(MESSAGE_UUID)):
             return None  # the projection's own write
         row = GroupRow.from_attributes({name: _with_bytes(value) for name, value in image.items()})
         return row.message_group_uuid, row
@@ -103,7 +102,7 @@ def _with_bytes(value: Any) -> Any:
 
 
 def _decoded(data: Any) -> Any:
-    with suppress(TypeError, binascii.Error):
+    with suppress(TypeError, ValueError):
         return base64.b64decode(data, validate=True)
     return data
 
@@ -113,4 +112,6 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _seconds(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    with suppress(OverflowError):
+        return float(value) if isinstance(value, int | float) else None
+    return None

@@ -6,7 +6,15 @@ from itertools import islice
 from typing import Any
 
 from cruddur_messages import schema
-from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, GroupRow, Message
+from cruddur_messages.items import (
+    MEMBER_COUNT,
+    MESSAGE,
+    MESSAGE_SORT_KEY,
+    MESSAGE_UUID,
+    AttributeMap,
+    GroupRow,
+    Message,
+)
 from cruddur_messages.moves import Move
 
 MAX_ACTIONS = 100
@@ -17,6 +25,12 @@ MAX_ACTIONS_OF_OLD = 10
 
 MAX_BYTES = 3_500_000
 """Kept below DynamoDB's limit of 4 MB on the items of one transaction."""
+
+MOST_COMPARED = 140
+"""How many attributes a condition compares: an expression takes 300 operators (Developer Guide, "Constraints")."""
+
+OWN_ATTRIBUTES = frozenset({schema.INDEX_PARTITION_KEY, MESSAGE, MESSAGE_UUID, MESSAGE_SORT_KEY, MEMBER_COUNT})
+"""What a condition compares in any case."""
 
 NOTHING_AGAINST = "None"
 CONDITION_FAILED = "ConditionalCheckFailed"
@@ -125,6 +139,9 @@ def pack_and_count(moves: Sequence[Move], newest: Message | None, max_actions: i
     others name, so that two of them get in each other's way (docs/decisions/0004).
     """
     counted = sorted((move for move in moves if move.is_counted), key=_member)
+    if counted and max(move.target.member_count or 0 for move in counted) < len(counted):
+        # They have been counted apart from each other.
+        counted[0] = counted[0].with_member_count(len(counted))
     named = {move.target.other_uuid for move in moves}
     uncounted = sorted(
         (move.with_member_count(len(moves)) for move in moves if not move.is_counted),
@@ -145,7 +162,11 @@ def pack_and_count(moves: Sequence[Move], newest: Message | None, max_actions: i
             break
         yield Transaction(tuple(together), newest)
         witness = [min(together, key=_member).afterwards().with_member_count(len(moves))]
-    yield from pack([*together, *others], newest, max_actions)
+    last = next(pack([*together, *others], newest, max_actions)).moves
+    if len(last) < len(together):
+        last = tuple(together)
+    yield Transaction(last, newest)
+    yield from pack([*together, *others][len(last) :], newest, max_actions)
 
 
 def _member(move: Move) -> str:
@@ -209,8 +230,10 @@ _KEY_IS_FREE: Condition = {
 
 
 def _unchanged(row: GroupRow) -> Condition:
-    """The row still has every attribute that was read, with the same value."""
-    names = sorted(row.attributes.keys() - {schema.PARTITION_KEY, schema.SORT_KEY})
+    """The row still has every attribute that was read, with the same value; the projection's own come first."""
+    own = sorted(row.attributes.keys() & OWN_ATTRIBUTES)
+    others = sorted(row.attributes.keys() - OWN_ATTRIBUTES - {schema.PARTITION_KEY, schema.SORT_KEY})
+    names = [*own, *others][:MOST_COMPARED]
     return {
         "ConditionExpression": " AND ".join(f"#{number} = :{number}" for number in range(len(names))),
         "ExpressionAttributeNames": {f"#{number}": name for number, name in enumerate(names)},

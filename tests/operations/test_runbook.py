@@ -35,3 +35,9 @@ def test_commands_of_ddb_and_their_options_exist() -> None:
 def test_rehearsals_exist() -> None:
     for path in re.findall(r"`(tests/[\w/.]+)`", TEXT):
         assert (REPOSITORY / path).exists(), path
+
+
+def test_cdk_commands_name_the_stage_which_would_else_be_dev() -> None:
+    commands = [" ".join(found.split()) for found in re.findall(r"`(npx cdk [^`]+)`", TEXT)]
+    assert len(commands) > 4
+    assert [command for command in commands if "-c stage=" not in command] == []

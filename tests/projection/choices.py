@@ -7,7 +7,7 @@ choice everywhere, and so is what comes after the end.
 import base64
 import zlib
 
-PARTS = {"world": 64, "script": 64, "order": 160, "faults": 128, "lag": 144, "delivery": 80}
+PARTS = {"world": 64, "script": 64, "order": 160, "faults": 128, "lag": 144, "delivery": 80, "rows": 32}
 """How many bytes each kind of choice has."""
 
 SIZE = sum(PARTS.values())

@@ -50,7 +50,7 @@ MUTATIONS = (
     _in_transactions("a put in place is not conditioned", "_unchanged(replaced) if replaced", "{} if replaced"),
     _in_transactions(
         "a row is compared by its conversation only",
-        "names = sorted(row.attributes.keys() - {schema.PARTITION_KEY, schema.SORT_KEY})",
+        "names = [*own, *others][:MOST_COMPARED]",
         'names = ["message_group_uuid"]',
     ),
     _in_transactions("the newest message is not checked", "conditions[newest.sort_key] = _shows(newest)", "pass"),
@@ -133,19 +133,42 @@ MUTATIONS = (
         'newest.message if newest else "?"',
     ),
     # Who is a member
-    Mutation("member counts are not heeded", "members", "if len(self.counted) < self.expected:", "if False:"),
     Mutation(
-        "anybody makes up for a missing member",
+        "member counts are not heeded",
+        "members",
+        "expected=max((row.member_count or 0 for row in rows), default=0),",
+        "expected=0,",
+    ),
+    Mutation(
+        "member counts are taken at their word for a while only",
+        "members",
+        "if len(self.seen) < self.expected:",
+        "if False:",
+    ),
+    Mutation(
+        "anybody makes up for a missing member at once",
         "members",
         "if len(self.counted) < self.expected:",
+        "if False:",
+    ),
+    Mutation(
+        "a row that a backend puts anew stops its conversation",
+        "members",
         "if len(self.seen) < self.expected:",
+        "if len(self.counted) < self.expected:",
+    ),
+    Mutation("who names nobody stands for all", "members", "if self.is_anybody_unnamed:", "if False:"),
+    _in_transactions(
+        "counts that were made apart stay so",
+        "if counted and max(move.target.member_count or 0 for move in counted) < len(counted):",
+        "if False:",
     ),
     Mutation("a conversation without rows needs none", "members", "if not self.seen:", "if False:"),
     Mutation(
         "who is named is not looked for",
         "members",
-        "named - seen)",
-        "frozenset())",
+        "named_only=named - seen,",
+        "named_only=frozenset(),",
     ),
     Mutation(
         "who was shown once need not be seen again", "members", "self._new_members | self._shown", "self._new_members"
@@ -196,7 +219,7 @@ MUTATIONS = (
     ),
     _in_projection(
         "only the first conversation of a batch is settled",
-        "return list(pool.map(self.settle, conversations))",
+        "return [settled[conversation.message_group_uuid] for conversation in conversations]",
         "return [self.settle(conversations[0])] + [Settlement(c.message_group_uuid) for c in conversations[1:]]",
     ),
     # The calls
@@ -304,4 +327,7 @@ def _play(library: Path, schedules: int, answers: "multiprocessing.SimpleQueue[t
 
 
 def _play_schedule(run: Callable[[bytes], None], number: int) -> None:
-    run(random.Random(number).randbytes(choices.SIZE))  # noqa: S311
+    """Play the schedule of a number; rows that backends write oddly, which hide other faults, are in every fourth."""
+    schedule = random.Random(number).randbytes(choices.SIZE)  # noqa: S311
+    odd_rows = choices.PARTS["rows"]
+    run(schedule if number % 4 == 1 else schedule[:-odd_rows] + bytes(odd_rows))

@@ -157,6 +157,8 @@ class Simulation:
         sort_key = _sort_key(4 + when, form)
         if self._queue:
             self._queue.popleft()()
+        if not self._is_all_counted and self._choose["rows"].below(8) == 7:
+            self._put_anew(USERS[which % len(USERS)], when)
         match action:
             case 1 | 2 | 3:
                 self._put_message(group, sort_key)
@@ -181,6 +183,13 @@ class Simulation:
                     self._queue.append(partial(self._put, message))
             case 15:
                 self._put_malformed(group, which, sort_key)
+
+    def _put_anew(self, user: str, which: int) -> None:
+        """A backend puts a row as it knows it, over what the projection has written."""
+        for row in self._pick(schema.group_row_partition(user), which):
+            if "note" in row:
+                own = {MESSAGE_UUID, MESSAGE_SORT_KEY, MEMBER_COUNT}
+                self._put({name: value for name, value in row.items() if name not in own})
 
     def _put_message(self, group: str, sort_key: str) -> None:
         text = self._text()
@@ -228,6 +237,8 @@ class Simulation:
     def _put_row(self, group: str, user: str, sort_key: str, names: str | None = None) -> None:
         if names is None:
             names = next((member for member in self._members(group) if member != user), "")
+        if not self._is_all_counted:
+            names = {5: "", 6: user, 7: USERS[0]}.get(self._choose["rows"].below(8), names)
         item = _strings(
             pk=schema.group_row_partition(user),
             sk=sort_key,

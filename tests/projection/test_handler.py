@@ -3,18 +3,22 @@
 import itertools
 import json
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from cruddur_messages import schema, stream_handler
 from cruddur_messages.items import GroupRow, Message
 from cruddur_messages.moves import MAX_ITEM_BYTES, MAX_ROWS, item_size, plan
 from cruddur_messages.projection import Projection
-from cruddur_messages.stream_records import fold
+from cruddur_messages.stream_records import DirtyConversation, fold
 from cruddur_messages.transactions import MAX_ACTIONS, pack_and_count
+from tests.projection.invocations import SLOWEST_CALL_SECONDS
 from tests.projection.memory_engine import Item, MemoryEngine
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 GROUP = "g"
 BEFORE = "2026-01-01T00:00:00.000000+00:00"
@@ -200,9 +204,112 @@ def test_doubled_rows_become_one_with_the_attributes_of_all(client: Client) -> N
 
 
 def test_more_doubled_rows_than_one_transaction_takes_are_healed_in_turns(client: Client) -> None:
-    doubled = [row("a", sort_key=f"2026-01-01T00:00:{second:02}") for second in range(MAX_ROWS + 20)]
-    assert handle(put(client, *doubled, message())) == []
+    doubled = [row("a", "b", sort_key=f"2026-01-01T00:00:{second:02}") for second in range(MAX_ROWS + 20)]
+    assert handle(put(client, *doubled, row("b", "a"), message())) == []
     assert rows_of(client)["a"]["message"] == {"S": "new"}
+
+
+DAYS = [f"2026-01-{day:02}T00:00:00.000000+00:00" for day in range(2, 6)]
+
+
+def shown(client: Client) -> dict[str, str]:
+    return {member: item["message"]["S"] for member, item in rows_of(client).items()}
+
+
+def test_a_counted_row_that_a_backend_puts_anew_is_taken_up_again(client: Client) -> None:
+    handle(put(client, row("a", "b"), row("b", "a"), message(DAYS[0])))
+    again = row("b", "a", sort_key=DAYS[0])
+    put(client, again)
+    assert handle([record(again, "MODIFY")]) == []
+    assert handle(put(client, message(DAYS[1], "later"))) == []
+    assert shown(client) == {"a": "later", "b": "later"}
+
+
+def test_a_member_who_went_and_comes_back_is_one_again(client: Client) -> None:
+    handle(put(client, row("a", "b"), row("b", "a"), row("c", "a"), message(DAYS[0])))
+    client.engine.delete_item(Key={name: rows_of(client)["c"][name] for name in ("pk", "sk")})
+    assert handle(put(client, row("c", "a"))) == []
+    assert handle(put(client, message(DAYS[1], "later"))) == []
+    assert shown(client) == {"a": "later", "b": "later", "c": "later"}
+
+
+def test_a_newcomer_whose_row_cannot_be_written_keeps_nobody_else_back(client: Client) -> None:
+    handle(put(client, row("a", "b"), row("b", "a"), message(DAYS[0])))
+    full = row("c", "a", note={"S": "n" * (MAX_ITEM_BYTES - 160)})
+    assert handle(put(client, full)) != []
+    assert handle(put(client, message(DAYS[1], "later"))) != []
+    assert shown(client) == {"a": "later", "b": "later", "c": "old"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [row("a"), row("b")],
+        [row("a", "a"), row("b", "b")],
+        [row("a", "b"), row("b", "a"), row("c", "d"), row("d", "c")],
+    ],
+    ids=["who name nobody", "who name themselves", "in pairs"],
+)
+def test_members_counted_apart_are_counted_together_once_all_are_seen(client: Client, rows: list[Item]) -> None:
+    records = put(client, *rows)
+    half = len(records) // 2
+    for own, others in ((records[:half], rows[half:]), (records[half:], rows[:half])):
+        hidden = {item["pk"]["S"] for item in others}
+        reads = iter([True])
+        client.engine.lag = lambda versions, hidden=hidden, reads=reads: (  # type: ignore[misc]
+            {key: 10 for key in versions if key[0] in hidden} if next(reads, False) else {}
+        )
+        handle(own)
+    client.engine.lag = lambda _versions: {}
+    assert handle(put(client, message(DAYS[0]))) == []
+    assert {int(item["member_count"]["N"]) for item in rows_of(client).values()} >= {len(rows)}
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59.999500+00:00"])
+def test_messages_at_the_end_of_time_harm_no_other_conversation(client: Client, moment: str) -> None:
+    for group in ("one", "two"):
+        put(client, row("a", "b", sort_key=f"2026-01-01T{group}", group=group), row("b", "a", BEFORE + group, group))
+    pinned = put(client, message(moment, group="one"), message(moment, group="two"))
+    good = put(client, row("x", "y", group="good"), row("y", "x", group="good"), message(group="good"))
+    reported = handle([*pinned, *good])
+    assert not {one["dynamodb"]["SequenceNumber"] for one in good} & set(reported)
+
+
+def test_data_that_nobody_has_thought_of_fails_its_own_conversation_only(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beyond = row("a", "b", group="odd", member_count={"N": "9" * 5000})
+    odd = put(client, beyond, message(group="odd"))
+    good = put(client, row("x", "y"), row("y", "x"), message())
+    assert set(handle([*odd, *good])) == {one["dynamodb"]["SequenceNumber"] for one in odd}
+    assert '"failure":"unexpected ValueError at items.py:' in capsys.readouterr().out
+
+
+def test_a_row_with_a_message_uuid_of_another_type_is_a_backends(client: Client) -> None:
+    put(client, message())
+    assert handle(put(client, row("a", "b", message_uuid={"NULL": True}), row("b", "a"))) == []
+    assert shown(client) == {"a": "new", "b": "new"}
+
+
+@pytest.mark.parametrize("seconds", [20.0, 21.0, 28.0, 60.0])
+def test_no_call_is_begun_that_could_outlast_the_invocation(client: Client, seconds: float) -> None:
+    """Every call takes as long as one that is not answered; the last must end before Lambda does."""
+    now = [0.0]
+
+    def slow(**_arguments: Any) -> Any:
+        now[0] += SLOWEST_CALL_SECONDS
+        raise ReadTimeoutError(endpoint_url="")
+
+    client.query = slow  # type: ignore[method-assign]
+    projection = Projection(
+        client=cast("DynamoDBClient", client),
+        table_name="t",
+        seconds_left=lambda: seconds - now[0],
+        reserve_seconds=stream_handler.reserve_of(seconds),
+        sleep=lambda pause: now.__setitem__(0, now[0] + pause),
+    )
+    assert projection.settle(DirtyConversation(GROUP)).failure is not None
+    assert now[0] < seconds
 
 
 def test_deleting_brings_back_the_one_before_and_then_an_empty_preview(client: Client) -> None:
@@ -285,6 +392,8 @@ def test_a_malformed_message_is_passed_over(client: Client, malformed: Item) -> 
         {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="GRP#a", sk="1"), "SequenceNumber": "1"}},
         {"eventName": "REMOVE", "dynamodb": {"Keys": strings(pk="GRP#a", sk="1"), "SequenceNumber": "1"}},
         {"eventName": "?", "dynamodb": {"Keys": strings(pk="GRP#", sk="1"), "NewImage": strings(pk="GRP#")}},
+        {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="GRP#b", sk="1"), "NewImage": {"x": {"B": "ä"}}}},
+        {"dynamodb": {"Keys": strings(pk="MSG#g", sk="1"), "ApproximateCreationDateTime": 10**400}},
     ],
 )
 def test_an_odd_record_stops_no_other(client: Client, odd: Any) -> None:
@@ -306,7 +415,7 @@ def test_without_time_everything_is_reported_and_nothing_is_begun(client: Client
 
 
 def test_little_time_is_enough_for_little_work(client: Client) -> None:
-    assert handle(put(client, row("a"), message()), Context(1.0)) == []
+    assert handle(put(client, row("a", "b"), row("b", "a"), message()), Context(1.0)) == []
 
 
 @pytest.mark.parametrize("refusal", ["AccessDeniedException", "ValidationException", "ThrottlingException"])
