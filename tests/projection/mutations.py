@@ -70,9 +70,6 @@ MUTATIONS = (
         '"Key": target_key, "ConditionExpression": "attribute_exists(pk) OR attribute_not_exists(pk)"',
     ),
     _in_transactions("newcomers are counted without a witness", "counted[:1]], counted[1:]", "counted[:0]], counted"),
-    _in_transactions(
-        "the witness is who was counted first", "min(together, key=_member).afterwards()", "together[0].afterwards()"
-    ),
     _in_transactions("newcomers raise no count", "known += len(newcomers)", "known += 0"),
     _in_transactions(
         "later witnesses are not carried on",

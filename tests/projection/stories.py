@@ -69,11 +69,40 @@ def the_members_counted_last_are_not_in_the_index() -> None:
     expect(engine, second)
 
 
+def who_joined_last_is_not_in_the_index() -> None:
+    """Those who were there before look like all, unless one of them remembers the newcomer."""
+    engine = engine_with_rows()
+    engine.put_item(Item=message(1))
+    settle(engine)
+    join(engine, "c")
+    settle(engine)
+    second = message(2)
+    engine.put_item(Item=second)
+    hide(engine, partitions=("GRP#c",), reads=4)
+    settle(engine)
+    expect(engine, second)
+
+
+def a_newcomer_does_not_stand_in_for_who_is_not_in_the_index() -> None:
+    """As many are seen as have been counted, but not the same."""
+    engine = engine_with_rows("abc")
+    engine.put_item(Item=message(1))
+    settle(engine)
+    join(engine, "d")
+    second = message(2)
+    engine.put_item(Item=second)
+    hide(engine, partitions=("GRP#c",), reads=3)
+    settle(engine)
+    expect(engine, second)
+
+
 STORIES: tuple[Callable[[], None], ...] = (
     a_deleted_message_comes_back,
     a_message_is_deleted_that_is_about_to_be_shown,
     the_index_shows_how_it_was_before_a_deleted_message,
     the_members_counted_last_are_not_in_the_index,
+    who_joined_last_is_not_in_the_index,
+    a_newcomer_does_not_stand_in_for_who_is_not_in_the_index,
 )
 
 
@@ -82,10 +111,14 @@ def engine_with_rows(members: str = "ab", max_actions: int = transactions.MAX_AC
     engine = MemoryEngine()
     connect(FaultyClient(engine, lambda: "", lambda _: 0), max_actions=max_actions)
     for number, member in enumerate(members):
-        other = members[0] if number else members[-1]
-        row = strings(pk=f"GRP#{member}", sk="2026-01-01T00:00:00", message_group_uuid="g", user_uuid=other)
-        engine.put_item(Item=row)
+        join(engine, member, names=members[0] if number else members[-1])
     return engine
+
+
+def join(engine: MemoryEngine, member: str, *, names: str = "a") -> None:
+    """A backend puts a member's row."""
+    row = strings(pk=f"GRP#{member}", sk="2026-01-01T00:00:00", message_group_uuid="g", user_uuid=names)
+    engine.put_item(Item=row)
 
 
 def hide(engine: MemoryEngine, *, since: int = 0, partitions: tuple[str, ...] = (), reads: int) -> None:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import projection, schema, stream_handler, timestamps
 from cruddur_messages.stream_filters import patterns
+from cruddur_messages.stream_records import DirtyConversation
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.projection.event_source_mapping import Lane, sequence_number
@@ -195,3 +196,23 @@ def test_a_record_that_cannot_be_settled_goes_to_the_queue_and_the_others_are_se
     for row in rows_of(cruddur_table):
         messages = writer.messages[row["message_group_uuid"]["S"]]
         assert row["message"]["S"] == messages[max(messages)]
+
+
+def test_a_row_of_more_attributes_than_a_condition_compares_moves_with_all_of_them(cruddur_table: CruddurTable) -> None:
+    notes: dict[str, Any] = {f"note{number}": {"S": str(number)} for number in range(300)}
+    for member, other in (("a", "b"), ("b", "a")):
+        key = {"pk": {"S": f"GRP#{member}"}, "sk": {"S": timestamps.canonical(START)}}
+        names = {"message_group_uuid": {"S": "g"}, "message": {"S": "old"}, "user_uuid": {"S": other}}
+        cruddur_table.client.put_item(TableName=cruddur_table.name, Item={**key, **names, **notes})
+    sent = {"pk": {"S": "MSG#g"}, "sk": {"S": timestamps.canonical(START + timedelta(seconds=1))}}
+    text = {"message": {"S": "new"}, "message_uuid": {"S": "m"}}
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item={**sent, **text})
+    settling = projection.Projection(
+        client=cruddur_table.client, table_name=cruddur_table.name, seconds_left=lambda: 60.0
+    )
+    assert settling.settle(DirtyConversation("g")).failure is None
+    rows = rows_of(cruddur_table)
+    assert len(rows) == 2
+    for row in rows:
+        assert row["sk"] == sent["sk"]
+        assert row.items() >= {**notes, **text}.items()
