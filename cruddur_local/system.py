@@ -41,6 +41,9 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
             _bootstrap(emulator, console)
             _deploy_and_show(emulator, settings, overrides, console)
         except BaseException as error:
+            if paths.SYSTEM.exists() and isinstance(error, BrokenPipeError | SystemExit):
+                # All is deployed; only who read the output has gone.
+                raise
             # Half a system would stand in the way of the next run.
             Emulator.stop_any()
             if isinstance(error, KeyboardInterrupt):

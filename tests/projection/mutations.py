@@ -137,12 +137,6 @@ MUTATIONS = (
         "expected=0,",
     ),
     Mutation(
-        "member counts are taken at their word for a while only",
-        "members",
-        "if len(self.seen) < self.expected:",
-        "if False:",
-    ),
-    Mutation(
         "anybody makes up for a missing member at once",
         "members",
         "if len(self.counted) < self.expected:",

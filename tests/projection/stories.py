@@ -96,6 +96,34 @@ def a_newcomer_does_not_stand_in_for_who_is_not_in_the_index() -> None:
     expect(engine, second)
 
 
+def who_names_nobody_is_not_alone() -> None:
+    """Two rows that name nobody, of which the index shows one."""
+    engine = engine_with_rows("")
+    for member in "ab":
+        join(engine, member, names="")
+    engine.put_item(Item=message(1))
+    hide(engine, partitions=("GRP#b",), reads=4)
+    settle(engine)
+    expect(engine, message(1))
+
+
+def members_were_counted_apart() -> None:
+    """Two pairs that name each other, and that the index shows one after the other; later it shows all, then one."""
+    engine = engine_with_rows("")
+    for member, other in ("ab", "ba", "cd", "dc"):
+        join(engine, member, names=other)
+    engine.put_item(Item=message(1))
+    for hidden in ("cd", "ab"):
+        hide(engine, partitions=tuple(f"GRP#{member}" for member in hidden), reads=1)
+        settle(engine)
+    settle(engine)
+    second = message(2)
+    engine.put_item(Item=second)
+    hide(engine, partitions=("GRP#c", "GRP#d"), reads=4)
+    settle(engine)
+    expect(engine, second)
+
+
 STORIES: tuple[Callable[[], None], ...] = (
     a_deleted_message_comes_back,
     a_message_is_deleted_that_is_about_to_be_shown,
@@ -103,6 +131,8 @@ STORIES: tuple[Callable[[], None], ...] = (
     the_members_counted_last_are_not_in_the_index,
     who_joined_last_is_not_in_the_index,
     a_newcomer_does_not_stand_in_for_who_is_not_in_the_index,
+    who_names_nobody_is_not_alone,
+    members_were_counted_apart,
 )
 
 
