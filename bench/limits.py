@@ -9,10 +9,10 @@ PARTITION_WRITE_UNITS = 1000.0
 POLLS_A_SECOND = 4
 """How often Lambda looks into a shard (Lambda Developer Guide, "Polling and batching streams")."""
 
-MEMBERS_A_TRANSACTION = 50
+MEMBERS_A_TRANSACTION = 49
 BATCH_SIZE = 100
 CALL_SECONDS = 0.008
-"""Assumed for a call to DynamoDB; a batch is two queries and a transaction for every 50 members."""
+"""Assumed for a call to DynamoDB; a batch is two queries and a transaction for every 49 members."""
 
 
 @dataclass(frozen=True)

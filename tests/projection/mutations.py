@@ -168,11 +168,6 @@ MUTATIONS = (
     Mutation("contradictions are forgotten", "members", "self._contradicted += rows", "pass"),
     # How a conversation is settled
     _in_projection("there is no second attempt", "ATTEMPTS = 8", "ATTEMPTS = 1"),
-    _in_projection(
-        "uncounted rows move before all are seen",
-        "pack([move for move in moves if move.is_counted], newest, self._max_actions)",
-        "pack(moves, newest, self._max_actions)",
-    ),
     _in_projection("members are counted before all are seen", "if obstacle is None:", "if True:"),
     _in_projection(
         "who is missing is not missed",

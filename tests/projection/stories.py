@@ -4,6 +4,7 @@ Each raises ViolationError where the projection lets it end badly. The mutations
 """
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 from cruddur_messages import transactions
 from tests.projection.event_source_mapping import CRASHED
@@ -124,6 +125,33 @@ def members_were_counted_apart() -> None:
     expect(engine, second)
 
 
+def who_is_named_is_looked_for() -> None:
+    """Two who name each other, of whom the index shows one."""
+    engine = engine_with_rows()
+    engine.put_item(Item=message(1))
+    hide(engine, partitions=("GRP#b",), reads=4)
+    settle(engine)
+    expect(engine, message(1))
+
+
+def who_was_shown_once_is_a_member() -> None:
+    """The index shows a newcomer's row as it was, and then not at all; whoever had been counted was alone."""
+    engine = engine_with_rows("")
+    join(engine, "a", names="")
+    engine.put_item(Item=message(1))
+    settle(engine)
+    join(engine, "b")
+    (newcomer,) = (item for (partition, _), item in engine.items.items() if partition == "GRP#b")
+    for note in ("one", "two"):
+        engine.put_item(Item={**newcomer, **strings(note=note)})
+    second = message(2)
+    engine.put_item(Item=second)
+    backs = iter((1, 3, 3, 3))
+    engine.lag = lambda versions: {own: back for back in islice(backs, 1) for own in versions if own[0] == "GRP#b"}
+    settle(engine)
+    expect(engine, second)
+
+
 STORIES: tuple[Callable[[], None], ...] = (
     a_deleted_message_comes_back,
     a_message_is_deleted_that_is_about_to_be_shown,
@@ -133,6 +161,8 @@ STORIES: tuple[Callable[[], None], ...] = (
     a_newcomer_does_not_stand_in_for_who_is_not_in_the_index,
     who_names_nobody_is_not_alone,
     members_were_counted_apart,
+    who_is_named_is_looked_for,
+    who_was_shown_once_is_a_member,
 )
 
 
