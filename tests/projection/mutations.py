@@ -174,11 +174,6 @@ MUTATIONS = (
         "return obstacles if obstacle is None else {*obstacles, obstacle}",
         "return obstacles",
     ),
-    _in_projection(
-        "members are counted although something failed",
-        "if transaction.counts_members and (obstacles or refused):",
-        "if False:",
-    ),
     _in_projection("a throttled write counts as done", "obstacles.add(str(transient))", "pass"),
     _in_projection(
         "a row that has changed is no obstacle", 'obstacles.add("a row is no longer as it was read")', "pass"
