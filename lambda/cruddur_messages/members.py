@@ -50,7 +50,7 @@ class Members:
         if not self.seen:
             return "no member row is to be seen"
         if len(self.seen) < self.expected:
-            return f"{len(self.counted)} of {self.expected} member rows are to be seen"
+            return f"{len(self.seen)} of {self.expected} member rows are to be seen"
         if unseen := len(frozenset(required) - self.seen):
             return f"{unseen} known members have no row to be seen"
         return None

@@ -63,11 +63,7 @@ def the_members_counted_last_are_not_in_the_index() -> None:
     engine = engine_with_rows("abcde", max_actions=8)
     engine.put_item(Item=message(1))
     settle(engine)
-    second = message(2)
-    engine.put_item(Item=second)
-    hide(engine, partitions=("GRP#c", "GRP#d"), reads=4)
-    settle(engine)
-    expect(engine, second)
+    check_with_hidden(engine, "cd", message(2))
 
 
 def who_joined_last_is_not_in_the_index() -> None:
@@ -77,11 +73,7 @@ def who_joined_last_is_not_in_the_index() -> None:
     settle(engine)
     join(engine, "c")
     settle(engine)
-    second = message(2)
-    engine.put_item(Item=second)
-    hide(engine, partitions=("GRP#c",), reads=4)
-    settle(engine)
-    expect(engine, second)
+    check_with_hidden(engine, "c", message(2))
 
 
 def a_newcomer_does_not_stand_in_for_who_is_not_in_the_index() -> None:
@@ -90,11 +82,7 @@ def a_newcomer_does_not_stand_in_for_who_is_not_in_the_index() -> None:
     engine.put_item(Item=message(1))
     settle(engine)
     join(engine, "d")
-    second = message(2)
-    engine.put_item(Item=second)
-    hide(engine, partitions=("GRP#c",), reads=3)
-    settle(engine)
-    expect(engine, second)
+    check_with_hidden(engine, "c", message(2))
 
 
 def who_names_nobody_is_not_alone() -> None:
@@ -102,10 +90,7 @@ def who_names_nobody_is_not_alone() -> None:
     engine = engine_with_rows("")
     for member in "ab":
         join(engine, member, names="")
-    engine.put_item(Item=message(1))
-    hide(engine, partitions=("GRP#b",), reads=4)
-    settle(engine)
-    expect(engine, message(1))
+    check_with_hidden(engine, "b", message(1))
 
 
 def members_were_counted_apart() -> None:
@@ -118,20 +103,13 @@ def members_were_counted_apart() -> None:
         hide(engine, partitions=tuple(f"GRP#{member}" for member in hidden), reads=1)
         settle(engine)
     settle(engine)
-    second = message(2)
-    engine.put_item(Item=second)
-    hide(engine, partitions=("GRP#c", "GRP#d"), reads=4)
-    settle(engine)
-    expect(engine, second)
+    check_with_hidden(engine, "cd", message(2))
 
 
 def who_is_named_is_looked_for() -> None:
     """Two who name each other, of whom the index shows one."""
     engine = engine_with_rows()
-    engine.put_item(Item=message(1))
-    hide(engine, partitions=("GRP#b",), reads=4)
-    settle(engine)
-    expect(engine, message(1))
+    check_with_hidden(engine, "b", message(1))
 
 
 def who_was_shown_once_is_a_member() -> None:
@@ -195,6 +173,14 @@ def hide(engine: MemoryEngine, *, since: int = 0, partitions: tuple[str, ...] = 
         }
 
     engine.lag = lag
+
+
+def check_with_hidden(engine: MemoryEngine, members: str, sent: Item) -> None:
+    """A message is sent and shown everywhere, although the index does not show some members at first."""
+    engine.put_item(Item=sent)
+    hide(engine, partitions=tuple(f"GRP#{member}" for member in members), reads=4)
+    settle(engine)
+    expect(engine, sent)
 
 
 def message(second: int) -> Item:
