@@ -8,7 +8,7 @@ from aws_cdk import App
 from cruddur_infra import stacks
 from cruddur_infra.lookup import lookup_environment
 from cruddur_infra.settings import SettingsError, read
-from cruddur_messages.seed_file import SeedFileError
+from cruddur_messages.seed.file import SeedFileError
 
 # Where a construct was made differs from machine to machine; what is synthesized must not.
 app = App(post_cli_context={"aws:cdk:disable-creation-stack-traces": True})

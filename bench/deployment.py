@@ -37,7 +37,7 @@ app.synth()
 """CDK refuses a stack without a resource; this one does nothing."""
 
 BARE_CLIENT = "import boto3; boto3.client('dynamodb')"
-HANDLER = "import cruddur_messages.stream_handler"
+HANDLER = "import cruddur_messages.projection.handler"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 from cruddur_cli import table_definition
-from cruddur_messages import schema, stream_handler, timestamps
+from cruddur_messages import schema, timestamps
+from cruddur_messages.projection import handler as stream_handler
 from tests.engines import ministack, tables
 from tests.engines.fixtures import free_port
 

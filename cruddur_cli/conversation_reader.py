@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from cruddur_cli.verification import MIXED, ConversationSeen, TableSeen
-from cruddur_messages import reading, schema
+from cruddur_messages import dynamodb, schema
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ class ConversationReader:
         return rows
 
     def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
-        items = self._query(**reading.of_conversation(message_group_uuid))
+        items = self._query(**dynamodb.of_conversation(message_group_uuid))
         for item in items:
             with suppress(MalformedItemError):
                 yield GroupRow.from_attributes(item)
 
     def _partition(self, partition: str, **arguments: Any) -> Iterator[AttributeMap]:
-        return self._query(**reading.of_partition(partition), **arguments)
+        return self._query(**dynamodb.of_partition(partition), **arguments)
 
     def _query(self, **arguments: Any) -> Iterator[AttributeMap]:
-        return reading.items(self._client.query, TableName=self._table_name, **arguments)
+        return dynamodb.items(self._client.query, TableName=self._table_name, **arguments)

@@ -2,9 +2,9 @@
 
 from botocore import exceptions as botocore_errors
 
-from cruddur_messages.errors import ContendedError, RejectedError
-from cruddur_messages.seed import SeedError
-from cruddur_messages.seed_file import SeedFileError
+from cruddur_messages.seed.file import SeedFileError
+from cruddur_messages.seed.load import SeedError
+from cruddur_messages.store.errors import ContendedError, RejectedError
 
 NO_CREDENTIALS = (
     botocore_errors.NoCredentialsError,

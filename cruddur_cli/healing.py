@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cruddur_cli.conversation_reader import ConversationReader
 from cruddur_messages import schema, timestamps
-from cruddur_messages.failures import TRANSIENT_CODES, CancelledError, TransientError
+from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES, CancelledError, TransientError
 from cruddur_messages.items import (
     MEMBER_COUNT,
     MESSAGE,
@@ -30,12 +30,12 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.members import Members
-from cruddur_messages.moves import MAX_NUDGE, Move, plan
-from cruddur_messages.projection import Projection
-from cruddur_messages.stream_records import DirtyConversation
-from cruddur_messages.table import ProjectionTable
-from cruddur_messages.transactions import CONDITION_FAILED, pack
+from cruddur_messages.projection.members import Members
+from cruddur_messages.projection.moves import MAX_NUDGE, Move, plan
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Projection
+from cruddur_messages.projection.table import ProjectionTable
+from cruddur_messages.projection.transactions import pack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

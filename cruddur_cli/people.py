@@ -8,8 +8,8 @@ from typing import Protocol
 import psycopg
 
 from cruddur_cli.errors import DdbError, one_line
-from cruddur_messages import seed_file
 from cruddur_messages.items import User
+from cruddur_messages.seed import file as seed_file
 
 DATABASE_VARIABLE = "DATABASE_URL"
 CONNECT_SECONDS = 5

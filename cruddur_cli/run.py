@@ -14,7 +14,7 @@ from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.console import Output
 from cruddur_cli.errors import DdbError
 from cruddur_cli.people import People
-from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.store import MessageStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

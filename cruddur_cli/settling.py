@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 
 from cruddur_cli.run import Run
-from cruddur_messages.projection import Projection
-from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Projection
 
 
 def projection(this: Run) -> Projection:

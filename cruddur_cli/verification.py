@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.access_patterns import PAIR_CONVERSATION
 from cruddur_messages.items import (
     MEMBER_COUNT,
     MESSAGE,
@@ -20,7 +19,8 @@ from cruddur_messages.items import (
     USER_UUID,
     AttributeMap,
 )
-from cruddur_messages.moves import MAX_NUDGE
+from cruddur_messages.projection.moves import MAX_NUDGE
+from cruddur_messages.store import PAIR_CONVERSATION
 
 ATTRIBUTES = (
     schema.PARTITION_KEY,

@@ -39,7 +39,7 @@ class BackendAccess(Construct):
 
 
 def _statements(settings: Settings, table_arn: str) -> list[iam.PolicyStatement]:
-    """Reading and writing as cruddur_messages/access_patterns.py does; no update, no delete, no scan, no stream."""
+    """Reading and writing as cruddur_messages/store does; no update, no delete, no scan, no stream."""
     messages_and_rows = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
     everywhere = (*messages_and_rows, schema.PAIR_PREFIX)
     return [

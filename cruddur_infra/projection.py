@@ -12,7 +12,8 @@ from cruddur_infra.function import Function
 from cruddur_infra.network import Network
 from cruddur_infra.settings import Settings
 from cruddur_infra.statements import Conditions, in_transaction, only_partitions, through
-from cruddur_messages import schema, stream_filters
+from cruddur_messages import schema
+from cruddur_messages.projection import filters as stream_filters
 
 PART = "projection"
 
@@ -58,7 +59,7 @@ class Projection(Construct):
             settings=settings,
             part=PART,
             description="Keeps every member's group row on the newest message of the conversation",
-            entry="stream_handler",
+            entry="projection.handler",
             statements=[
                 *_table_statements(settings, table_arn, network.data_path),
                 *_lambda_statements(settings, stream_arn, self.failure_queue.queue.queue_arn),

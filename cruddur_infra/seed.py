@@ -8,8 +8,9 @@ from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_pac
 from cruddur_infra.function import Function
 from cruddur_infra.settings import Settings
 from cruddur_infra.statements import only_partitions
-from cruddur_messages import schema, seed_file
-from cruddur_messages.seed_file import SeedConversation
+from cruddur_messages import schema
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.file import SeedConversation
 
 PART = "seed"
 
@@ -36,7 +37,7 @@ class Seed(Construct):
             settings=settings,
             part=PART,
             description="Loads and removes made-up conversations",
-            entry="seed_handler",
+            entry="seed.handler",
             data={
                 seed_file.CONVERSATIONS_PATH: settings.seed_path,
                 seed_file.USERS_PATH: settings.seed_users_path,

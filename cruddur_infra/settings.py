@@ -17,7 +17,7 @@ from cruddur_messages import schema
 PREFIX = "cruddur-messages"
 """What the names of stacks, functions and roles begin with."""
 
-SEED_DATA = "lambda/cruddur_messages/seed_data"
+SEED_DATA = "lambda/cruddur_messages/seed/data"
 
 LOG_RETENTION_DAYS = (
     1,

@@ -13,7 +13,7 @@ from cruddur_infra.network import Network
 from cruddur_infra.projection import Projection
 from cruddur_infra.seed import Seed
 from cruddur_infra.settings import Settings
-from cruddur_messages import seed_file
+from cruddur_messages.seed import file as seed_file
 
 
 class StageStack(Stack):

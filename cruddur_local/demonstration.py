@@ -10,9 +10,9 @@ from rich.table import Table
 from cruddur_local import paths
 from cruddur_local.errors import LocalSystemError
 from cruddur_messages import timestamps
-from cruddur_messages.access_patterns import Conversation, MessageStore
 from cruddur_messages.items import User
-from cruddur_messages.seed_file import SeedConversation
+from cruddur_messages.seed.file import SeedConversation
+from cruddur_messages.store import Conversation, MessageStore
 
 PATIENCE_SECONDS = 60.0
 MESSAGE = "Sent by make up: this conversation is on top now."

@@ -15,9 +15,9 @@ from cruddur_infra.settings import Settings, SettingsError
 from cruddur_local import demonstration, deployment, paths
 from cruddur_local.emulator import REGION, ROOT_KEY, Emulator
 from cruddur_local.errors import LocalSystemError
-from cruddur_messages import seed_file
-from cruddur_messages.access_patterns import MessageStore
-from cruddur_messages.seed_file import SeedFileError
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.file import SeedFileError
+from cruddur_messages.store import MessageStore
 
 
 def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console: Console) -> Emulator:

@@ -9,14 +9,14 @@ from cruddur_cli import people
 from cruddur_cli.errors import DdbError
 from cruddur_cli.run import AsJson, Capacity, Prod, Run, TableName, run
 from cruddur_cli.settling import settle
-from cruddur_messages.access_patterns import (
+from cruddur_messages.items import Message, User
+from cruddur_messages.store import (
     CONVERSATIONS_ON_A_PAGE,
     MAX_PAGE,
     MESSAGES_ON_A_PAGE,
     Conversation,
     Page,
 )
-from cruddur_messages.items import Message, User
 
 Before = Annotated[
     str | None, typer.Option("--before", metavar="CURSOR", help="Go on where an earlier page has ended.")

@@ -13,9 +13,10 @@ from cruddur_cli.console import plain, summary
 from cruddur_cli.errors import DdbError
 from cruddur_cli.run import AsJson, Capacity, Prod, Run, TableName, Yes, run
 from cruddur_cli.settling import settle
-from cruddur_messages import schema, seed_file
+from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE, USER_HANDLE
-from cruddur_messages.seed import Seed
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.load import Seed
 
 SECONDS_BETWEEN_BARS = 0.1
 

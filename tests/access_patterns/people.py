@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cruddur_messages import schema
-from cruddur_messages.access_patterns import Conversation, MessageStore, Page
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
+from cruddur_messages.store import Conversation, MessageStore, Page
 from tests.engines.fixtures import CruddurTable
 
 if TYPE_CHECKING:

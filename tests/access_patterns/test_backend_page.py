@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cruddur_messages import errors
 from cruddur_messages.items import User
+from cruddur_messages.store import errors
 from tests.access_patterns.people import person, store_of
 from tests.engines.fixtures import CruddurTable
 

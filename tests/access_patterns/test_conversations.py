@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cruddur_messages import errors, schema, timestamps
-from cruddur_messages.access_patterns import MAX_FIRST_MEMBERS, StartedConversation
+from cruddur_messages import schema, timestamps
 from cruddur_messages.items import AttributeMap, GroupRow, User, text
-from cruddur_messages.projection import Projection
-from cruddur_messages.stream_records import DirtyConversation, fold
+from cruddur_messages.projection.records import DirtyConversation, fold
+from cruddur_messages.projection.settlement import Projection
+from cruddur_messages.store import MAX_FIRST_MEMBERS, StartedConversation, errors
 from tests.access_patterns.people import (
     START,
     BetweenCalls,

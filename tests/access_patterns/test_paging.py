@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cruddur_messages import errors, schema, timestamps
-from cruddur_messages.access_patterns import MAX_PAGE
+from cruddur_messages import schema, timestamps
 from cruddur_messages.items import GroupRow, Message, User
+from cruddur_messages.store import MAX_PAGE, errors
 from tests.access_patterns.people import all_conversations, all_messages, person, store_of
 from tests.engines.fixtures import CruddurTable
 

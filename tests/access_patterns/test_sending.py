@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cruddur_messages import errors, timestamps
+from cruddur_messages import timestamps
 from cruddur_messages.items import MAX_MESSAGE_CHARACTERS
+from cruddur_messages.store import errors
 from tests.access_patterns.people import START, BetweenCalls, all_messages, items_of, person, store_of
 from tests.engines.fixtures import CruddurTable
 

@@ -9,8 +9,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from cruddur_messages import schema
-from cruddur_messages.access_patterns import MessageStore
 from cruddur_messages.items import MESSAGE, USER_DISPLAY_NAME, USER_HANDLE, USER_UUID, Message, User
+from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import person, ticking
 from tests.engines.fixtures import CruddurTable
 

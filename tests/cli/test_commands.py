@@ -13,7 +13,8 @@ import pytest
 from cruddur_cli import rebuilding, run
 from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.healing import Healer, Healing
-from cruddur_messages import schema, seed_file
+from cruddur_messages import schema
+from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of, person
 from tests.cli import damage
 from tests.cli.conftest import Answer

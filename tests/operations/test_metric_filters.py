@@ -10,13 +10,13 @@ import pytest
 
 from cruddur_infra.template import Templates, resources
 from cruddur_messages import schema
-from cruddur_messages.access_patterns import MessageStore
 from cruddur_messages.items import User
+from cruddur_messages.store import MessageStore
 from tests.engines.fixtures import CruddurTable
 from tests.operations.filter_patterns import PatternError, matches, value_of
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-from cruddur_messages import stream_handler
+from cruddur_messages.projection import handler as stream_handler
 
 ANN, BO = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo"))
 

@@ -19,9 +19,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cruddur_infra.template import Templates
-from cruddur_messages import projection, schema
-from cruddur_messages.access_patterns import MessageStore
-from cruddur_messages.stream_filters import patterns
+from cruddur_messages import schema
+from cruddur_messages.projection import settlement as projection
+from cruddur_messages.projection.filters import patterns
+from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import person, store_of
 from tests.cli.conftest import Answer, run_process
 from tests.engines import tables
@@ -32,7 +33,7 @@ from tests.projection.event_source_mapping import Lane, sequence_number
 from tests.projection.poller import Poller
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-from cruddur_messages import stream_handler
+from cruddur_messages.projection import handler as stream_handler
 
 RETRIES = 2
 ANN, BO = person("ann"), person("bo")

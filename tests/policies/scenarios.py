@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cruddur_messages import schema, seed_file
-from cruddur_messages.access_patterns import MessageStore, StartedConversation
+from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE_UUID, User
-from cruddur_messages.seed import Seed
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.load import Seed
+from cruddur_messages.store import MessageStore, StartedConversation
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.policies.deployed import BACKEND, PROJECTION, SEED
@@ -155,7 +156,7 @@ def record_all(create: Callable[[], CruddurTable]) -> Recording:
     own, bootcamp = Recorder(), Recorder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", tables.REGION)
-        from cruddur_messages import stream_handler
+        from cruddur_messages.projection import handler as stream_handler
 
         table = create()
         patch.setenv(schema.TABLE_NAME_VARIABLE, table.name)

@@ -15,9 +15,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from cruddur_messages import schema, stream_filters
-from cruddur_messages.access_patterns import MessageStore
+from cruddur_messages import schema
 from cruddur_messages.items import User
+from cruddur_messages.projection import filters as stream_filters
+from cruddur_messages.store import MessageStore
 from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import broken_promises, items
 from tests.engines.fixtures import free_port

@@ -8,7 +8,7 @@ from typing import Any
 
 from cruddur_infra.settings import STAGES
 from cruddur_infra.template import Templates
-from cruddur_messages import stream_filters
+from cruddur_messages.projection import filters as stream_filters
 from tests.templates.fixtures import synthesize
 
 GUARD = {"Null": {"dynamodb:LeadingKeys": "false"}}

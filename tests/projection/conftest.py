@@ -7,7 +7,8 @@ import pytest
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
-from cruddur_messages import projection, stream_handler
+from cruddur_messages.projection import handler as stream_handler
+from cruddur_messages.projection import settlement as projection
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-u
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 os.environ.setdefault("TABLE_NAME", "cruddur-messages")
 
-from cruddur_messages import projection, stream_handler
+from cruddur_messages.projection import handler as stream_handler
+from cruddur_messages.projection import settlement as projection
 from tests.projection.event_source_mapping import CRASHED
 from tests.projection.memory_engine import MemoryEngine, cancelled, error
 

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.moves import MAX_ITEM_BYTES, item_size
+from cruddur_messages.projection.moves import MAX_ITEM_BYTES, item_size
 from tests.projection import expressions
 
 Item = dict[str, Any]

@@ -264,7 +264,7 @@ def mutate(mutation: Mutation, directory: Path) -> Path:
     """A copy of the library with the fault in it. Raises ValueError unless the text to replace is there just once."""
     copy = directory / "lambda"
     shutil.copytree(LAMBDA, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    source = copy / "cruddur_messages" / f"{mutation.module}.py"
+    source = copy / "cruddur_messages/projection" / f"{mutation.module}.py"
     text = source.read_text()
     if text.count(mutation.before) != 1:
         raise ValueError(f"{mutation.name}: the text to replace is there {text.count(mutation.before)} times")

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
-from cruddur_messages import schema, timestamps, transactions
+from cruddur_messages import schema, timestamps
 from cruddur_messages.items import MEMBER_COUNT, MESSAGE, MESSAGE_SORT_KEY, MESSAGE_UUID
-from cruddur_messages.moves import MAX_NUDGE
-from cruddur_messages.stream_filters import patterns
+from cruddur_messages.projection import transactions
+from cruddur_messages.projection.filters import patterns
+from cruddur_messages.projection.moves import MAX_NUDGE
 from tests.projection.choices import Choices, split
 from tests.projection.event_source_mapping import Lane, passes
 from tests.projection.invocations import (

@@ -6,7 +6,7 @@ Each raises ViolationError where the projection lets it end badly. The mutations
 from collections.abc import Callable, Mapping
 from itertools import islice
 
-from cruddur_messages import transactions
+from cruddur_messages.projection import transactions
 from tests.projection.event_source_mapping import CRASHED
 from tests.projection.invocations import FaultyClient, Invocation, ViolationError, connect
 from tests.projection.memory_engine import Item, Key, MemoryEngine, Version

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from cruddur_messages import schema, stream_handler
+from cruddur_messages import schema
+from cruddur_messages.dynamodb import MAX_ACTIONS
 from cruddur_messages.items import GroupRow, Message
-from cruddur_messages.moves import MAX_ITEM_BYTES, MAX_ROWS, item_size, plan
-from cruddur_messages.projection import Projection
-from cruddur_messages.stream_records import DirtyConversation, fold
-from cruddur_messages.transactions import MAX_ACTIONS, pack_and_count
+from cruddur_messages.projection import handler as stream_handler
+from cruddur_messages.projection.moves import MAX_ITEM_BYTES, MAX_ROWS, item_size, plan
+from cruddur_messages.projection.records import DirtyConversation, fold
+from cruddur_messages.projection.settlement import Projection
+from cruddur_messages.projection.transactions import pack_and_count
 from tests.projection.invocations import SLOWEST_CALL_SECONDS
 from tests.projection.memory_engine import Item, MemoryEngine
 

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cruddur_messages import schema
+from cruddur_messages.dynamodb import MAX_ACTIONS
 from cruddur_messages.items import GroupRow, Message
-from cruddur_messages.moves import plan
-from cruddur_messages.transactions import MAX_ACTIONS, MAX_ACTIONS_OF_OLD, Transaction
+from cruddur_messages.projection.moves import plan
+from cruddur_messages.projection.transactions import MAX_ACTIONS_OF_OLD, Transaction
 from tests.engines.fixtures import CruddurTable
 from tests.projection.memory_engine import MemoryEngine
 

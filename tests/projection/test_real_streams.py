@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cruddur_messages import projection, schema, stream_handler, timestamps
-from cruddur_messages.stream_filters import patterns
-from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages import schema, timestamps
+from cruddur_messages.projection import handler as stream_handler
+from cruddur_messages.projection import settlement as projection
+from cruddur_messages.projection.filters import patterns
+from cruddur_messages.projection.records import DirtyConversation
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.projection.event_source_mapping import Lane, sequence_number

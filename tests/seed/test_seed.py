@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.failures import OutOfTimeError
+from cruddur_messages.dynamodb import OutOfTimeError
 from cruddur_messages.items import AttributeMap, GroupRow, User
-from cruddur_messages.projection import Projection
-from cruddur_messages.seed import ATTEMPTS, MissingTableError, Seed, SeedError
-from cruddur_messages.seed_file import SeedConversation, parse
-from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Projection
+from cruddur_messages.seed.file import SeedConversation, parse
+from cruddur_messages.seed.load import ATTEMPTS, MissingTableError, Seed, SeedError
 from tests.engines.fixtures import CruddurTable
 from tests.seed.faults import CrashError, FaultyClient, SeedClient, client_error, crash_at
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cruddur_messages import seed_file, timestamps
+from cruddur_messages import timestamps
 from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, User
-from cruddur_messages.seed_file import SeedFileError, parse, parse_users
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.file import SeedFileError, parse, parse_users
 
 USERS = tuple(User(str(uuid.UUID(int=number)), f"Name {number}", f"handle{number}") for number in range(1, 5))
 

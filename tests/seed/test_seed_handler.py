@@ -22,9 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cruddur_messages import cloudformation, schema, seed_file
-from cruddur_messages.cloudformation import LONGEST_REASON, Answer, UndeliveredError
-from cruddur_messages.seed import Seed
+from cruddur_messages import schema
+from cruddur_messages.seed import cloudformation
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.cloudformation import LONGEST_REASON, Answer, UndeliveredError
+from cruddur_messages.seed.load import Seed
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.seed.faults import SeedClient, client_error
@@ -85,7 +87,7 @@ def entry(cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch) -> Modul
     """The Lambda entry, set up for the table as its function is."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", tables.REGION)
     monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, cruddur_table.name)
-    module = importlib.import_module("cruddur_messages.seed_handler")
+    module = importlib.import_module("cruddur_messages.seed.handler")
     monkeypatch.setattr(module, "_dynamodb", SeedClient(cruddur_table.client))
     return module
 

@@ -9,7 +9,7 @@ import pytest
 
 from cruddur_infra import LAMBDA_CODE, package
 
-ENTRIES = ("stream_handler", "seed_handler")
+ENTRIES = ("projection.handler", "seed.handler")
 VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -33,8 +33,8 @@ def test_the_test_would_notice_a_missing_module(entry: str) -> None:
 
 
 def test_the_projection_carries_nothing_of_the_seed_or_the_access_patterns() -> None:
-    files = package.modules("stream_handler")
-    assert not [name for name in files if "seed" in name or "access_patterns" in name]
+    files = package.modules("projection.handler")
+    assert not [name for name in files if "seed" in name or "store" in name]
     assert set(files.values()) <= set(LAMBDA_CODE.rglob("*.py"))
 
 

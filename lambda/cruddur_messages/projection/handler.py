@@ -8,8 +8,8 @@ from typing import Protocol, TypedDict
 import boto3
 
 from cruddur_messages import log, schema
-from cruddur_messages.projection import CLIENT_CONFIG, LONGEST_CALL_SECONDS, Projection, Settlement
-from cruddur_messages.stream_records import DirtyConversation, FoldedBatch, fold
+from cruddur_messages.projection.records import DirtyConversation, FoldedBatch, fold
+from cruddur_messages.projection.settlement import CLIENT_CONFIG, LONGEST_CALL_SECONDS, Projection, Settlement
 
 _dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
 

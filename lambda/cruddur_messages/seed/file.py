@@ -17,7 +17,7 @@ from uuid import UUID, uuid5
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, MESSAGE, GroupRow, Message, User
 
-DATA: Final = Path(__file__).parent / "seed_data"
+DATA: Final = Path(__file__).parent / "data"
 CONVERSATIONS_PATH: Final = DATA / "conversations.txt"
 USERS_PATH: Final = DATA / "users.json"
 

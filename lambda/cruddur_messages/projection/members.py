@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from cruddur_messages.items import GroupRow, Message
-from cruddur_messages.stream_records import DirtyConversation
+from cruddur_messages.projection.records import DirtyConversation
 
 LOOKS = 6
 """How often the index is read for a row that may not exist, over at least 0.7 seconds, before it is taken not to."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cruddur_messages import errors, reading, schema, timestamps
-from cruddur_messages.failures import TRANSIENT_CODES
+from cruddur_messages import dynamodb, schema, timestamps
+from cruddur_messages.dynamodb import CONDITION_FAILED, MAX_ACTIONS, NO_REASON, TRANSIENT_CODES
 from cruddur_messages.items import (
     MAX_MESSAGE_CHARACTERS,
     MEMBER_COUNT,
@@ -32,7 +32,7 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.transactions import CONDITION_FAILED, MAX_ACTIONS, NOTHING_AGAINST
+from cruddur_messages.store import errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -343,7 +343,7 @@ class MessageStore:
 
     def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
         """The conversation's rows as far as the index shows them."""
-        for attributes in self._query(**reading.of_conversation(message_group_uuid)):
+        for attributes in self._query(**dynamodb.of_conversation(message_group_uuid)):
             try:
                 yield GroupRow.from_attributes(attributes)
             except MalformedItemError:
@@ -386,7 +386,7 @@ class MessageStore:
         )
 
     def _query(self, **arguments: Any) -> Iterator[AttributeMap]:
-        return reading.items(self._client.query, TableName=self._table_name, **arguments)
+        return dynamodb.items(self._client.query, TableName=self._table_name, **arguments)
 
     def _may_try_again(self, error: ClientError, attempt: int) -> bool:
         """Whether an error is of those that pass; waits before the answer where waiting helps."""
@@ -468,7 +468,7 @@ def _check_members(members: Sequence[User], sender: User) -> None:
 def _codes(error: ClientError) -> set[str]:
     """The error code, or those of the reasons for which a transaction was cancelled."""
     reasons = error.response.get("CancellationReasons", [])
-    codes = {reason.get("Code", NOTHING_AGAINST) for reason in reasons} - {NOTHING_AGAINST}
+    codes = {reason.get("Code", NO_REASON) for reason in reasons} - {NO_REASON}
     if codes:
         return codes
     code = error.response.get("Error", {}).get("Code", "")

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 import boto3
 from botocore.config import Config
 
-from cruddur_messages import log, schema, seed_file
-from cruddur_messages.cloudformation import RESERVE_SECONDS, Answer
-from cruddur_messages.seed import MissingTableError, Seed
-from cruddur_messages.seed_file import LoadedConversation
+from cruddur_messages import log, schema
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.cloudformation import RESERVE_SECONDS, Answer
+from cruddur_messages.seed.file import LoadedConversation
+from cruddur_messages.seed.load import MissingTableError, Seed
 
 CLIENT_CONFIG = Config(
     connect_timeout=2,

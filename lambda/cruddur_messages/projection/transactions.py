@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from cruddur_messages import schema
+from cruddur_messages.dynamodb import CONDITION_FAILED, MAX_ACTIONS, NO_REASON
 from cruddur_messages.items import (
     MEMBER_COUNT,
     MESSAGE,
@@ -15,10 +16,7 @@ from cruddur_messages.items import (
     GroupRow,
     Message,
 )
-from cruddur_messages.moves import Move
-
-MAX_ACTIONS = 100
-"""DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
+from cruddur_messages.projection.moves import Move
 
 MAX_ACTIONS_OF_OLD = 10
 """The same limit when transactions were new, to which the DynamoDB Local of that time still holds."""
@@ -31,9 +29,6 @@ MOST_COMPARED = 140
 
 OWN_ATTRIBUTES = frozenset({schema.INDEX_PARTITION_KEY, MESSAGE, MESSAGE_UUID, MESSAGE_SORT_KEY, MEMBER_COUNT})
 """What a condition compares in any case."""
-
-NOTHING_AGAINST = "None"
-CONDITION_FAILED = "ConditionalCheckFailed"
 
 
 Action = dict[str, Any]
@@ -92,7 +87,7 @@ class Transaction:
         unopposed: list[Move] = []
         for move, own in against:
             contradicted += [row for row, code in zip(_rested_on(move), own, strict=False) if code == CONDITION_FAILED]
-            other = next((code for code in own if code not in (NOTHING_AGAINST, CONDITION_FAILED)), None)
+            other = next((code for code in own if code not in (NO_REASON, CONDITION_FAILED)), None)
             if other is not None:
                 hindered.append((move, other))
             elif CONDITION_FAILED not in own:
@@ -102,7 +97,7 @@ class Transaction:
             else:
                 key_taken.append(move)
         return Verdict(
-            check=next((code for code in of_checks if code != NOTHING_AGAINST), None),
+            check=next((code for code in of_checks if code != NO_REASON), None),
             contradicted=tuple(contradicted),
             outdated=tuple(outdated),
             key_taken=tuple(key_taken),

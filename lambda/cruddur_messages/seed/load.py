@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
-from cruddur_messages import reading, schema, timestamps
-from cruddur_messages.failures import TRANSIENT_CODES, OutOfTimeError
+from cruddur_messages import dynamodb, schema, timestamps
+from cruddur_messages.dynamodb import TRANSIENT_CODES, OutOfTimeError
 from cruddur_messages.items import MESSAGE_UUID, USER_UUID, AttributeMap, GroupRow, Message, text_or_empty
-from cruddur_messages.seed_file import LoadedConversation, SeedConversation, message_uuid
+from cruddur_messages.seed.file import LoadedConversation, SeedConversation, message_uuid
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -191,7 +191,7 @@ class Seed:
         def ask(**page: Any) -> Any:
             return self._call(self._patience(), self._client.query, TableName=self._table_name, **page)
 
-        return reading.items(ask, **reading.of_partition(partition), **arguments)
+        return dynamodb.items(ask, **dynamodb.of_partition(partition), **arguments)
 
     def _delete(self, items: Sequence[AttributeMap]) -> None:
         self.progress.total += len(items)

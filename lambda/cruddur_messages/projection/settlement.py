@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from botocore.config import Config
 
-from cruddur_messages.failures import (
+from cruddur_messages.dynamodb import (
+    MAX_ACTIONS,
     TRANSIENT_CODES,
     CancelledError,
     OutOfTimeError,
@@ -26,11 +27,11 @@ from cruddur_messages.failures import (
     TransientError,
 )
 from cruddur_messages.items import GroupRow, MalformedItemError, Message
-from cruddur_messages.members import View
-from cruddur_messages.moves import plan
-from cruddur_messages.stream_records import DirtyConversation
-from cruddur_messages.table import ProjectionTable
-from cruddur_messages.transactions import MAX_ACTIONS, MAX_ACTIONS_OF_OLD, Transaction, pack, pack_and_count
+from cruddur_messages.projection.members import View
+from cruddur_messages.projection.moves import plan
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.table import ProjectionTable
+from cruddur_messages.projection.transactions import MAX_ACTIONS_OF_OLD, Transaction, pack, pack_and_count
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

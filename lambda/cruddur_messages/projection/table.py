@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cruddur_messages import reading, schema
-from cruddur_messages.failures import (
+from cruddur_messages import dynamodb, schema
+from cruddur_messages.dynamodb import (
+    NO_REASON,
     TRANSIENT_CODES,
     CancelledError,
     OutOfTimeError,
@@ -15,7 +16,7 @@ from cruddur_messages.failures import (
     TransientError,
 )
 from cruddur_messages.items import AttributeMap
-from cruddur_messages.transactions import NOTHING_AGAINST, Transaction
+from cruddur_messages.projection.transactions import Transaction
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,12 +37,12 @@ class ProjectionTable:
 
     def member_rows(self, message_group_uuid: str) -> Iterator[AttributeMap]:
         """What the index holds of a conversation: possibly outdated, possibly not all."""
-        return reading.items(self._query, **reading.of_conversation(message_group_uuid))
+        return dynamodb.items(self._query, **dynamodb.of_conversation(message_group_uuid))
 
     def newest_messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
         """The messages of a conversation as they are, newest first: one is read, and more only if asked for."""
-        messages = reading.of_partition(schema.message_partition(message_group_uuid))
-        return reading.items(self._query, first_page=1, ScanIndexForward=False, **messages)
+        messages = dynamodb.of_partition(schema.message_partition(message_group_uuid))
+        return dynamodb.items(self._query, first_page=1, ScanIndexForward=False, **messages)
 
     def make(self, transaction: Transaction) -> None:
         """Make a transaction. Raises CancelledError if a condition does not hold, or in a conflict."""
@@ -63,7 +64,7 @@ class ProjectionTable:
             code = error.response.get("Error", {}).get("Code", "unknown error")
             if code == "TransactionCanceledException":
                 reasons = error.response.get("CancellationReasons", [])
-                raise CancelledError([str(reason.get("Code", NOTHING_AGAINST)) for reason in reasons]) from error
+                raise CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons]) from error
             raise (TransientError if code in TRANSIENT_CODES else RefusedError)(code) from error
         except BotoCoreError as error:
             raise TransientError(type(error).__name__) from error

@@ -1,0 +1,82 @@
+"""What every caller of DynamoDB here shares: its limits, how its errors are sorted, and the queries by their names."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cruddur_messages import schema
+from cruddur_messages.items import AttributeMap
+
+MAX_ACTIONS = 100
+"""DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
+
+CONDITION_FAILED = "ConditionalCheckFailed"
+NO_REASON = "None"
+"""Codes of CancellationReasons: an action's condition did not hold; nothing was wrong with an action."""
+
+
+TRANSIENT_CODES = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+"""Error codes and cancellation reasons that pass by themselves (Developer Guide, "Error handling", "Transactions")."""
+
+
+class OutOfTimeError(Exception):
+    """The deadline is too near to begin another call."""
+
+
+class TransientError(Exception):
+    """DynamoDB did not do it for now; the text is its error code."""
+
+
+class RefusedError(Exception):
+    """DynamoDB will not do it, now or later; the text is its error code."""
+
+
+class CancelledError(Exception):
+    """A transaction was not made; `reasons` has a code for each of its actions, in order."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__(", ".join(sorted(set(reasons))))
+        self.reasons = reasons
+
+
+def of_conversation(message_group_uuid: str) -> dict[str, Any]:
+    """The arguments of a query for the member rows of a conversation, as far as the index shows them."""
+    return {
+        "IndexName": schema.INDEX_NAME,
+        "KeyConditionExpression": "#group = :group",
+        "ExpressionAttributeNames": {"#group": schema.INDEX_PARTITION_KEY},
+        "ExpressionAttributeValues": {":group": {"S": message_group_uuid}},
+    }
+
+
+def of_partition(partition: str) -> dict[str, Any]:
+    """The arguments of a query for the items of a partition, as they are."""
+    return {
+        "ConsistentRead": True,
+        "KeyConditionExpression": "#pk = :pk",
+        "ExpressionAttributeNames": {"#pk": schema.PARTITION_KEY},
+        "ExpressionAttributeValues": {":pk": {"S": partition}},
+    }
+
+
+def items(ask: Callable[..., Any], *, first_page: int | None = None, **arguments: Any) -> Iterator[AttributeMap]:
+    """All items that a query finds, page by page as they are asked for; `first_page` bounds the first."""
+    paging: dict[str, Any] = {} if first_page is None else {"Limit": first_page}
+    while True:
+        page = ask(**arguments, **paging)
+        yield from page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}

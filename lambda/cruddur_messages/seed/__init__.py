@@ -1,0 +1,1 @@
+"""Made-up conversations: the file, the loading, and the custom resource."""
