@@ -36,7 +36,7 @@ def _in_transactions(name: str, before: str, after: str) -> Mutation:
 
 
 def _in_projection(name: str, before: str, after: str) -> Mutation:
-    return Mutation(name, "projection", before, after)
+    return Mutation(name, "settlement", before, after)
 
 
 MUTATIONS = (
@@ -216,44 +216,44 @@ MUTATIONS = (
     # What comes in and what goes out
     Mutation(
         "only the first record is looked at",
-        "stream_records",
+        "records",
         "    return FoldedBatch(tuple(dirty.values())",
         "    return FoldedBatch(tuple(dirty.values())[:1]",
     ),
     Mutation(
         "a deleted message makes nothing dirty",
-        "stream_records",
+        "records",
         "    if partition.startswith(schema.MESSAGE_PREFIX):\n        message",
         '    if partition.startswith(schema.MESSAGE_PREFIX) and event_name != "REMOVE":\n        message',
     ),
     Mutation(
         "an edited message makes nothing dirty",
-        "stream_records",
+        "records",
         "    if partition.startswith(schema.MESSAGE_PREFIX):\n        message",
         '    if partition.startswith(schema.MESSAGE_PREFIX) and event_name != "MODIFY":\n        message',
     ),
     Mutation(
         "a new member makes nothing dirty",
-        "stream_records",
+        "records",
         "        return row.message_group_uuid, row",
         "        return None",
     ),
-    Mutation("no failure is reported", "stream_handler", "if conversation.message_group_uuid in failed", "if False"),
+    Mutation("no failure is reported", "handler", "if conversation.message_group_uuid in failed", "if False"),
     Mutation(
         "the filter lets its own writes through",
-        "stream_filters",
+        "filters",
         '"NewImage": {MESSAGE_UUID: is_absent if emulator else {"S": is_absent}},',
         "",
     ),
     Mutation(
         "the filter drops deletions",
-        "stream_filters",
+        "filters",
         '{"dynamodb": {"Keys": _in_partitions(schema.MESSAGE_PREFIX)}},',
         '{"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": _in_partitions(schema.MESSAGE_PREFIX)}},',
     ),
     Mutation(
         "the filter drops new members",
-        "stream_filters",
+        "filters",
         '"eventName": ["INSERT", "MODIFY"],',
         '"eventName": ["MODIFY"],',
     ),

@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Any
 
-from cruddur_messages import schema, timestamps
+from cruddur_messages import dynamodb, schema, timestamps
 from cruddur_messages.items import MEMBER_COUNT, MESSAGE, MESSAGE_SORT_KEY, MESSAGE_UUID
-from cruddur_messages.projection import transactions
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.projection.moves import MAX_NUDGE
 from tests.projection.choices import Choices, split
@@ -94,7 +93,7 @@ class Simulation:
         )
         world = self._choose["world"]
         client = FaultyClient(self._engine, self._fault, self._choose["faults"].below)
-        connect(client, max_actions=(transactions.MAX_ACTIONS, transactions.MAX_ACTIONS, FEW_ACTIONS)[world.below(3)])
+        connect(client, max_actions=(dynamodb.MAX_ACTIONS, dynamodb.MAX_ACTIONS, FEW_ACTIONS)[world.below(3)])
         self._lag_kind = world.below(4)
         self._fault_percent = (0, 5, 15, 60)[world.below(4)]
         self._available = (60.0, 8.0, 1.0, 0.3)[world.below(4)]

@@ -6,7 +6,7 @@ Each raises ViolationError where the projection lets it end badly. The mutations
 from collections.abc import Callable, Mapping
 from itertools import islice
 
-from cruddur_messages.projection import transactions
+from cruddur_messages import dynamodb
 from tests.projection.event_source_mapping import CRASHED
 from tests.projection.invocations import FaultyClient, Invocation, ViolationError, connect
 from tests.projection.memory_engine import Item, Key, MemoryEngine, Version
@@ -144,7 +144,7 @@ STORIES: tuple[Callable[[], None], ...] = (
 )
 
 
-def engine_with_rows(members: str = "ab", max_actions: int = transactions.MAX_ACTIONS) -> MemoryEngine:
+def engine_with_rows(members: str = "ab", max_actions: int = dynamodb.MAX_ACTIONS) -> MemoryEngine:
     """People who have not written to each other yet; all name the first, who names the last."""
     engine = MemoryEngine()
     connect(FaultyClient(engine, lambda: "", lambda _: 0), max_actions=max_actions)

@@ -1,8 +1,10 @@
 """Access patterns A to D, for backends and scripts."""
 
 from cruddur_messages.store.message_store import (
+    CONVERSATIONS_ON_A_PAGE,
     MAX_FIRST_MEMBERS,
     MAX_PAGE,
+    MESSAGES_ON_A_PAGE,
     PAIR_CONVERSATION,
     Conversation,
     MessageStore,
@@ -11,8 +13,10 @@ from cruddur_messages.store.message_store import (
 )
 
 __all__ = [
+    "CONVERSATIONS_ON_A_PAGE",
     "MAX_FIRST_MEMBERS",
     "MAX_PAGE",
+    "MESSAGES_ON_A_PAGE",
     "PAIR_CONVERSATION",
     "Conversation",
     "MessageStore",
