@@ -56,7 +56,7 @@ class Settlement:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-class _OutdatedError(Exception):
+class OutdatedError(Exception):
     """Something was written since it was read; the text says what."""
 
 
@@ -112,7 +112,7 @@ class Projection:
     def settle(self, conversation: DirtyConversation) -> Settlement:
         """Make every member's row show the newest message; what prevents it stands in the settlement."""
         settlement = Settlement(conversation.message_group_uuid, failure="not reached")
-        attempts = _Attempts(self._table, conversation, settlement, self._limits.max_actions, self._new_version)
+        attempts = Attempts(self._table, conversation, settlement, self._limits.max_actions, self._new_version)
         try:
             for number in self._numbers():
                 settlement.counts["attempts"] = number
@@ -120,7 +120,7 @@ class Projection:
                     attempts.try_once()
                     settlement.failure = None
                     break
-                except _OutdatedError as outdated:
+                except OutdatedError as outdated:
                     settlement.counts["conflicts"] += 1
                     settlement.failure = str(outdated)
                 except TransientError as transient:
@@ -150,7 +150,7 @@ class Projection:
             yield number
 
 
-class _Attempts:
+class Attempts:
     """The attempts to settle one conversation, and what one learns for the next."""
 
     def __init__(
@@ -173,7 +173,7 @@ class _Attempts:
     def try_once(self) -> None:
         """Read once and commit what differs.
 
-        Raises _OutdatedError and TransientError where reading again may help, and RefusedError.
+        Raises OutdatedError and TransientError where reading again may help, and RefusedError.
         """
         # The version first: whoever commits between this read and the commit makes the commit fail.
         item = self._table.conversation(self._group)
@@ -247,14 +247,14 @@ class _Attempts:
     def _write(self, batch: tuple[Move, ...], change: Action) -> tuple[Move, ...] | None:
         """Commit moves and a change of the conversation item; None, or what to commit instead.
 
-        Raises _OutdatedError where something was written since it was read.
+        Raises OutdatedError where something was written since it was read.
         """
         try:
             self._table.write(batch, change)
         except CancelledError as cancelled:
             verdict = judge(batch, cancelled.reasons)
             if verdict.outdated is not None:
-                raise _OutdatedError(verdict.outdated) from cancelled
+                raise OutdatedError(verdict.outdated) from cancelled
             self._refused |= {move.member_uuid: code for move, code in verdict.refused}
             self._settlement.counts["ties"] += len(verdict.taken)
             again: list[Move] = []
