@@ -33,7 +33,8 @@ from tests.projection.memory_engine import Item, MemoryEngine
 GROUP = "g"
 NOW, OLD = "now", "old"
 CONVERSATION_KEY = ("CONV#g", "CONV")
-CHANGES = ("message", "edit", "deletion", "newcomer", "put anew", "put twice", "departure")
+CHANGES = ("message", "edit", "deletion", "put back", "newcomer", "put anew", "put twice", "departure")
+NEW_MESSAGES = ("message", "put back")
 FEW_ACTIONS = 4
 """Under this limit two members need two transactions."""
 
@@ -186,7 +187,7 @@ class _Explorer:
         return _with_versions_renamed(State(items, state.put_keys, tuple(settlements)))
 
     def _next_call_uncached(self, number: int, put_key: Key | None, history: History) -> _Call:
-        dirty = DirtyConversation(GROUP, must_read_rows=self._case.changes[number] != "message")
+        dirty = DirtyConversation(GROUP, must_read_rows=self._case.changes[number] not in NEW_MESSAGES)
         if put_key is not None:
             dirty.put_keys.add(put_key)
         versions = itertools.count(1)
@@ -270,6 +271,8 @@ def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
             engine.put_item(Item={**engine.items[messages[-1]], "message": {"S": f"edited {number}"}})
         case "deletion" if messages:
             engine.delete_item(Key=_key(messages[-1]))
+        case "put back":
+            engine.put_item(Item=_message(0))
         case "newcomer":
             put = _row(f"n{number}")
         case "put anew" if rows:
