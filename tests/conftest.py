@@ -1,6 +1,9 @@
 """What every kind of test shares."""
 
+import os
 import signal
+
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 pytest_plugins = ["tests.distribution", "tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
 

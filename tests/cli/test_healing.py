@@ -269,24 +269,6 @@ def test_a_row_in_the_wrong_place_is_found_and_moved(cruddur_table: CruddurTable
     assert rows_of(cruddur_table, bo)[0].sort_key == row.sort_key
 
 
-@pytest.mark.parametrize(("of_ann", "of_bo"), [("5", "5"), ("2", None), ("1", "1"), ("2", "7")])
-def test_wrong_member_counts_are_found_and_put_right(
-    cruddur_table: CruddurTable, of_ann: str, of_bo: str | None
-) -> None:
-    _, ann, bo = healthy_pair(cruddur_table)
-    for member, count in ((ann, of_ann), (bo, of_bo)):
-        (row,) = rows_of(cruddur_table, member)
-        attributes = {name: value for name, value in row.attributes.items() if name != "member_count"}
-        change(cruddur_table, GroupRow(attributes), **({"member_count": {"N": count}} if count else {}))
-        if not count:
-            delete_rows(cruddur_table, member)
-            change(cruddur_table, GroupRow(attributes))
-    assert Problem.WRONG_MEMBER_COUNT in problems(cruddur_table)
-    check_healed(cruddur_table, ann, bo)
-    counts = [rows_of(cruddur_table, member)[0].member_count for member in (ann, bo)]
-    assert counts == [2, 2]
-
-
 def test_a_row_whose_messages_are_gone_shows_nothing_any_more(ministack_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(ministack_table)
     for message in messages_of(ministack_table):
