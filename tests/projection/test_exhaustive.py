@@ -1,6 +1,6 @@
 """The promises of the projection in every interleaving of small cases (exhaustive.py)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice
 
@@ -26,6 +26,8 @@ def test_every_interleaving_of_three_changes(shard: int, record_property: Callab
     _explore(islice(exhaustive.cases(changes=3), shard, None, SHARDS), 100, record_property)
 
 
-def _explore(cases: object, max_actions: int, record_property: Callable[[str, object], None]) -> None:
-    states = sum(exhaustive.explore(replace(case, max_actions=max_actions)) for case in cases)  # type: ignore[attr-defined]
+def _explore(
+    cases: Iterable[exhaustive.Case], max_actions: int, record_property: Callable[[str, object], None]
+) -> None:
+    states = sum(exhaustive.explore(replace(case, max_actions=max_actions)) for case in cases)
     record_property(report.COUNTED, ("states of small cases explored, every interleaving", states))
