@@ -42,9 +42,17 @@ dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000;
 
 # --- checks
 
+.PHONY: check
+check: $(VENV)/dev.stamp node_modules/.stamp ## On each save: format, types, and what needs no engine
+	@scripts/test check
+
 .PHONY: test
-test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Run every check
-	@scripts/test
+test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Before a change goes in: on the real engines too
+	@scripts/test test
+
+.PHONY: proof
+proof: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Everything, on schedules never seen before; SEED=, SCHEDULES=
+	@SEED=$(SEED) SCHEDULES=$(SCHEDULES) scripts/test proof
 
 .PHONY: format
 format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend

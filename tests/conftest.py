@@ -2,7 +2,7 @@
 
 import signal
 
-pytest_plugins = ["tests.distribution", "tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
+pytest_plugins = ["tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
 
 
 def pytest_configure() -> None:

@@ -66,6 +66,7 @@ def test_commands_without_a_system_say_what_to_do(checkout: Checkout) -> None:
         assert "make up" in line
 
 
+@pytest.mark.proof
 def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Checkout) -> None:
     begun = checkout.begin_target("up")
     assert wait_until((checkout.folder / ".local/cdk.log").exists)
@@ -89,6 +90,7 @@ def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Ch
     await_exact(checkout.connection().client("dynamodb"))
 
 
+@pytest.mark.proof
 def test_state_outlives_down_if_asked_for_and_only_then(checkout: Checkout) -> None:
     conversation = load()[0]
 

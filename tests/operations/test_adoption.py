@@ -23,6 +23,8 @@ from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable, free_port
 
+pytestmark = pytest.mark.proof
+
 TABLE_STACK = "cruddur-messages-local-table"
 WITHOUT_ASKING = ("--require-approval", "never")
 

@@ -35,6 +35,8 @@ from tests.projection.poller import Poller
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 from cruddur_messages.projection import handler as stream_handler
 
+pytestmark = pytest.mark.proof
+
 RETRIES = 2
 ANN, BO = person("ann"), person("bo")
 

@@ -19,6 +19,8 @@ from cruddur_messages.projection.transactions import pack_and_count
 from tests.projection.invocations import SLOWEST_CALL_SECONDS
 from tests.projection.memory_engine import Item, MemoryEngine
 
+pytestmark = pytest.mark.check
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 

@@ -9,6 +9,8 @@ import pytest
 from cruddur_infra.template import Template, Templates, resources
 from tests.templates.fixtures import STAGES
 
+pytestmark = pytest.mark.check
+
 LOCKED = {
     "logical id": "MessagesTable",
     "type": "AWS::DynamoDB::Table",

@@ -9,6 +9,8 @@ from cruddur_infra.template import Templates, only, resources
 from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
 from tests.templates.fixtures import STAGES
 
+pytestmark = pytest.mark.check
+
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_subnets_are_isolated_and_the_endpoint_is_on_their_routes(

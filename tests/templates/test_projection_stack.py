@@ -8,6 +8,8 @@ import pytest
 from cruddur_infra.template import Templates, only, resources
 from tests.templates.fixtures import STAGES
 
+pytestmark = pytest.mark.check
+
 MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTION = "AWS::Lambda::Function"
 

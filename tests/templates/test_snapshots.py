@@ -14,6 +14,8 @@ from syrupy.extensions.json import JSONSnapshotExtension
 from cruddur_infra.template import Templates
 from tests.templates.fixtures import STAGES
 
+pytestmark = pytest.mark.check
+
 PARTS = ("table", "network", "projection", "monitoring", "backend", "seed")
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")
 

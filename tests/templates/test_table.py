@@ -9,6 +9,8 @@ from cruddur_infra.template import Templates, only
 from cruddur_messages import schema
 from tests.templates.fixtures import STAGES
 
+pytestmark = pytest.mark.check
+
 TABLE = "AWS::DynamoDB::Table"
 
 
