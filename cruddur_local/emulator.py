@@ -176,7 +176,7 @@ class Emulator:
             return False
         try:
             trust = ssl.create_default_context(cafile=str(paths.EMULATOR_CERTIFICATE))
-            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=2, context=trust) as answer:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=10, context=trust) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
