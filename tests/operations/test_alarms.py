@@ -12,8 +12,6 @@ from tests.operations import metric_math
 from tests.operations.cloudwatch_metrics import KEPT
 from tests.templates.fixtures import STAGES
 
-pytestmark = pytest.mark.check
-
 ALARM = "AWS::CloudWatch::Alarm"
 
 DEMANDED = {

@@ -10,8 +10,6 @@ from cruddur_infra.template import only, resources
 from tests.policies.deployed import OURS, VARIANTS, deployed
 from tests.templates.fixtures import synthesize
 
-pytestmark = pytest.mark.check
-
 STAGES_ON_AWS = ("dev", "prod")
 
 

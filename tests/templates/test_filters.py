@@ -9,8 +9,6 @@ import pytest
 from cruddur_infra.template import Templates, only
 from tests.projection.event_source_mapping import passes
 
-pytestmark = pytest.mark.check
-
 MESSAGE_KEYS = {"pk": {"S": "MSG#6a7e"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}
 ROW_KEYS = {"pk": {"S": "GRP#77f0"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}
 ROW = {**ROW_KEYS, "message_group_uuid": {"S": "6a7e"}, "message": {"S": "hi"}}
