@@ -5,7 +5,7 @@ import signal
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
-pytest_plugins = ["tests.distribution", "tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
+pytest_plugins = ["tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
 
 
 def pytest_configure() -> None:

@@ -31,6 +31,8 @@ from tests.operations.test_metric_filters import counted
 from tests.projection.event_source_mapping import Lane, sequence_number
 from tests.projection.poller import Poller
 
+pytestmark = pytest.mark.proof
+
 RETRIES = 2
 ANN, BO = person("ann"), person("bo")
 

@@ -144,7 +144,6 @@ def rows_of(table: CruddurTable) -> list[dict[str, Any]]:
     return rows
 
 
-@pytest.mark.timeout(600)
 def test_every_inbox_is_right_in_the_end(cruddur_table: CruddurTable, handler: Any) -> None:
     poller = poller_of(cruddur_table, retries=None)
     writers = [Writer(cruddur_table, f"g{number}", seeded(number)) for number in range(ROUNDS)]
@@ -172,7 +171,6 @@ def test_every_inbox_is_right_in_the_end(cruddur_table: CruddurTable, handler: A
     assert sorted(rows, key=str) == sorted(rows_of(cruddur_table), key=str)
 
 
-@pytest.mark.timeout(300)
 def test_a_record_that_cannot_be_settled_goes_to_the_queue_and_the_others_are_settled(
     cruddur_table: CruddurTable, handler: Any
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from cruddur_infra import LAMBDA_CODE, package
 
+pytestmark = pytest.mark.check
+
 ENTRIES = ("projection.handler", "seed.handler")
 VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 

@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from cruddur_infra.template import Templates
-from tests.templates.fixtures import STAGES
+from tests.templates.fixtures import each_stage
 
 PARTS = ("table", "network", "projection", "monitoring", "backend", "seed")
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")
@@ -27,7 +26,7 @@ def scrubbed(value: Any) -> Any:
     return ASSET_HASH.sub("<hash>", value) if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_templates_are_as_reviewed(
     stage: str, templates: Callable[..., Templates], snapshot: SnapshotAssertion
 ) -> None:

@@ -7,6 +7,8 @@ from cruddur_messages.items import Message
 from tests.projection.memory_engine import Item, MemoryEngine
 from tests.unit.projection.case import DAYS, message, strings
 
+pytestmark = pytest.mark.check
+
 ROWS = {"a": DAYS[0], "b": DAYS[0], "c": DAYS[1]}
 
 

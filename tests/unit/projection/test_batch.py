@@ -10,6 +10,8 @@ from cruddur_messages.projection import handler
 from cruddur_messages.projection.batch import handle_batch
 from tests.unit.projection.case import DAYS, Case, message, number_of, row
 
+pytestmark = pytest.mark.check
+
 
 def test_the_failures_are_the_records_of_what_was_not_settled() -> None:
     case = Case()

@@ -8,6 +8,8 @@ from cruddur_messages.timestamps import canonical
 from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, SENT, message, row
 
+pytestmark = pytest.mark.check
+
 NEWEST = Message.from_attributes(message())
 
 

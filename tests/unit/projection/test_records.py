@@ -7,6 +7,8 @@ import pytest
 from cruddur_messages.projection.records import DirtyConversation, fold
 from tests.unit.projection.case import DAYS, message, record, row, strings
 
+pytestmark = pytest.mark.check
+
 ODD: list[Any] = [
     None,
     "text",

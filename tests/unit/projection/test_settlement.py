@@ -14,6 +14,8 @@ from cruddur_messages.projection.settlement import Limits, Projection
 from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, DAYS, GROUP, SENT, Case, message, number_of, record, row
 
+pytestmark = pytest.mark.check
+
 LONE_MESSAGE = ["get_item", "query", "batch_get_item", "transact_write_items"]
 SLOWEST_CALL_SECONDS = 7.0
 

@@ -7,6 +7,8 @@ from cruddur_messages.projection.moves import Move, plan
 from cruddur_messages.projection.transactions import MAX_BYTES, MOST_COMPARED, actions_of, judge, pack
 from tests.unit.projection.case import message, row
 
+pytestmark = pytest.mark.check
+
 NEWEST = Message.from_attributes(message())
 FAILED = "ConditionalCheckFailed"
 
