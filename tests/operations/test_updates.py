@@ -14,7 +14,8 @@ from tests.end_to_end.checkout import Checkout, Connection
 from tests.end_to_end.inboxes import await_exact
 from tests.engines.fixtures import free_port
 
-FUNCTION = "cruddur-messages-local-projection"
+STACK = "cruddur-messages-local"
+FUNCTION = f"{STACK}-projection"
 ALARM = f"{FUNCTION}-inboxes-behind"
 
 
@@ -64,15 +65,25 @@ class Writers:
             self._error = error
 
 
-def networks(connection: Connection) -> tuple[str, bool]:
-    """The addresses of the VPC that the function is in, and whether its subnets are there."""
-    ec2, functions = connection.client("ec2"), connection.client("lambda")
-    configured = functions.get_function_configuration(FunctionName=FUNCTION)["VpcConfig"]
-    subnets = {subnet["SubnetId"]: subnet["VpcId"] for subnet in ec2.describe_subnets()["Subnets"]}
-    wanted = configured["SubnetIds"]
-    (vpc_id,) = {subnets[subnet] for subnet in wanted if subnet in subnets}
-    (vpc,) = ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"]
-    return str(vpc["CidrBlock"]), set(wanted) <= subnets.keys()
+def network(connection: Connection) -> tuple[set[str], bool]:
+    """The addresses of the VPCs with a subnet of the stack, and whether its endpoint is there too.
+
+    The emulator does not tell in which subnets a function is; that those of the function are the stack's own is in the
+    template.
+    """
+    ec2 = connection.client("ec2")
+    found = connection.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    ids = {
+        kind: {one["PhysicalResourceId"] for one in found if one["ResourceType"] == f"AWS::EC2::{kind}"}
+        for kind in ("Subnet", "VPCEndpoint")
+    }
+    subnets = [one for one in ec2.describe_subnets()["Subnets"] if one["SubnetId"] in ids["Subnet"]]
+    endpoints = [
+        one for one in ec2.describe_vpc_endpoints()["VpcEndpoints"] if one["VpcEndpointId"] in ids["VPCEndpoint"]
+    ]
+    blocks = {vpc["VpcId"]: vpc["CidrBlock"] for vpc in ec2.describe_vpcs()["Vpcs"]}
+    in_vpcs = {one["VpcId"] for one in subnets}
+    return {blocks[vpc] for vpc in in_vpcs}, {one["VpcId"] for one in endpoints} == in_vpcs
 
 
 def memory(connection: Connection) -> int:
@@ -93,7 +104,7 @@ def threshold(connection: Connection) -> float:
 @pytest.mark.parametrize(
     ("setting", "deployed", "expected"),
     [
-        ("vpc_cidr=10.99.0.0/24", networks, ("10.99.0.0/24", True)),
+        ("vpc_cidr=10.99.0.0/24", network, ({"10.99.0.0/24"}, True)),
         ("batch_size=7", batch_size, 7),
         ("memory_mb=640", memory, 640),
         ("alarm_age_seconds=77", threshold, 77_000.0),
