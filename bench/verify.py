@@ -32,9 +32,7 @@ from cruddur_cli.verifying import confirmed, read_table, suspects_of
 from cruddur_local import dynamodb_local
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import (
-    MEMBER_COUNT,
     MESSAGE,
-    MESSAGE_SORT_KEY,
     MESSAGE_UUID,
     AttributeMap,
     Message,
@@ -106,8 +104,6 @@ def conversation(number: int, messages: int) -> Iterator[AttributeMap]:
             schema.INDEX_PARTITION_KEY: {"S": group},
             MESSAGE: {"S": message.message},
             MESSAGE_UUID: {"S": message.message_uuid},
-            MESSAGE_SORT_KEY: {"S": message.sort_key},
-            MEMBER_COUNT: {"N": "2"},
             **other.to_attributes(),
         }
 

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 from cruddur_cli.conversation_reader import ConversationReader
 from cruddur_messages import schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES, CancelledError, TransientError
+from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES
 from cruddur_messages.items import (
-    MEMBER_COUNT,
     MESSAGE,
     MESSAGE_UUID,
     USER_DISPLAY_NAME,
@@ -30,12 +29,10 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.projection.members import Members
-from cruddur_messages.projection.moves import MAX_NUDGE, Move, plan
+from cruddur_messages.projection.moves import MAX_BEHIND, plan
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.projection.table import ProjectionTable
-from cruddur_messages.projection.transactions import pack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -120,9 +117,9 @@ class Healer:
         if rekey:
             healing.done["messages_rekeyed"] = sum(1 for _ in self._messages_to_rekey(message_group_uuid))
         healing.done["rows_recreated"] = len(recreated)
-        moves = [move for move in plan(rows, newest) if move.is_needed]
+        moves = [move for move in plan(rows, newest, is_shown=False) if move.is_needed]
         healing.done["rows_moved"] = len(moves)
-        healing.done["rows_healed"] = sum(len(move.rows) - 1 for move in moves)
+        healing.done["duplicates_removed"] = sum(len(move.rows) - 1 for move in moves)
         return healing
 
     def _try(self, message_group_uuid: str, known_members: Collection[str], done: Counter[str]) -> str | None:
@@ -131,14 +128,10 @@ class Healer:
         for row in self._missing_rows(message_group_uuid, known_members, rows, newest):
             rows.append(self._put_on_a_free_key(row))
             done["rows_recreated"] += 1
-        try:
-            rows = self._without_wrong_counts(rows, newest)
-        except (CancelledError, TransientError) as error:
-            return str(error)
         settlement = self._projection.settle(
-            DirtyConversation(message_group_uuid, new_rows={row.key: row for row in rows})
+            DirtyConversation(message_group_uuid, put_keys={row.key for row in rows}, must_read_rows=True)
         )
-        for name in ("rows_moved", "rows_healed"):
+        for name in ("rows_moved", "duplicates_removed"):
             done[name] += settlement.counts[name]
         return settlement.failure
 
@@ -208,7 +201,7 @@ class Healer:
         """Put a row, microseconds later where another conversation's row has its key."""
         instant = timestamps.parse(row.sort_key)
         assert instant is not None
-        latest = instant + MAX_NUDGE
+        latest = instant + MAX_BEHIND
         while True:
             candidate = GroupRow({**row.attributes, schema.SORT_KEY: {"S": timestamps.canonical(instant)}})
             try:
@@ -221,23 +214,6 @@ class Healer:
                     raise
             else:
                 return candidate
-
-    def _without_wrong_counts(self, rows: Sequence[GroupRow], newest: Message | None) -> list[GroupRow]:
-        """The rows, rid of their member counts where these do not add up (docs/decisions/0004).
-
-        The projection would wait for members that there are not; without the counts it counts anew. Raises
-        CancelledError where a row has changed, and TransientError.
-        """
-        members = Members.of(rows)
-        if len(members.counted) == members.expected:
-            return list(rows)
-        moves = [
-            Move((row,), GroupRow({name: value for name, value in row.attributes.items() if name != MEMBER_COUNT}))
-            for row in rows
-        ]
-        for transaction in pack([move for move in moves if move.is_needed], newest):
-            self._table.make(transaction)
-        return [move.target for move in moves]
 
     def _messages_to_rekey(self, message_group_uuid: str) -> Iterable[tuple[AttributeMap, datetime]]:
         for item in self._reader.messages(message_group_uuid):
@@ -261,7 +237,7 @@ class Healer:
             "ExpressionAttributeNames": {"#pk": schema.PARTITION_KEY, **{f"#{name}": name for name in shown}},
             **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
         }
-        latest = instant + MAX_NUDGE
+        latest = instant + MAX_BEHIND
         hindered = 0
         while instant <= latest and hindered < MOST_HINDRANCES:
             moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}

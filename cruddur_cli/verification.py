@@ -12,14 +12,12 @@ from typing import NamedTuple
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import (
-    MEMBER_COUNT,
     MESSAGE,
-    MESSAGE_SORT_KEY,
     MESSAGE_UUID,
     USER_UUID,
     AttributeMap,
 )
-from cruddur_messages.projection.moves import MAX_NUDGE
+from cruddur_messages.projection.moves import MAX_BEHIND
 from cruddur_messages.store import PAIR_CONVERSATION
 
 ATTRIBUTES = (
@@ -28,8 +26,6 @@ ATTRIBUTES = (
     schema.INDEX_PARTITION_KEY,
     MESSAGE,
     MESSAGE_UUID,
-    MESSAGE_SORT_KEY,
-    MEMBER_COUNT,
     USER_UUID,
     PAIR_CONVERSATION,
 )
@@ -48,7 +44,6 @@ class Problem(StrEnum):
     MISSING_ROW = "missing row"
     STALE_PREVIEW = "stale preview"
     ROW_WITHOUT_CONVERSATION = "row without a conversation"
-    WRONG_MEMBER_COUNT = "wrong member count"
     MALFORMED_TIMESTAMP = "malformed timestamp"
     MIXED_TIMESTAMPS = "mixed timestamps"
     MALFORMED_ITEM = "malformed item"
@@ -59,7 +54,6 @@ MEANINGS: Mapping[Problem, str] = {
     Problem.MISSING_ROW: "somebody who wrote, or whom a row names, has no group row",
     Problem.STALE_PREVIEW: "text, id or time of the row are not those of the newest message",
     Problem.ROW_WITHOUT_CONVERSATION: "the row shows a message, and the conversation has none",
-    Problem.WRONG_MEMBER_COUNT: "the highest count on the rows is not the number of members who carry one",
     Problem.MALFORMED_TIMESTAMP: "the sort key is no ISO 8601 timestamp",
     Problem.MIXED_TIMESTAMPS: "timestamps are written in several forms, so that text order is not time order",
     Problem.MALFORMED_ITEM: "an attribute that every item of its kind has is missing or of another type",
@@ -79,14 +73,12 @@ class Finding(NamedTuple):
 
 
 class RowSeen(NamedTuple):
-    """What is kept of a group row; `message_uuid` and `member_count` are None where it has none."""
+    """What is kept of a group row; `message_uuid` is None where it has none."""
 
     member_uuid: str
     sort_key: str
     text_hash: int
     message_uuid: str | None
-    message_sort_key: str
-    member_count: int | None
     other_uuid: str
 
 
@@ -233,14 +225,11 @@ class TableSeen:
 
 def row_seen(member_uuid: str, sort_key: str, item: AttributeMap) -> RowSeen:
     """What is kept of a group row."""
-    count = item.get(MEMBER_COUNT, {}).get("N", "")
     return RowSeen(
         member_uuid=member_uuid,
         sort_key=sort_key,
         text_hash=hash(item.get(MESSAGE, {}).get("S")),
         message_uuid=item.get(MESSAGE_UUID, {}).get("S"),
-        message_sort_key=item.get(MESSAGE_SORT_KEY, {}).get("S", ""),
-        member_count=int(count) if count.isdecimal() else None,
         other_uuid=item.get(USER_UUID, {}).get("S", ""),
     )
 
@@ -267,9 +256,6 @@ def findings_of(message_group_uuid: str, seen: ConversationSeen) -> Iterator[Fin
     rows_of = Counter(row.member_uuid for row in seen.rows)
     for member_uuid in sorted(members - rows_of.keys()):
         yield Finding(Problem.MISSING_ROW, message_group_uuid, member_uuid, "")
-    counted = {row.member_uuid for row in seen.rows if row.member_count is not None}
-    if max((row.member_count or 0 for row in seen.rows), default=0) != len(counted):
-        yield Finding(Problem.WRONG_MEMBER_COUNT, message_group_uuid, "", "")
     for row in seen.rows:
         if rows_of[row.member_uuid] > 1:
             yield Finding(Problem.DOUBLED_ROW, message_group_uuid, row.member_uuid, row.sort_key)
@@ -291,5 +277,5 @@ def _problem_of_preview(row: RowSeen, seen: ConversationSeen) -> Problem | None:
     shows_newest = row.text_hash == seen.newest_hash and row.message_uuid in (None, seen.newest_uuid)
     newest = timestamps.parse(seen.newest_key)
     assert newest is not None
-    is_nudged = newest < instant <= newest + MAX_NUDGE and row.message_sort_key in ("", seen.newest_key)
+    is_nudged = newest < instant <= newest + MAX_BEHIND
     return None if shows_newest and (instant == newest or is_nudged) else Problem.STALE_PREVIEW

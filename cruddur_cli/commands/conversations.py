@@ -227,8 +227,7 @@ def _time(sort_key: str) -> str:
 
 
 def _with(line: Conversation) -> str:
-    others = (line.member_count or 2) - 2
-    return f"{line.other.handle} and {others} more" if others > 0 else line.other.handle
+    return line.other.handle
 
 
 def _line_of(line: Conversation) -> dict[str, Any]:
@@ -239,7 +238,6 @@ def _line_of(line: Conversation) -> dict[str, Any]:
         "user_uuid": line.other.uuid,
         "user_display_name": line.other.display_name,
         "user_handle": line.other.handle,
-        "member_count": line.member_count,
     }
 
 
