@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 from cruddur_messages import schema
 
-MESSAGE_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
-"""How messages come and go; the projection itself only writes in transactions."""
+MESSAGE_WRITES = ("PutItem", "DeleteItem", "BatchWriteItem")
+"""How messages come and go. Not UpdateItem, although it edits them: the projection writes conversation items with it,
+and in a loop would hide behind its own writes."""
 
-OPERATIONS = (*MESSAGE_WRITES, "Query", "TransactWriteItems")
+OPERATIONS = (*MESSAGE_WRITES, "BatchGetItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem")
 """What backend, projection and seed ask of the table."""
 
 

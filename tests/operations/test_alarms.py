@@ -209,7 +209,7 @@ def test_expressions_refer_to_their_own_metrics_and_to_each_of_them(templates: C
         ("self-trigger", {"invocations": 60, "writes0": 1}, False),
         ("self-trigger", {"invocations": 5000, "writes0": 3}, True),
         ("self-trigger", {"invocations": 5000}, True),
-        ("self-trigger", {"invocations": 5000, "writes1": 200, "writes2": 200, "writes3": 200}, False),
+        ("self-trigger", {"invocations": 5000, "writes0": 200, "writes1": 200, "writes2": 200}, False),
         ("table-throttled", {"reads": 3, "writes": 2}, False),
         ("table-throttled", {"reads": 3, "writes": 3}, True),
         ("index-throttled", {"writes": 6}, True),
