@@ -39,7 +39,7 @@ def log_of(
     started = MessageStore(client=table.client, table_name=table.name).start_conversation(
         (ANN, BO), sender=ANN, message="hello"
     )
-    monkeypatch.setattr(stream_handler, "_dynamodb", table.client)
+    monkeypatch.setattr(stream_handler, "_client", table.client)
 
     def log(*records: dict[str, Any], table_name: str = table.name) -> list[str]:
         monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, table_name)

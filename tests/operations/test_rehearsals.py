@@ -94,7 +94,7 @@ def night(
 ) -> Night:
     table = cruddur_table_on(ministack_endpoint)
     client = RefusingClient(table.client)
-    monkeypatch.setattr(stream_handler, "_dynamodb", client)
+    monkeypatch.setattr(stream_handler, "_client", client)
     monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, table.name)
     short = partial(projection.Projection, sleep=lambda seconds: time.sleep(seconds / 100))
     monkeypatch.setattr(stream_handler, "Projection", short)
