@@ -40,17 +40,24 @@ ANN, BO = person("ann"), person("bo")
 
 
 class RefusingClient:
-    """Refuses every transaction while `code` is set."""
+    """Refuses every write while `code` is set."""
 
     def __init__(self, client: Any) -> None:
         self.code: str | None = None
         self._client = client
-        self.query = client.query
+        self.query, self.get_item, self.batch_get_item = client.query, client.get_item, client.batch_get_item
 
     def transact_write_items(self, **arguments: Any) -> Any:
-        if self.code is not None:
-            raise ClientError({"Error": {"Code": self.code, "Message": self.code}}, "TransactWriteItems")
+        self._refuse("TransactWriteItems")
         return self._client.transact_write_items(**arguments)
+
+    def update_item(self, **arguments: Any) -> Any:
+        self._refuse("UpdateItem")
+        return self._client.update_item(**arguments)
+
+    def _refuse(self, operation: str) -> None:
+        if self.code is not None:
+            raise ClientError({"Error": {"Code": self.code, "Message": self.code}}, operation)
 
 
 @dataclass
