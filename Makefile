@@ -7,6 +7,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON := $(BIN)/python
 
+# Modules are compiled once, whatever the machine is set to: those of the CDK take seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Node comes from PyPI too, so that Python is all a machine must have.
 export PYTHON_3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -39,9 +42,17 @@ dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000;
 
 # --- checks
 
+.PHONY: check
+check: $(VENV)/dev.stamp node_modules/.stamp ## On each save: format, types, and what needs no engine
+	@scripts/test check
+
 .PHONY: test
-test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Run every check
-	@scripts/test
+test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Before a change goes in: on the real engines too
+	@scripts/test test
+
+.PHONY: proof
+proof: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Everything, on schedules never seen before; SEED=, SCHEDULES=
+	@SEED=$(SEED) SCHEDULES=$(SCHEDULES) scripts/test proof
 
 .PHONY: format
 format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend
@@ -85,39 +96,31 @@ synth: setup ## Synthesize every stage, into cdk.out
 # --- the machinery behind these
 
 # A stamp is made last, so that an interrupted installation is begun again.
-$(VENV)/base.stamp: requirements.txt scripts/find-python
-	@python=$$(scripts/find-python) && echo "Installing the CDK app's packages ..." >&2 && $$python -m venv $(VENV)
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@touch $@
-
-$(VENV)/local.stamp: $(VENV)/base.stamp requirements-local.txt
-	@echo "Installing the local system's packages ..." >&2
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.txt
-	@touch $@
-
-$(VENV)/dev.stamp: $(VENV)/local.stamp requirements-dev.txt
-	@echo "Installing the checks' packages ..." >&2
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+$(VENV)/base.stamp: requirements.txt
+$(VENV)/local.stamp: requirements-local.txt $(VENV)/base.stamp
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/local.stamp
+$(VENV)/%.stamp:
+	@scripts/install $(VENV) $<
 	@touch $@
 
 # checkov pins a boto3 of its own.
-$(VENV)/checkov.stamp: $(VENV)/base.stamp requirements-checkov.txt
-	@echo "Installing checkov ..." >&2
-	@$(PYTHON) -m venv $(VENV)/checkov
-	@$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-checkov.txt
+$(VENV)/checkov.stamp: requirements-checkov.txt $(VENV)/base.stamp
+	@scripts/install $(VENV)/checkov $<
 	@touch $@
 
 node_modules/.stamp: package-lock.json $(VENV)/base.stamp
-	@echo "Installing the CDK CLI ..." >&2
-	@$(BIN)/npm ci --loglevel=error --no-progress >&2
+	@scripts/install node_modules $<
 	@touch $@
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
+
 .PHONY: lock
-lock: $(VENV)/dev.stamp ## Write requirements*.txt from requirements*.in
-	@for name in requirements requirements-local requirements-dev requirements-checkov; do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
-	done
+lock: $(VENV)/dev.stamp ## Write requirements*.txt from pyproject.toml
+	@$(LOCK) --group app -o requirements.txt
+	@$(LOCK) --group local -c requirements.txt -o requirements-local.txt
+	@$(LOCK) --group dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt
+	@$(LOCK) --group checkov -o requirements-checkov.txt
 
 # --- what is made from the code
 

@@ -189,7 +189,7 @@ def _resources(checkout: Checkout) -> int:
 
 
 def _make_up(clone: Path) -> list[str]:
-    """Seconds of `make up` in a fresh clone, with the packages in the caches of pip and npm, and of another one."""
+    """Seconds of `make up` in a fresh clone, with the packages in the caches of uv and npm, and of another one."""
     _run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], REPOSITORY, {})
     seconds = {}
     try:

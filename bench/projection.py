@@ -100,14 +100,11 @@ class Meter:
 
 def projection(client: "DynamoDBClient") -> Handler:
     """The stream handler, as it is deployed."""
-    module: Any = stream_handler
-    module._dynamodb = client
-    os.environ[schema.TABLE_NAME_VARIABLE] = TABLE
 
     def handle(records: list[Any]) -> None:
         with redirect_stdout(StringIO()):
-            answer = stream_handler.handler({"Records": records})
-        if answer["batchItemFailures"]:
+            response = stream_handler.respond({"Records": records}, client=client, table_name=TABLE, seconds=30.0)
+        if response["batchItemFailures"]:
             raise RuntimeError("the projection did not settle everything")
 
     return handle

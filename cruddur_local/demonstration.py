@@ -1,6 +1,5 @@
 """A first look at the running system: an inbox, a message, and the same inbox again."""
 
-import time
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
@@ -9,12 +8,12 @@ from rich.table import Table
 
 from cruddur_local import paths
 from cruddur_local.errors import LocalSystemError
+from cruddur_local.waiting import HANG_SECONDS, wait_until
 from cruddur_messages import timestamps
 from cruddur_messages.items import User
 from cruddur_messages.seed.file import SeedConversation
 from cruddur_messages.store import Conversation, MessageStore
 
-PATIENCE_SECONDS = 60.0
 MESSAGE = "Sent by make up: this conversation is on top now."
 
 
@@ -75,11 +74,8 @@ def _shows(store: MessageStore, conversation: SeedConversation, member: User) ->
 
 
 def _wait(is_reached: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_reached():
-        if time.monotonic() > deadline:
-            raise LocalSystemError(f"{complaint} within {PATIENCE_SECONDS:.0f} seconds; see {paths.EMULATOR_LOG}")
-        time.sleep(0.2)
+    if not wait_until(is_reached):
+        raise LocalSystemError(f"{complaint} within {HANG_SECONDS:.0f} seconds; see {paths.EMULATOR_LOG}")
 
 
 def _print_inbox(title: str, rows: Sequence[Conversation], console: Console) -> None:

@@ -5,7 +5,6 @@ import os
 import socket
 import ssl
 import subprocess
-import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,13 +15,13 @@ import psutil
 
 from cruddur_local import paths
 from cruddur_local.errors import LocalSystemError
+from cruddur_local.waiting import HANG_SECONDS, wait_until
 
 DEFAULT_PORT = 4566
-READY_SECONDS = 60.0
-BUSY_SECONDS = 20.0
+BUSY_SECONDS = 60.0
+"""How long an emulator that an earlier run has started may take to answer, before another takes its place."""
 CLOCK_SECONDS = 60.0
 """How far a process's time of birth may seem to move when the machine's clock is set."""
-TERMINATION_SECONDS = 60.0
 REGION = "us-east-1"
 ROOT_KEY = "test"
 
@@ -98,11 +97,11 @@ class Emulator:
         Without a port, the default is taken if it is free, else any that is. Raises LocalSystemError.
         """
         emulator = cls._launch(_free_port(port), keep_state=keep_state)
-        if not emulator._answers_within(READY_SECONDS) and port is None:
+        if not emulator._answers_within(HANG_SECONDS) and port is None:
             # Somebody else has taken the port in the meantime.
             emulator.stop()
             emulator = cls._launch(_any_free_port(), keep_state=keep_state)
-        if not emulator._answers_within(READY_SECONDS):
+        if not emulator._answers_within(HANG_SECONDS):
             emulator.stop()
             raise LocalSystemError(f"the emulator did not start on port {emulator.port}; see {paths.EMULATOR_LOG}")
         return emulator
@@ -141,7 +140,7 @@ class Emulator:
             family = [process, *process.children(recursive=True)]
             process.terminate()
             # Only the emulator itself is asked; it writes its state before it goes, if it keeps any.
-            psutil.wait_procs([process], timeout=TERMINATION_SECONDS if self.keeps_state else 2)
+            psutil.wait_procs([process], timeout=HANG_SECONDS if self.keeps_state else 2)
             for member in family:
                 if member.is_running():
                     member.kill()
@@ -169,19 +168,15 @@ class Emulator:
 
     def _answers_within(self, seconds: float) -> bool:
         """Whether it answers before the time is over, or its process has ended."""
-        deadline = time.monotonic() + seconds
-        while not self._answers():
-            if self._process() is None or time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
-        return True
+        wait_until(lambda: self._answers() or self._process() is None, within_seconds=seconds)
+        return self._answers()
 
     def _answers(self) -> bool:
         if not paths.EMULATOR_CERTIFICATE.exists():
             return False
         try:
             trust = ssl.create_default_context(cafile=str(paths.EMULATOR_CERTIFICATE))
-            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=2, context=trust) as answer:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=10, context=trust) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -1,12 +1,12 @@
 """The whole system of this machine, up and down."""
 
-import fcntl
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from cruddur_infra import settings as stage_settings
@@ -160,12 +160,11 @@ def _write_system(emulator: Emulator, settings: Settings, outputs: Mapping[str, 
 def _alone() -> Iterator[None]:
     """Hold the lock of `.local`; the kernel lets go of it when the process ends, however it ends."""
     paths.LOCAL.mkdir(exist_ok=True)
-    with paths.LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LocalSystemError("another make up or make down is at work here; wait for it to end") from None
-        yield
+    try:
+        with FileLock(paths.LOCK, blocking=False):
+            yield
+    except Timeout:
+        raise LocalSystemError("another make up or make down is at work here; wait for it to end") from None
 
 
 def _timed(work: Callable[[], object]) -> float:

@@ -1,8 +1,11 @@
 """What every kind of test shares."""
 
+import os
 import signal
 
-pytest_plugins = ["tests.distribution", "tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+
+pytest_plugins = ["tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
 
 
 def pytest_configure() -> None:

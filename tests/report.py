@@ -1,29 +1,81 @@
-"""A pytest plugin: what tests have found out, printed at the end of the run, also where workers ran them."""
+"""A pytest plugin: what was proven, as one table at the end of the run, also where several processes ran the tests."""
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 PRINTED = "printed"
 """The property by which a test hands a line to the summary: `record_property(PRINTED, line)`."""
 
 COUNTED = "counted"
-"""The property by which tests add up to a line of the summary: `record_property(COUNTED, (what, how_many))`."""
+"""The property by which tests get a line of their own in the table: `record_property(COUNTED, (kind, how_many))`."""
+
+OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+
+
+@dataclass
+class Proof:
+    """A line of the table."""
+
+    cases: int = 0
+    failures: int = 0
+    seconds: float = 0.0
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the lines, and the sums over the tests that have passed."""
-    found = [
-        (name, value, kind == "passed")
-        for kind in ("passed", "failed")
-        for report in terminalreporter.stats.get(kind, ())
-        for name, value in getattr(report, "user_properties", ())
-    ]
-    sums: Counter[str] = Counter()
-    for what, how_many in (value for name, value, has_passed in found if name == COUNTED and has_passed):
-        sums[what] += how_many
-    lines = [value for name, value, _ in found if name == PRINTED]
-    lines += [f"{how_many:,} {what}" for what, how_many in sums.items()]
-    if lines:
-        terminalreporter.section("found out")
-        for line in lines:
-            terminalreporter.write_line(line)
+    """Print what tests have handed over, and the table where the run was of more than one kind."""
+    stats = terminalreporter.stats
+    for line in (value for outcome in OUTCOMES for value in _handed_over(stats.get(outcome, ()), PRINTED)):
+        terminalreporter.write_line(line)
+    proofs = _proofs(stats)
+    if len(proofs) > 1:
+        table = Table("kind of proof", title="What was proven", title_justify="left")
+        for heading in ("cases", "failures", "seconds"):
+            table.add_column(heading, justify="right")
+        for kind, proof in sorted(proofs.items()):
+            table.add_row(kind, f"{proof.cases:,}", f"{proof.failures:,}", f"{proof.seconds:,.0f}")
+        Console(file=terminalreporter._tw._file, width=100).print(table)
+
+
+def _proofs(stats: Any) -> dict[str, Proof]:
+    """Each kind, with the time of all processes added up."""
+    counted = {
+        _function(report): value[0] for report in stats.get("passed", ()) for value in _handed_over([report], COUNTED)
+    }
+    proofs: dict[str, Proof] = defaultdict(Proof)
+    for outcome in (*OUTCOMES, ""):  # under no name: the setting up and taking down of tests
+        for report in stats.get(outcome, ()):
+            if not hasattr(report, "when"):
+                continue
+            proof = proofs[counted.get(_function(report), _folder(report))]
+            proof.seconds += report.duration
+            proof.failures += outcome in ("failed", "error", "xpassed")
+            if outcome == "passed":
+                proof.cases += sum(value[1] for value in _handed_over([report], COUNTED)) or 1
+            elif outcome == "failed":
+                proof.cases += 1
+    return proofs
+
+
+def _handed_over(reports: Any, name: str) -> Iterator[Any]:
+    return (
+        value
+        for report in reports
+        for found, value in getattr(report, "user_properties", ())
+        if found == name and getattr(report, "when", "") == "call"
+    )
+
+
+def _function(report: Any) -> str:
+    return str(report.nodeid).partition("[")[0]
+
+
+def _folder(report: Any) -> str:
+    """The folder of tests/ that holds the test, in words."""
+    path = PurePosixPath(str(report.nodeid).partition("::")[0])
+    return (path.parts[1] if len(path.parts) > 2 else path.stem).replace("_", " ")

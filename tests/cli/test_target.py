@@ -19,7 +19,7 @@ SYSTEM = {
     "failure_queue_url": "https://localhost:4599/0/failures",
 }
 
-pytestmark = pytest.mark.usefixtures("nowhere")
+pytestmark = [pytest.mark.check, pytest.mark.usefixtures("nowhere")]
 
 
 def test_the_endpoint_variable_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

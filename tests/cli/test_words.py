@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from cruddur_cli.words import TAKES_PROD, modern
 
+pytestmark = pytest.mark.check
+
 
 @pytest.mark.parametrize(
     ("old", "new"),

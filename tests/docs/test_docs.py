@@ -9,6 +9,8 @@ import pytest
 from cruddur_infra import REPOSITORY
 from cruddur_infra.settings import STAGES, Settings
 
+pytestmark = pytest.mark.check
+
 DOCUMENTS = sorted([REPOSITORY / "README.md", REPOSITORY / "tests/README.md", *(REPOSITORY / "docs").rglob("*.md")])
 NAMES = {field.name for field in dataclasses.fields(Settings)}
 

@@ -69,7 +69,7 @@ class Checkout:
     def interrupt(self, process: subprocess.Popen[str]) -> tuple[str, str]:
         """Press Ctrl-C: everything in the terminal's process group gets the signal."""
         os.killpg(process.pid, signal.SIGINT)
-        return process.communicate(timeout=120)
+        return process.communicate()
 
     def cdk(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run the CDK CLI against the running system, as `make env` sets it up."""

@@ -1,13 +1,11 @@
 """What holds of every table at rest: the contract of the projection, read off all items."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from cruddur_local.waiting import wait_until
 from cruddur_messages import schema, timestamps
-
-PATIENCE_SECONDS = 60
 
 
 def items(dynamodb: Any, table_name: str = schema.TABLE_NAME) -> list[dict[str, Any]]:
@@ -44,11 +42,7 @@ def broken_promises(found: list[dict[str, Any]]) -> Iterator[str]:
 
 def await_exact(dynamodb: Any) -> list[dict[str, Any]]:
     """Wait until no promise is broken, and answer all items."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        found = items(dynamodb)
-        broken = list(broken_promises(found))
-        if not broken:
-            return found
-        assert time.monotonic() < deadline, broken
-        time.sleep(0.3)
+    wait_until(lambda: not list(broken_promises(items(dynamodb))))
+    found = items(dynamodb)
+    assert list(broken_promises(found)) == []
+    return found

@@ -4,19 +4,17 @@ import json
 import os
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from cruddur_local.waiting import wait_until
 from cruddur_messages.seed.file import load
 from cruddur_messages.store import MessageStore
 from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import await_exact
-
-PATIENCE_SECONDS = 120
 
 
 @pytest.fixture
@@ -33,13 +31,6 @@ def emulator_process(checkout: Checkout) -> psutil.Process | None:
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None
     return process if abs(process.create_time() - state["born"]) < 60 else None
-
-
-def await_it(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def errors(text: str) -> list[str]:
@@ -75,9 +66,10 @@ def test_commands_without_a_system_say_what_to_do(checkout: Checkout) -> None:
         assert "make up" in line
 
 
+@pytest.mark.proof
 def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Checkout) -> None:
     begun = checkout.begin_target("up")
-    await_it((checkout.folder / ".local/cdk.log").exists)
+    assert wait_until((checkout.folder / ".local/cdk.log").exists)
     interrupted = emulator_process(checkout)
     assert interrupted is not None
     _, complaint = checkout.interrupt(begun)
@@ -98,6 +90,7 @@ def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Ch
     await_exact(checkout.connection().client("dynamodb"))
 
 
+@pytest.mark.proof
 def test_state_outlives_down_if_asked_for_and_only_then(checkout: Checkout) -> None:
     conversation = load()[0]
 

@@ -1,4 +1,4 @@
-"""Fixtures for every test that wants a real engine, which is started once per test process, when first asked for."""
+"""Fixtures for every test that wants a real engine, which is started when first asked for."""
 
 import itertools
 import os
@@ -12,6 +12,7 @@ import pytest
 from cruddur_cli import table_definition
 from cruddur_local import dynamodb_local
 from tests.engines import ministack, tables
+from tests.engines.sharing import shared
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,15 +41,17 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def dynamodb_local_endpoint() -> Iterator[str]:
-    """Amazon's DynamoDB Local."""
-    with dynamodb_local.running(free_port()) as endpoint:
+def dynamodb_local_endpoint(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """Amazon's DynamoDB Local, one for all test processes: it takes seconds to start, and serves many at a time."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own if worker_id == "master" else own.parent
+    with shared(folder, "dynamodb-local", lambda: dynamodb_local.running(free_port())) as endpoint:
         yield endpoint
 
 
 @pytest.fixture(scope="session")
 def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The emulator, without TLS and IAM."""
+    """The emulator, without TLS and IAM, one for each test process: it starts at once, and serves one at a time."""
     with ministack.running(free_port(), tmp_path_factory.mktemp("ministack")) as endpoint:
         yield endpoint
 

@@ -12,8 +12,6 @@ from cruddur_local import engine_process
 MISLEADING = ("AWS_", "SSL_", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Beginnings of environment variables that would point the emulator's own clients elsewhere."""
 
-START_SECONDS = 60
-
 
 @contextmanager
 def running(port: int, directory: Path) -> Iterator[str]:
@@ -36,7 +34,7 @@ def running(port: int, directory: Path) -> Iterator[str]:
         )
         try:
             endpoint = f"http://127.0.0.1:{port}"
-            if not engine_process.is_ready(engine, f"{endpoint}/_ministack/ready", within_seconds=START_SECONDS):
+            if not engine_process.is_ready(engine, f"{endpoint}/_ministack/ready"):
                 raise RuntimeError(f"MiniStack did not get ready; its log ends with: {log.read_text()[-2000:]}")
             yield endpoint
         finally:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 _SESSION = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
-CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1}, max_pool_connections=32)
+CONFIG = Config(connect_timeout=60, read_timeout=300, retries={"total_max_attempts": 1}, max_pool_connections=32)
 
 
 def dynamodb(endpoint: str) -> "DynamoDBClient":

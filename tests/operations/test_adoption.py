@@ -7,7 +7,6 @@ import json
 import os
 import random
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,16 @@ from typing import Any
 import pytest
 
 from cruddur_cli import table_definition
+from cruddur_local.waiting import wait_until
 from cruddur_messages import schema
 from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import person
 from tests.cli import damage
 from tests.end_to_end.checkout import Checkout
-from tests.end_to_end.inboxes import PATIENCE_SECONDS, items
+from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable, free_port
+
+pytestmark = pytest.mark.proof
 
 TABLE_STACK = "cruddur-messages-local-table"
 WITHOUT_ASKING = ("--require-approval", "never")
@@ -79,10 +81,7 @@ def check_it_works(checkout: Checkout, before: list[dict[str, Any]]) -> None:
     ann, bo = person("ann"), person("bo")
     group = store.start_conversation((ann, bo), sender=ann, message="old way").message_group_uuid
     store.send(group, sender=bo, message="new way")
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (shown := store.list_conversations(ann.uuid).items[0].message) != "new way":
-        assert time.monotonic() < deadline, shown
-        time.sleep(0.3)
+    assert wait_until(lambda: store.list_conversations(ann.uuid).items[0].message == "new way")
     assert ddb(checkout, "verify").returncode == 0
 
 

@@ -15,6 +15,8 @@ from cruddur_infra.settings import STAGES
 from drawings.template import Templates
 from tests.operations import metric_math
 
+pytestmark = pytest.mark.check
+
 
 @given(members=st.integers(2, 400), rate=st.floats(0.05, 5), window=st.sampled_from((0, 1, 5)), seed=st.integers(0, 9))
 def test_no_message_is_shown_before_the_index_could_take_its_move(

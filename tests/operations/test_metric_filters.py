@@ -1,22 +1,18 @@
 """The metrics from the log: the filters match what the handler really prints, and take the right number from it."""
 
 import json
-import os
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from cruddur_messages import schema
 from cruddur_messages.items import User
+from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.store import MessageStore
 from drawings.template import Templates, resources
 from tests.engines.fixtures import CruddurTable
 from tests.operations.filter_patterns import PatternError, matches, value_of
-
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-from cruddur_messages.projection import handler as stream_handler
 
 ANN, BO = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo"))
 
@@ -31,7 +27,6 @@ LOG_LINES_OF_LAMBDA = [
 def log_of(
     dynamodb_local_endpoint: str,
     cruddur_table_on: Callable[[str], CruddurTable],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., list[str]]:
     """What the handler prints for records; `table_name` may be one that does not exist."""
@@ -39,13 +34,11 @@ def log_of(
     started = MessageStore(client=table.client, table_name=table.name).start_conversation(
         (ANN, BO), sender=ANN, message="hello"
     )
-    monkeypatch.setattr(stream_handler, "_client", table.client)
 
     def log(*records: dict[str, Any], table_name: str = table.name) -> list[str]:
-        monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, table_name)
         capsys.readouterr()
         named = [_named(record, started.message_group_uuid) for record in records]
-        stream_handler.handler({"Records": named})
+        stream_handler.respond({"Records": named}, client=table.client, table_name=table_name, seconds=30.0)
         return capsys.readouterr().out.splitlines()
 
     return log

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.projection import settlement as projection
+from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.store import MessageStore
 from drawings.template import Templates
@@ -32,8 +31,7 @@ from tests.operations.test_metric_filters import counted
 from tests.projection.event_source_mapping import Lane, sequence_number
 from tests.projection.poller import Poller
 
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-from cruddur_messages.projection import handler as stream_handler
+pytestmark = pytest.mark.proof
 
 RETRIES = 2
 ANN, BO = person("ann"), person("bo")
@@ -45,19 +43,11 @@ class RefusingClient:
     def __init__(self, client: Any) -> None:
         self.code: str | None = None
         self._client = client
-        self.query, self.get_item, self.batch_get_item = client.query, client.get_item, client.batch_get_item
 
-    def transact_write_items(self, **arguments: Any) -> Any:
-        self._refuse("TransactWriteItems")
-        return self._client.transact_write_items(**arguments)
-
-    def update_item(self, **arguments: Any) -> Any:
-        self._refuse("UpdateItem")
-        return self._client.update_item(**arguments)
-
-    def _refuse(self, operation: str) -> None:
-        if self.code is not None:
+    def __getattr__(self, operation: str) -> Any:
+        if self.code is not None and operation in ("transact_write_items", "update_item"):
             raise ClientError({"Error": {"Code": self.code, "Message": self.code}}, operation)
+        return getattr(self._client, operation)
 
 
 @dataclass
@@ -74,11 +64,18 @@ class Night:
     environment: dict[str, str]
     folder: Path
 
+    def handler(self, event: dict[str, Any]) -> Any:
+        """The stream handler on this table, with short pauses."""
+        client: Any = self.client
+        return stream_handler.respond(
+            event, client=client, table_name=self.table.name, seconds=30.0, sleep=lambda s: time.sleep(s / 100)
+        )
+
     def deliver(self, times: int = 1) -> list[str]:
         """Fetch what is new and deliver so many batches; the answer is what the projection has logged."""
         self.poller.poll()
         for _ in range(times):
-            self.poller.deliver(stream_handler.handler)
+            self.poller.deliver(self.handler)
         return [line for line in self.printed().splitlines() if line.startswith("{")]
 
     def ddb(self, *words: str) -> Answer:
@@ -95,16 +92,11 @@ class Night:
 def night(
     ministack_endpoint: str,
     cruddur_table_on: Callable[[str], CruddurTable],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Night:
     table = cruddur_table_on(ministack_endpoint)
     client = RefusingClient(table.client)
-    monkeypatch.setattr(stream_handler, "_client", client)
-    monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, table.name)
-    short = partial(projection.Projection, sleep=lambda seconds: time.sleep(seconds / 100))
-    monkeypatch.setattr(stream_handler, "Projection", short)
     stream_arn = table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
     lane = Lane(retries=RETRIES)
     poller = Poller(

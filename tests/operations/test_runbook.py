@@ -2,11 +2,15 @@
 
 import re
 
+import pytest
+
 from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring.alarms import RUNBOOK
 from cruddur_infra.monitoring.log import QUERIES
 from tests.cli.conftest import DDB, run_process
 from tests.operations.test_alarms import DEMANDED
+
+pytestmark = pytest.mark.check
 
 TEXT = (REPOSITORY / RUNBOOK).read_text()
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE_UUID, Message, User
+from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.load import Seed
 from cruddur_messages.store import MessageStore, StartedConversation
@@ -164,14 +163,13 @@ class Recording:
 def record_all(create: Callable[[], CruddurTable]) -> Recording:
     """Run every scenario, each on a table of its own."""
     own, bootcamp = Recorder(), Recorder()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", tables.REGION)
-        from cruddur_messages.projection import handler as stream_handler
+    table = create()
+    client = own.attach(tables.dynamodb(table.endpoint), PROJECTION)
 
-        table = create()
-        patch.setenv(schema.TABLE_NAME_VARIABLE, table.name)
-        patch.setattr(stream_handler, "_client", own.attach(tables.dynamodb(table.endpoint), PROJECTION))
-        backend_and_projection(World(table, own, stream_handler.handler))
+    def handler(event: Any) -> Any:
+        return stream_handler.respond(event, client=client, table_name=table.name, seconds=30.0)
+
+    backend_and_projection(World(table, own, handler))
     table = create()
     bootcamp_backend(bootcamp.attach(tables.dynamodb(table.endpoint), BACKEND), table.name)
     table = create()

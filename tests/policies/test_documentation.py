@@ -2,9 +2,13 @@
 
 import re
 
+import pytest
+
 from cruddur_infra import REPOSITORY
 from tests.policies.authorization import ENDPOINT, QUEUE
 from tests.policies.deployed import OURS, VARIANTS, deployed
+
+pytestmark = pytest.mark.check
 
 NAMED_BY_CDK = {"unnamed"}
 

@@ -5,7 +5,6 @@ AWS's rules: it reads the emulator's stream and invokes the deployed function, w
 """
 
 import json
-import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from cruddur_local.waiting import wait_until
 from cruddur_messages import schema
 from cruddur_messages.items import User
 from cruddur_messages.projection import filters as stream_filters
@@ -28,7 +28,6 @@ from tests.projection.event_source_mapping import Lane, passes, sequence_number
 FUNCTION = "cruddur-messages-local-projection"
 ROLE = f"{FUNCTION}-us-east-1"
 INLINE_POLICY = "projection"
-PATIENCE_SECONDS = 30
 
 ANN, BO, CY = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo", "Cy"))
 
@@ -60,10 +59,8 @@ class System:
 
     def await_projection(self) -> None:
         """Wait until every member's row shows the newest message."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while broken := list(broken_promises(self.conversations())):
-            assert time.monotonic() < deadline, broken
-            time.sleep(0.2)
+        wait_until(lambda: not list(broken_promises(self.conversations())))
+        assert list(broken_promises(self.conversations())) == []
 
     def role_policy(self) -> dict[str, Any]:
         """What the function's role may do."""
@@ -114,10 +111,9 @@ class System:
 
     def await_failures(self, count: int) -> list[str]:
         """Wait until so many are logged."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(found := self.failures()) < count:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.1)
+        wait_until(lambda: len(self.failures()) >= count)
+        found = self.failures()
+        assert len(found) >= count
         return found
 
     def invoke(self, records: list[Any]) -> dict[str, Any]:

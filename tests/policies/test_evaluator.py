@@ -6,6 +6,8 @@ import pytest
 
 from tests.policies.authorization import ALLOW_EVERYTHING, Context, Policies, Request
 
+pytestmark = pytest.mark.check
+
 SET_OPERATORS = "IAM User Guide, Single-valued vs. multivalued context keys"
 TRANSACTIONS = "DynamoDB Developer Guide, Using IAM with DynamoDB transactions, Example 2"
 FINE_GRAINED = "DynamoDB Developer Guide, Using IAM policy conditions for fine-grained access control"

@@ -13,10 +13,12 @@ from cruddur_infra.settings import context_of_the_app
 from cruddur_local import paths
 from tests.templates.fixtures import STAGES
 
+pytestmark = pytest.mark.proof
+
 PACKS = ("AwsSolutionsChecks", "ServerlessChecks", "NIST80053R5Checks", "HIPAASecurityChecks", "PCIDSS321Checks")
 CFN_LINT = paths.ENVIRONMENT_BIN / "cfn-lint"
 CHECKOV = paths.ENVIRONMENT_BIN.parent / "checkov" / "bin" / "checkov"
-"""In an environment of its own: see requirements-checkov.in."""
+"""In an environment of its own: see pyproject.toml."""
 
 
 def scan_with_cdk_nag(

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests import report
 from tests.policies.conftest import Case
 from tests.policies.second_opinion import judge
+
+pytestmark = pytest.mark.proof
 
 DISPUTED_ACTION = "dynamodb:ConditionCheckItem"
 DISPUTED_KEY = "dynamodb:EnclosingOperation"

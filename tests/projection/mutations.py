@@ -13,11 +13,11 @@ from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
-from cruddur_messages import dynamodb, schema
+from cruddur_messages import conversation_item, dynamodb, schema
 from cruddur_messages.conversation_item import ROWS
 from cruddur_messages.dynamodb import CancelledError, TransientError
 from cruddur_messages.items import MESSAGE_UUID, GroupRow, Message
-from cruddur_messages.projection import batch, moves, settlement, transactions
+from cruddur_messages.projection import batch, filters, moves, records, settlement, transactions
 from cruddur_messages.projection.moves import Move
 from cruddur_messages.projection.settlement import Attempts, Projection
 from cruddur_messages.projection.table import ProjectionTable
@@ -39,12 +39,11 @@ def the_version_is_not_checked() -> list[Patch]:
     """The update of the conversation item has no condition."""
 
     def update(*arguments: Any, **more: Any) -> Any:
-        made = settlement_update(*arguments, **more)
+        made = conversation_item.update(*arguments, **more)
         made["ConditionExpression"] = "attribute_exists(pk) OR attribute_not_exists(pk)"
         made["ExpressionAttributeValues"].pop(":read", None)
         return made
 
-    settlement_update = settlement.update
     return [patch.object(settlement, "update", update)]
 
 
@@ -193,7 +192,7 @@ def the_message_uuid_is_not_written() -> list[Patch]:
 @_mutation
 def an_edit_is_not_noticed() -> list[Patch]:
     """The fingerprint is that of the key and the uuid."""
-    fingerprint = settlement.fingerprint
+    fingerprint = conversation_item.fingerprint
     return [patch.object(settlement, "fingerprint", lambda newest: fingerprint(newest and replace(newest, message="")))]
 
 
@@ -228,8 +227,8 @@ def no_failure_is_reported() -> list[Patch]:
 @_mutation
 def one_record_of_a_batch_is_read() -> list[Patch]:
     """The others make nothing dirty."""
-    fold = batch.fold
-    return [patch.object(batch, "fold", lambda records: fold(list(records)[:1]))]
+    fold = records.fold
+    return [patch.object(batch, "fold", lambda given: fold(list(given)[:1]))]
 
 
 @_mutation
@@ -249,7 +248,7 @@ def the_filter_lets_its_own_writes_through() -> list[Patch]:
 @_mutation
 def the_filter_drops_deletions() -> list[Patch]:
     """A message that goes makes nothing dirty."""
-    patterns = simulation.patterns
+    patterns = filters.patterns
     return [
         patch.object(
             simulation,

@@ -13,14 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cruddur_messages import schema
+from cruddur_messages.conversation_item import ConversationItem, update
 from cruddur_messages.dynamodb import MAX_ACTIONS
 from cruddur_messages.items import GroupRow, Message
 from cruddur_messages.projection.moves import plan
-from cruddur_messages.projection.transactions import MAX_ACTIONS_OF_OLD, Transaction
+from cruddur_messages.projection.transactions import actions_of
 from tests.engines.fixtures import CruddurTable
 from tests.projection.memory_engine import MemoryEngine
 
 SEQUENCES = 100
+MAX_ACTIONS_OF_OLD = 10
+"""What the DynamoDB Local of the time took that the tests run on."""
 _numbers = itertools.count(1)
 
 Operation = tuple[str, dict[str, Any]]
@@ -255,7 +258,7 @@ def test_an_engine_takes_an_empty_text_or_not(cruddur_table: CruddurTable) -> No
 
 
 def test_the_transactions_of_the_projection_end_alike(cruddur_table: CruddurTable) -> None:
-    """A confirmation alone, a move, and a move that fails, with the reason for each action."""
+    """A move, and one that fails, with the reason for each action; then the version alone, and one that fails."""
     number = next(_numbers)
     row: Any = {"pk": {"S": f"GRP#u{number}"}, "sk": {"S": SORT_KEYS[0]}}
     row |= {"message_group_uuid": {"S": f"g{number}"}, "user_uuid": {"S": "u9"}}
@@ -265,18 +268,44 @@ def test_the_transactions_of_the_projection_end_alike(cruddur_table: CruddurTabl
         "message": {"S": "hi"},
         "message_uuid": {"S": "m"},
     }
-    newest = Message.from_attributes(sent)
-    (move,) = plan([GroupRow.from_attributes(row)], newest)
+    (move,) = plan([GroupRow.from_attributes(row)], Message.from_attributes(sent), is_shown=False)
+    unknown = ConversationItem.from_attributes({})
+    first = update(f"g{number}", read=unknown, version="1", rows={"u": SORT_KEYS[2]}, shown="f")
+    next_version = update(f"g{number}", read=ConversationItem({"S": "1"}, {}, None), version="2")
+    unfinished = update(f"g{number}", read=ConversationItem({"S": "2"}, {}, None), version="3", rows={})
     for client, name in ((MemoryEngine(), ""), (cruddur_table.client, cruddur_table.name)):
         engine: Any = client
-        table = {"TableName": name}
-        for item in (row, sent):
-            engine.put_item(**table, Item=item)
-        moving = "transact_write_items", {"TransactItems": Transaction((move,), newest).actions(name)}
-        confirming = "transact_write_items", {"TransactItems": Transaction((move.afterwards(),), newest).actions(name)}
-        assert perform(engine, {}, moving, lambda unchanged: unchanged) == "done"
-        assert perform(engine, {}, confirming, lambda unchanged: unchanged) == "done"
-        assert perform(engine, {}, moving, lambda unchanged: unchanged) == (
-            "TransactionCanceledException",
-            ["None", "ConditionalCheckFailed", "ConditionalCheckFailed"],
-        )
+        engine.put_item(TableName=name, Item=row)
+        moving = "transact_write_items", {"TransactItems": actions_of((move,), first, name)}
+        ended = [
+            perform(engine, {}, operation, lambda unchanged: unchanged)
+            for operation in (
+                moving,
+                moving,
+                ("update_item", {"TableName": name, **next_version}),
+                ("update_item", {"TableName": name, **next_version}),
+                ("update_item", {"TableName": name, **unfinished}),
+            )
+        ]
+        failed = "ConditionalCheckFailed"
+        assert ended == [
+            "done",
+            ("TransactionCanceledException", [failed, failed, failed]),
+            "done",
+            (f"{failed}Exception", []),
+            "done",
+        ]
+        key = {"pk": {"S": f"CONV#g{number}"}, "sk": {"S": "CONV"}}
+        item = engine.get_item(TableName=name, Key=key, ConsistentRead=True)["Item"]
+        assert item == {**key, "version": {"S": "3"}, "rows": {"M": {}}}
+
+
+def test_rows_are_read_by_their_keys_alike(cruddur_table: CruddurTable) -> None:
+    keys = [{"pk": {"S": f"GRP#{next(_numbers)}"}, "sk": {"S": "1"}} for _ in range(3)]
+    for client, name in ((MemoryEngine(), "t"), (cruddur_table.client, cruddur_table.name)):
+        engine: Any = client
+        for key in keys[:2]:
+            engine.put_item(TableName=name, Item=key)
+        page = engine.batch_get_item(RequestItems={name: {"Keys": keys, "ConsistentRead": True}})
+        assert sorted(page["Responses"][name], key=str) == sorted(keys[:2], key=str)
+        assert not page["UnprocessedKeys"]

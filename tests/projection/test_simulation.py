@@ -14,7 +14,10 @@ from tests import report
 from tests.projection import choices, simulation
 from tests.projection.invocations import ViolationError
 
-SCHEDULES = int(os.environ.get("CRUDDUR_SCHEDULES", "20000"))
+pytestmark = pytest.mark.check
+
+SCHEDULES = int(os.environ.get("CRUDDUR_SCHEDULES", "2000"))
+FIRST_SEED = int(os.environ.get("CRUDDUR_FIRST_SEED", "0"))
 SHARDS = 20
 
 CHUNK = 16
@@ -49,11 +52,10 @@ def check_schedules(seed_number: int, count: int) -> None:
     play()
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_the_promises_hold_on_every_schedule(shard: int, record_property: Callable[[str, object], None]) -> None:
-    check_schedules(seed_number=shard, count=SCHEDULES // SHARDS)
-    record_property(report.COUNTED, (f"schedules kept every promise, seeds 0 to {SHARDS - 1}", SCHEDULES // SHARDS))
+    check_schedules(seed_number=FIRST_SEED + shard, count=SCHEDULES // SHARDS)
+    record_property(report.COUNTED, (f"schedules, from seed {FIRST_SEED}", SCHEDULES // SHARDS))
 
 
 def test_a_schedule_survives_being_copied_from_a_terminal() -> None:

@@ -97,7 +97,6 @@ class World:
                 client=self.table.client,
                 table_name=self.table.name,
                 seconds_left=map(float, itertools.count(60, -1)).__next__,
-                reserve_seconds=0.0,
                 sleep=lambda _: None,
             )
             projection.settle(DirtyConversation(conversation.message_group_uuid))

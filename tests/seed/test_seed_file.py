@@ -15,6 +15,8 @@ from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, User
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.file import SeedFileError, parse, parse_users
 
+pytestmark = pytest.mark.check
+
 USERS = tuple(User(str(uuid.UUID(int=number)), f"Name {number}", f"handle{number}") for number in range(1, 5))
 
 texts = (

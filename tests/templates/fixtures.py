@@ -9,6 +9,9 @@ from drawings.template import Templates
 
 STAGES = ("local", "dev", "prod")
 
+each_stage = pytest.mark.parametrize("stage", ["local", "dev", pytest.param("prod", marks=pytest.mark.check)])
+"""For tests of the templates of every stage; `make check` looks at those of prod."""
+
 
 @functools.cache
 def synthesize(stage: str, **overrides: object) -> Templates:

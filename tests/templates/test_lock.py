@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drawings.template import Template, Templates, resources
-from tests.templates.fixtures import STAGES
+from tests.templates.fixtures import each_stage
 
 LOCKED = {
     "logical id": "MessagesTable",
@@ -46,7 +46,7 @@ def broken_locks(template: Template) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_a_deployed_table_is_not_replaced(stage: str, templates: Callable[..., Templates]) -> None:
     assert broken_locks(templates(stage)["table"]) == []
 

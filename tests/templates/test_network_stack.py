@@ -8,10 +8,10 @@ from cruddur_infra.settings import SettingsError
 from drawings.template import Templates, only, resources
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
-from tests.templates.fixtures import STAGES
+from tests.templates.fixtures import each_stage
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_subnets_are_isolated_and_the_endpoint_is_on_their_routes(
     stage: str, templates: Callable[..., Templates]
 ) -> None:
@@ -37,7 +37,7 @@ def test_flow_logs_are_kept_in_prod(stage: str, count: int, templates: Callable[
     assert len(resources(templates(stage)["main"], "AWS::EC2::FlowLog")) == count
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_no_function_is_deployed_behind_our_back(stage: str, templates: Callable[..., Templates]) -> None:
     allowed = {"main": 1, "seed": 1}
     for part, template in templates(stage).items():
@@ -54,7 +54,7 @@ def test_flow_logs_are_kept_as_long_as_other_logs(templates: Callable[..., Templ
     assert [group["Properties"]["RetentionInDays"] for group in groups] == [731, 731]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_nothing_with_a_fixed_name_stays_behind_to_stop_the_next_deployment(
     stage: str, templates: Callable[..., Templates]
 ) -> None:

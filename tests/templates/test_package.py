@@ -10,6 +10,8 @@ import pytest
 from cruddur_infra import LAMBDA_CODE
 from cruddur_infra.constructs import package
 
+pytestmark = pytest.mark.check
+
 ENTRIES = ("projection.handler", "seed.handler")
 VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 

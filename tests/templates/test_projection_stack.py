@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from drawings.template import Templates, named, only, resources
-from tests.templates.fixtures import STAGES
+from tests.templates.fixtures import each_stage
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTION = "AWS::Lambda::Function"
@@ -17,7 +15,7 @@ def mapping_of(templates: Callable[..., Templates], stage: str, **overrides: obj
     return properties
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_nothing_is_lost_between_stream_and_function(stage: str, templates: Callable[..., Templates]) -> None:
     mapping = mapping_of(templates, stage)
     template = templates(stage)["main"]
@@ -45,7 +43,7 @@ def test_the_mapping_obeys_the_settings(templates: Callable[..., Templates]) -> 
     assert {name: mapping[name] for name, _ in asked.values()} == dict(asked.values())
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_every_function_is_new_small_and_logs_to_its_own_group(stage: str, templates: Callable[..., Templates]) -> None:
     for part in templates(stage).keys() & {"main", "seed"}:
         template = templates(stage)[part]
@@ -65,7 +63,7 @@ def test_every_function_is_new_small_and_logs_to_its_own_group(stage: str, templ
         assert all("FlowLog" in name for name in granted), "CDK has granted something that no statement of ours says"
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_the_projection_runs_in_the_isolated_subnets(stage: str, templates: Callable[..., Templates]) -> None:
     configuration = only(templates(stage)["main"], FUNCTION)["Properties"]["VpcConfig"]
     assert len(configuration["SubnetIds"]) == 2

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from cruddur_infra import REPOSITORY
 from cruddur_infra.settings import DEFAULT_STAGE, LONGEST_NAME, STAGES, Settings, SettingsError, read
 
+pytestmark = pytest.mark.check
+
 NUMBERS = [field.name for field in dataclasses.fields(Settings) if field.type in ("int", int)]
 SWITCHES = [field.name for field in dataclasses.fields(Settings) if field.type in ("bool", bool)]
 

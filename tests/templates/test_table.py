@@ -8,7 +8,7 @@ import pytest
 
 from cruddur_messages import schema
 from drawings.template import Templates, only
-from tests.templates.fixtures import STAGES
+from tests.templates.fixtures import each_stage
 
 TABLE = "AWS::DynamoDB::Table"
 
@@ -17,7 +17,7 @@ def table_of(templates: Callable[..., Templates], stage: str, **overrides: objec
     return only(templates(stage, **overrides)["table"], TABLE)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@each_stage
 def test_keys_index_and_stream_are_those_of_the_backend(stage: str, templates: Callable[..., Templates]) -> None:
     properties = table_of(templates, stage)["Properties"]
     assert properties["TableName"] == "cruddur-messages"

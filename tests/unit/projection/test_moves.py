@@ -1,0 +1,89 @@
+"""Which rows have to move, and where to."""
+
+import pytest
+
+from cruddur_messages.items import GroupRow, Message
+from cruddur_messages.projection.moves import MAX_BEHIND, PLACES_BEHIND, Move, plan, stands_for
+from cruddur_messages.timestamps import canonical
+from tests.projection.memory_engine import Item
+from tests.unit.projection.case import BEFORE, SENT, message, row
+
+pytestmark = pytest.mark.check
+
+NEWEST = Message.from_attributes(message())
+
+
+def planned(*rows: Item, newest: Message | None = NEWEST, is_shown: bool = False) -> list[Move]:
+    return plan([GroupRow.from_attributes(item) for item in rows], newest, is_shown=is_shown)
+
+
+def test_a_row_moves_to_the_messages_time_and_shows_it() -> None:
+    (move,) = planned(row("a", note={"S": "n"}))
+    assert move.target.attributes == {
+        **row("a", note={"S": "n"}, sort_key=SENT),
+        "message": {"S": "new"},
+        "message_uuid": {"S": NEWEST.message_uuid},
+    }
+    assert (move.is_needed, move.replaced, len(move.deleted)) == (True, None, 1)
+
+
+def test_a_row_that_is_right_needs_nothing() -> None:
+    (move,) = planned(planned(row("a"))[0].target.attributes)  # type: ignore[arg-type]
+    assert not move.is_needed
+
+
+@pytest.mark.parametrize(
+    ("sort_key", "place"),
+    [
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05.000000+00:00"),
+        ("2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05.000000+00:00"),
+        ("2026-01-02T03:04:05.5+02:00", "2026-01-02T01:04:05.500000+00:00"),
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000+00:00"),
+        ("2026-01-02", "2026-01-02T00:00:00.000000+00:00"),
+    ],
+)
+def test_a_time_of_any_form_is_written_in_one(sort_key: str, place: str) -> None:
+    (move,) = planned(row("a", sort_key="no time at all"), newest=Message.from_attributes(message(sort_key)))
+    assert move.target.sort_key == place
+
+
+def test_without_a_message_the_preview_is_empty_and_the_row_stays() -> None:
+    (move,) = planned(row("a"), newest=None)
+    assert move.target.attributes.items() >= row("a", message={"S": ""}, message_uuid={"S": ""}).items()
+    assert move.to_next_place() is None
+
+
+def test_of_duplicates_the_newest_gives_what_they_differ_in() -> None:
+    (move,) = planned(row("a", pin={"S": "old"}), row("a", sort_key="2026-01-01T09:00:00", pin={"S": "new"}))
+    assert move.target.attributes["pin"] == {"S": "new"}
+    assert len(move.deleted) == 2
+
+
+def test_the_places_behind_a_time_are_all_different_and_end() -> None:
+    (move,) = planned(row("a"))
+    places = [move.target.sort_key]
+    following = move.to_next_place()
+    while following is not None:
+        places.append(following.target.sort_key)
+        following = following.to_next_place()
+    assert len(set(places)) == PLACES_BEHIND + 1
+    assert max(places) == canonical(NEWEST.instant + MAX_BEHIND)
+    assert all(stands_for(place, NEWEST) for place in places)
+
+
+def test_conversations_look_for_a_place_at_different_ones() -> None:
+    seconds = {planned(row("a", group=f"g{n}"))[0].to_next_place().target.sort_key for n in range(100)}  # type: ignore[union-attr]
+    assert len(seconds) > 80
+
+
+def test_a_row_behind_its_time_stays_only_where_its_message_is_known_to_be_shown() -> None:
+    behind = planned(row("a"))[0].to_next_place()
+    assert behind is not None
+    attributes = dict(behind.target.attributes)
+    assert not planned(attributes, is_shown=True)[0].is_needed
+    assert planned(attributes, is_shown=False)[0].target.sort_key == SENT
+
+
+@pytest.mark.parametrize("sort_key", [BEFORE, SENT.replace("+00:00", "Z"), SENT.replace("901+", "900+"), "x", ""])
+def test_no_other_sort_key_stands_for_a_message(sort_key: str) -> None:
+    assert not stands_for(sort_key, NEWEST)

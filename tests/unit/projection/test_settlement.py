@@ -1,0 +1,386 @@
+"""One conversation, settled: what it costs, what it changes, what it leaves alone."""
+
+import itertools
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from cruddur_messages.items import MAX_ITEM_BYTES, item_size
+from cruddur_messages.projection.handler import reserve_of
+from cruddur_messages.projection.moves import MAX_ROWS
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Limits, Projection
+from tests.projection.memory_engine import Item
+from tests.unit.projection.case import BEFORE, DAYS, GROUP, SENT, Case, message, number_of, record, row
+
+pytestmark = pytest.mark.check
+
+LONE_MESSAGE = ["get_item", "query", "batch_get_item", "transact_write_items"]
+SLOWEST_CALL_SECONDS = 7.0
+
+
+@pytest.fixture
+def case() -> Case:
+    return Case()
+
+
+@pytest.fixture
+def pair(case: Case) -> Case:
+    """Two people whose conversation is settled."""
+    assert case.handle(case.put(row("a", "b"), row("b", "a"), message(DAYS[0]))) == []
+    case.calls.clear()
+    return case
+
+
+def test_a_lone_message_between_two_takes_four_calls(pair: Case) -> None:
+    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
+    assert pair.calls == LONE_MESSAGE
+    assert pair.shown() == {"a": "newer", "b": "newer"}
+    assert {shown["sk"]["S"] for shown in pair.rows().values()} == {DAYS[1]}
+
+
+def test_a_burst_costs_what_one_message_costs(pair: Case) -> None:
+    assert pair.handle(pair.put(*(message(f"2026-01-03T00:00:00.{n:06}+00:00") for n in range(1, 101)))) == []
+    assert pair.calls == LONE_MESSAGE
+
+
+def test_with_nothing_to_do_only_the_version_is_written(pair: Case) -> None:
+    before = dict(pair.engine.items)
+    assert pair.handle([record(message(DAYS[0]))]) == []
+    assert pair.calls == ["get_item", "query", "update_item"]
+    changed = {key for key in before if pair.engine.items[key] != before[key]}
+    assert changed == {("CONV#g", "CONV")}
+    assert before["CONV#g", "CONV"].keys() == pair.conversation().keys()
+
+
+def test_an_unknown_conversation_asks_the_index_once(case: Case) -> None:
+    case.put(row("a", "b"), row("b", "a"), message())
+    assert case.settle().failure is None
+    assert case.calls == ["get_item", "query", "query index", "batch_get_item", "transact_write_items"]
+    assert case.shown() == {"a": "new", "b": "new"}
+
+
+def test_a_message_to_nobody_is_settled_and_whoever_comes_later_sees_it(case: Case) -> None:
+    assert case.handle(case.put(message())) == []
+    assert case.conversation()["rows"] == {"M": {}}
+    assert case.handle(case.put(row("a", "b"), row("b", "a"))) == []
+    assert case.shown() == {"a": "new", "b": "new"}
+
+
+def test_a_newcomer_is_settled_though_the_index_never_shows_them(pair: Case) -> None:
+    pair.hidden = "c"
+    assert pair.handle(pair.put(row("c", "a"))) == []
+    assert pair.shown() == {"a": "new", "b": "new", "c": "new"}
+    assert "query index" not in pair.calls
+    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
+    assert set(pair.shown().values()) == {"newer"}
+
+
+def test_an_index_that_shows_nothing_new_is_never_missed(case: Case) -> None:
+    case.hidden = "abc"
+    assert case.handle(case.put(row("a", "b"), row("b", "a"), message(DAYS[0]))) == []
+    assert case.handle(case.put(row("c", "a"))) == []
+    for day in DAYS[1:]:
+        assert case.handle(case.put(message(day, day))) == []
+        assert case.shown() == dict.fromkeys("abc", day)
+
+
+def test_whose_row_is_gone_has_left_and_the_others_go_on(pair: Case) -> None:
+    pair.delete(pair.rows()["b"])
+    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
+    assert pair.shown() == {"a": "newer"}
+    assert pair.conversation()["rows"] == {"M": {DAYS[1]: {"SS": ["a"]}}}
+    assert {"event": "member_left", "message_group_uuid": GROUP, "user_uuid": "b"} in pair.lines
+    assert pair.lines[-1]["members_left"] == 1
+
+
+def test_who_left_and_comes_back_is_a_member_again(pair: Case) -> None:
+    pair.delete(pair.rows()["b"])
+    pair.handle(pair.put(message(DAYS[1], "newer")))
+    assert pair.handle(pair.put(row("b", "a"))) == []
+    assert pair.handle(pair.put(message(DAYS[2], "newest"))) == []
+    assert pair.shown() == {"a": "newest", "b": "newest"}
+
+
+def test_a_row_that_an_old_handler_moved_is_found_in_the_index(pair: Case) -> None:
+    (old,) = (item for item in pair.rows().values() if item["pk"]["S"] == "GRP#b")
+    pair.delete(old)
+    pair.put({**old, "sk": {"S": DAYS[3]}})
+    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
+    assert "query index" in pair.calls
+    assert pair.shown() == {"a": "newer", "b": "newer"}
+
+
+def test_a_row_that_a_backend_puts_anew_in_its_place_is_taken_up_again(pair: Case) -> None:
+    assert pair.handle(pair.put(row("b", "a", sort_key=DAYS[0], note={"S": "n"}))) == []
+    assert pair.shown() == {"a": "new", "b": "new"}
+    assert pair.rows()["b"]["note"] == {"S": "n"}
+
+
+def test_another_conversations_row_under_a_listed_key_is_left_alone(pair: Case) -> None:
+    pair.delete(pair.rows()["b"])
+    pair.put(row("b", "x", sort_key=DAYS[0], group="other", message_uuid={"S": "m"}))
+    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
+    assert pair.rows()["b"]["message_group_uuid"] == {"S": "other"}
+    assert pair.shown() == {"a": "newer", "b": "old"}
+
+
+@pytest.mark.parametrize(
+    "doctored",
+    [
+        {},
+        {"version": {"N": "1"}, "rows": {"S": "?"}, "shown": {"BOOL": True}},
+        {"version": {"S": "v"}, "rows": {"M": {DAYS[0]: {"S": "a"}}}, "shown": {"S": "?"}},
+        {"version": {"S": "v"}, "rows": {"M": {}}},
+    ],
+    ids=["empty", "other types", "rows of another type", "unfinished"],
+)
+def test_a_doctored_conversation_item_is_written_again(pair: Case, doctored: Item) -> None:
+    right = pair.conversation()
+    pair.put({"pk": {"S": "CONV#g"}, "sk": {"S": "CONV"}, **doctored})
+    assert pair.handle([record(message(DAYS[0]))]) == []
+    again = pair.conversation()
+    assert {name: again[name] for name in ("rows", "shown")} == {name: right[name] for name in ("rows", "shown")}
+
+
+def test_a_restored_item_is_not_believed_when_a_message_goes(pair: Case) -> None:
+    older = pair.conversation()
+    later = message(DAYS[1], "later")
+    pair.handle(pair.put(later))
+    pair.put(older)
+    assert pair.handle(pair.delete(later)) == []
+    assert pair.shown() == {"a": "new", "b": "new"}
+
+
+def test_whoever_reads_before_somebody_else_commits_reads_again(pair: Case) -> None:
+    commit = pair.engine.transact_write_items
+    others = iter([True])
+
+    def overtaken(**arguments: Any) -> Any:
+        if next(others, False):
+            pair.put({**pair.conversation(), "version": {"S": "of another"}})
+        return commit(**arguments)
+
+    pair.engine.transact_write_items = overtaken  # type: ignore[method-assign]
+    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
+    assert pair.calls == LONE_MESSAGE * 2
+    assert pair.lines[-1]["conflicts"] == 1
+
+
+def test_other_attributes_of_any_type_stay(case: Case) -> None:
+    more: Item = {
+        "pinned": {"BOOL": True},
+        "tags": {"SS": ["x", "y"]},
+        "deep": {"M": {"l": {"L": [{"N": "1"}, {"NULL": True}, {"B": b"\x00"}]}}},
+    }
+    case.handle(case.put(row("a", **more), message()))
+    assert {name: case.rows()["a"][name] for name in more} == more
+
+
+def test_a_row_with_a_message_uuid_of_another_type_is_a_backends(case: Case) -> None:
+    assert case.handle(case.put(message(), row("a", "b", message_uuid={"NULL": True}), row("b", "a"))) == []
+    assert case.shown() == {"a": "new", "b": "new"}
+
+
+def test_duplicates_become_one_row_with_the_attributes_of_all(case: Case) -> None:
+    case.handle(
+        case.put(row("a", left={"S": "l"}), row("a", sort_key="2026-01-01T01:00:00", right={"S": "r"}), message())
+    )
+    assert case.rows()["a"].items() >= {"left": {"S": "l"}, "right": {"S": "r"}, "message": {"S": "new"}}.items()
+    assert case.lines[-1]["duplicates_removed"] == 1
+
+
+def test_more_duplicates_than_a_transaction_takes_go_in_turns_also_after_a_crash(case: Case) -> None:
+    duplicates = [row("a", "b", sort_key=f"2026-01-01T00:00:{second:02}") for second in range(3 * MAX_ROWS)]
+    case.put(*duplicates, row("b", "a"), message())
+    case.limits = Limits(attempts=1)
+    assert case.settle().failure == "a member has more rows than one transaction takes"
+    case.limits = Limits()
+    assert case.settle().failure is None
+    assert case.shown() == {"a": "new", "b": "new"}
+
+
+@pytest.mark.parametrize("size", [10, 100, 500])
+def test_conversations_of_one_instant_cost_a_few_transactions_each(case: Case, size: int) -> None:
+    rows = [row("a", group=f"g{number}", sort_key=f"{number}") for number in range(size)]
+    case.put(*rows, *(message(group=f"g{number}") for number in range(size)))
+    for number in range(size):
+        assert case.settle(f"g{number}").failure is None
+    places = [sk for pk, sk in case.engine.items if pk == "GRP#a"]
+    assert len(places) == size
+    assert SENT in places
+    assert all(SENT <= place <= SENT.replace("678901", "679901") for place in places)
+    assert case.calls.count("transact_write_items") <= 3 * size
+
+
+def test_a_row_behind_its_time_stays_there_when_its_record_comes_again(case: Case) -> None:
+    records = case.put(row("a", group="g1"), row("a", group="g2", sort_key=DAYS[3]))
+    records += case.put(message(group="g1"), message(group="g2"))
+    case.handle(records)
+    places = sorted(sk for pk, sk in case.engine.items if pk == "GRP#a")
+    case.delete({"pk": {"S": "GRP#a"}, "sk": {"S": SENT}})
+    assert case.handle(records) == []
+    assert [sk for pk, sk in case.engine.items if pk == "GRP#a"] == places[1:]
+
+
+def test_a_second_delivery_changes_no_row(case: Case) -> None:
+    records = case.put(row("a", "b"), row("b", "a"), message())
+    case.handle(records)
+    before = case.rows()
+    assert case.handle(records) == []
+    assert case.rows() == before
+
+
+def test_deleting_brings_back_the_one_before_and_then_an_empty_preview(case: Case) -> None:
+    older, newer = message(DAYS[0], "older"), message(DAYS[1])
+    case.handle(case.put(row("a"), older, newer))
+    for item, text in ((newer, "older"), (older, "")):
+        assert case.handle(case.delete(item)) == []
+        assert (case.rows()["a"]["sk"]["S"], case.rows()["a"]["message"]["S"]) == (DAYS[0], text)
+
+
+def test_an_edit_is_shown(pair: Case) -> None:
+    pair.engine.put_item(Item=message(DAYS[0], "edited"))
+    assert pair.handle([record(message(DAYS[0], "edited"), "MODIFY")]) == []
+    assert pair.shown() == {"a": "edited", "b": "edited"}
+
+
+@pytest.mark.parametrize("members", [1, 2, 3, 49, 50, 51, 100, 333, 1000])
+def test_a_conversation_of_any_size_is_settled(case: Case, members: int) -> None:
+    users = [f"u{number}" for number in range(members)]
+    records = case.put(*(row(user, users[0] if number else users[-1]) for number, user in enumerate(users)))
+    for sort_key in DAYS[:2]:
+        assert case.handle([*records, *case.put(message(sort_key, sort_key))]) == []
+        assert case.shown() == dict.fromkeys(users, sort_key)
+    before = case.rows()
+    assert case.handle(records) == []
+    assert case.rows() == before
+
+
+def test_fifty_members_take_five_calls(case: Case) -> None:
+    case.handle([*case.put(*(row(f"u{number}") for number in range(50))), *case.put(message(DAYS[0]))])
+    case.calls.clear()
+    assert case.handle(case.put(message(DAYS[1]))) == []
+    assert case.calls == [*LONE_MESSAGE, "transact_write_items"]
+
+
+def test_an_engine_that_takes_ten_actions_is_given_one_member_at_a_time(case: Case) -> None:
+    case.put(*(row(f"u{number}") for number in range(12)), message())
+    commit = case.engine.transact_write_items
+
+    def of_old(**arguments: Any) -> Any:
+        if len(arguments["TransactItems"]) > 10:
+            arguments["TransactItems"] *= 100
+        return commit(**arguments)
+
+    case.engine.transact_write_items = of_old  # type: ignore[method-assign]
+    assert case.settle().failure is None
+    assert set(case.shown().values()) == {"new"}
+
+
+def test_a_row_that_cannot_be_written_keeps_nobody_else_back(pair: Case) -> None:
+    full = row("c", "a", note={"S": "n" * (MAX_ITEM_BYTES - 90)})
+    assert pair.handle(pair.put(full)) != []
+    assert pair.handle(pair.put(message(DAYS[1], "later"))) != []
+    assert pair.shown() == {"a": "later", "b": "later", "c": "old"}
+
+
+def test_a_message_too_long_for_a_row_is_cut_where_a_character_ends(case: Case) -> None:
+    text = "ä" * (200 * 1024 - 200)
+    records = case.put(row("a", note={"S": "n" * 1000}), message(text=text))
+    assert case.handle(records) == []
+    shown = case.rows()["a"]
+    assert text.startswith(shown["message"]["S"])
+    assert MAX_ITEM_BYTES - 200 < item_size(shown) <= MAX_ITEM_BYTES
+    assert case.handle(records) == []
+    assert case.rows()["a"] == shown
+
+
+@pytest.mark.parametrize(
+    "malformed",
+    [
+        {"message": None},
+        {"message": {"N": "1"}},
+        {"message_uuid": None},
+        {"sk": {"S": "zzz"}},
+        {"message": {"NULL": True}},
+    ],
+    ids=["no text", "text of another type", "no uuid", "no time", "null"],
+)
+def test_a_malformed_message_is_passed_over(case: Case, malformed: Item) -> None:
+    odd = {**message("2026-01-09T00:00:00+00:00"), **malformed}
+    odd = {name: value for name, value in odd.items() if value is not None}
+    assert case.handle(case.put(row("a"), message(), odd)) == []
+    assert case.shown() == {"a": "new"}
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59.999500+00:00"])
+def test_messages_at_the_end_of_time_harm_no_other_conversation(case: Case, moment: str) -> None:
+    for group in ("one", "two"):
+        case.put(row("a", "b", sort_key=f"2026-01-01T{group}", group=group), row("b", "a", BEFORE + group, group))
+    pinned = case.put(message(moment, group="one"), message(moment, group="two"))
+    good = case.put(row("x", "y", group="good"), row("y", "x", group="good"), message(group="good"))
+    assert not {number_of(one) for one in good} & set(case.handle([*pinned, *good]))
+
+
+def test_a_fault_that_nobody_has_thought_of_fails_its_own_conversation_only(case: Case) -> None:
+    query = case.engine.query
+
+    def faulty(**arguments: Any) -> Any:
+        if {"S": "MSG#odd"} in arguments["ExpressionAttributeValues"].values():
+            raise KeyError("odd")
+        return query(**arguments)
+
+    case.engine.query = faulty  # type: ignore[method-assign]
+    odd = case.put(row("a", "b", group="odd"), message(group="odd"))
+    good = case.put(row("x", "y"), row("y", "x"), message())
+    assert set(case.handle([*odd, *good])) == {number_of(one) for one in odd}
+    assert "unexpected KeyError at test_settlement.py:" in case.lines[0]["failure"]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 21.0, 28.0, 60.0])
+def test_no_call_is_begun_that_could_outlast_the_invocation(seconds: float) -> None:
+    """Every call takes as long as one that never returns; the last must end before Lambda does."""
+    now = [0.0]
+
+    class Silent:
+        def get_item(self, **_arguments: Any) -> Any:
+            now[0] += SLOWEST_CALL_SECONDS
+            raise ReadTimeoutError(endpoint_url="")
+
+    projection = Projection(
+        client=cast("Any", Silent()),
+        table_name="t",
+        seconds_left=lambda: seconds - now[0],
+        limits=Limits(reserve_seconds=reserve_of(seconds)),
+        sleep=lambda pause: now.__setitem__(0, now[0] + pause),
+    )
+    assert projection.settle(DirtyConversation(GROUP)).failure is not None
+    assert 0 < now[0] < seconds
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_without_time_everything_is_reported_and_nothing_is_begun(case: Case, seconds: float) -> None:
+    records = case.put(row("a"), message(), message(group="h"))
+    assert case.handle(records, seconds) == [number_of(one) for one in records]
+    assert case.calls == []
+
+
+@pytest.mark.parametrize("refusal", ["AccessDeniedException", "ValidationException", "ThrottlingException"])
+def test_a_refused_write_is_reported_and_loses_nothing(case: Case, refusal: str) -> None:
+    records = case.put(row("a", "b"), row("b", "a"), message())
+    case.refusal = refusal
+    assert case.handle(records) == [number_of(one) for one in records]
+    assert case.rows() == {"a": row("a", "b"), "b": row("b", "a")}
+    case.refusal = None
+    assert case.handle(records) == []
+
+
+def test_keys_that_come_back_unprocessed_are_asked_for_again(case: Case) -> None:
+    left = itertools.chain([1], itertools.repeat(0))
+    case.engine._unprocessed = lambda keys: min(next(left), keys - 1)
+    case.put(*(row(user) for user in "abcd"), message())
+    assert case.settle().failure is None
+    assert case.calls.count("batch_get_item") == 2
+    assert set(case.shown().values()) == {"new"}

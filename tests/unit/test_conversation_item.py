@@ -1,0 +1,60 @@
+"""The conversation item, read and written."""
+
+import pytest
+
+from cruddur_messages.conversation_item import ConversationItem, fingerprint, update
+from cruddur_messages.items import Message
+from tests.projection.memory_engine import Item, MemoryEngine
+from tests.unit.projection.case import DAYS, message, strings
+
+pytestmark = pytest.mark.check
+
+ROWS = {"a": DAYS[0], "b": DAYS[0], "c": DAYS[1]}
+
+
+def written(*updates: Item) -> ConversationItem:
+    engine = MemoryEngine()
+    for one in updates:
+        engine.update_item(**one)
+    return ConversationItem.from_attributes(engine.items["CONV#g", "CONV"])
+
+
+NONE = ConversationItem.from_attributes({})
+FIRST = update("g", read=NONE, version="1", rows=ROWS, shown="f")
+
+
+def test_what_is_written_is_read_again() -> None:
+    assert written(FIRST) == ConversationItem({"S": "1"}, ROWS, "f")
+
+
+def test_the_version_alone_leaves_the_rest() -> None:
+    assert written(FIRST, update("g", read=written(FIRST), version="2")) == ConversationItem({"S": "2"}, ROWS, "f")
+
+
+def test_rows_without_what_they_show_are_unfinished() -> None:
+    unfinished = update("g", read=written(FIRST), version="2", rows=ROWS)
+    assert written(FIRST, unfinished) == ConversationItem({"S": "2"}, ROWS, None)
+
+
+@pytest.mark.parametrize("read", [NONE, ConversationItem({"S": "0"}, {}, None)])
+def test_an_update_from_another_version_fails(read: ConversationItem) -> None:
+    with pytest.raises(Exception, match="ConditionalCheckFailed"):
+        written(FIRST, update("g", read=read, version="2"))
+
+
+def test_it_is_in_no_index_and_fifty_members_fit_into_two_kilobytes() -> None:
+    uuids = [f"{number:08}-1234-1234-1234-123456789012" for number in range(50)]
+    engine = MemoryEngine()
+    rows = {member: DAYS[number // 49] for number, member in enumerate(uuids)}
+    engine.update_item(**update("g" * 36, read=NONE, version="v" * 32, rows=rows, shown="f" * 32))
+    (item,) = engine.items.values()
+    assert "message_group_uuid" not in item
+    sizes = [len(name) + len(item[name]["S"]) for name in item if name != "rows"]
+    sets = item["rows"]["M"]
+    assert sum(sizes) + 7 + sum(1 + len(sk) + sum(map(len, own["SS"])) for sk, own in sets.items()) <= 2048
+
+
+@pytest.mark.parametrize("other", [{"sk": DAYS[1]}, {"message": "x"}, {"message_uuid": "x"}])
+def test_a_fingerprint_tells_messages_apart(other: dict[str, str]) -> None:
+    prints = {fingerprint(Message.from_attributes({**message(), **strings(**change)})) for change in ({}, other)}
+    assert len({*prints, fingerprint(None)}) == 3
