@@ -25,13 +25,18 @@ def acknowledge(construct: IConstruct, reason: str, *rules: str) -> None:
     """
     resource = construct if isinstance(construct, CfnResource) else construct.node.default_child
     assert isinstance(resource, CfnResource)
-    for rule in rules:
-        if rule.startswith("CKV"):
-            skipped = (resource.get_metadata("checkov") or {}).get("skip", [])
-            resource.add_metadata("checkov", {"skip": [*skipped, {"id": rule, "comment": reason}]})
-        elif re.fullmatch(r"[EWI]\d{4}", rule):
-            ignored = (resource.get_metadata("cfn-lint") or {}).get("config", {}).get("ignore_checks", [])
-            resource.add_metadata("cfn-lint", {"config": {"ignore_checks": [*ignored, rule]}})
-        else:
-            pack = rule.partition("-")[0]
-            Validations.of(resource).acknowledge(Acknowledgment(id=f"{pack}::{rule}", reason=reason))
+    checkov = [rule for rule in rules if rule.startswith("CKV")]
+    cfn_lint = [rule for rule in rules if re.fullmatch(r"[EWI]\d{4}", rule)]
+    of_packs = [rule for rule in rules if rule not in (*checkov, *cfn_lint)]
+    if checkov:
+        skipped = (resource.get_metadata("checkov") or {}).get("skip", [])
+        added = [{"id": rule, "comment": reason} for rule in checkov]
+        resource.add_metadata("checkov", {"skip": [*skipped, *added]})
+    if cfn_lint:
+        ignored = (resource.get_metadata("cfn-lint") or {}).get("config", {}).get("ignore_checks", [])
+        resource.add_metadata("cfn-lint", {"config": {"ignore_checks": [*ignored, *cfn_lint]}})
+    if of_packs:
+        # In one call: each goes to Node and back.
+        Validations.of(resource).acknowledge(
+            *(Acknowledgment(id=f"{rule.partition('-')[0]}::{rule}", reason=reason) for rule in of_packs)
+        )

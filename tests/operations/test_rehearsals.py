@@ -17,11 +17,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from cruddur_infra.template import Templates
 from cruddur_messages import schema
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.store import MessageStore
+from drawings.template import Templates
 from tests.access_patterns.people import person, store_of
 from tests.cli.conftest import Answer, run_process
 from tests.engines import tables
@@ -102,7 +102,7 @@ def night(
     poller = Poller(
         streams=tables.streams(table.endpoint),
         stream_arn=stream_arn,
-        patterns=patterns(emulator=False),
+        patterns=patterns(),
         lanes=[lane],
         batch_size=10,
     )
@@ -125,7 +125,7 @@ def going_off(lines: list[str], templates: Callable[..., Templates]) -> set[str]
         name
         for name, alarm in alarms(templates, "prod").items()
         for metric in metrics(alarm)
-        if metric["Namespace"].startswith("CruddurMessages/")
+        if metric["Namespace"] == "cruddur-messages-prod"
         and name != "messages-late"
         and values.get(metric["MetricName"], 0) > alarm["Threshold"]
     }

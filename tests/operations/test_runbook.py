@@ -5,8 +5,8 @@ import re
 import pytest
 
 from cruddur_infra import REPOSITORY
-from cruddur_infra.alarms import RUNBOOK
-from cruddur_infra.queries import QUERIES
+from cruddur_infra.monitoring.alarms import RUNBOOK
+from cruddur_infra.monitoring.log import QUERIES
 from tests.cli.conftest import DDB, run_process
 from tests.operations.test_alarms import DEMANDED
 
@@ -42,6 +42,7 @@ def test_rehearsals_exist() -> None:
 
 
 def test_cdk_commands_name_the_stage_which_would_else_be_dev() -> None:
-    commands = [" ".join(found.split()) for found in re.findall(r"`(npx cdk [^`]+)`", TEXT)]
+    written = re.findall(r"`(npx cdk\s[^`]+)`|^    (npx cdk .+)$", TEXT, re.MULTILINE)
+    commands = [" ".join((inline or indented).split()) for inline, indented in written]
     assert len(commands) > 4
     assert [command for command in commands if "-c stage=" not in command] == []

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cruddur_messages import schema
-from cruddur_messages.items import MESSAGE_UUID, User
+from cruddur_messages.items import MESSAGE_UUID, Message, User
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.load import Seed
@@ -25,6 +25,13 @@ SECOND = timedelta(seconds=1)
 
 def person(name: str) -> User:
     return User(str(uuid.uuid4()), name.title(), name)
+
+
+def key_of(message: Message) -> dict[str, Any]:
+    return {
+        schema.PARTITION_KEY: {"S": schema.message_partition(message.message_group_uuid)},
+        schema.SORT_KEY: {"S": message.sort_key},
+    }
 
 
 class World:
@@ -58,6 +65,15 @@ class World:
     def start(self, *members: User) -> StartedConversation:
         return self.store.start_conversation(members, sender=members[0], message="first")
 
+    def edit(self, message: Message) -> None:
+        """Another text, as an operator would write it."""
+        self.table.client.update_item(
+            TableName=self.table.name,
+            Key=key_of(message),
+            UpdateExpression="SET message = :text",
+            ExpressionAttributeValues={":text": {"S": "edited"}},
+        )
+
     def _records(self) -> list[Any]:
         (stream,) = self._streams.list_streams(TableName=self.table.name)["Streams"]
         found: list[Any] = []
@@ -80,22 +96,16 @@ def backend_and_projection(world: World) -> None:
     world.start(ann, bo)
     sent = world.store.send(of_three.message_group_uuid, sender=cy, message="hello", check_member=True)
     world.deliver()
+    # A message that no row shows: the projection writes the next version of the conversation, and nothing else.
+    world.edit(of_three.message)
+    world.deliver()
     world.store.add_member(of_three.message_group_uuid, di, asked_by=ann.uuid)
     world.deliver()
     world.deliver()
 
-    key = {
-        schema.PARTITION_KEY: {"S": schema.message_partition(sent.message_group_uuid)},
-        schema.SORT_KEY: {"S": sent.sort_key},
-    }
-    world.table.client.update_item(
-        TableName=world.table.name,
-        Key=key,
-        UpdateExpression="SET message = :text",
-        ExpressionAttributeValues={":text": {"S": "edited"}},
-    )
+    world.edit(sent)
     world.deliver()
-    world.table.client.delete_item(TableName=world.table.name, Key=key)
+    world.table.client.delete_item(TableName=world.table.name, Key=key_of(sent))
     world.deliver()
     world.stand_still(message_time=datetime(2026, 11, 21, tzinfo=UTC))
     world.store.send(of_two.message_group_uuid, sender=ann, message="tied")

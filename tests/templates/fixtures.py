@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cruddur_infra.template import Templates
+from drawings.template import Templates
 
 STAGES = ("local", "dev", "prod")
 
@@ -17,7 +17,7 @@ each_stage = pytest.mark.parametrize("stage", ["local", "dev", pytest.param("pro
 def synthesize(stage: str, **overrides: object) -> Templates:
     """Synthesize a stage, once for all tests of this process."""
     # Importing CDK starts Node; tests that do without are spared it.
-    from cruddur_infra import synthesis
+    from drawings import synthesis
 
     return synthesis.synthesize(stage, **overrides)
 

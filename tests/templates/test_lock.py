@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cruddur_infra.template import Template, Templates, resources
+from drawings.template import Template, Templates, resources
 from tests.templates.fixtures import each_stage
 
 LOCKED = {

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cruddur_infra import LAMBDA_CODE, package
+from cruddur_infra import LAMBDA_CODE
+from cruddur_infra.constructs import package
 
 pytestmark = pytest.mark.check
 

@@ -1,0 +1,45 @@
+"""Where the event source mapping sends what it could not deliver."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cruddur_infra.acknowledgements import acknowledge
+
+
+class FailureQueue(Construct):
+    """An encrypted queue that takes messages over TLS only, and only from one role; `keep` makes it stay."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, sender_role_arn: str, keep: bool) -> None:
+        super().__init__(scope, construct_id)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            # The longest that SQS keeps a message (SQS Developer Guide, "Quotas"): a weekend is not enough.
+            retention_period=Duration.days(14),
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY,
+        )
+        self.queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="OnlyTheProjectionSends",
+                effect=iam.Effect.DENY,
+                principals=[iam.AnyPrincipal()],
+                actions=["sqs:SendMessage"],
+                resources=[self.queue.queue_arn],
+                conditions={"ArnNotEquals": {"aws:PrincipalArn": sender_role_arn}},
+            )
+        )
+        acknowledge(
+            self.queue,
+            "It is the dead-letter queue: people read it, with bin/ddb redrive.",
+            "AwsSolutions-SQS3",
+            "Serverless-SQSRedrivePolicy",
+        )
+        acknowledge(
+            self.queue,
+            "Encrypted with SQS's own keys. It holds positions in the stream, no items.",
+            "CKV_AWS_27",
+        )

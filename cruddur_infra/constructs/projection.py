@@ -1,0 +1,222 @@
+"""The projection: the function, its permissions line by line, and the event source mapping that feeds it."""
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from cruddur_infra import names
+from cruddur_infra.acknowledgements import HIPAA, NIST, acknowledge, in_packs
+from cruddur_infra.constructs.failure_queue import FailureQueue
+from cruddur_infra.constructs.function import Function
+from cruddur_infra.constructs.network import Network
+from cruddur_infra.constructs.statements import Conditions, in_transaction, only_partitions
+from cruddur_messages import schema
+from cruddur_messages.projection import filters as stream_filters
+
+PART = "projection"
+
+STREAM_ACTIONS = (
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+)
+"""Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB", "Execution role permissions"."""
+
+NETWORK_INTERFACE_ACTIONS = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
+"""Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", "Required permissions"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How the event source mapping hands records to the function."""
+
+    batch_size: int
+    batching_window_seconds: int
+    parallelization_factor: int
+    retry_attempts: int
+    record_age_seconds: int
+
+
+class Projection(Construct):
+    """The stream function and all that makes it run: role, event source mapping, failure queue."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        system: str,
+        network: Network,
+        table_name: str,
+        table_arn: str,
+        stream_arn: str,
+        memory_mb: int,
+        timeout_seconds: int,
+        log_retention_days: int,
+        delivery: Delivery,
+        keep_failures: bool,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.failure_queue = FailureQueue(
+            self, "Failures", sender_role_arn=names.role_arn(system, PART), keep=keep_failures
+        ).queue
+        queue_arn = self.failure_queue.queue_arn
+        function = Function(
+            self,
+            "Projection",
+            system=system,
+            part=PART,
+            description="Keeps every member's group row on the newest message of the conversation",
+            entry="projection.handler",
+            statements=[
+                *_table_statements(table_arn, network.data_path),
+                *_lambda_statements(names.function_arn(system, PART), stream_arn, queue_arn),
+            ],
+            table_name=table_name,
+            memory_mb=memory_mb,
+            timeout_seconds=timeout_seconds,
+            log_retention_days=log_retention_days,
+            network=network,
+        )
+        _acknowledge(function)
+        self.function = function.function
+        self.log_group_name = function.log_group_name
+        self.event_source_mapping = lambda_.CfnEventSourceMapping(
+            self,
+            "EventSourceMapping",
+            # Said, so that the next deployment switches on what somebody has switched off, if it changes the mapping.
+            enabled=True,
+            function_name=self.function.function_arn,
+            event_source_arn=stream_arn,
+            # LATEST would lose what is written while the mapping is created or changed.
+            starting_position="TRIM_HORIZON",
+            batch_size=delivery.batch_size,
+            maximum_batching_window_in_seconds=delivery.batching_window_seconds,
+            parallelization_factor=delivery.parallelization_factor,
+            function_response_types=["ReportBatchItemFailures"],
+            bisect_batch_on_function_error=True,
+            maximum_retry_attempts=delivery.retry_attempts,
+            maximum_record_age_in_seconds=delivery.record_age_seconds,
+            destination_config=lambda_.CfnEventSourceMapping.DestinationConfigProperty(
+                on_failure=lambda_.CfnEventSourceMapping.OnFailureProperty(destination=queue_arn)
+            ),
+            filter_criteria=lambda_.CfnEventSourceMapping.FilterCriteriaProperty(
+                filters=[dict(lambda_.FilterCriteria.filter(pattern)) for pattern in stream_filters.patterns()]
+            ),
+            metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(metrics=["EventCount"]),
+        )
+
+
+def _acknowledge(function: Function) -> None:
+    acknowledge(
+        function.function,
+        "Lambda polls the stream and invokes synchronously; what fails for good goes to the mapping's failure queue.",
+        *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
+        "CKV_AWS_116",
+    )
+    acknowledge(
+        function.function,
+        "The mapping bounds it: as many invocations at a time as the stream has shards, times the parallelization "
+        "factor. A reservation would take the same number from the account's other functions for good.",
+        *in_packs("LambdaConcurrency", (NIST, HIPAA)),
+        "CKV_AWS_115",
+    )
+    acknowledge(
+        function.role,
+        "Lambda asks for the network interface actions on every resource, or it does not make the function; a Deny "
+        "keeps the function's own code from them.",
+        "AwsSolutions-IAM5[Resource::*]",
+        "Serverless-LambdaStarPermissions",
+        "CKV_AWS_111",
+    )
+
+
+def _table_statements(table_arn: str, data_path: dict[str, str]) -> list[iam.PolicyStatement]:
+    """What the function's own code does; each statement names the call that needs it."""
+    from_our_network: Conditions = {"StringEquals": dict(data_path)}
+    on_group_rows = only_partitions(schema.GROUP_ROW_PREFIX)
+    return [
+        # The version of the conversation and where its rows are: GetItem. The next version: UpdateItem, in
+        # TransactWriteItems beside the moves of rows, and alone where no row moves.
+        iam.PolicyStatement(
+            sid="LockConversation",
+            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            resources=[table_arn],
+            conditions=from_our_network | only_partitions(schema.CONVERSATION_PREFIX),
+        ),
+        # What the rows have to show: Query on the partition of a conversation's messages.
+        iam.PolicyStatement(
+            sid="ReadNewestMessage",
+            actions=["dynamodb:Query"],
+            resources=[table_arn],
+            conditions=from_our_network | only_partitions(schema.MESSAGE_PREFIX),
+        ),
+        # The rows as they are: BatchGetItem by their keys.
+        iam.PolicyStatement(
+            sid="ReadGroupRows",
+            actions=["dynamodb:BatchGetItem"],
+            resources=[table_arn],
+            conditions=from_our_network | on_group_rows,
+        ),
+        # Rows that are older than the conversation item: Query on the index.
+        iam.PolicyStatement(
+            sid="FindGroupRows",
+            actions=["dynamodb:Query"],
+            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
+            conditions=from_our_network,
+        ),
+        # Moves of rows: Put and Delete in TransactWriteItems.
+        iam.PolicyStatement(
+            sid="MoveGroupRows",
+            actions=["dynamodb:PutItem", "dynamodb:DeleteItem"],
+            resources=[table_arn],
+            conditions=from_our_network | in_transaction() | on_group_rows,
+        ),
+    ]
+
+
+def _lambda_statements(function_arn: str, stream_arn: str, queue_arn: str) -> list[iam.PolicyStatement]:
+    """What Lambda itself does under the function's role, from outside the VPC, and what keeps the code from doing it.
+
+    Lambda's own requests for these do not carry the function's ARN; those of the code do (Lambda Developer Guide,
+    "Using source function ARN to control function access behavior").
+    """
+    by_the_code: Conditions = {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}}
+    return [
+        # Lambda's poller, and the check when the mapping is made (for ListStreams see docs/security.md).
+        iam.PolicyStatement(
+            sid="ReadStream",
+            actions=list(STREAM_ACTIONS),
+            resources=[stream_arn],
+        ),
+        # Lambda, for records that it gives up on.
+        iam.PolicyStatement(sid="SendFailures", actions=["sqs:SendMessage"], resources=[queue_arn]),
+        # Lambda, to connect the function to the VPC. It asks for these on `*`, and refuses to make a function whose
+        # role names interfaces or subnets instead (docs/decisions/0005).
+        iam.PolicyStatement(sid="ManageNetworkInterfaces", actions=list(NETWORK_INTERFACE_ACTIONS), resources=["*"]),
+        # The function's own code must do none of this in Lambda's stead.
+        iam.PolicyStatement(
+            sid="NoStreamOrQueueForTheCode",
+            effect=iam.Effect.DENY,
+            actions=[*STREAM_ACTIONS, "sqs:SendMessage"],
+            resources=[stream_arn, queue_arn],
+            conditions=by_the_code,
+        ),
+        iam.PolicyStatement(
+            sid="NoNetworkInterfacesForTheCode",
+            effect=iam.Effect.DENY,
+            actions=list(NETWORK_INTERFACE_ACTIONS),
+            resources=["*"],
+            conditions=by_the_code,
+        ),
+    ]

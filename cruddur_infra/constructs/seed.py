@@ -1,0 +1,101 @@
+"""The seed: a function that loads made-up conversations, which CloudFormation runs as a custom resource."""
+
+from pathlib import Path
+
+from aws_cdk import CustomResource, Duration
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
+from cruddur_infra.constructs.function import Function
+from cruddur_infra.constructs.statements import only_partitions
+from cruddur_messages import schema
+from cruddur_messages.seed import file as seed_file
+
+PART = "seed"
+
+TIMEOUT_SECONDS = 180
+
+
+class Seed(Construct):
+    """Conversations that are in the table for as long as the stack exists. Raises SeedFileError for wrong files."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        system: str,
+        table_name: str,
+        table_arn: str,
+        conversations_file: Path,
+        users_file: Path,
+        memory_mb: int,
+        log_retention_days: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        conversations = seed_file.load(conversations_file, users_file)
+        keys = only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+        function = Function(
+            self,
+            "Loader",
+            system=system,
+            part=PART,
+            description="Loads and removes made-up conversations",
+            entry="seed.handler",
+            data={seed_file.CONVERSATIONS_PATH: conversations_file, seed_file.USERS_PATH: users_file},
+            statements=[
+                # What is in the table already: Query, partition by partition.
+                iam.PolicyStatement(
+                    sid="ReadConversations", actions=["dynamodb:Query"], resources=[table_arn], conditions=keys
+                ),
+                # Loading and removing: BatchWriteItem.
+                iam.PolicyStatement(
+                    sid="WriteConversations",
+                    actions=["dynamodb:BatchWriteItem"],
+                    resources=[table_arn],
+                    conditions=keys,
+                ),
+            ],
+            table_name=table_name,
+            memory_mb=memory_mb,
+            timeout_seconds=TIMEOUT_SECONDS,
+            log_retention_days=log_retention_days,
+            # A repeated Create could load what a rollback has just removed; the answer to CloudFormation is repeated.
+            retry_attempts=0,
+        ).function
+        acknowledge(
+            function,
+            "CloudFormation invokes it, and takes what it does not answer within the service timeout as a failure.",
+            *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
+            "CKV_AWS_116",
+        )
+        invocation = function.node.find_child("EventInvokeConfig")
+        acknowledge(
+            invocation,
+            "CloudFormation is told of every failure, and rolls back.",
+            "Serverless-LambdaAsyncFailureDestination",
+        )
+        acknowledge(
+            function,
+            "CloudFormation invokes it once for each change of the stack.",
+            *in_packs("LambdaConcurrency", (NIST, HIPAA)),
+            "CKV_AWS_115",
+        )
+        acknowledge(
+            function,
+            "It answers CloudFormation at an address of S3, and reads and writes nothing but made-up conversations.",
+            *in_packs("LambdaInsideVPC", (NIST, HIPAA, PCI)),
+            "CKV_AWS_117",
+        )
+        resource = CustomResource(
+            self,
+            "Conversations",
+            resource_type="Custom::CruddurConversations",
+            service_token=function.function_arn,
+            # A function that cannot even answer is waited for no longer than it may run.
+            service_timeout=Duration.seconds(TIMEOUT_SECONDS + 60),
+            properties={"TableName": table_name, **seed_file.resource_properties(conversations)},
+        )
+        # Without it the function could be invoked while Lambda would still repeat the event.
+        resource.node.add_dependency(invocation)

@@ -1,0 +1,220 @@
+"""The dashboard: are inboxes current, how far behind, what failed, what does it cost today."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
+
+from cruddur_infra.monitoring import prices
+from cruddur_infra.monitoring.log import LOGGED_LAG
+from cruddur_infra.monitoring.metrics import Metric, Watched
+
+COLUMNS = 24
+MINUTE, DAY = 60, 86_400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widget:
+    """A part of the dashboard: the metrics by label, `width` of 24 columns. With an expression, only its value shows.
+
+    `alarms` are names; a widget that has them shows their states.
+    """
+
+    title: str
+    width: int
+    height: int
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    expression: str | None = None
+    period_seconds: int = MINUTE
+    single_value: bool = False
+    alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A widget and where its upper left corner is."""
+
+    widget: Widget
+    x: int
+    y: int
+
+
+class Dashboard(Construct):
+    """A dashboard of a system, with the state of the alarms so named; `memory_mb` is what an invocation pays for."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, watched: Watched, alarm_names: Sequence[str], memory_mb: int
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.dashboard_name = watched.function_name
+        cloudwatch.CfnDashboard(
+            self,
+            "Dashboard",
+            dashboard_name=self.dashboard_name,
+            dashboard_body=Stack.of(self).to_json_string(body(watched, alarm_names, memory_mb)),
+        )
+
+
+def placed(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> list[Placed]:
+    """The widgets from left to right and from top to bottom."""
+    found: list[Placed] = []
+    x = y = 0
+    for widget in _widgets(watched, alarm_names, memory_mb):
+        if x + widget.width > COLUMNS:
+            x, y = 0, max(other.y + other.widget.height for other in found)
+        found.append(Placed(widget, x, y))
+        x += widget.width
+    return found
+
+
+def body(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> dict[str, Any]:
+    """What CloudWatch takes (CloudWatch API Reference, "Dashboard body structure and syntax")."""
+    return {
+        "start": "-PT24H",
+        # With a start, CloudWatch would choose the periods itself, and dollars a day need a day.
+        "periodOverride": "inherit",
+        "widgets": [
+            {
+                "type": "alarm" if place.widget.alarms else "metric",
+                "x": place.x,
+                "y": place.y,
+                "width": place.widget.width,
+                "height": place.widget.height,
+                "properties": _properties(place.widget, watched),
+            }
+            for place in placed(watched, alarm_names, memory_mb)
+        ],
+    }
+
+
+def _widgets(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> list[Widget]:
+    return [
+        Widget(title="Is anything wrong?", width=24, height=4, alarms=tuple(alarm_names)),
+        Widget(
+            title="How far behind are inboxes? (seconds)",
+            width=12,
+            height=6,
+            metrics={
+                "half of the batches": watched.logged(LOGGED_LAG, "p50"),
+                "the slowest": watched.logged(LOGGED_LAG, "Maximum"),
+            },
+        ),
+        Widget(
+            title="Are they being brought up to date?",
+            width=12,
+            height=6,
+            metrics={
+                "conversations settled": watched.logged("conversations_settled"),
+                "rows moved": watched.logged("rows_moved"),
+                "conflicts": watched.logged("conflicts"),
+                "duplicates removed": watched.logged("duplicates_removed"),
+            },
+        ),
+        Widget(
+            title="What failed?",
+            width=12,
+            height=6,
+            metrics={
+                "invocations in error": watched.of_function("Errors"),
+                "invocations throttled": watched.of_function("Throttles"),
+                "conversations to be tried again": watched.logged("conversations_failed"),
+                "records unusable": watched.logged("records_unusable"),
+                "records dropped": watched.of_mapping("DroppedEventCount"),
+            },
+        ),
+        Widget(
+            title="What did DynamoDB refuse?",
+            width=6,
+            height=6,
+            metrics={
+                "table, reads": watched.of_table("ReadThrottleEvents"),
+                "table, writes": watched.of_table("WriteThrottleEvents"),
+                "index, reads": watched.of_index("ReadThrottleEvents"),
+                "index, writes": watched.of_index("WriteThrottleEvents"),
+            },
+        ),
+        Widget(
+            title="Batches in the failure queue",
+            width=6,
+            height=6,
+            metrics={"waiting": watched.of_queue("ApproximateNumberOfMessagesVisible")},
+            single_value=True,
+        ),
+        Widget(
+            title="Where do records go?",
+            width=12,
+            height=6,
+            metrics={
+                "from the stream": watched.of_mapping("PolledEventCount"),
+                "filtered out": watched.of_mapping("FilteredOutEventCount"),
+                "to the function": watched.of_mapping("InvokedEventCount"),
+            },
+        ),
+        Widget(
+            title="What does it cost? ($ a day)",
+            width=6,
+            height=6,
+            metrics=_cost_metrics(watched),
+            expression=cost(memory_mb),
+            period_seconds=DAY,
+            single_value=True,
+        ),
+        Widget(
+            title="Write units",
+            width=6,
+            height=6,
+            metrics={
+                "table": watched.of_table("ConsumedWriteCapacityUnits"),
+                "index": watched.of_index("ConsumedWriteCapacityUnits"),
+            },
+        ),
+    ]
+
+
+def _cost_metrics(watched: Watched) -> dict[str, Metric]:
+    return {
+        "table_writes": watched.of_table("ConsumedWriteCapacityUnits"),
+        "index_writes": watched.of_index("ConsumedWriteCapacityUnits"),
+        "table_reads": watched.of_table("ConsumedReadCapacityUnits"),
+        "index_reads": watched.of_index("ConsumedReadCapacityUnits"),
+        "invocations": watched.of_function("Invocations"),
+        "milliseconds": watched.of_function("Duration"),
+    }
+
+
+def cost(memory_mb: int) -> str:
+    """Dollars for what was consumed on demand; what AWS asks by the month is in docs/cost.md."""
+    gigabytes = memory_mb / 1024
+    return (
+        f"(FILL(table_writes, 0) + FILL(index_writes, 0)) * {prices.WRITE_UNIT:.9f}"
+        f" + (FILL(table_reads, 0) + FILL(index_reads, 0)) * {prices.READ_UNIT:.9f}"
+        f" + FILL(invocations, 0) * {prices.LAMBDA_REQUEST:.9f}"
+        f" + FILL(milliseconds, 0) / 1000 * {gigabytes * prices.LAMBDA_GB_SECOND:.12f}"
+    )
+
+
+def _properties(widget: Widget, watched: Watched) -> dict[str, Any]:
+    if widget.alarms:
+        arn = f"arn:{Aws.PARTITION}:cloudwatch:{Aws.REGION}:{Aws.ACCOUNT_ID}:alarm:{watched.function_name}"
+        return {"title": widget.title, "alarms": [f"{arn}-{name}" for name in widget.alarms]}
+    lines: list[list[Any]] = [
+        _line(metric, {"id": label, "visible": False} if widget.expression else {"label": label})
+        for label, metric in widget.metrics.items()
+    ]
+    if widget.expression:
+        lines.append([{"id": "result", "expression": widget.expression, "label": widget.title}])
+    return {
+        "title": widget.title,
+        "region": Aws.REGION,
+        "view": "singleValue" if widget.single_value else "timeSeries",
+        "period": widget.period_seconds,
+        "metrics": lines,
+    }
+
+
+def _line(metric: Metric, rendering: Mapping[str, Any]) -> list[Any]:
+    named = [part for dimension in metric.dimensions.items() for part in dimension]
+    return [metric.namespace, metric.name, *named, {"stat": metric.statistic, **rendering}]

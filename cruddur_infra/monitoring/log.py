@@ -1,0 +1,58 @@
+"""What is read off the projection's log: fields that become metrics, and the saved queries of Logs Insights.
+
+docs/operations.md says when to run which query.
+"""
+
+LOGGED = (
+    "conversations_settled",
+    "conversations_failed",
+    "records_unusable",
+    "records_ignored",
+    "rows_moved",
+    "duplicates_removed",
+    "conflicts",
+)
+"""Counts in the line that the projection prints for each batch; each becomes a metric of the same name."""
+
+LOGGED_LAG = "lag_seconds"
+"""From the change of a message to the rows that show it; left out of the line where nothing was settled."""
+
+LOGGED_EVENT = "batch_settled"
+
+BATCH = f'filter event = "{LOGGED_EVENT}"'
+
+QUERIES = {
+    "what happens": "fields @timestamp, event, message_group_uuid, failure, reason | sort @timestamp desc | limit 200",
+    "failed conversations": (
+        'filter event = "conversation_failed"'
+        " | stats count() as times, max(@timestamp) as last by message_group_uuid, failure | sort times desc"
+    ),
+    "odd conversations": (
+        'filter event = "conversation_odd"'
+        " | stats max(malformed_messages) as malformed, max(previews_cut) as cut by message_group_uuid"
+    ),
+    "unusable records": 'filter event = "record_unusable" | stats count() as times by reason',
+    "lag by minute": (
+        f"{BATCH} | stats pct(lag_seconds, 50) as half, pct(lag_seconds, 99) as slowest, sum(records) as records"
+        " by bin(1m)"
+    ),
+    "work by minute": (
+        f"{BATCH} | stats sum(conversations_settled) as settled, sum(rows_moved) as moved, sum(conflicts) as conflicts,"
+        " sum(ties) as tied, sum(duplicates_removed) as duplicates, sum(records_ignored) as ignored by bin(1m)"
+    ),
+    "crashes and timeouts": (
+        'filter type = "platform.report" and record.status != "success"'
+        " | fields @timestamp, record.status, record.metrics.durationMs, record.metrics.maxMemoryUsedMB"
+    ),
+    "slowest batches": (
+        'filter type = "platform.report" | sort record.metrics.durationMs desc | limit 20'
+        " | fields @timestamp, record.requestId, record.metrics.durationMs, record.metrics.maxMemoryUsedMB"
+    ),
+}
+"""By title. Fields without an @ are those of a log line; lines with a `type` are Lambda's own."""
+
+
+def log_patterns() -> dict[str, str]:
+    """For each metric from the log, the filter pattern of the lines that carry it."""
+    is_batch = f'$.event = "{LOGGED_EVENT}"'
+    return dict.fromkeys(LOGGED, f"{{ {is_batch} }}") | {LOGGED_LAG: f"{{ ({is_batch}) && ($.{LOGGED_LAG} >= 0) }}"}

@@ -1,0 +1,124 @@
+"""What watches the projection: metric filters on its log, alarms, saved queries, and the dashboard."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cruddur_infra.monitoring.alarm_topic import AlarmTopic
+from cruddur_infra.monitoring.alarms import Alarm, Thresholds, alarms
+from cruddur_infra.monitoring.dashboard import Dashboard
+from cruddur_infra.monitoring.log import LOGGED_LAG, QUERIES, log_patterns
+from cruddur_infra.monitoring.metrics import Metric, Watched
+
+
+class Monitoring(Construct):
+    """Everything that a person is woken by, and what they look at then.
+
+    Not `full`: the essential alarms alone, the metrics from the log that those are on, no key, no dashboard, so that
+    CloudWatch's free tier pays for it. Plain CloudFormation resources: CDK's constructs for them would double the time
+    of synthesis.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        watched: Watched,
+        thresholds: Thresholds,
+        full: bool,
+        memory_mb: int,
+        email: str | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        found = alarms(watched, thresholds, full=full)
+        self._filter_log(watched, [metric for alarm in found for metric in alarm.metrics.values()], full=full)
+        self.topic_arn = AlarmTopic(self, "Alarms", system=watched.system, encrypted=full, email=email).topic.ref
+        for alarm in found:
+            cloudwatch.CfnAlarm(
+                self,
+                _title(alarm.name, "-"),
+                alarm_name=f"{watched.function_name}-{alarm.name}",
+                alarm_description=alarm.description,
+                comparison_operator="GreaterThanThreshold",
+                threshold=alarm.above,
+                evaluation_periods=alarm.periods,
+                datapoints_to_alarm=alarm.breaching,
+                treat_missing_data="notBreaching",
+                alarm_actions=[self.topic_arn],
+                ok_actions=[self.topic_arn],
+                **_measured(alarm),
+            )
+        self.dashboard_name: str | None = None
+        if full:
+            alarm_names = [alarm.name for alarm in found]
+            self.dashboard_name = Dashboard(
+                self, "Overview", watched=watched, alarm_names=alarm_names, memory_mb=memory_mb
+            ).dashboard_name
+        for title, query in QUERIES.items():
+            logs.CfnQueryDefinition(
+                self,
+                f"Query{_title(title, ' ')}",
+                name=f"{watched.function_name}/{title}",
+                query_string=query,
+                log_group_names=[watched.log_group_name],
+            )
+
+    def _filter_log(self, watched: Watched, under_alarm: Sequence[Metric], *, full: bool) -> None:
+        for name, pattern in log_patterns().items():
+            if not full and all(metric.name != name for metric in under_alarm):
+                continue
+            transformation: dict[str, Any] = {
+                "metricNamespace": watched.system,
+                "metricName": name,
+                "metricValue": f"$.{name}",
+                "unit": "Seconds" if name == LOGGED_LAG else "Count",
+            }
+            logs.CfnMetricFilter(
+                self,
+                f"Log{_title(name, '_')}",
+                filter_pattern=pattern,
+                log_group_name=watched.log_group_name,
+                metric_transformations=[transformation],
+            )
+
+
+def _title(words: str, separator: str) -> str:
+    return "".join(word.capitalize() for word in words.split(separator))
+
+
+def _measured(alarm: Alarm) -> dict[str, Any]:
+    """What an alarm is on, as CloudFormation wants it: one metric, or several and an expression."""
+    if alarm.expression is None:
+        ((_, metric),) = alarm.metrics.items()
+        return {
+            "namespace": metric.namespace,
+            "metric_name": metric.name,
+            "dimensions": _dimensions(metric),
+            "statistic": metric.statistic,
+            "period": alarm.period_seconds,
+        }
+    queries: list[dict[str, Any]] = [
+        {
+            "id": name,
+            "returnData": False,
+            "metricStat": {
+                "metric": {
+                    "namespace": metric.namespace,
+                    "metricName": metric.name,
+                    "dimensions": _dimensions(metric),
+                },
+                "stat": metric.statistic,
+                "period": alarm.period_seconds,
+            },
+        }
+        for name, metric in alarm.metrics.items()
+    ]
+    return {"metrics": [*queries, {"id": "watched", "expression": alarm.expression, "label": alarm.name}]}
+
+
+def _dimensions(metric: Metric) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in metric.dimensions.items()]

@@ -1,0 +1,131 @@
+"""The architecture as a Mermaid flowchart, read off the synthesized templates.
+
+`python -m drawings.architecture` writes it into docs/architecture.md.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cruddur_infra import REPOSITORY
+from drawings.synthesis import synthesize
+from drawings.template import Template, Templates, named, only, resources
+
+DOCUMENT = REPOSITORY / "docs/architecture.md"
+BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
+
+
+EVERY_STACK = {"seed": "true", "seed_prod": "true", "delivery_repository": "owner/name"}
+"""The settings with which prod has every stack that there is."""
+
+
+def draw(templates: Templates) -> str:
+    """The flowchart of a stage with all its stacks; every label is a value of a template."""
+    table = only(templates["table"], "AWS::DynamoDB::Table")["Properties"]
+    main = templates["main"]
+    mapping = only(main, "AWS::Lambda::EventSourceMapping")["Properties"]
+    nodes = {
+        "table": [("table", f'[("{table["TableName"]}<br/>index {_index_name(table)}")]')],
+        "main": [
+            ("vpc", f'["VPC, {len(resources(main, "AWS::EC2::Subnet"))} isolated subnets"]'),
+            ("endpoint", '{{"DynamoDB gateway endpoint"}}'),
+            ("mapping", f'["event source mapping<br/>{_delivery(mapping)}"]'),
+            ("projection", f'["{_function_label(main)}"]'),
+            ("queue", '[["failure queue"]]'),
+            ("parameters", f'["SSM: {_parameters(main)}"]'),
+            ("policy", '["managed policy"]'),
+            ("filters", f'["{len(resources(main, "AWS::Logs::MetricFilter"))} metric filters"]'),
+            ("alarms", f'["{len(resources(main, "AWS::CloudWatch::Alarm"))} alarms"]'),
+            ("topic", '[["SNS topic"]]'),
+            ("dashboard", '["dashboard"]'),
+        ],
+        "seed": [("conversations", '(["custom resource"])'), ("loader", f'["{_function_label(templates["seed"])}"]')],
+        "delivery": [(f"role_{name}", f'["role {name}"]') for name in _roles(templates["delivery"])],
+    }
+    edges = [
+        ("flask", "policy", "has"),
+        ("flask", "parameters", "reads"),
+        ("policy", "table", _data_actions(only(main, "AWS::IAM::ManagedPolicy"), "PolicyDocument")),
+        ("table", "mapping", f"stream, {table['StreamSpecification']['StreamViewType']}"),
+        ("mapping", "projection", "batches"),
+        ("mapping", "queue", "what failed for good"),
+        ("projection", "vpc", "runs in"),
+        ("projection", "endpoint", _data_actions_of_role(main)),
+        ("endpoint", "table", "its only way"),
+        ("projection", "filters", "log lines, counts only"),
+        ("filters", "alarms", "metrics"),
+        ("alarms", "topic", "wake"),
+        ("topic", "team", "e-mail"),
+        ("team", "dashboard", "looks at"),
+        *(("workflow", f"role_{name}", "assumes, by OIDC") for name in _roles(templates["delivery"])),
+        ("conversations", "loader", "load, remove"),
+        ("loader", "table", _data_actions_of_role(templates["seed"])),
+    ]
+    outside = {"flask": "Flask backend", "team": "the team", "workflow": "GitHub workflow"}
+    lines = ["flowchart LR", *(f'    {name}(["{label}"])' for name, label in outside.items())]
+    for part, members in nodes.items():
+        lines += [f'    subgraph {part}_stack["{part} stack"]', *(f"        {name}{shape}" for name, shape in members)]
+        lines.append("    end")
+    lines += [f'    {source} -- "{label}" --> {target}' for source, target, label in edges]
+    return "\n".join(lines)
+
+
+def documented(document: str, drawing: str) -> str:
+    """The document with the drawing between its marks."""
+    before, _, rest = document.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n```mermaid\n{drawing}\n```\n\n{END}{after}"
+
+
+def current() -> str:
+    """The drawing of prod, with all that is optional, so that every stack is on it."""
+    return draw(synthesize("prod", **EVERY_STACK))
+
+
+def _roles(template: Template) -> list[str]:
+    """The roles by the names of their policies."""
+    roles = resources(template, "AWS::IAM::Role").values()
+    return [role["Properties"]["Policies"][0]["PolicyName"].lower() for role in roles]
+
+
+def _index_name(table: dict[str, Any]) -> str:
+    return ", ".join(index["IndexName"] for index in table["GlobalSecondaryIndexes"])
+
+
+def _delivery(mapping: dict[str, Any]) -> str:
+    filters = len(mapping["FilterCriteria"]["Filters"])
+    return f"{mapping['StartingPosition']}, up to {mapping['BatchSize']} records, {filters} filters"
+
+
+def _function_label(template: Template) -> str:
+    function = only(template, "AWS::Lambda::Function")["Properties"]
+    return f"{function['Handler'].split('.')[1]}<br/>{function['Runtime']}, {', '.join(function['Architectures'])}"
+
+
+def _parameters(template: Template) -> str:
+    names = (found["Properties"]["Name"] for found in resources(template, "AWS::SSM::Parameter").values())
+    return ", ".join(sorted(name.rsplit("/", 1)[1] for name in names))
+
+
+def _data_actions_of_role(template: Template) -> str:
+    """What the function's role may do; the role of the flow logs has a policy of its own."""
+    (policy,) = named(template, "AWS::IAM::Role", "RoleName")["Properties"]["Policies"]
+    return _data_actions({"Properties": policy}, "PolicyDocument")
+
+
+def _data_actions(resource: dict[str, Any], document: str) -> str:
+    """What a policy lets its holder do with items; reading the stream is Lambda's business."""
+    return ", ".join(sorted(set(_allowed(resource["Properties"][document]["Statement"]))))
+
+
+def _allowed(statements: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for statement in statements:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        for action in actions:
+            service, _, name = action.partition(":")
+            if service == "dynamodb" and "Stream" not in name and name not in ("GetRecords", "GetShardIterator"):
+                yield name
+
+
+if __name__ == "__main__":
+    Path(DOCUMENT).write_text(documented(DOCUMENT.read_text(), current()))
