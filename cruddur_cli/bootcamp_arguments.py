@@ -1,45 +1,30 @@
-"""The bootcamp's words: `seed prod`, `drop cruddur-messages prod`, `patterns/get-conversation`."""
+"""The bootcamp's arguments: `seed prod`, `drop cruddur-messages prod`, `patterns/get-conversation`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from typer.core import TyperCommand, TyperOption
 
 PATTERNS = "patterns/"
 PROD = "prod"
-TAKES_PROD = frozenset(
-    {
-        "add-member",
-        "describe",
-        "drop",
-        "get-conversation",
-        "list-conversations",
-        "list-tables",
-        "rebuild",
-        "redrive",
-        "scan",
-        "schema-load",
-        "seed",
-        "verify",
-        "watch",
-    }
-)
-"""The commands of which no argument is free text."""
-
-FLAGS = frozenset({"--capacity", "--dry-run", "--json", "--restart", "--yes"})
-"""What may come after the last word."""
-
-OPTIONS = frozenset({"--before", "--every", "--for", "--of", "--queue", "--state", "--table"})
-"""Options whose value may be any word."""
+FREE_TEXT = frozenset({"send", "start"})
+"""The commands that take a message, which may end in any word."""
 
 
-def modern(words: Sequence[str]) -> list[str]:
-    """The same command in this program's words: a last `prod` means `--prod`, no other word does."""
+def modern(words: Sequence[str], commands: Mapping[str, TyperCommand]) -> list[str]:
+    """The same command line in this program's words: a last `prod` means `--prod`, no other word does."""
     if not words:
         return []
-    command, *rest = words
-    command = command.removeprefix(PATTERNS)
+    name, *rest = words
+    name = name.removeprefix(PATTERNS)
+    if name not in commands or name in FREE_TEXT:
+        return [name, *rest]
+    options = [parameter for parameter in commands[name].params if isinstance(parameter, TyperOption)]
+    flags = {word for option in options if option.is_flag for word in option.opts}
+    with_value = {word for option in options if not option.is_flag for word in option.opts}
     last = len(rest) - 1
-    while last >= 0 and rest[last] in FLAGS:
+    while last >= 0 and rest[last] in flags:
         last -= 1
-    is_value = last > 0 and rest[last - 1] in OPTIONS
-    if command in TAKES_PROD and last >= 0 and rest[last] == PROD and not is_value:
+    is_value = last > 0 and rest[last - 1] in with_value
+    if last >= 0 and rest[last] == PROD and not is_value:
         rest[last] = "--prod"
-    return [command, *rest]
+    return [name, *rest]

@@ -1,4 +1,7 @@
-"""What the command line knows of the system of `make up`; nothing else here imports from `cruddur_local`."""
+"""What the command line knows of the checkout and of the system of `make up`.
+
+Nothing else here imports from `cruddur_local`.
+"""
 
 import hashlib
 import json
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cruddur_cli.errors import DdbError
-from cruddur_local.paths import REBUILDS, SYSTEM
+from cruddur_local.paths import REBUILDS, REPOSITORY, SYSTEM
 
 
 def description() -> Mapping[str, str]:
@@ -25,3 +28,8 @@ def description() -> Mapping[str, str]:
 def checkpoint_path(table_name: str, place: str) -> Path:
     """Where a rebuild of a table notes what is left to do, if nobody names a file."""
     return REBUILDS / f"{table_name}-{hashlib.sha256(f'{place}/{table_name}'.encode()).hexdigest()[:12]}.jsonl"
+
+
+def version() -> str:
+    """The project's version."""
+    return (REPOSITORY / "VERSION").read_text(encoding="utf-8").strip()

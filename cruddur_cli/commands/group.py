@@ -6,11 +6,12 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 
-from cruddur_cli import target
+from cruddur_cli import completion, target
 from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.console import Output
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError
+from cruddur_messages.store.errors import RejectedError
 
 PROGRAM = "bin/ddb"
 
@@ -21,12 +22,20 @@ _Status = TypeVar("_Status", int, None)
 
 _SHARED: dict[str, tuple[Any, Any]] = {
     "table_argument": (
-        Annotated[str | None, typer.Argument(metavar="[TABLE]", help="The table, if not the usual one.")],
+        Annotated[
+            str | None,
+            typer.Argument(metavar="TABLE", help="The table, if not the usual one.", autocompletion=completion.tables),
+        ],
         None,
     ),
     "prod": (Annotated[bool, typer.Option("--prod", help="Act on AWS, not on this machine.")], False),
     "table": (
-        Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table, if not the usual one.")],
+        Annotated[
+            str | None,
+            typer.Option(
+                "--table", metavar="NAME", help="The table, if not the usual one.", autocompletion=completion.tables
+            ),
+        ],
         None,
     ),
     "units_per_second": (
@@ -48,7 +57,10 @@ RARE = frozenset({"table_argument", "units_per_second"})
 
 
 class CommandGroup:
-    """Commands that belong together, under a title in the help."""
+    """Commands that belong together, under a title in the help.
+
+    `takes_prod` are those whose last word `prod` means `--prod`, as in the bootcamp: those without free text.
+    """
 
     def __init__(self, title: str) -> None:
         self.app = typer.Typer()
@@ -88,6 +100,8 @@ def _with_shared_parameters(function: Callable[..., Any], names: Sequence[str]) 
         )
         try:
             return function(context, **arguments)
+        except RejectedError as rejected:
+            raise DdbError(context.with_handles(str(rejected))) from rejected
         finally:
             if given["capacity"]:
                 context.output.note(f"consumed: {context.meter}")

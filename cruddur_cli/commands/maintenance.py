@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cruddur_cli import local_system
+from cruddur_cli import completion, local_system
 from cruddur_cli.commands.group import CommandGroup, Yes
 from cruddur_cli.commands.report import report
 from cruddur_cli.console import summary
 from cruddur_cli.context import Context
-from cruddur_cli.errors import DdbError
+from cruddur_cli.errors import DdbError, WrongUseError
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_cli.maintenance.rebuild import Outcome, Rebuild
@@ -48,7 +48,10 @@ def rebuild(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has left.")] = False,
     state: Annotated[
-        Path | None, typer.Option("--state", metavar="FILE", help="Where to note what is left to do.")
+        Path | None,
+        typer.Option(
+            "--state", metavar="FILE", help="Where to note what is left to do.", autocompletion=completion.files
+        ),
     ] = None,
     examples: Examples = EXAMPLES,
     yes: Yes = False,
@@ -58,13 +61,18 @@ def rebuild(
     An interrupted run goes on where it was. No message is changed, but for the form of mixed timestamps.
     """
     if dry_run:
+        if restart or state:
+            raise WrongUseError(
+                "--dry-run does nothing, so there is nothing to note or to forget: leave the other option out"
+            )
         foreseen = _rebuild_of(context).foresee()
         report(context, foreseen.snapshot, foreseen.findings, examples, would_be_done=foreseen.done)
         return 0
+    checkpoint = _checkpoint(context, state)
+    checkpoint.require_writable()
     context.announce_write("rebuilding")
     if context.target.is_aws:
         context.confirm(yes=yes)
-    checkpoint = _checkpoint(context, state)
     if restart:
         checkpoint.remove()
     return BROKEN if _rebuild(context, checkpoint, examples).findings else 0
@@ -82,7 +90,7 @@ def redrive(
 
     Records that the stream no longer has (24 hours) cannot be read again: for them the table is rebuilt.
     """
-    url = queue or context.target.failure_queue_url
+    url = queue or context.target.system.get("failure_queue_url")
     if url is None:
         raise DdbError(
             "which failure queue? name it with --queue URL: the output FailureQueueUrl of the projection's stack"

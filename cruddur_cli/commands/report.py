@@ -1,12 +1,17 @@
 """What `verify` and `rebuild` print of a table."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from cruddur_cli.console import summary
+from cruddur_cli.console import Column, Cut, summary
 from cruddur_cli.context import Context
+from cruddur_cli.errors import DdbError
 from cruddur_cli.maintenance.checks import MEANINGS, Finding, Problem
 from cruddur_cli.maintenance.snapshot import TableSnapshot
+from cruddur_messages.seed.file import SeedFileError
+
+REPORT_COLUMNS = (Column("how many"), Column("problem"), Column("what it means", Cut.WRAP, grows=True))
 
 
 def report(
@@ -43,13 +48,13 @@ def report(
         return
     if by_problem:
         rows = [(f"{len(found):,}", problem, MEANINGS[problem]) for problem, found in by_problem.items()]
-        output.table(["how many", "problem", "what it means"], rows)
+        output.table(REPORT_COLUMNS, rows)
         for finding in shown:
-            output.paragraph("  " + _as_line(finding))
+            output.paragraph("  " + _as_line(context, finding))
     if done is not None:
-        output.line(f"done: {summary(done)}")
+        output.paragraph(f"done: {summary(done)}")
     if would_be_done is not None:
-        output.line(f"would be done: {summary(would_be_done)}")
+        output.paragraph(f"would be done: {summary(would_be_done)}")
     counts = snapshot.counts
     read = f"{counts.messages:,} messages and {counts.rows:,} rows of {len(snapshot.conversations):,} conversations"
     verdict = f"{len(findings):,} promises are broken" if findings else "every promise is kept"
@@ -64,7 +69,15 @@ def _as_json(finding: Finding) -> dict[str, Any]:
     return {**finding._asdict(), "problem": finding.problem.value}
 
 
-def _as_line(finding: Finding) -> str:
-    member = f", member {finding.member_uuid}" if finding.member_uuid else ""
+def _as_line(context: Context, finding: Finding) -> str:
+    member = f", member {_name_of(context, finding.member_uuid)}" if finding.member_uuid else ""
     place = f", at {finding.sort_key}" if finding.sort_key else ""
     return f"{finding.problem}: conversation {finding.message_group_uuid or '(none)'}{member}{place}"
+
+
+def _name_of(context: Context, user_uuid: str) -> str:
+    """A user's handle, where the users are to be had and know them; the id else."""
+    with suppress(DdbError, SeedFileError):
+        if user := context.people.by_uuid(user_uuid):
+            return user.handle
+    return user_uuid

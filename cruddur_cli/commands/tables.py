@@ -3,14 +3,15 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
 
 import typer
 
-from cruddur_cli import table_definition
+from cruddur_cli import people, table_definition
 from cruddur_cli.commands.group import CommandGroup, Yes
-from cruddur_cli.console import plain, summary
+from cruddur_cli.console import Column, Cut, plain, summary
 from cruddur_cli.context import Context
 from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE, USER_HANDLE
@@ -25,13 +26,34 @@ tables = CommandGroup("The table")
 @tables.command("schema-load", example="schema-load")
 def schema_load(context: Context) -> None:
     """Create the table, with its index and its stream, and wait until it is active."""
-    context.announce_write("creating")
+    context.require_no_table()
+    context.output.note(f"creating {context.target}")
     table_definition.create(context.client, context.target.table_name)
     description = _description(context)
     if context.output.as_json:
         context.output.document(description)
     else:
         context.output.line(f"{context.target.table_name} is {description['status']}")
+
+
+@tables.command("where", example="where --prod")
+def where(context: Context) -> None:
+    """Show where a command acts, and why there. Calls nothing."""
+    target, system = context.target, context.target.system
+    found = {
+        "table": target.table_name,
+        "at": target.place,
+        "because": target.reason,
+        "inboxes_are_settled_by": "the deployed projection" if target.has_projection else "bin/ddb itself",
+        "users": people.source_name(system.get("users_file")),
+    }
+    if system:
+        found |= {"kept_over_make_down": system.get("kept", "no"), "settings": system.get("settings") or "as they are"}
+    if context.output.as_json:
+        context.output.document(found)
+    else:
+        rows = [[name.replace("_", " "), value] for name, value in found.items()]
+        context.output.table([Column(""), Column("value", Cut.WRAP, grows=True)], rows)
 
 
 @tables.command("list-tables", example="list-tables --prod", lacks=["table"])
@@ -41,8 +63,10 @@ def list_tables(context: Context) -> None:
     names = [name for page in pages for name in page["TableNames"]]
     if context.output.as_json:
         context.output.document(names)
+    elif names:
+        context.output.table([Column("table")], [[name] for name in names])
     else:
-        context.output.table(["table"], [[name] for name in names])
+        context.output.note(f"there is no table at {context.target.place}: bin/ddb schema-load creates one")
 
 
 @tables.command("describe", example="describe --json", takes=["table_argument"])
@@ -53,21 +77,21 @@ def describe(context: Context) -> None:
         context.output.document(description)
     else:
         rows = [[name.replace("_", " "), value] for name, value in description.items()]
-        context.output.table(["", "value"], rows)
+        context.output.table([Column(""), Column("value", Cut.WRAP, grows=True)], rows)
 
 
 @tables.command("drop", example="drop cruddur-messages", takes=["table_argument"])
 def drop(context: Context, yes: Yes = False) -> None:
     """Delete the table with everything in it. Asks for its name."""
     context.require_own_table()
-    context.announce_write("deleting")
     items = context.item_count()
+    context.announce_write("deleting")
     context.confirm(yes=yes)
     table_definition.drop(context.client, context.target.table_name)
     if context.output.as_json:
         context.output.document({"table": context.target.table_name, "items_at_last_count": items})
     else:
-        context.output.line(f"{context.target.table_name} is deleted, with about {items:,} items")
+        context.output.paragraph(f"{context.target.table_name} is deleted, with about {items:,} items")
 
 
 @tables.command("seed", example="seed")
@@ -76,17 +100,16 @@ def seed(context: Context, yes: Yes = False) -> None:
 
     With DATABASE_URL set, those of its people who are among the app's users appear under the app's ids and names.
     """
+    conversations = _seed_conversations(context)
     context.announce_write("seeding")
-    context.item_count()
     if context.target.is_aws:
         context.confirm(yes=yes)
-    conversations = _seed_conversations(context)
     counts = _load(context, conversations)
     context.settle_where_no_lambda_does(conversation.message_group_uuid for conversation in conversations)
     if context.output.as_json:
         context.output.document(counts)
     else:
-        context.output.line(f"{len(conversations)} conversations of the seed: {summary(counts)}")
+        context.output.paragraph(f"{len(conversations)} conversations of the seed: {summary(counts)}")
 
 
 @tables.command("scan", example="scan --json | head")
@@ -99,6 +122,7 @@ def scan(
     pages = context.client.get_paginator("scan").paginate(
         TableName=context.target.table_name, PaginationConfig={"MaxItems": limit} if limit else {}
     )
+    printed = 0
     with context.output.progress("scan", total, beside_output=True) as bar:
         for page in pages:
             for item in page["Items"]:
@@ -108,6 +132,9 @@ def scan(
                 else:
                     context.output.line(_in_a_line(value))
             bar.advance(len(page["Items"]))
+            printed += len(page["Items"])
+    if not printed and not context.output.as_json:
+        context.output.note(f"{context.target} is empty: bin/ddb seed loads the project's conversations")
 
 
 def _in_a_line(item: dict[str, Any]) -> str:
@@ -134,10 +161,11 @@ def _description(context: Context) -> dict[str, Any]:
 
 
 def _seed_conversations(context: Context) -> Sequence[seed_file.SeedConversation]:
-    """The seed, for the app's own users where it has them."""
-    users = seed_file.parse_users(seed_file.USERS_PATH.read_text(encoding="utf-8"))
-    own = [context.people.by_handle(user.handle) or user for user in users]
-    return seed_file.parse(seed_file.CONVERSATIONS_PATH.read_text(encoding="utf-8"), own)
+    """The seed of the system of `make up`, else the project's own; for the app's own users where it has them."""
+    conversations_path = Path(context.target.system.get("seed_file") or seed_file.CONVERSATIONS_PATH)
+    users_path = Path(context.target.system.get("users_file") or seed_file.USERS_PATH)
+    own = [context.people.by_handle(user.handle) or user for user in seed_file.load_users(users_path)]
+    return seed_file.load_conversations(conversations_path, own)
 
 
 def _load(context: Context, conversations: Sequence[seed_file.SeedConversation]) -> dict[str, int]:

@@ -17,17 +17,28 @@ class Checkpoint:
         self.path = path
         self._lock = Lock()
 
+    def require_writable(self) -> None:
+        """Raise DdbError where the file cannot be written, before any work is done."""
+        try:
+            if self.path.exists() and not self.path.is_file():
+                raise DdbError(f"{self.path} is no file: name another one with --state")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for path in (self.path, self._unfinished):
+                is_new = not path.exists()
+                path.open("a").close()
+                if is_new:
+                    path.unlink()
+        except OSError as error:
+            raise self._cannot_be_written(error) from error
+
     def begin(self, suspects: Sequence[Suspect]) -> None:
         """Note what there is to do. Raises DdbError where the file cannot be written."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = self.path.with_suffix(".new")
-            unfinished.write_text("".join(json.dumps(asdict(suspect)) + "\n" for suspect in suspects))
-            unfinished.replace(self.path)
+            self._unfinished.write_text("".join(json.dumps(asdict(suspect)) + "\n" for suspect in suspects))
+            self._unfinished.replace(self.path)
         except OSError as error:
-            raise DdbError(
-                f"{self.path} cannot be written ({error.strerror}): name another file with --state"
-            ) from error
+            raise self._cannot_be_written(error) from error
 
     def done(self, suspect: Suspect) -> None:
         """Note that a conversation is repaired."""
@@ -53,3 +64,10 @@ class Checkpoint:
     def remove(self) -> None:
         """Forget it: there is nothing left to do."""
         self.path.unlink(missing_ok=True)
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.new")
+
+    def _cannot_be_written(self, error: OSError) -> DdbError:
+        return DdbError(f"{self.path} cannot be written ({error.strerror}): name another file with --state")
