@@ -51,7 +51,7 @@ def test_a_table_comes_and_goes(at: At, ddb: At, cruddur_table: CruddurTable, mo
     assert name in ddb("list-tables").out
     again = ddb("schema-load", "--table", name)
     assert again.status == 1
-    assert "there already" in again.err
+    assert "is there already" in again.err
     assert ddb("drop", name, "--yes").status == 0
     assert name not in json.loads(ddb("list-tables", "--json").out)
     assert at(cruddur_table, "describe").status == 0
@@ -127,7 +127,9 @@ def test_watch_shows_the_inbox_as_it_changes(at: At, seeded: CruddurTable) -> No
     assert answer.status == 0
     (line,) = answer.out.splitlines()
     assert json.loads(line) == json.loads(at(seeded, "list-conversations", "--json").out)["conversations"]
-    assert "last message" in at(seeded, "watch", "--for", "0").out
+    watched = at(seeded, "watch", "--for", "0")
+    assert "last message" in watched.out
+    assert watched.err == f"andrewbrown's inbox in {seeded.name} at {seeded.endpoint}; Ctrl-C ends it\n"
 
 
 def test_consumed_capacity_is_told_on_request(at: At, seeded: CruddurTable) -> None:
@@ -151,7 +153,7 @@ def test_a_message_cannot_steer_the_terminal(at: At, seeded: CruddurTable) -> No
     ("words", "why"),
     [
         (("list-conversations", "nobody"), "nobody is called 'nobody' in users.json: known are "),
-        (("get-conversation", "x"), "message_group_uuid is no UUID: 'x'"),
+        (("get-conversation", "x"), "'x' is neither a conversation nor a person"),
         (("get-conversation", "--limit", "0"), "--limit"),
         (("start", "hi", "--to", "andrewbrown"), "named twice among the members"),
         (("add-member", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "bayko"), "there is no conversation 5ae290ed"),
@@ -360,6 +362,47 @@ def test_the_limit_reaches_every_call_of_a_rebuild(
     assert at(cruddur_table, "rebuild", "--units-per-second", "1").status == 0
     assert rates == [1.0]
     assert waited
+
+
+def test_where_a_command_acts_is_told_without_a_call(ddb: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+    told = json.loads(ddb("where", "--table", "other", "--json").out)
+    assert (told["table"], told["at"]) == ("other", "http://127.0.0.1:9")
+    assert told["because"] == "AWS_ENDPOINT_URL_DYNAMODB is set"
+    assert "because" in ddb("where").out
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    told = json.loads(ddb("where", "prod", "--json").out)
+    assert (told["at"], told["because"]) == ("AWS, eu-west-1", "--prod is said")
+
+
+def test_the_users_and_the_seed_of_the_running_system_are_known(
+    ddb: At, ministack_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    users = [{"uuid": person(name).uuid, "display_name": name, "handle": name} for name in ("zoe", "yan")]
+    (tmp_path / "users.json").write_text(json.dumps(users))
+    (tmp_path / "seed.txt").write_text("Person 1: hello from a seed of their own\nPerson 2: hi\n")
+    system = {
+        "endpoint": ministack_table.endpoint,
+        "table_name": ministack_table.name,
+        "users_file": str(tmp_path / "users.json"),
+        "seed_file": str(tmp_path / "seed.txt"),
+        "settings": "seed_users_file=users.json",
+        "kept": "yes",
+    }
+    (tmp_path / "system.json").write_text(json.dumps(system))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack_table.endpoint)
+    assert "2 messages written" in ddb("seed").out
+    assert "hello from a seed of their own" in ddb("list-conversations", "zoe").out
+    assert "known are zoe, yan" in ddb("list-conversations", "bayko").err
+    told = json.loads(ddb("where", "--json").out)
+    assert (told["kept_over_make_down"], told["settings"]) == ("yes", "seed_users_file=users.json")
+    (tmp_path / "users.json").unlink()
+    assert "users.json: cannot be read" in ddb("list-conversations", "zoe").err
+
+
+def test_no_help_speaks_of_types_of_flags(ddb: At) -> None:
+    for words in (("--help",), *((command[0], "--help") for command in COMMANDS)):
+        assert "bool" not in ddb(*words).out
 
 
 def test_nobody_is_named_by_an_id_that_is_nobodys(at: At, ministack_table: CruddurTable) -> None:
