@@ -30,10 +30,9 @@ from cruddur_cli.maintenance.snapshot import ATTRIBUTES
 from cruddur_cli.target import Target
 from cruddur_local import dynamodb_local
 from cruddur_messages import schema, timestamps
+from cruddur_messages.conversation_item import ROWS, SHOWN, VERSION, fingerprint
 from cruddur_messages.items import (
-    MEMBER_COUNT,
     MESSAGE,
-    MESSAGE_SORT_KEY,
     MESSAGE_UUID,
     AttributeMap,
     Message,
@@ -48,6 +47,8 @@ TABLE = "cruddur-messages-bench"
 SIZES = (10_000, 100_000, 1_000_000)
 REPETITIONS = 2
 ITEMS_PER_CONVERSATION = 20
+OTHER_ITEMS = 3
+"""Of a conversation between two: their rows and the conversation item."""
 FEW_CONVERSATIONS = 500
 REPAIRED_CONVERSATIONS = (250, 500)
 BATCH = 25
@@ -81,7 +82,7 @@ def target(table_name: str) -> Target:
 
 
 def conversation(number: int, messages: int) -> Iterator[AttributeMap]:
-    """The items of a settled conversation between two people."""
+    """The items of a settled conversation between two people, the conversation item last."""
     group = str(uuid.UUID(int=number))
     people = [User(str(uuid.UUID(int=2**100 + 2 * number + who)), "Ann Example", "ann") for who in (0, 1)]
     for line in range(messages):
@@ -105,10 +106,15 @@ def conversation(number: int, messages: int) -> Iterator[AttributeMap]:
             schema.INDEX_PARTITION_KEY: {"S": group},
             MESSAGE: {"S": message.message},
             MESSAGE_UUID: {"S": message.message_uuid},
-            MESSAGE_SORT_KEY: {"S": message.sort_key},
-            MEMBER_COUNT: {"N": "2"},
             **other.to_attributes(),
         }
+    yield {
+        schema.PARTITION_KEY: {"S": schema.conversation_partition(group)},
+        schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
+        VERSION: {"S": uuid.uuid4().hex},
+        ROWS: {"M": {message.sort_key: {"SS": [person.uuid for person in people]}}},
+        SHOWN: {"S": fingerprint(message)},
+    }
 
 
 def load(table_name: str, conversations: int, messages: int) -> None:
@@ -126,7 +132,7 @@ def damage(table_name: str, conversations: int, messages: int) -> None:
     """In one conversation of ONE_IN: a lost row, a row that was left behind, and a duplicate row, in turn."""
     client = target(table_name).dynamodb()
     for turn, number in enumerate(range(0, conversations, ONE_IN)):
-        row = list(conversation(number, messages))[-1]
+        row = list(conversation(number, messages))[-2]
         old = {**row, schema.SORT_KEY: {"S": "2025-01-01T00:00:00.000000+00:00"}, MESSAGE: {"S": "old"}}
         if turn % 3 < 2:
             key = {name: row[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
@@ -225,7 +231,7 @@ def growth(conversations: int, messages: int) -> str:
 
 def repairs(conversations: int) -> str:
     """A line of the page: a table on DynamoDB Local, right, then damaged, then rebuilt."""
-    messages = ITEMS_PER_CONVERSATION - 2
+    messages = ITEMS_PER_CONVERSATION - OTHER_ITEMS
     table_name = f"{TABLE}-{conversations}"
     load(table_name, conversations, messages)
     bare, verified = (in_a_process(work, table_name) for work in ("bare_scan", "verify"))
@@ -312,8 +318,8 @@ def main() -> None:
     if arguments.measure:
         sys.stdout.write(json.dumps(vars(measure(arguments.measure, arguments.table, arguments.recorded))))
         return
-    growing = [growth(size // ITEMS_PER_CONVERSATION, ITEMS_PER_CONVERSATION - 2) for size in arguments.sizes]
-    fixed = [growth(FEW_CONVERSATIONS, size // FEW_CONVERSATIONS - 2) for size in arguments.sizes]
+    growing = [growth(size // ITEMS_PER_CONVERSATION, ITEMS_PER_CONVERSATION - OTHER_ITEMS) for size in arguments.sizes]
+    fixed = [growth(FEW_CONVERSATIONS, size // FEW_CONVERSATIONS - OTHER_ITEMS) for size in arguments.sizes]
     with dynamodb_local.running(PORT):
         repaired = [repairs(conversations) for conversations in REPAIRED_CONVERSATIONS]
     RESULT.parent.mkdir(parents=True, exist_ok=True)

@@ -106,7 +106,7 @@ def _widgets(watched: Watched) -> list[Widget]:
                 "conversations settled": watched.logged("conversations_settled"),
                 "rows moved": watched.logged("rows_moved"),
                 "conflicts": watched.logged("conflicts"),
-                "rows healed": watched.logged("rows_healed"),
+                "duplicates removed": watched.logged("duplicates_removed"),
             },
         ),
         Widget(

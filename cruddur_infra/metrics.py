@@ -16,7 +16,7 @@ LOGGED = (
     "records_unusable",
     "records_ignored",
     "rows_moved",
-    "rows_healed",
+    "duplicates_removed",
     "conflicts",
 )
 """Counts in the line that the projection prints for each batch; each becomes a metric of the same name."""

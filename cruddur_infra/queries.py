@@ -21,7 +21,7 @@ QUERIES = {
     ),
     "work by minute": (
         f"{BATCH} | stats sum(conversations_settled) as settled, sum(rows_moved) as moved, sum(conflicts) as conflicts,"
-        " sum(rows_nudged) as nudged, sum(rows_healed) as healed, sum(records_ignored) as ignored by bin(1m)"
+        " sum(ties) as tied, sum(duplicates_removed) as duplicates, sum(records_ignored) as ignored by bin(1m)"
     ),
     "crashes and timeouts": (
         'filter type = "platform.report" and record.status != "success"'

@@ -88,6 +88,5 @@ def _print_inbox(title: str, rows: Sequence[Conversation], console: Console) -> 
     table.add_column("with", no_wrap=True, min_width=16)
     table.add_column("", no_wrap=True, ratio=1)
     for row in rows:
-        others = f", {row.member_count - 2} more" if row.member_count and row.member_count > 2 else ""
-        table.add_row(row.last_message_at[:16].replace("T", " "), row.other.display_name + others, row.message)
+        table.add_row(row.last_message_at[:16].replace("T", " "), row.other.display_name, row.message)
     console.print(table)

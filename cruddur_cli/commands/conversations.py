@@ -302,7 +302,7 @@ def _inbox_rows(context: Context, page: Page[Conversation]) -> list[tuple[str, .
     shown = beginnings(uuids) if context.output.is_terminal else dict(zip(uuids, uuids, strict=True))
     return [
         (
-            _with(line),
+            line.other.handle,
             line.message,
             *(() if context.output.is_narrow else (_time(context, line.last_message_at),)),
             shown[line.message_group_uuid],
@@ -317,11 +317,6 @@ def _time(context: Context, sort_key: str, *, seconds: bool = False) -> str:
     return whole[5:16] if context.output.is_narrow else whole
 
 
-def _with(line: Conversation) -> str:
-    others = (line.member_count or 2) - 2
-    return f"{line.other.handle} and {others} more" if others > 0 else line.other.handle
-
-
 def _line_of(line: Conversation) -> dict[str, Any]:
     return {
         "message_group_uuid": line.message_group_uuid,
@@ -330,7 +325,6 @@ def _line_of(line: Conversation) -> dict[str, Any]:
         "user_uuid": line.other.uuid,
         "user_display_name": line.other.display_name,
         "user_handle": line.other.handle,
-        "member_count": line.member_count,
     }
 
 

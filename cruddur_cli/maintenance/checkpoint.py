@@ -51,7 +51,7 @@ class Checkpoint:
             lines = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
             done = {line["done"] for line in lines if "done" in line}
             suspects = [
-                Suspect(line["message_group_uuid"], tuple(line["known_members"]), line["rekey"])
+                Suspect(line["message_group_uuid"], tuple(line["known_members"]), line["rekey"], line["newest_key"])
                 for line in lines
                 if "done" not in line
             ]

@@ -6,8 +6,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from cruddur_cli.maintenance.snapshot import MIXED, UTC_OFFSET, ConversationSnapshot, RowSnapshot, TableSnapshot
-from cruddur_messages import timestamps
-from cruddur_messages.projection.moves import MAX_NUDGE
+from cruddur_messages import schema, timestamps
+from cruddur_messages.conversation_item import ConversationItem, fingerprint
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID, Message
+from cruddur_messages.projection.moves import MAX_BEHIND
 
 
 class Problem(StrEnum):
@@ -17,7 +19,7 @@ class Problem(StrEnum):
     MISSING_ROW = "missing row"
     STALE_PREVIEW = "stale preview"
     ROW_WITHOUT_CONVERSATION = "row without a conversation"
-    WRONG_MEMBER_COUNT = "wrong member count"
+    WRONG_CONVERSATION_ITEM = "wrong conversation item"
     MALFORMED_TIMESTAMP = "malformed timestamp"
     MIXED_TIMESTAMPS = "mixed timestamps"
     MALFORMED_ITEM = "malformed item"
@@ -25,10 +27,10 @@ class Problem(StrEnum):
 
 MEANINGS: Mapping[Problem, str] = {
     Problem.DUPLICATE_ROW: "a member has more than one group row of the conversation",
-    Problem.MISSING_ROW: "somebody who wrote, or whom a row names, has no group row",
+    Problem.MISSING_ROW: "somebody who wrote, or whom a row or the conversation item names, has no group row",
     Problem.STALE_PREVIEW: "text, id or time of the row are not those of the newest message",
     Problem.ROW_WITHOUT_CONVERSATION: "the row shows a message, and the conversation has none",
-    Problem.WRONG_MEMBER_COUNT: "the highest count on the rows is not the number of members who carry one",
+    Problem.WRONG_CONVERSATION_ITEM: "it does not say where the rows are and what they show, or is unfinished",
     Problem.MALFORMED_TIMESTAMP: "the sort key is no ISO 8601 timestamp",
     Problem.MIXED_TIMESTAMPS: "timestamps are written in several forms, so that text order is not time order",
     Problem.MALFORMED_ITEM: "an attribute that every item of its kind has is missing or of another type",
@@ -70,14 +72,32 @@ def check_conversation(message_group_uuid: str, conversation: ConversationSnapsh
     rows_of = Counter(row.member_uuid for row in conversation.rows)
     for member_uuid in sorted(conversation.members - rows_of.keys()):
         yield Finding(Problem.MISSING_ROW, message_group_uuid, member_uuid, "")
-    counted = {row.member_uuid for row in conversation.rows if row.member_count is not None}
-    if max((row.member_count or 0 for row in conversation.rows), default=0) != len(counted):
-        yield Finding(Problem.WRONG_MEMBER_COUNT, message_group_uuid, "", "")
+    if conversation.item is not None and not _agrees(conversation.item, conversation):
+        yield Finding(Problem.WRONG_CONVERSATION_ITEM, message_group_uuid, "", "")
     for row in conversation.rows:
         if rows_of[row.member_uuid] > 1:
             yield Finding(Problem.DUPLICATE_ROW, message_group_uuid, row.member_uuid, row.sort_key)
         if problem := _problem_of_preview(row, conversation):
             yield Finding(problem, message_group_uuid, row.member_uuid, row.sort_key)
+
+
+def _agrees(item: ConversationItem, conversation: ConversationSnapshot) -> bool:
+    """Whether the conversation item says where the rows are, and that they show the newest message."""
+    rows = {(row.member_uuid, row.sort_key) for row in conversation.rows}
+    return set(item.rows.items()) == rows and item.shown == fingerprint(_newest(conversation))
+
+
+def _newest(conversation: ConversationSnapshot) -> Message | None:
+    if not conversation.newest_key:
+        return None
+    return Message.from_attributes(
+        {
+            schema.PARTITION_KEY: {"S": ""},
+            schema.SORT_KEY: {"S": conversation.newest_key},
+            MESSAGE_UUID: {"S": conversation.newest_uuid},
+            MESSAGE: {"S": conversation.newest_text},
+        }
+    )
 
 
 _EMPTY = frozenset({hash(""), hash(None)})
@@ -86,7 +106,7 @@ _EMPTY = frozenset({hash(""), hash(None)})
 def _problem_of_preview(row: RowSnapshot, conversation: ConversationSnapshot) -> Problem | None:
     if (
         row.sort_key == conversation.newest_key
-        and row.text_hash == conversation.newest_hash
+        and row.text_hash == hash(conversation.newest_text)
         and row.message_uuid == conversation.newest_uuid
     ):
         return None
@@ -95,8 +115,10 @@ def _problem_of_preview(row: RowSnapshot, conversation: ConversationSnapshot) ->
         return Problem.MALFORMED_TIMESTAMP
     if not conversation.newest_key:
         return Problem.ROW_WITHOUT_CONVERSATION if row.text_hash not in _EMPTY or row.message_uuid else None
-    shows_newest = row.text_hash == conversation.newest_hash and row.message_uuid in (None, conversation.newest_uuid)
+    shows_newest = row.text_hash == hash(conversation.newest_text) and row.message_uuid in (
+        None,
+        conversation.newest_uuid,
+    )
     newest = timestamps.parse(conversation.newest_key)
     assert newest is not None
-    is_nudged = newest < instant <= newest + MAX_NUDGE and row.message_sort_key in ("", conversation.newest_key)
-    return None if shows_newest and (instant == newest or is_nudged) else Problem.STALE_PREVIEW
+    return None if shows_newest and newest <= instant <= newest + MAX_BEHIND else Problem.STALE_PREVIEW

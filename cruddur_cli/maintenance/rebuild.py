@@ -134,8 +134,10 @@ def suspects_of(snapshot: TableSnapshot, findings: Collection[Finding]) -> list[
         for finding in findings
         if finding.problem is Problem.MIXED_TIMESTAMPS and not finding.member_uuid
     }
-    named = {finding.message_group_uuid for finding in findings} & snapshot.conversations.keys()
+    named = {finding.message_group_uuid for finding in findings}
     suspects = [
-        Suspect(group, tuple(sorted(snapshot.conversations[group].members)), group in rekeyed) for group in named
+        Suspect(group, tuple(sorted(conversation.members)), group in rekeyed, conversation.newest_key)
+        for group, conversation in snapshot.conversations.items()
+        if group in named
     ]
     return sorted(suspects, key=lambda suspect: (suspect.known_members, suspect.message_group_uuid))

@@ -1,6 +1,5 @@
 """The failure queue worked off: what Lambda could not settle is settled now."""
 
-import base64
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -79,7 +78,7 @@ def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBa
         while iterator and empty_pages < MOST_EMPTY_PAGES:
             page = streams.get_records(ShardIterator=iterator)
             numbered = [(int(record["dynamodb"]["SequenceNumber"]), record) for record in page["Records"]]
-            records += [as_event(record) for number, record in numbered if number <= last]
+            records += [record for number, record in numbered if number <= last]
             if numbered and numbered[-1][0] >= last:
                 return fold(records)
             empty_pages = 0 if numbered else empty_pages + 1
@@ -88,18 +87,6 @@ def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBa
         if error.response.get("Error", {}).get("Code") not in GONE:
             raise
     return None
-
-
-def as_event(value: Any) -> Any:
-    """A record as Lambda hands it over: with binary data as base64 text."""
-    match value:
-        case bytes():
-            return base64.b64encode(value).decode()
-        case dict():
-            return {name: as_event(nested) for name, nested in value.items()}
-        case list():
-            return [as_event(nested) for nested in value]
-    return value
 
 
 class FailureQueue:
@@ -194,7 +181,7 @@ class Redrive:
         for settlement in self._projection.settle_all(batch.dirty):
             self.counts["conversations"] += 1
             group = settlement.message_group_uuid
-            if settlement.failure and (failure := self._repairer.repair(Suspect(group, (), rekey=False)).failure):
+            if settlement.failure and (failure := self._repairer.repair(Suspect(group, ())).failure):
                 failures[group] = failure
         for group, failure in failures.items():
             self._note(f"conversation {group} is not settled: {failure}")

@@ -1,8 +1,8 @@
 """One conversation repaired while the system runs, with the projection's own planning and transactions.
 
 What the projection cannot do by itself is done first, each step conditioned on what was read: messages get their time
-in the one form, missing rows are put back as a backend puts new ones, wrong member counts are taken off. Then the
-projection settles the conversation, merging, moving and counting its rows.
+in the one form, and missing rows are put back as a backend puts new ones. Then the projection settles the
+conversation: it removes duplicates, moves the rows, and writes the conversation item.
 """
 
 import math
@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_cli.maintenance.rekey import Rekeying
 from cruddur_messages import schema, timestamps
-from cruddur_messages.dynamodb import CancelledError, TransientError
+from cruddur_messages.conversation_item import fingerprint
 from cruddur_messages.items import (
-    MEMBER_COUNT,
     MESSAGE,
     USER_DISPLAY_NAME,
     USER_HANDLE,
@@ -29,12 +28,9 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.projection.members import Members
-from cruddur_messages.projection.moves import MAX_NUDGE, Move, plan
+from cruddur_messages.projection.moves import MAX_BEHIND, plan
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
-from cruddur_messages.projection.table import ProjectionTable
-from cruddur_messages.projection.transactions import pack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -57,11 +53,16 @@ KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 @dataclass(frozen=True)
 class Suspect:
-    """A conversation to repair; `rekey` tells that its messages' timestamps are mixed."""
+    """A conversation to repair; `rekey` tells that its messages' timestamps are mixed.
+
+    `newest_key` is the sort key of the newest message that has been read, if it is known: senders of newer ones are
+    members too.
+    """
 
     message_group_uuid: str
     known_members: tuple[str, ...]
-    rekey: bool
+    rekey: bool = False
+    newest_key: str | None = None
 
 
 @dataclass
@@ -91,7 +92,6 @@ class Repairer:
         self._named = named
         self._sleep = sleep
         self._rekeying = Rekeying(client=client, table_name=table_name, reader=reader, sleep=sleep)
-        self._table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: True)
         self._projection = Projection(client=client, table_name=table_name, seconds_left=lambda: math.inf, sleep=sleep)
 
     def repair(self, suspect: Suspect) -> Repair:
@@ -119,44 +119,50 @@ class Repairer:
     def foresee(self, suspect: Suspect) -> Repair:
         """What `repair` would do, without doing it."""
         repair = Repair(suspect.message_group_uuid)
-        newest = self._reader.newest_message(suspect.message_group_uuid)
-        rows = self._reader.rows(suspect.message_group_uuid, suspect.known_members)
         if suspect.rekey:
             repair.done["messages_rekeyed"] = self._rekeying.foresee(suspect.message_group_uuid)
-        repair.done["rows_recreated"] = len(self._missing_rows(suspect, rows, newest))
-        moves = [move for move in plan(rows, newest) if move.is_needed]
+        seen = self._read(suspect)
+        repair.done["rows_recreated"] = len(self._missing_rows(seen))
+        moves = [move for move in plan(seen.rows, seen.newest, is_shown=seen.is_shown) if move.is_needed]
         repair.done["rows_moved"] = len(moves)
-        repair.done["duplicates_merged"] = sum(len(move.rows) - 1 for move in moves)
+        repair.done["duplicates_removed"] = sum(len(move.rows) - 1 for move in moves)
         return repair
 
     def _try(self, suspect: Suspect, done: Counter[str]) -> str | None:
-        newest = self._reader.newest_message(suspect.message_group_uuid)
-        rows = self._reader.rows(suspect.message_group_uuid, suspect.known_members)
-        for row in self._missing_rows(suspect, rows, newest):
-            rows.append(self._put_on_a_free_key(row))
-            done["rows_recreated"] += 1
-        try:
-            rows = self._without_wrong_counts(rows, newest)
-        except (CancelledError, TransientError) as error:
-            return str(error)
+        seen = self._read(suspect)
+        recreated = [self._put_on_a_free_key(row) for row in self._missing_rows(seen)]
+        done["rows_recreated"] += len(recreated)
+        keys = {row.key for row in (*seen.rows, *recreated)}
         settlement = self._projection.settle(
-            DirtyConversation(suspect.message_group_uuid, new_rows={row.key: row for row in rows})
+            DirtyConversation(suspect.message_group_uuid, put_keys=keys, must_read_rows=True)
         )
-        done["rows_moved"] += settlement.counts["rows_moved"]
-        done["duplicates_merged"] += settlement.counts["rows_healed"]
+        for name in ("rows_moved", "duplicates_removed"):
+            done[name] += settlement.counts[name]
         return settlement.failure
 
-    def _missing_rows(self, suspect: Suspect, rows: Sequence[GroupRow], newest: Message | None) -> list[GroupRow]:
+    def _read(self, suspect: Suspect) -> "_Seen":
+        """The conversation as it is: first the item, then messages, then rows, as a settlement reads them."""
+        group = suspect.message_group_uuid
+        item = self._reader.item(group)
+        messages = self._reader.messages_since(group, suspect.newest_key)
+        senders = {message.user_uuid for message in messages} - {""}
+        known = {*suspect.known_members, *item.rows, *senders}
+        rows = self._reader.rows(group, known)
+        newest = messages[0] if messages else None
+        return _Seen(group, newest, rows, frozenset(known), is_shown=item.shown == fingerprint(newest))
+
+    def _missing_rows(self, seen: "_Seen") -> list[GroupRow]:
         """A row for each known member without one, as a backend would put it: the projection takes it up.
 
         It names the person whom most of the other rows name.
         """
+        rows, newest = seen.rows, seen.newest
         with_row = {row.member_uuid for row in rows}
-        members = sorted({*suspect.known_members, *with_row, *(row.other_uuid for row in rows)} - {""})
+        members = sorted({*seen.known, *with_row, *(row.other_uuid for row in rows)} - {""})
         missing = [member for member in members if member not in with_row]
         if not missing:
             return []
-        users = self._users(suspect.message_group_uuid, members, rows)
+        users = self._users(seen.message_group_uuid, members, rows)
         named = Counter(row.other_uuid for row in rows)
         recreated: list[GroupRow] = []
         for member in missing:
@@ -167,7 +173,7 @@ class Repairer:
                     {
                         schema.PARTITION_KEY: {"S": schema.group_row_partition(member)},
                         schema.SORT_KEY: {"S": timestamps.canonical(_last_time(rows, newest))},
-                        schema.INDEX_PARTITION_KEY: {"S": suspect.message_group_uuid},
+                        schema.INDEX_PARTITION_KEY: {"S": seen.message_group_uuid},
                         MESSAGE: {"S": newest.message if newest else ""},
                         **users.get(other, User(other, UNKNOWN, UNKNOWN)).to_attributes(),
                     }
@@ -206,7 +212,7 @@ class Repairer:
         """Put a row, microseconds later where another conversation's row has its key."""
         instant = timestamps.parse(row.sort_key)
         assert instant is not None
-        latest = instant + MAX_NUDGE
+        latest = instant + MAX_BEHIND
         while True:
             candidate = GroupRow({**row.attributes, schema.SORT_KEY: {"S": timestamps.canonical(instant)}})
             try:
@@ -220,22 +226,16 @@ class Repairer:
             else:
                 return candidate
 
-    def _without_wrong_counts(self, rows: Sequence[GroupRow], newest: Message | None) -> list[GroupRow]:
-        """The rows, rid of their member counts where these do not add up (docs/decisions/0004).
 
-        The projection would wait for members that there are not; without the counts it counts anew. Raises
-        CancelledError where a row has changed, and TransientError.
-        """
-        members = Members.of(rows)
-        if len(members.counted) == members.expected:
-            return list(rows)
-        moves = [
-            Move((row,), GroupRow({name: value for name, value in row.attributes.items() if name != MEMBER_COUNT}))
-            for row in rows
-        ]
-        for transaction in pack([move for move in moves if move.is_needed], newest):
-            self._table.make(transaction)
-        return [move.target for move in moves]
+@dataclass(frozen=True)
+class _Seen:
+    """A conversation as it was read; `is_shown` tells that its newest message was settled before."""
+
+    message_group_uuid: str
+    newest: Message | None
+    rows: list[GroupRow]
+    known: frozenset[str]
+    is_shown: bool
 
 
 def _last_time(rows: Iterable[GroupRow], newest: Message | None) -> datetime:

@@ -1,22 +1,16 @@
 """What is kept of a table that is read once.
 
-Of each conversation only the newest message, the known members and the group rows are kept, of a text only its hash:
-memory grows with the number of conversations, and not of messages.
+Of each conversation only the newest message, the known members, the group rows and the conversation item are kept, of
+a preview only its hash: memory grows with the number of conversations, and not of messages.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import (
-    MEMBER_COUNT,
-    MESSAGE,
-    MESSAGE_SORT_KEY,
-    MESSAGE_UUID,
-    USER_UUID,
-    AttributeMap,
-)
+from cruddur_messages.conversation_item import ROWS, SHOWN, VERSION, ConversationItem
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID, USER_UUID, AttributeMap
 from cruddur_messages.store import PAIR_CONVERSATION
 
 ATTRIBUTES = (
@@ -25,10 +19,11 @@ ATTRIBUTES = (
     schema.INDEX_PARTITION_KEY,
     MESSAGE,
     MESSAGE_UUID,
-    MESSAGE_SORT_KEY,
-    MEMBER_COUNT,
     USER_UUID,
     PAIR_CONVERSATION,
+    VERSION,
+    ROWS,
+    SHOWN,
 )
 """The attributes that have to be read of each item."""
 
@@ -39,27 +34,22 @@ _OFFSET_LENGTH = len(UTC_OFFSET)
 
 
 class RowSnapshot(NamedTuple):
-    """What is kept of a group row; `message_uuid` and `member_count` are None where it has none."""
+    """What is kept of a group row; `message_uuid` is None where it has none."""
 
     member_uuid: str
     sort_key: str
     text_hash: int
     message_uuid: str | None
-    message_sort_key: str
-    member_count: int | None
     other_uuid: str
 
     @classmethod
     def of(cls, member_uuid: str, sort_key: str, item: AttributeMap) -> "RowSnapshot":
         """Read a group row."""
-        count = item.get(MEMBER_COUNT, {}).get("N", "")
         return cls(
             member_uuid=member_uuid,
             sort_key=sort_key,
             text_hash=hash(item.get(MESSAGE, {}).get("S")),
             message_uuid=item.get(MESSAGE_UUID, {}).get("S"),
-            message_sort_key=item.get(MESSAGE_SORT_KEY, {}).get("S", ""),
-            member_count=int(count) if count.isdecimal() else None,
             other_uuid=item.get(USER_UUID, {}).get("S", ""),
         )
 
@@ -75,16 +65,18 @@ class MalformedRow(NamedTuple):
 class ConversationSnapshot:
     """What is kept of a conversation; `newest_key` is empty while no well-formed message has been read.
 
-    `known` are users who wrote or started it. `form` is the form of the messages' timestamps, or MIXED.
+    `known` are users who wrote or started it. `form` is the form of the messages' timestamps, or MIXED. `item` is the
+    conversation item, None where there is none yet.
     """
 
     __slots__ = (
         "form",
+        "item",
         "known",
         "malformed_items",
         "malformed_keys",
-        "newest_hash",
         "newest_key",
+        "newest_text",
         "newest_uuid",
         "rows",
     )
@@ -92,7 +84,8 @@ class ConversationSnapshot:
     def __init__(self) -> None:
         self.newest_key = ""
         self.newest_uuid = ""
-        self.newest_hash = 0
+        self.newest_text = ""
+        self.item: ConversationItem | None = None
         self.form: str | None = None
         self.known: set[str] = set()
         self.rows: list[RowSnapshot] = []
@@ -101,9 +94,12 @@ class ConversationSnapshot:
 
     @property
     def members(self) -> frozenset[str]:
-        """Everyone known to be in the conversation: who wrote or started it, who has a row, and whom a row names."""
-        known = {*self.known, *(row.member_uuid for row in self.rows), *(row.other_uuid for row in self.rows)}
-        return frozenset(known - {""})
+        """Everyone known to be in the conversation.
+
+        Who wrote or started it, who has a row, whom a row names, and who has a row as the conversation item says.
+        """
+        of_rows = {uuid for row in self.rows for uuid in (row.member_uuid, row.other_uuid)}
+        return frozenset({*self.known, *of_rows, *(self.item.rows if self.item else ())} - {""})
 
 
 @dataclass
@@ -113,12 +109,13 @@ class Counts:
     messages: int = 0
     rows: int = 0
     pairs: int = 0
+    conversation_items: int = 0
     foreign: int = 0
 
     @property
     def items(self) -> int:
         """All of them."""
-        return self.messages + self.rows + self.pairs + self.foreign
+        return self.messages + self.rows + self.pairs + self.conversation_items + self.foreign
 
 
 class TableSnapshot:
@@ -150,6 +147,9 @@ class TableSnapshot:
             elif partition.startswith(schema.PAIR_PREFIX):
                 self._add_pair(partition, item)
                 self.counts.pairs += 1
+            elif partition.startswith(schema.CONVERSATION_PREFIX):
+                self._add_item(partition.removeprefix(schema.CONVERSATION_PREFIX), item)
+                self.counts.conversation_items += 1
             else:
                 self.counts.foreign += 1
         self.counts.messages += messages
@@ -181,7 +181,7 @@ class TableSnapshot:
         if sort_key > conversation.newest_key:
             conversation.newest_key = sort_key
             conversation.newest_uuid = message_uuid
-            conversation.newest_hash = hash(text)
+            conversation.newest_text = text
         sender = item.get("user_uuid", {}).get("S")
         if sender and sender not in conversation.known:
             conversation.known.add(self._user_ids.setdefault(sender, sender))
@@ -191,6 +191,12 @@ class TableSnapshot:
         if message_group_uuid:
             pair = partition.removeprefix(schema.PAIR_PREFIX).split("#")
             self._pairs[message_group_uuid] = [self._user_ids.setdefault(user, user) for user in pair]
+
+    def _add_item(self, message_group_uuid: str, item: AttributeMap) -> None:
+        read = ConversationItem.from_attributes(item)
+        rows = {self._user_ids.setdefault(user, user): sort_key for user, sort_key in read.rows.items()}
+        conversation = self.conversations.setdefault(message_group_uuid, ConversationSnapshot())
+        conversation.item = replace(read, rows=rows)
 
     def _add_row(self, member_uuid: str, item: AttributeMap) -> None:
         sort_key: str = item["sk"]["S"]

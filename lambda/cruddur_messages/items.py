@@ -3,7 +3,7 @@
 An item keeps every attribute that it was read with, so writing it back loses none that this code does not know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 else:
     AttributeMap = Mapping[str, Any]
 
+Key = tuple[str, str]
+"""Partition key and sort key, the identity of an item."""
+
 MESSAGE = "message"
 MESSAGE_UUID = "message_uuid"
-MESSAGE_SORT_KEY = "message_sk"
-"""On a group row, by the projection: the sort key of the message it shows (docs/decisions/0004)."""
-MEMBER_COUNT = "member_count"
-"""On a group row, by the projection: how many members the conversation is known to have (docs/decisions/0004)."""
 USER_UUID = "user_uuid"
 USER_DISPLAY_NAME = "user_display_name"
 USER_HANDLE = "user_handle"
@@ -31,6 +30,10 @@ USER_HANDLE = "user_handle"
 
 MAX_MESSAGE_CHARACTERS = 1024
 """The longest message that the app takes."""
+
+
+MAX_ITEM_BYTES = 400 * 1024
+"""DynamoDB's limit on an item, names and values together (Developer Guide, "Quotas")."""
 
 
 class MalformedItemError(ValueError):
@@ -142,8 +145,8 @@ class GroupRow:
         return cls(attributes)
 
     @cached_property
-    def key(self) -> tuple[str, str]:
-        """Partition key and sort key, the identity of the row."""
+    def key(self) -> Key:
+        """The identity of the row."""
         return self.partition, self.sort_key
 
     @property
@@ -171,14 +174,24 @@ class GroupRow:
         """The conversation."""
         return text(self.attributes, schema.INDEX_PARTITION_KEY)
 
-    @property
-    def message_sort_key(self) -> str:
-        """The sort key of the message that the row shows; empty where it shows none, or no one has noted it."""
-        return text_or_empty(self.attributes, MESSAGE_SORT_KEY)
 
-    @property
-    def member_count(self) -> int | None:
-        """How many members the conversation was last seen to have, where the projection has written it."""
-        value = self.attributes.get(MEMBER_COUNT)
-        number = value.get("N", "") if isinstance(value, dict) else ""
-        return int(number) if isinstance(number, str) and number.isdecimal() else None
+def item_size(attributes: AttributeMap) -> int:
+    """An upper bound of an item's size in bytes (Developer Guide, "DynamoDB item sizes and formats")."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in attributes.items())
+
+
+def _value_size(value: object) -> int:
+    if isinstance(value, dict):
+        text = value.get("S")
+        if isinstance(text, str):
+            return len(text.encode())
+        return 3 + sum(len(name.encode()) + 1 + _value_size(nested) for name, nested in value.items())
+    match value:
+        case str():
+            return len(value.encode())
+        case bytes() | bytearray():
+            return len(value)
+        case Iterable():
+            return 3 + sum(1 + _value_size(nested) for nested in value)
+        case _:
+            return 1

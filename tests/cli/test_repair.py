@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from cruddur_cli import settlement
 from cruddur_cli.maintenance.checkpoint import Checkpoint
-from cruddur_cli.maintenance.checks import Finding, Problem
+from cruddur_cli.maintenance.checks import Finding, Problem, check_table
 from cruddur_cli.maintenance.reader import ConversationReader
-from cruddur_cli.maintenance.rebuild import Rebuild
+from cruddur_cli.maintenance.rebuild import Rebuild, suspects_of
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
+from cruddur_cli.maintenance.verify import read_table
 from cruddur_cli.maintenance.verify import verify as verify_table
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
@@ -23,13 +25,17 @@ from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of
-from tests.access_patterns.test_conversations import delete_rows, settle
+from tests.access_patterns.test_conversations import delete_rows
 from tests.access_patterns.test_paging import put_message, put_row
 from tests.cli import damage
 from tests.engines.fixtures import CruddurTable
 
 BEFORE_THE_CALENDAR = "0001-01-01T00:00:00+14:00"
 """A timestamp by its form, of an instant that has no UTC date."""
+
+
+def settle(table: CruddurTable, group: str) -> None:
+    assert settlement.settle(table.client, table.name, [group]) == {}
 
 
 def verify(table: CruddurTable) -> list[Finding]:
@@ -201,7 +207,7 @@ def test_a_row_that_the_index_does_not_show_is_not_made_again(cruddur_table: Cru
             return page
 
     client: Any = LaggingIndex(cruddur_table.client)
-    assert repairer(client, cruddur_table).repair(Suspect(group, (ann.uuid, bo.uuid), rekey=False)).failure is None
+    assert repairer(client, cruddur_table).repair(Suspect(group, (ann.uuid, bo.uuid))).failure is None
     assert [row.sort_key for member in (ann, bo) for row in rows_of(cruddur_table, member)] == [newest.sort_key] * 2
 
 
@@ -265,22 +271,115 @@ def test_a_row_in_the_wrong_place_is_found_and_moved(cruddur_table: CruddurTable
     assert rows_of(cruddur_table, bo)[0].sort_key == row.sort_key
 
 
-@pytest.mark.parametrize(("of_ann", "of_bo"), [("5", "5"), ("2", None), ("1", "1"), ("2", "7")])
-def test_wrong_member_counts_are_found_and_repaired(
-    cruddur_table: CruddurTable, of_ann: str, of_bo: str | None
+def conversation_item(table: CruddurTable, group: str) -> dict[str, Any]:
+    key = {"pk": {"S": schema.conversation_partition(group)}, "sk": {"S": schema.CONVERSATION_SORT_KEY}}
+    item: dict[str, Any] = table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True)["Item"]
+    return item
+
+
+def put_item(table: CruddurTable, item: dict[str, Any]) -> None:
+    table.client.put_item(TableName=table.name, Item=item)
+
+
+@pytest.mark.parametrize(
+    "doctored",
+    [
+        {"shown": {"S": "something else"}},
+        {"shown": None},
+        {"rows": None},
+        {"rows": {"M": {}}},
+        {"rows": {"S": "nonsense"}},
+        {"rows": {"M": {"yesterday": {"N": "1"}}}},
+        {"rows": None, "shown": None, "version": {"N": "5"}},
+        {"version": None},
+    ],
+    ids=str,
+)
+def test_a_conversation_item_that_does_not_agree_with_the_rows_is_found_and_repaired(
+    cruddur_table: CruddurTable, doctored: dict[str, Any]
 ) -> None:
-    _, ann, bo = healthy_pair(cruddur_table)
-    for member, count in ((ann, of_ann), (bo, of_bo)):
-        (row,) = rows_of(cruddur_table, member)
-        attributes = {name: value for name, value in row.attributes.items() if name != "member_count"}
-        change(cruddur_table, GroupRow(attributes), **({"member_count": {"N": count}} if count else {}))
-        if not count:
-            delete_rows(cruddur_table, member)
-            change(cruddur_table, GroupRow(attributes))
-    assert Problem.WRONG_MEMBER_COUNT in problems(cruddur_table)
+    group, ann, bo = healthy_pair(cruddur_table)
+    right = conversation_item(cruddur_table, group)
+    changed = {name: value for name, value in {**right, **doctored}.items() if value is not None}
+    put_item(cruddur_table, changed)
+    if doctored.keys() == {"version"}:
+        assert verify(cruddur_table) == []
+        return
+    assert problems(cruddur_table) == {Problem.WRONG_CONVERSATION_ITEM}
     check_repaired(cruddur_table, ann, bo)
-    counts = [rows_of(cruddur_table, member)[0].member_count for member in (ann, bo)]
-    assert counts == [2, 2]
+    repaired = conversation_item(cruddur_table, group)
+    assert {**repaired, "version": right["version"]} == right
+    assert repaired["version"] != right["version"]
+
+
+def test_a_member_whom_the_item_invents_gets_a_row_and_agrees(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    cy = person("cy")
+    item = conversation_item(cruddur_table, group)
+    put_item(cruddur_table, {**item, "rows": {"M": {**item["rows"]["M"], "2020": {"SS": [cy.uuid]}}}})
+    assert problems(cruddur_table) == {Problem.WRONG_CONVERSATION_ITEM, Problem.MISSING_ROW}
+    check_repaired(cruddur_table, ann, bo, cy)
+
+
+def test_a_silent_person_whose_row_is_deleted_is_restored(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
+    group = store_of(cruddur_table).start_conversation([ann, bo, cy], sender=ann, message="x").message_group_uuid
+    settle(cruddur_table, group)
+    (before,) = rows_of(cruddur_table, cy)
+    delete_rows(cruddur_table, cy)
+    assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} == {
+        (Problem.MISSING_ROW, cy.uuid),
+        (Problem.WRONG_CONVERSATION_ITEM, ""),
+    }
+    check_repaired(cruddur_table, ann, bo, cy, known=[ann, bo, cy])
+    (after,) = rows_of(cruddur_table, cy)
+    assert after.attributes == before.attributes
+
+
+def test_a_restored_table_whose_items_are_older_than_its_rows_is_repaired(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
+    store = store_of(cruddur_table)
+    group = store.start_conversation([ann, bo, cy], sender=ann, message="x").message_group_uuid
+    settle(cruddur_table, group)
+    old = conversation_item(cruddur_table, group)
+    store.send(group, sender=bo, message="y")
+    settle(cruddur_table, group)
+    put_item(cruddur_table, old)
+    assert problems(cruddur_table) == {Problem.WRONG_CONVERSATION_ITEM}
+    delete_rows(cruddur_table, cy)
+    check_repaired(cruddur_table, ann, bo, cy)
+    assert rows_of(cruddur_table, cy)[0].attributes["message"] == {"S": "y"}
+
+
+def test_who_was_forgotten_and_writes_again_is_found_and_gets_a_row(cruddur_table: CruddurTable) -> None:
+    ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
+    store = store_of(cruddur_table)
+    group = store.start_conversation([ann, bo, cy], sender=ann, message="x").message_group_uuid
+    settle(cruddur_table, group)
+    delete_rows(cruddur_table, cy)
+    settle(cruddur_table, group)
+    assert rebuild(cruddur_table) == []
+    assert rows_of(cruddur_table, cy) == []
+    store.send(group, sender=cy, message="here I am")
+    settle(cruddur_table, group)
+    assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} == {(Problem.MISSING_ROW, cy.uuid)}
+    check_repaired(cruddur_table, ann, bo, cy)
+    assert rows_of(cruddur_table, cy)[0].attributes["message"] == {"S": "here I am"}
+
+
+def test_who_writes_after_the_scan_gets_a_row_from_the_repair(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    cy, dan = person("cy"), person("dan")
+    (row,) = rows_of(cruddur_table, bo)
+    change(cruddur_table, row, message={"S": "stale"})
+    snapshot = read_table(cruddur_table.client, cruddur_table.name)
+    (suspect,) = suspects_of(snapshot, list(check_table(snapshot)))
+    store = store_of(cruddur_table, clock=lambda: START + timedelta(hours=1))
+    for sender in (cy, dan, ann):
+        store.send(group, sender=sender, message=f"of {sender.handle}")
+    assert repairer(cruddur_table.client, cruddur_table).repair(suspect).failure is None
+    assert verify(cruddur_table) == []
+    assert [len(rows_of(cruddur_table, member)) for member in (ann, bo, cy, dan)] == [1] * 4
 
 
 def test_a_row_whose_messages_are_gone_shows_nothing_any_more(ministack_table: CruddurTable) -> None:

@@ -107,7 +107,7 @@ def test_what_is_settled_is_counted_with_its_lag(
         "records_unusable": 0,
         "records_ignored": 0,
         "rows_moved": 2,
-        "rows_healed": 0,
+        "duplicates_removed": 0,
         "conflicts": 0,
     }
     assert set(filters(templates)) == {*found, "lag_seconds"}
@@ -152,7 +152,7 @@ def test_saved_queries_name_fields_that_lines_have(
     printed = {name for line in lines for name in json.loads(line)}
     of_the_code = {
         "event", "message_group_uuid", "failure", "reason", "malformed_messages", "previews_cut", "lag_seconds",
-        "records", "conversations_settled", "rows_moved", "conflicts", "rows_nudged", "rows_healed", "records_ignored",
+        "records", "conversations_settled", "rows_moved", "conflicts", "ties", "duplicates_removed", "records_ignored",
     }  # fmt: skip
     assert of_the_code <= printed
     deployed = resources(templates("dev")["monitoring"], "AWS::Logs::QueryDefinition").values()

@@ -103,11 +103,12 @@ class Lane:
         remaining = batch.records[first_failure:]
         if self.retries is not None and batch.failures >= self.retries:
             self.dropped += remaining
-        elif self.bisects and len(remaining) > 1:
+        elif self.bisects and answer is _CRASHED and len(remaining) > 1:
             middle = len(remaining) // 2
             self._batches.appendleft(Batch(remaining[middle:], batch.failures))
             self._batches.appendleft(Batch(remaining[:middle], batch.failures))
         else:
+            # The lowest failure reported is the checkpoint, and what follows comes again whole.
             self._batches.appendleft(Batch(remaining, batch.failures + 1))
 
 

@@ -1,25 +1,23 @@
-"""The real handler, run as greenlets that stop before every API call, with a clock and faults of the simulation."""
+"""The projection, run as greenlets that stop before every API call, with a clock and faults of the simulation."""
 
 import itertools
 import json
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, NoReturn, cast
 
 from botocore.exceptions import ReadTimeoutError
 from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]
 
-os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
-os.environ.setdefault("TABLE_NAME", "cruddur-messages")
-
-from cruddur_messages.projection import handler as stream_handler
-from cruddur_messages.projection import settlement as projection
+from cruddur_messages import dynamodb
+from cruddur_messages.projection.batch import handle_batch
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Limits, Projection, Settle, Settlement
 from tests.projection.event_source_mapping import CRASHED
 from tests.projection.memory_engine import MemoryEngine, cancelled, error
 
 CALL_SECONDS = 0.005
+SECONDS_TO_RESPOND = 1.0
 PRIVATE = "§"
 """Stands in every message text and name of the simulation, and must never stand in a log line."""
 
@@ -32,16 +30,16 @@ TRANSIENT_ERRORS = (
 )
 TRANSIENT_REASONS = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
 
-
 SLOWEST_CALL_SECONDS = 7.0
-"""How long a call takes that is never answered: stated here anew, and not taken from what is tested."""
+"""How long a call takes that never returns: stated here anew, and not taken from what is tested."""
+
+
+class Violation(BaseException):
+    """A promise of the projection is broken here; nothing in the projection can catch it."""
 
 
 class ViolationError(AssertionError):
-    """A promise of the projection has been broken; the text says which, and where."""
-
-
-_numbers = itertools.count(1)
+    """A promise of the projection was broken; the text says which, and how it came to that."""
 
 
 class Thread(greenlet):  # type: ignore[misc]
@@ -51,117 +49,54 @@ class Thread(greenlet):  # type: ignore[misc]
         super().__init__(run, invocation.hub)
         self.invocation = invocation
         self.clock = clock
-        self.index_reads = 0
-
-
-class Invocation:
-    """One delivery of records to the handler.
-
-    `threads` are those that stand before an API call, or sleep, and may go on. When it has `ended`, `answer` is the
-    handler's, or CRASHED.
-    """
-
-    def __init__(self, records: list[Any], *, available: float) -> None:
-        self.hub = getcurrent()
-        self.number = next(_numbers)
-        self.records = records
-        self.threads: list[Thread] = []
-        self.ended = False
-        self.answer: Any = CRASHED
-        self.slowest_call = min(SLOWEST_CALL_SECONDS, available / 4)
-        self._available = available
-        self._crashed = False
-        self._main = Thread(self._run, self, 0.0)
-        self._go(self._main)
-
-    def get_remaining_time_in_millis(self) -> float:
-        """What Lambda's context object says."""
-        return (self._available - current_thread().clock) * 1000
-
-    @property
-    def told(self) -> str:
-        """The answer, for the story."""
-        return "nothing: it crashed" if self.answer is CRASHED else str(self.answer["batchItemFailures"])
-
-    def step(self, thread: Thread) -> None:
-        """Let a thread make the call that it stands before, and run to the next."""
-        self.threads.remove(thread)
-        self._go(thread)
-
-    def crash(self) -> None:
-        """End all threads where they stand."""
-        self.ended = True
-        threads, self.threads = [*self.threads, self._main], []
-        for thread in threads:
-            thread.throw(GreenletExit)
-
-    def die(self) -> NoReturn:
-        """End all threads, called by one of them."""
-        self._crashed = True
-        raise GreenletExit
-
-    def wait(self, seconds: float = 0.0) -> None:
-        """Let the others go on, called by one of the threads."""
-        thread = current_thread()
-        thread.clock += seconds
-        self.threads.append(thread)
-        self.hub.switch()
-
-    def run_side_by_side(self, function: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
-        """What ThreadPoolExecutor.map does: one thread for each, and the caller waits for all."""
-        caller = current_thread()
-        results: dict[int, Any] = {}
-
-        def run(number: int, argument: Any) -> None:
-            results[number] = function(argument)
-            caller.clock = max(caller.clock, current_thread().clock)
-            if len(results) == len(children):
-                self.threads.append(caller)
-
-        children = [
-            Thread(partial(run, number, argument), self, caller.clock) for number, argument in enumerate(arguments)
-        ]
-        self.threads += children
-        self.hub.switch()
-        return [results[number] for number in range(len(children))]
-
-    def _run(self) -> None:
-        self.answer = stream_handler.handler({"Records": self.records}, cast("Any", self))
-        self.ended = True
-        if current_thread().clock > self._available:
-            raise ViolationError("the handler ran past its deadline")
-
-    def _go(self, thread: Thread) -> None:
-        thread.switch()
-        if self._crashed and not self.ended:
-            self.crash()
-
-
-def current_thread() -> Thread:
-    """The thread that runs now."""
-    return cast("Thread", getcurrent())
 
 
 class FaultyClient:
     """DynamoDB as an invocation meets it: every call is a place to be overtaken, to fail or to die.
 
-    `fault` answers the name of what befalls the next call, "" for nothing. `number` picks among variants.
+    `fault` returns the name of what befalls the next call, "" for nothing. `number` picks among variants. `refused`
+    says of an item whether DynamoDB refuses for good to write it.
     """
 
-    def __init__(self, engine: MemoryEngine, fault: Callable[[], str], number: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        engine: MemoryEngine,
+        fault: Callable[[], str] = lambda: "",
+        number: Callable[[int], int] = lambda _limit: 0,
+        refused: Callable[[Any], bool] = lambda _item: False,
+    ) -> None:
         self._engine = engine
         self._fault = fault
         self._number = number
+        self._refused = refused
+
+    def get_item(self, **arguments: Any) -> Any:
+        """GetItem."""
+        return self._call(partial(self._engine.get_item, **arguments), [])
 
     def query(self, **arguments: Any) -> Any:
         """Query."""
-        if "IndexName" in arguments:
-            current_thread().index_reads += 1
         return self._call(partial(self._engine.query, **arguments), [])
+
+    def batch_get_item(self, **arguments: Any) -> Any:
+        """BatchGetItem."""
+        return self._call(partial(self._engine.batch_get_item, **arguments), [])
+
+    def update_item(self, **arguments: Any) -> Any:
+        """UpdateItem."""
+        return self._call(partial(self._engine.update_item, **arguments), [])
 
     def transact_write_items(self, **arguments: Any) -> Any:
         """TransactWriteItems."""
-        return self._call(partial(self._engine.transact_write_items, **arguments), arguments["TransactItems"])
+        actions = arguments["TransactItems"]
+        refused = ["Put" in action and self._refused(action["Put"]["Item"]) for action in actions]
+
+        def write() -> Any:
+            if any(refused):
+                raise cancelled(["ValidationError" if one else "None" for one in refused])
+            return self._engine.transact_write_items(**arguments)
+
+        return self._call(write, actions)
 
     def _call(self, call: Callable[[], Any], actions: list[Any]) -> Any:
         thread = current_thread()
@@ -191,38 +126,124 @@ class FaultyClient:
         return call()
 
 
-def _sleep(seconds: float) -> None:
-    current_thread().invocation.wait(seconds)
+class World:
+    """What all invocations of a schedule share: the client, the limits, and the numbers of versions."""
+
+    def __init__(self, client: FaultyClient, *, max_actions: int = dynamodb.MAX_ACTIONS) -> None:
+        self.client = client
+        self.max_actions = max_actions
+        self.versions = itertools.count(1)
+        self.numbers = itertools.count(1)
+
+
+class Invocation:
+    """One delivery of records to the projection.
+
+    `threads` are those that stand before an API call, or sleep, and may go on. When it has `ended`, `answer` is what
+    it returned, or CRASHED.
+    """
+
+    def __init__(self, world: World, records: list[Any], *, available: float) -> None:
+        self.hub = getcurrent()
+        self.number = next(world.numbers)
+        self.records = records
+        self.threads: list[Thread] = []
+        self.ended = False
+        self.answer: Any = CRASHED
+        self.slowest_call = min(SLOWEST_CALL_SECONDS, available / 4)
+        self._world = world
+        self._available = available
+        self._crashed = False
+        self._main = Thread(self._run, self, 0.0)
+        self._go(self._main)
+
+    @property
+    def told(self) -> str:
+        """What it returned, for the story."""
+        return "nothing: it crashed" if self.answer is CRASHED else str(self.answer["batchItemFailures"])
+
+    def step(self, thread: Thread) -> None:
+        """Let a thread make the call that it stands before, and run to the next."""
+        self.threads.remove(thread)
+        self._go(thread)
+
+    def finish(self) -> None:
+        """Let it run to its end."""
+        while self.threads:
+            self.step(self.threads[0])
+
+    def crash(self) -> None:
+        """End all threads where they stand."""
+        self.ended = True
+        threads, self.threads = [*self.threads, self._main], []
+        for thread in threads:
+            thread.throw(GreenletExit)
+
+    def die(self) -> NoReturn:
+        """End all threads, called by one of them."""
+        self._crashed = True
+        raise GreenletExit
+
+    def wait(self, seconds: float = 0.0) -> None:
+        """Let the others go on, called by one of the threads."""
+        thread = current_thread()
+        thread.clock += seconds
+        self.threads.append(thread)
+        self.hub.switch()
+
+    def _side_by_side(self, settle: Settle, conversations: Sequence[DirtyConversation]) -> list[Settlement]:
+        """One thread for each conversation, and the caller waits for all."""
+        caller = current_thread()
+        results: dict[int, Settlement] = {}
+
+        def run(number: int, conversation: DirtyConversation) -> None:
+            results[number] = settle(conversation)
+            caller.clock = max(caller.clock, current_thread().clock)
+            if len(results) == len(children):
+                self.threads.append(caller)
+
+        children = [
+            Thread(partial(run, number, conversation), self, caller.clock)
+            for number, conversation in enumerate(conversations)
+        ]
+        if children:
+            self.threads += children
+            self.hub.switch()
+        return [results[number] for number in range(len(children))]
+
+    def _run(self) -> None:
+        reserve_seconds = min(SLOWEST_CALL_SECONDS + SECONDS_TO_RESPOND, self._available / 2)
+        projection = Projection(
+            client=cast("Any", self._world.client),
+            table_name="cruddur-messages",
+            seconds_left=lambda: self._available - current_thread().clock,
+            limits=Limits(reserve_seconds=reserve_seconds, max_actions=self._world.max_actions),
+            sleep=self.wait,
+            draw=lambda: 0.5,
+            new_version=lambda: f"v{next(self._world.versions)}",
+            each=self._side_by_side,
+        )
+        self.answer = handle_batch(
+            {"Records": self.records}, settle_all=projection.settle_all, emit=_emit, clock=lambda: 0.0
+        )
+        self.ended = True
+        if current_thread().clock > self._available:
+            raise Violation("the invocation ran past its deadline")
+
+    def _go(self, thread: Thread) -> None:
+        thread.switch()
+        if self._crashed and not self.ended:
+            self.crash()
+
+
+def current_thread() -> Thread:
+    """The thread that runs now."""
+    return cast("Thread", getcurrent())
 
 
 def _emit(event: str, **fields: object) -> None:
     line = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
     if PRIVATE in line:
-        raise ViolationError(f"a log line tells a text or a name: {line}")
-
-
-class _Threads:
-    """Stands in for ThreadPoolExecutor."""
-
-    def __init__(self, **_arguments: Any) -> None:
-        pass
-
-    def __enter__(self) -> "_Threads":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        pass
-
-    def map(self, function: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
-        return current_thread().invocation.run_side_by_side(function, arguments)
-
-
-def connect(client: FaultyClient, *, max_actions: int) -> None:
-    """Put the simulation's table, clock, threads and log in the place of the handler's."""
-    module: Any = stream_handler
-    module._dynamodb = client
-    module.time = SimpleNamespace(monotonic=lambda: current_thread().clock, time=lambda: 0.0)
-    module.log = SimpleNamespace(emit=_emit)
-    module.Projection = partial(projection.Projection, sleep=_sleep, draw=lambda: 0.5, max_actions=max_actions)
-    library: Any = projection
-    library.ThreadPoolExecutor = _Threads
+        raise Violation(f"a log line tells a text or a name: {line}")
+    if "unexpected" in str(fields.get("failure")):
+        raise Violation(f"a fault of the code: {line}")

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.projection.moves import MAX_ITEM_BYTES, item_size
+from cruddur_messages.items import MAX_ITEM_BYTES, item_size
 from tests.projection import expressions
 
 Item = dict[str, Any]
@@ -67,6 +67,7 @@ class MemoryEngine:
         has_size_limits: bool = True,
         lag: Callable[[Mapping[Key, list[Version]]], Mapping[Key, int]] = lambda _versions: {},
         page_size: Callable[[], int] = lambda: 1_000_000,
+        unprocessed: Callable[[int], int] = lambda _keys: 0,
         on_commit: Callable[[list[Change]], None] = lambda _changes: None,
     ) -> None:
         self.items: dict[Key, Item] = {}
@@ -76,6 +77,7 @@ class MemoryEngine:
         self._has_size_limits = has_size_limits
         self.lag = lag
         self._page_size = page_size
+        self._unprocessed = unprocessed
         self._on_commit = on_commit
 
     def put_item(self, *, Item: Item, **arguments: Any) -> dict[str, Any]:  # noqa: N803
@@ -106,6 +108,17 @@ class MemoryEngine:
         item = self.items.get(_key_of(Key, "GetItem"))
         return {} if item is None else {"Item": dict(item)}
 
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any], **_arguments: Any) -> dict[str, Any]:  # noqa: N803
+        """BatchGetItem on the one table, always consistent; `unprocessed` says how many keys come back unprocessed."""
+        ((table, request),) = RequestItems.items()
+        keys = [_key_of(key, "BatchGetItem") for key in request["Keys"]]
+        if not 1 <= len(keys) <= MAX_ACTIONS or len(set(keys)) != len(keys):
+            raise error("ValidationException", "Too many or duplicate keys", "BatchGetItem")
+        left = request["Keys"][len(keys) - self._unprocessed(len(keys)) :]
+        found = [dict(self.items[key]) for key in keys[: len(keys) - len(left)] if key in self.items]
+        unprocessed = {table: {**request, "Keys": left}} if left else {}
+        return {"Responses": {table: found}, "UnprocessedKeys": unprocessed}
+
     def query(self, *, KeyConditionExpression: str, **arguments: Any) -> dict[str, Any]:  # noqa: N803
         """Query on the table or the index."""
         index = arguments.get("IndexName")
@@ -134,7 +147,7 @@ class MemoryEngine:
         operation = "TransactWriteItems"
         if not 1 <= len(TransactItems) <= MAX_ACTIONS:
             raise error("ValidationException", "Member must have length between 1 and 100", operation)
-        writes: dict[Key, Callable[[Item | None], Item | None] | None] = {}
+        writes: dict[Key, Callable[[Item | None], Item | None]] = {}
         codes: list[str] = []
         size = 0
         for action in TransactItems:
@@ -145,8 +158,8 @@ class MemoryEngine:
                 raise error("ValidationException", message, operation)
             before = self.items.get(key)
             writes[key] = _write(kind, body)
-            after = writes[key](before) if writes[key] is not None else None  # type: ignore[misc]
             code = "None" if _holds(before, body) else "ConditionalCheckFailed"
+            after = writes[key](before) if code == "None" else None
             if self._has_size_limits:
                 own_size = item_size(after or before or {})
                 if code == "None" and after is not None and own_size > MAX_ITEM_BYTES:
@@ -157,7 +170,7 @@ class MemoryEngine:
             raise error("ValidationException", "Transaction size too large", operation)
         if any(code != "None" for code in codes):
             raise cancelled(codes)
-        self._commit({key: write(self.items.get(key)) for key, write in writes.items() if write is not None})
+        self._commit({key: write(self.items.get(key)) for key, write in writes.items()})
         return {}
 
     def _write_one(
@@ -201,15 +214,18 @@ class MemoryEngine:
                 yield key, shown
 
 
-def _write(kind: str, body: Mapping[str, Any]) -> Callable[[Item | None], Item | None] | None:
+def _write(kind: str, body: Mapping[str, Any]) -> Callable[[Item | None], Item | None]:
     match kind:
         case "Put":
             _validate(body["Item"], "TransactWriteItems")
             return lambda _before: dict(body["Item"])
         case "Delete":
             return lambda _before: None
-        case "ConditionCheck":
-            return None
+        case "Update":
+            update = expressions.update(body["UpdateExpression"])
+            names = body.get("ExpressionAttributeNames", {})
+            values = body.get("ExpressionAttributeValues", {})
+            return lambda before: update(before if before is not None else body["Key"], names, values)
         case _:
             raise ValueError(f"no action of a transaction: {kind}")
 

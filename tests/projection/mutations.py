@@ -1,314 +1,312 @@
-"""Deliberate faults in the projection, each of which the simulation must notice.
+"""Deliberate faults in the projection, each of which the proofs must notice.
 
-A mutation replaces one piece of source text by another. `noticed_after` plays the stories, then generated schedules,
-against the mutated source until one breaks a promise.
+A mutation replaces one thing that the projection does, not the text of a line. `noticed_by` plays the small cases that
+are explored completely, then generated schedules, until a promise breaks.
 """
 
-import multiprocessing
 import random
-import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from itertools import islice
+from typing import Any
+from unittest.mock import patch
 
-from tests.projection import choices
+from cruddur_messages import dynamodb, schema
+from cruddur_messages.conversation_item import ROWS
+from cruddur_messages.dynamodb import CancelledError, TransientError
+from cruddur_messages.items import MESSAGE_UUID, GroupRow, Message
+from cruddur_messages.projection import batch, moves, settlement, transactions
+from cruddur_messages.projection.moves import Move
+from cruddur_messages.projection.settlement import Attempts, Projection
+from cruddur_messages.projection.table import ProjectionTable
+from tests.projection import choices, exhaustive, simulation
+from tests.projection.invocations import ViolationError
 
-HARD_SCHEDULES = (2_612, 3_640, 4_272, 3_003_819, 5_001_786)
-"""Numbers of schedules that have shown what few others do: one in thousands, or tens of thousands."""
-
-LAMBDA = Path(__file__).parents[2] / "lambda"
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """In a module of the library, one piece of text is replaced by another."""
-
-    name: str
-    module: str
-    before: str
-    after: str
-
-
-def _in_transactions(name: str, before: str, after: str) -> Mutation:
-    return Mutation(name, "transactions", before, after)
+Patch = Any
+Mutation = Callable[[], list[Patch]]
+MUTATIONS: list[Mutation] = []
 
 
-def _in_projection(name: str, before: str, after: str) -> Mutation:
-    return Mutation(name, "settlement", before, after)
+def _mutation(make: Mutation) -> Mutation:
+    MUTATIONS.append(make)
+    return make
 
 
-MUTATIONS = (
-    # What a transaction says
-    _in_transactions(
-        "a delete is not conditioned",
-        '"Key": _key(row.partition, row.sort_key), **_unchanged(row)',
-        '"Key": _key(row.partition, row.sort_key)',
-    ),
-    _in_transactions("a put does not need a free key", "else _KEY_IS_FREE", "else {}"),
-    _in_transactions("a put in place is not conditioned", "_unchanged(replaced) if replaced", "{} if replaced"),
-    _in_transactions(
-        "a row is compared by its conversation only",
-        "names = [*own, *others][:MOST_COMPARED]",
-        'names = ["message_group_uuid"]',
-    ),
-    _in_transactions("the newest message is not checked", "conditions[newest.sort_key] = _shows(newest)", "pass"),
-    _in_transactions(
-        "an edit of the newest message is not noticed",
-        '"#uuid = :uuid AND #message = :message"',
-        '"#uuid = :uuid AND NOT #message = :uuid"',
-    ),
-    _in_transactions(
-        "a deleted message may have come back",
-        "shown = {row.message_sort_key for move in moves for row in move.rows}",
-        "shown: set[str] = set()",
-    ),
-    _in_transactions(
-        "rows that need no move are not confirmed",
-        '"Key": target_key, **_unchanged(move.target)',
-        '"Key": target_key, "ConditionExpression": "attribute_exists(pk) OR attribute_not_exists(pk)"',
-    ),
-    _in_transactions("newcomers are counted without a witness", "counted[:1]], counted[1:]", "counted[:0]], counted"),
-    _in_transactions("newcomers raise no count", "known += len(newcomers)", "known += 0"),
-    _in_transactions(
-        "later witnesses are not carried on",
-        "witness = [min(together, key=_member).afterwards().with_member_count(len(moves))]",
-        "witness = []",
-    ),
-    _in_transactions(
-        "rows that lose their place are not contradicted", "contradicted=tuple(contradicted)", "contradicted=()"
-    ),
-    # How a row is made
-    Mutation(
-        "attributes are copied by a fixed list",
-        "moves",
-        "target.update(row.attributes)",
-        'target.update({name: value for name, value in row.attributes.items() if name != "note"})',
-    ),
-    Mutation(
-        "doubled rows are not healed",
-        "moves",
-        "by_member.setdefault(row.member_uuid, []).append(row)",
-        "by_member[row.member_uuid] = [row]",
-    ),
-    Mutation(
-        "of doubled rows all stay but one",
-        "moves",
-        "return tuple(row for row in self.rows if row.key != self.target.key)",
-        "return tuple(row for row in self.rows if row.key != self.target.key)[:1]",
-    ),
-    Mutation(
-        "the sort key is copied as it is",
-        "moves",
-        'target[schema.SORT_KEY] = {"S": timestamps.canonical(newest.instant)}',
-        'target[schema.SORT_KEY] = {"S": newest.sort_key}',
-    ),
-    Mutation("a nudged row is not in place", "moves", "row.message_sort_key == newest.sort_key\n", "False\n"),
-    Mutation(
-        "ties are given up",
-        "moves",
-        "if message_instant is None or instant is None or instant - message_instant >= MAX_NUDGE:",
-        "if True:",
-    ),
-    Mutation(
-        "the message's sort key is not noted",
-        "moves",
-        'target[MESSAGE_SORT_KEY] = {"S": newest.sort_key if newest else ""}',
-        'target[MESSAGE_SORT_KEY] = {"S": ""}',
-    ),
-    Mutation(
-        "a count is lost in a move",
-        "moves",
-        "    if member_count is not None:\n        target",
-        "    if False:\n        target",
-    ),
-    Mutation(
-        "an empty conversation keeps its preview",
-        "moves",
-        'newest.message if newest else ""',
-        'newest.message if newest else "?"',
-    ),
-    # Who is a member
-    Mutation(
-        "member counts are not heeded",
-        "members",
-        "expected=max((row.member_count or 0 for row in rows), default=0),",
-        "expected=0,",
-    ),
-    Mutation(
-        "anybody makes up for a missing member at once",
-        "members",
-        "if len(self.counted) < self.expected:",
-        "if False:",
-    ),
-    Mutation(
-        "a row that a backend puts anew stops its conversation",
-        "members",
-        "if len(self.seen) < self.expected:",
-        "if len(self.counted) < self.expected:",
-    ),
-    Mutation("who names nobody stands for all", "members", "if self.is_anybody_unnamed:", "if False:"),
-    _in_transactions(
-        "counts that were made apart stay so",
-        "if counted and max(move.target.member_count or 0 for move in counted) < len(counted):",
-        "if False:",
-    ),
-    Mutation("a conversation without rows needs none", "members", "if not self.seen:", "if False:"),
-    Mutation(
-        "who is named is not looked for",
-        "members",
-        "named_only=named - seen,",
-        "named_only=frozenset(),",
-    ),
-    Mutation(
-        "who was shown once need not be seen again", "members", "self._new_members | self._shown", "self._new_members"
-    ),
-    Mutation("one look is enough", "members", "LOOKS = 6", "LOOKS = 1"),
-    Mutation("contradictions are forgotten", "members", "self._contradicted += rows", "pass"),
-    # How a conversation is settled
-    _in_projection("there is no second attempt", "ATTEMPTS = 8", "ATTEMPTS = 1"),
-    _in_projection("members are counted before all are seen", "if obstacle is None:", "if True:"),
-    _in_projection(
-        "who is missing is not missed",
-        "return obstacles if obstacle is None else {*obstacles, obstacle}",
-        "return obstacles",
-    ),
-    _in_projection("a throttled write counts as done", "obstacles.add(str(transient))", "pass"),
-    _in_projection(
-        "a row that has changed is no obstacle", 'obstacles.add("a row is no longer as it was read")', "pass"
-    ),
-    _in_projection(
-        "a conflict is no obstacle", "(obstacles if code in TRANSIENT_CODES else refused).add(code)", "pass"
-    ),
-    _in_projection(
-        "a failed check is no obstacle", 'obstacles.add(verdict.check or "cancelled without a reason")', "pass"
-    ),
-    _in_projection(
-        "the deadline is not heeded", "return self._seconds_left() - pause > self._reserve_seconds", "return True"
-    ),
-    _in_projection("a pause may go past the deadline", "if not self._has_time_for(pause):", "if False:"),
-    _in_projection(
-        "running out of time counts as done",
-        'settlement.failure = f"out of time: {settlement.failure}"',
-        "settlement.failure = None",
-    ),
-    _in_projection(
-        "a malformed message hides the ones before",
-        '                counts["malformed_messages"] += 1\n',
-        "                return None\n",
-    ),
-    _in_projection(
-        "only the first conversation of a batch is settled",
-        "return [settled[conversation.message_group_uuid] for conversation in conversations]",
-        "return [self.settle(conversations[0])] + [Settlement(c.message_group_uuid) for c in conversations[1:]]",
-    ),
-    # The calls
-    Mutation("the newest message is read from a replica", "reading", '"ConsistentRead": True,', ""),
-    Mutation("the oldest message is shown", "table", "ScanIndexForward=False, ", ""),
-    Mutation("only the first page is read", "reading", 'if "LastEvaluatedKey" not in page:', "if True:"),
-    Mutation(
-        "a transaction is made action by action",
-        "table",
-        "self._client.transact_write_items(TransactItems=actions)",
-        "[self._client.transact_write_items(TransactItems=[action]) for action in actions]",
-    ),
-    # What comes in and what goes out
-    Mutation(
-        "only the first record is looked at",
-        "records",
-        "    return FoldedBatch(tuple(dirty.values())",
-        "    return FoldedBatch(tuple(dirty.values())[:1]",
-    ),
-    Mutation(
-        "a deleted message makes nothing dirty",
-        "records",
-        "    if partition.startswith(schema.MESSAGE_PREFIX):\n        message",
-        '    if partition.startswith(schema.MESSAGE_PREFIX) and event_name != "REMOVE":\n        message',
-    ),
-    Mutation(
-        "an edited message makes nothing dirty",
-        "records",
-        "    if partition.startswith(schema.MESSAGE_PREFIX):\n        message",
-        '    if partition.startswith(schema.MESSAGE_PREFIX) and event_name != "MODIFY":\n        message',
-    ),
-    Mutation(
-        "a new member makes nothing dirty",
-        "records",
-        "        return row.message_group_uuid, row",
-        "        return None",
-    ),
-    Mutation("no failure is reported", "handler", "if conversation.message_group_uuid in failed", "if False"),
-    Mutation(
-        "the filter lets its own writes through",
-        "filters",
-        '"NewImage": {MESSAGE_UUID: is_absent if emulator else {"S": is_absent}},',
-        "",
-    ),
-    Mutation(
-        "the filter drops deletions",
-        "filters",
-        '{"dynamodb": {"Keys": _in_partitions(schema.MESSAGE_PREFIX)}},',
-        '{"eventName": ["INSERT", "MODIFY"], "dynamodb": {"Keys": _in_partitions(schema.MESSAGE_PREFIX)}},',
-    ),
-    Mutation(
-        "the filter drops new members",
-        "filters",
-        '"eventName": ["INSERT", "MODIFY"],',
-        '"eventName": ["MODIFY"],',
-    ),
-)
+@_mutation
+def the_version_is_not_checked() -> list[Patch]:
+    """The update of the conversation item has no condition."""
+
+    def update(*arguments: Any, **more: Any) -> Any:
+        made = settlement_update(*arguments, **more)
+        made["ConditionExpression"] = "attribute_exists(pk) OR attribute_not_exists(pk)"
+        made["ExpressionAttributeValues"].pop(":read", None)
+        return made
+
+    settlement_update = settlement.update
+    return [patch.object(settlement, "update", update)]
 
 
-def mutate(mutation: Mutation, directory: Path) -> Path:
-    """A copy of the library with the fault in it. Raises ValueError unless the text to replace is there just once."""
-    copy = directory / "lambda"
-    shutil.copytree(LAMBDA, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    source = copy / "cruddur_messages/projection" / f"{mutation.module}.py"
-    text = source.read_text()
-    if text.count(mutation.before) != 1:
-        raise ValueError(f"{mutation.name}: the text to replace is there {text.count(mutation.before)} times")
-    source.write_text(text.replace(mutation.before, mutation.after))
-    return copy
+@_mutation
+def the_version_is_read_after_the_message() -> list[Patch]:
+    """What commits between the two reads is overlooked."""
+    conversation, newest_messages = ProjectionTable.conversation, ProjectionTable.newest_messages
+    found: dict[int, list[Any]] = {}
 
+    def conversation_later(self: ProjectionTable, group: str) -> Any:
+        found[id(self)] = list(newest_messages(self, group))
+        return conversation(self, group)
 
-def noticed_after(library: Path, schedules: int) -> tuple[int, str] | None:
-    """How many schedules it takes until a promise is broken, and which; None where all of them are kept.
-
-    Plays them in a process of its own, which imports the library anew.
-    """
-    context = multiprocessing.get_context("fork")
-    answers = context.SimpleQueue()
-    process = context.Process(target=_play, args=(library, schedules, answers))
-    process.start()
-    process.join()
-    if process.exitcode != 0:
-        return 0, f"the process ended with status {process.exitcode}"
-    answer: tuple[int, str] | None = answers.get()
-    return answer
-
-
-def _play(library: Path, schedules: int, answers: "multiprocessing.SimpleQueue[tuple[int, str] | None]") -> None:
-    for name in [name for name in sys.modules if name.startswith(("cruddur_messages", "tests.projection"))]:
-        del sys.modules[name]
-    sys.path.insert(0, str(library))
-    from tests.projection import simulation, stories
-
-    numbers = (*HARD_SCHEDULES, *range(schedules))
-    plays: list[Callable[[], None]] = [
-        *stories.STORIES,
-        *(partial(_play_schedule, simulation.run, number) for number in numbers),
+    return [
+        patch.object(ProjectionTable, "conversation", conversation_later),
+        patch.object(ProjectionTable, "newest_messages", lambda self, _group: iter(found[id(self)])),
     ]
-    for number, play in enumerate(plays, start=1):
-        try:
-            play()
-        except Exception as fault:
-            return answers.put((number, f"{type(fault).__name__}: {str(fault).splitlines()[-1]}"))
-    return answers.put(None)
 
 
-def _play_schedule(run: Callable[[bytes], None], number: int) -> None:
-    """Play the schedule of a number; rows that backends write oddly, which hide other faults, are in every fourth."""
+@_mutation
+def the_fence_is_left_out() -> list[Patch]:
+    """Where nothing differs, nothing is written."""
+    write = Attempts._write
+
+    def write_rows_only(self: Attempts, moved: Any, change: Any) -> Any:
+        return write(self, moved, change) if ROWS in change["ExpressionAttributeNames"].values() else None
+
+    return [patch.object(Attempts, "_write", write_rows_only)]
+
+
+@_mutation
+def a_version_comes_again() -> list[Patch]:
+    """The next version is not fresh."""
+    new = Attempts.__init__
+
+    def with_one_version(self: Attempts, *arguments: Any) -> None:
+        new(self, *arguments)
+        self._new_version = lambda: "v"
+
+    return [patch.object(Attempts, "__init__", with_one_version)]
+
+
+@_mutation
+def shown_is_written_too_early() -> list[Patch]:
+    """The first of several transactions already says that all rows show the message."""
+    move, write = Attempts._move, Attempts._write
+
+    def move_knowing(self: Any, item: Any, planned: Any, shown: Any) -> None:
+        self.early = shown
+        move(self, item, planned, shown)
+
+    def write_early(self: Any, moved: Any, change: Any) -> Any:
+        if " REMOVE" in change["UpdateExpression"] and self.early:
+            change["UpdateExpression"] = change["UpdateExpression"].replace(" REMOVE #shown", ", #shown = :shown")
+            change["ExpressionAttributeValues"][":shown"] = {"S": self.early}
+        return write(self, moved, change)
+
+    return [patch.object(Attempts, "_move", move_knowing), patch.object(Attempts, "_write", write_early)]
+
+
+@_mutation
+def a_put_row_is_ignored() -> list[Patch]:
+    """A newcomer is not known from the record of their own row."""
+    new = Attempts.__init__
+
+    def without_put_keys(self: Attempts, *arguments: Any) -> None:
+        new(self, *arguments)
+        self._put_keys = set()
+
+    return [patch.object(Attempts, "__init__", without_put_keys)]
+
+
+@_mutation
+def rows_are_read_only_for_another_message() -> list[Patch]:
+    """A row that is put where the item has it, or an edit undone, changes nothing."""
+    new = Attempts.__init__
+
+    def without_need(self: Attempts, *arguments: Any) -> None:
+        new(self, *arguments)
+        self._must_read_rows = False
+
+    return [patch.object(Attempts, "__init__", without_need)]
+
+
+@_mutation
+def the_index_is_never_asked() -> list[Patch]:
+    """Rows that are older than the stream stay unknown."""
+    return [patch.object(ProjectionTable, "keys_in_index", lambda _self, _group: set())]
+
+
+@_mutation
+def a_cancelled_transaction_counts_as_committed() -> list[Patch]:
+    """Nobody looks at why DynamoDB did not commit."""
+    return [patch.object(ProjectionTable, "write", _without(ProjectionTable.write, CancelledError))]
+
+
+@_mutation
+def a_lost_response_counts_as_committed() -> list[Patch]:
+    """What was not answered is taken for done."""
+    return [patch.object(ProjectionTable, "write", _without(ProjectionTable.write, TransientError))]
+
+
+@_mutation
+def a_row_may_have_changed() -> list[Patch]:
+    """Rows are replaced and deleted whatever they are by now."""
+    exists = {"ConditionExpression": "attribute_exists(#pk)", "ExpressionAttributeNames": {"#pk": "pk"}}
+    return [patch.object(transactions, "_unchanged", lambda _row: exists)]
+
+
+@_mutation
+def a_key_need_not_be_free() -> list[Patch]:
+    """A row is put over that of another conversation."""
+    return [patch.object(transactions, "_KEY_IS_FREE", {})]
+
+
+@_mutation
+def ties_are_given_up() -> list[Patch]:
+    """A key that is taken is tried once."""
+    return [patch.object(Move, "to_next_place", lambda _self: None)]
+
+
+@_mutation
+def duplicates_stay() -> list[Patch]:
+    """Of several rows of a member one is moved."""
+    return [_planned(lambda move, _newest: replace(move, rows=move.rows[:1]))]
+
+
+@_mutation
+def attributes_are_copied_by_a_list() -> list[Patch]:
+    """An attribute that the code does not know is lost."""
+    return [_planned(lambda move, _newest: _with(move, note=None))]
+
+
+@_mutation
+def the_sort_key_is_copied_as_it_is() -> list[Patch]:
+    """A row stands under its message's sort key, in whatever form a backend wrote it."""
+    return [_planned(lambda move, newest: _with(move, sk={"S": newest.sort_key}) if newest and move.instant else move)]
+
+
+@_mutation
+def the_message_uuid_is_not_written() -> list[Patch]:
+    """The row does not name the message that it shows, and so passes the filter."""
+    return [_planned(lambda move, _newest: _with(move, **{MESSAGE_UUID: None}))]
+
+
+@_mutation
+def an_edit_is_not_noticed() -> list[Patch]:
+    """The fingerprint is that of the key and the uuid."""
+    fingerprint = settlement.fingerprint
+    return [patch.object(settlement, "fingerprint", lambda newest: fingerprint(newest and replace(newest, message="")))]
+
+
+@_mutation
+def a_malformed_message_hides_the_others() -> list[Patch]:
+    """Only the newest item of the conversation is looked at."""
+    newest_messages = ProjectionTable.newest_messages
+    return [
+        patch.object(ProjectionTable, "newest_messages", lambda self, group: islice(newest_messages(self, group), 1))
+    ]
+
+
+@_mutation
+def keys_that_come_back_unprocessed_are_dropped() -> list[Patch]:
+    """BatchGetItem is believed to return all rows."""
+    call = ProjectionTable._call
+
+    def call_once(self: ProjectionTable, operation: str, **arguments: Any) -> Any:
+        page = call(self, operation, **arguments)
+        return page | {"UnprocessedKeys": {}} if operation == "batch_get_item" else page
+
+    return [patch.object(ProjectionTable, "_call", call_once)]
+
+
+@_mutation
+def no_failure_is_reported() -> list[Patch]:
+    """Every record counts as settled."""
+    settle = Projection.settle
+    return [patch.object(Projection, "settle", lambda self, dirty: replace(settle(self, dirty), failure=None))]
+
+
+@_mutation
+def one_record_of_a_batch_is_read() -> list[Patch]:
+    """The others make nothing dirty."""
+    fold = batch.fold
+    return [patch.object(batch, "fold", lambda records: fold(list(records)[:1]))]
+
+
+@_mutation
+def the_deadline_is_not_kept() -> list[Patch]:
+    """Calls begin until Lambda ends the invocation."""
+    return [patch.object(Projection, "_has_time_for", lambda _self, _pause: True)]
+
+
+@_mutation
+def the_filter_lets_its_own_writes_through() -> list[Patch]:
+    """Group rows pass, whoever wrote them."""
+    prefixes = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+    open_patterns = [{"dynamodb": {"Keys": {"pk": {"S": [{"prefix": prefix}]}}}} for prefix in prefixes]
+    return [patch.object(simulation, "patterns", lambda emulator: open_patterns)]  # noqa: ARG005
+
+
+@_mutation
+def the_filter_drops_deletions() -> list[Patch]:
+    """A message that goes makes nothing dirty."""
+    patterns = simulation.patterns
+    return [
+        patch.object(
+            simulation,
+            "patterns",
+            lambda emulator: [{**one, "eventName": ["INSERT", "MODIFY"]} for one in patterns(emulator=emulator)],
+        )
+    ]
+
+
+def noticed_by(mutation: Mutation | None, schedules: int) -> str | None:
+    """The first broken promise with a mutation in place; None where all promises are kept."""
+    with ExitStack() as stack:
+        for one in mutation() if mutation else []:
+            stack.enter_context(one)
+        for play in _plays(schedules):
+            try:
+                play()
+            except (ViolationError, exhaustive.BrokenPromiseError) as violation:
+                return str(violation).splitlines()[-1]
+            except Exception as fault:
+                return f"{type(fault).__name__}: {fault}"
+    return None
+
+
+def _plays(schedules: int) -> Iterator[Callable[[], object]]:
+    for max_actions in (dynamodb.MAX_ACTIONS, exhaustive.FEW_ACTIONS):
+        for case in (*exhaustive.cases(changes=1), *exhaustive.cases(changes=2, members=(2,))):
+            yield partial(exhaustive.explore, replace(case, max_actions=max_actions))
+    for number in range(schedules):
+        yield partial(simulation.run, _schedule(number))
+
+
+def _schedule(number: int) -> bytes:
+    """The schedule of a number; rows that backends write oddly, which hide other faults, are in every fourth."""
     schedule = random.Random(number).randbytes(choices.SIZE)  # noqa: S311
     odd_rows = choices.PARTS["rows"]
-    run(schedule if number % 4 == 1 else schedule[:-odd_rows] + bytes(odd_rows))
+    return schedule if number % 4 == 1 else schedule[:-odd_rows] + bytes(odd_rows)
+
+
+def _planned(change: Callable[[Move, Message | None], Move]) -> Patch:
+    plan = moves.plan
+
+    def changed(rows: Any, newest: Message | None, *, is_shown: bool) -> list[Move]:
+        return [change(move, newest) for move in plan(rows, newest, is_shown=is_shown)]
+
+    return patch.object(settlement, "plan", changed)
+
+
+def _with(move: Move, **attributes: Any) -> Move:
+    """A move whose target has other attributes; None takes one away."""
+    target = {**move.target.attributes, **attributes}
+    return replace(move, target=GroupRow({name: value for name, value in target.items() if value is not None}))
+
+
+def _without(write: Callable[..., None], error: type[Exception]) -> Callable[..., None]:
+    def forgiving(*arguments: Any) -> None:
+        with suppress(error):
+            write(*arguments)
+
+    return forgiving

@@ -2,101 +2,52 @@
 
 import os
 import time
-from collections import Counter
-from typing import Protocol, TypedDict
+from collections.abc import Mapping
 
 import boto3
+from botocore.config import Config
 
 from cruddur_messages import log, schema
-from cruddur_messages.projection.records import DirtyConversation, FoldedBatch, fold
-from cruddur_messages.projection.settlement import CLIENT_CONFIG, LONGEST_CALL_SECONDS, Projection, Settlement
+from cruddur_messages.lambda_context import LambdaContext
+from cruddur_messages.projection.batch import StreamResponse, handle_batch
+from cruddur_messages.projection.settlement import SIDE_BY_SIDE, Limits, Projection
 
-_dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    tcp_keepalive=True,
+    max_pool_connections=SIDE_BY_SIDE,
+)
+"""Sized for a stream handler: a call that hangs is over in seconds, and the projection itself tries again."""
 
-LOGGED_COUNTS = ("rows_moved", "rows_healed", "rows_nudged", "conflicts", "malformed_messages", "previews_cut")
+LONGEST_CALL_SECONDS = 7.0
+"""What one call usually takes at the most under CLIENT_CONFIG: two attempts and the pause between them.
 
-SECONDS_TO_ANSWER = 1.0
+A response that drips in can take longer: the timeout is that of each piece.
+"""
+
+SECONDS_TO_RESPOND = 1.0
 
 SECONDS_WITHOUT_CONTEXT = 30.0
 """The time that a call by hand has, where no Lambda context tells it."""
 
-
-class LambdaContext(Protocol):
-    """What the entry uses of the context object that Lambda passes."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
+_client = boto3.client("dynamodb", config=CLIENT_CONFIG)
 
 
-class BatchItemFailure(TypedDict):
-    """A record to be delivered again, with all that follow it."""
-
-    itemIdentifier: str
-
-
-class StreamResponse(TypedDict):
-    """What an event source mapping with ReportBatchItemFailures expects."""
-
-    batchItemFailures: list[BatchItemFailure]
-
-
-def handler(event: dict[str, object], context: LambdaContext | None = None) -> StreamResponse:
+def handler(event: Mapping[str, object], context: LambdaContext | None = None) -> StreamResponse:
     """Settle every conversation that the batch concerns; report the records of those that could not be."""
     available = context.get_remaining_time_in_millis() / 1000 if context else SECONDS_WITHOUT_CONTEXT
     deadline = time.monotonic() + available
-    records = event.get("Records")
-    batch = fold(records if isinstance(records, list) else [])
     projection = Projection(
-        client=_dynamodb,
+        client=_client,
         table_name=os.environ[schema.TABLE_NAME_VARIABLE],
         seconds_left=lambda: deadline - time.monotonic(),
-        reserve_seconds=reserve_of(available),
+        limits=Limits(reserve_seconds=reserve_of(available)),
     )
-    settlements = projection.settle_all(batch.dirty)
-    _log(batch, settlements)
-    failed = {settlement.message_group_uuid for settlement in settlements if settlement.failure}
-    return {
-        "batchItemFailures": [
-            {"itemIdentifier": sequence_number}
-            for conversation in batch.dirty
-            if conversation.message_group_uuid in failed
-            for sequence_number in conversation.sequence_numbers
-        ]
-    }
+    return handle_batch(event, settle_all=projection.settle_all, emit=log.emit, clock=time.time)
 
 
 def reserve_of(available: float) -> float:
-    """How many of the available seconds are left for the call that is under way, and for the answer."""
-    return min(LONGEST_CALL_SECONDS + SECONDS_TO_ANSWER, available / 2)
-
-
-def _log(batch: FoldedBatch, settlements: list[Settlement]) -> None:
-    """One line for the batch, and one for each record or conversation that somebody may have to look at."""
-    for record in batch.unusable:
-        log.emit("record_unusable", sequence_number=record.sequence_number, reason=record.reason)
-    for settlement in settlements:
-        if settlement.failure or settlement.counts["malformed_messages"] or settlement.counts["previews_cut"]:
-            log.emit(
-                "conversation_failed" if settlement.failure else "conversation_odd",
-                message_group_uuid=settlement.message_group_uuid,
-                failure=settlement.failure,
-                **settlement.counts,
-            )
-    settled = {settlement.message_group_uuid for settlement in settlements if not settlement.failure}
-    totals = sum((settlement.counts for settlement in settlements), Counter[str]())
-    log.emit(
-        "batch_settled",
-        records=sum(len(conversation.sequence_numbers) for conversation in batch.dirty),
-        records_ignored=batch.ignored,
-        records_unusable=len(batch.unusable),
-        conversations_settled=len(settled),
-        conversations_failed=len(settlements) - len(settled),
-        lag_seconds=_lag_seconds([c for c in batch.dirty if c.message_group_uuid in settled]),
-        **{name: totals[name] for name in LOGGED_COUNTS},
-    )
-
-
-def _lag_seconds(settled: list[DirtyConversation]) -> float | None:
-    """How long the oldest of the settled changes took from the table to the rows."""
-    changes = [conversation.newest_change for conversation in settled if conversation.newest_change is not None]
-    return round(time.time() - min(changes), 3) if changes else None
+    """How many of the available seconds are left for the call that is under way, and for the response."""
+    return min(LONGEST_CALL_SECONDS + SECONDS_TO_RESPOND, available / 2)

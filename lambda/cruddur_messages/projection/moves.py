@@ -1,119 +1,93 @@
 """What has to change for a conversation's group rows to show its newest message. Pure: no input, no output."""
 
+import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import (
-    MEMBER_COUNT,
-    MESSAGE,
-    MESSAGE_SORT_KEY,
-    MESSAGE_UUID,
-    AttributeMap,
-    GroupRow,
-    Message,
-)
+from cruddur_messages.items import MAX_ITEM_BYTES, MESSAGE, MESSAGE_UUID, GroupRow, Message, item_size
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+PLACES_BEHIND = 1000
+MAX_BEHIND = PLACES_BEHIND * timestamps.MICROSECOND
+"""How far behind its message's time a row may stand, where another row has its key."""
 
-MAX_NUDGE = 1000 * timestamps.MICROSECOND
-"""How far a row may stand behind its message's time, to make room for rows of equal time."""
-
-LATEST_PLACE = datetime.max.replace(tzinfo=UTC) - MAX_NUDGE
-"""Python's calendar ends behind it."""
-
-MAX_ROWS = 24
-MAX_ROWS_BYTES = 1_250_000
-"""How much of one member a move takes up, so that two fit a transaction; a heal of more goes on with the next."""
-
-MAX_ITEM_BYTES = 400 * 1024
-"""DynamoDB's limit on an item, names and values together (Developer Guide, "Quotas")."""
-
-ROOM_FOR_MEMBER_COUNT = 64
-"""Kept free in every row, so that a count always fits."""
+MAX_ROWS = 8
+"""How many rows of one member a move takes up, so that it fits a transaction whatever their size."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """One member's rows of a conversation, as read (`rows`), and the one row that replaces them (`target`)."""
+    """One member's rows of a conversation, as read (`rows`), and the one row that replaces them (`target`).
+
+    `instant` is the newest message's time, and `place` counts the keys that were tried for it; no instant means that
+    the row stays where it is.
+    """
 
     rows: tuple[GroupRow, ...]
     target: GroupRow
+    instant: datetime | None = None
+    place: int = 0
 
-    @cached_property
+    @property
+    def member_uuid(self) -> str:
+        """Whose inbox it is."""
+        return self.target.member_uuid
+
+    @property
     def is_needed(self) -> bool:
         """Whether the rows differ from the one that should be there."""
         return len(self.rows) > 1 or self.rows[0].attributes != self.target.attributes
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the member has been counted before."""
-        return _member_count(self.rows) is not None
-
-    @property
-    def counts_anew(self) -> bool:
-        """Whether the move changes a member count."""
-        return self.target.member_count != _member_count(self.rows)
 
     @cached_property
     def size(self) -> int:
         """An upper bound of what the move takes up of a transaction, in bytes."""
         return sum(item_size(row.attributes) for row in (*self.rows, self.target))
 
-    def shows(self, message: Message) -> bool:
-        """Whether the target shows the whole message, and not only as much of it as fits."""
-        return self.target.attributes[MESSAGE] == {"S": message.message}
-
     @property
-    def replaced_in_place(self) -> GroupRow | None:
+    def replaced(self) -> GroupRow | None:
         """The row whose key the target has, if any."""
         return next((row for row in self.rows if row.key == self.target.key), None)
 
     @property
-    def leaving(self) -> tuple[GroupRow, ...]:
+    def deleted(self) -> tuple[GroupRow, ...]:
         """The rows that go."""
         return tuple(row for row in self.rows if row.key != self.target.key)
 
-    def nudged(self) -> "Move | None":
-        """The same move to the next microsecond, for when another row has the key; None where that is too far."""
-        message_instant = timestamps.parse(self.target.message_sort_key)
-        instant = timestamps.parse(self.target.sort_key)
-        if message_instant is None or instant is None or instant - message_instant >= MAX_NUDGE:
+    def to_next_place(self) -> "Move | None":
+        """The same move to the next key, for when another row has this one; None where there is no other."""
+        if self.instant is None or self.place == PLACES_BEHIND:
             return None
-        if instant > LATEST_PLACE:
+        try:
+            sort_key = timestamps.canonical(self.instant + _behind(self.target.message_group_uuid, self.place + 1))
+        except OverflowError:
             return None
-        sort_key = timestamps.canonical(instant + timestamps.MICROSECOND)
-        return Move(self.rows, GroupRow({**self.target.attributes, schema.SORT_KEY: {"S": sort_key}}))
-
-    def with_member_count(self, count: int) -> "Move":
-        """The same move, which also notes how many members have been counted."""
-        return Move(self.rows, GroupRow({**self.target.attributes, MEMBER_COUNT: {"N": str(count)}}))
-
-    def with_count_as_it_was(self) -> "Move":
-        """The same move of somebody who has been counted, without counting anew."""
-        count = _member_count(self.rows)
-        return self if count is None else self.with_member_count(count)
-
-    def afterwards(self) -> "Move":
-        """What remains of the move once it has been made: its target, standing where it should."""
-        return Move((self.target,), self.target)
+        target = GroupRow({**self.target.attributes, schema.SORT_KEY: {"S": sort_key}})
+        return replace(self, target=target, place=self.place + 1)
 
 
-def plan(rows: Iterable[GroupRow], newest: Message | None) -> list[Move]:
+def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) -> list[Move]:
     """The moves, one per member, after which each has one row that shows the newest message.
 
-    A member with several rows keeps one, with the attributes of all; rows beyond what a move takes up are left for
-    the next plan. A conversation without a message keeps its place and gets an empty preview.
+    `is_shown` tells that this message was settled before: then a row that stands behind its time stays there. A
+    member with several rows keeps one, with the attributes of all. A conversation without a message keeps its place
+    and gets an empty preview.
     """
     by_member: dict[str, list[GroupRow]] = {}
     for row in rows:
         by_member.setdefault(row.member_uuid, []).append(row)
-    return [_move(own, newest) for own in by_member.values()]
+    return [_move(own, newest, is_shown=is_shown) for own in by_member.values()]
+
+
+def stands_for(sort_key: str, newest: Message) -> bool:
+    """Whether a row's sort key is the newest message's time, or a place behind it."""
+    instant = timestamps.parse(sort_key)
+    return (
+        instant is not None
+        and sort_key == timestamps.canonical(instant)
+        and timedelta(0) <= instant - newest.instant <= MAX_BEHIND
+    )
 
 
 def cut_to_fit(message: str, size: int) -> str:
@@ -121,78 +95,29 @@ def cut_to_fit(message: str, size: int) -> str:
     return message.encode()[: max(size, 0)].decode(errors="ignore")
 
 
-def item_size(attributes: AttributeMap) -> int:
-    """An upper bound of an item's size in bytes (Developer Guide, "DynamoDB item sizes and formats")."""
-    size = 0
-    for name, value in attributes.items():
-        size += len(name.encode()) + _value_size(value)
-    return size
+def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -> Move:
+    def rank(row: GroupRow) -> tuple[bool, datetime, str]:
+        is_in_place = newest is not None and is_shown and stands_for(row.sort_key, newest)
+        return is_in_place, timestamps.parse(row.sort_key) or datetime.min.replace(tzinfo=UTC), row.sort_key
 
-
-def _move(rows: Sequence[GroupRow], newest: Message | None) -> Move:
-    ranked = _first_rows(sorted(rows, key=lambda row: (_is_in_place(row, newest), _order(row)), reverse=True))
-    target: dict[str, AttributeValueTypeDef] = {}
-    for row in reversed(ranked):
-        target.update(row.attributes)
-    if newest is not None and not _is_in_place(ranked[0], newest):
-        target[schema.SORT_KEY] = {"S": timestamps.canonical(newest.instant)}
-    target.pop(MEMBER_COUNT, None)
+    ranked = sorted(rows, key=rank, reverse=True)[:MAX_ROWS]
+    target = {name: value for row in reversed(ranked) for name, value in row.attributes.items()}
+    instant = None
+    if newest is not None and not (is_shown and stands_for(ranked[0].sort_key, newest)):
+        instant = newest.instant
+        target[schema.SORT_KEY] = {"S": timestamps.canonical(instant)}
     target[MESSAGE_UUID] = {"S": newest.message_uuid if newest else ""}
-    target[MESSAGE_SORT_KEY] = {"S": newest.sort_key if newest else ""}
     target[MESSAGE] = {"S": ""}
-    room = MAX_ITEM_BYTES - ROOM_FOR_MEMBER_COUNT - item_size(target)
+    room = MAX_ITEM_BYTES - item_size(target)
     target[MESSAGE] = {"S": cut_to_fit(newest.message if newest else "", room)}
-    member_count = _member_count(ranked)
-    if member_count is not None:
-        target[MEMBER_COUNT] = {"N": str(member_count)}
-    return Move(tuple(ranked), GroupRow(target))
+    return Move(tuple(ranked), GroupRow(target), instant)
 
 
-def _first_rows(rows: Sequence[GroupRow]) -> Sequence[GroupRow]:
-    """As many as one move takes up, and at least one."""
-    if len(rows) == 1:
-        return rows
-    sizes = accumulate(item_size(row.attributes) for row in rows)
-    return rows[: max(1, min(MAX_ROWS, sum(size <= MAX_ROWS_BYTES for size in sizes)))]
+def _behind(message_group_uuid: str, place: int) -> timedelta:
+    """How far behind its time a conversation looks for a free key, the first to the 1000th time.
 
-
-def _member_count(rows: Iterable[GroupRow]) -> int | None:
-    """The highest member count that the rows carry, if any does."""
-    return max((row.member_count for row in rows if row.member_count is not None), default=None)
-
-
-def _is_in_place(row: GroupRow, newest: Message | None) -> bool:
-    """Whether a row stands where the newest message puts it, or nudged behind by ties."""
-    if newest is None:
-        return True
-    if row.sort_key == timestamps.canonical(newest.instant):
-        return True
-    instant = timestamps.parse(row.sort_key)
-    return (
-        row.message_sort_key == newest.sort_key
-        and instant is not None
-        and row.sort_key == timestamps.canonical(instant)
-        and timedelta(0) < instant - newest.instant <= MAX_NUDGE
-    )
-
-
-def _order(row: GroupRow) -> tuple[datetime, str]:
-    """Newest last; a row whose sort key is no timestamp comes before all others."""
-    return timestamps.parse(row.sort_key) or datetime.min.replace(tzinfo=UTC), row.sort_key
-
-
-def _value_size(value: object) -> int:
-    if isinstance(value, dict):
-        text = value.get("S")
-        if isinstance(text, str):
-            return len(text.encode())
-        return 3 + sum(len(name.encode()) + 1 + _value_size(nested) for name, nested in value.items())
-    match value:
-        case str():
-            return len(value.encode())
-        case bytes() | bytearray():
-            return len(value)
-        case Iterable():
-            return 3 + sum(1 + _value_size(nested) for nested in value)
-        case _:
-            return 1
+    The conversation's id says where to begin and how far to step, so that many of one instant seldom meet.
+    """
+    chance = zlib.crc32(message_group_uuid.encode())
+    step = 10 * (chance // PLACES_BEHIND % (PLACES_BEHIND // 10)) + 1
+    return ((chance + place * step) % PLACES_BEHIND + 1) * timestamps.MICROSECOND

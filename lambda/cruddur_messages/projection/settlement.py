@@ -1,37 +1,28 @@
 """Access pattern E: every member's group row shows the newest message of the conversation.
 
-Level-triggered: a stream record only says which conversation is dirty. To settle one, read its member rows, then
-its newest message, and move the rows that differ. Every move is conditioned on what was read, so that whatever
-happened in between - another invocation, a crash, an index that lags - makes it fail instead of making it wrong.
+A stream record only says which conversation is dirty. To settle it, read the version of its conversation item, then
+its newest message and its rows, and commit what differs together with the next version, on the condition that the
+version is still the one that was read. docs/decisions/0004 proves that this is exact.
 """
 
 import random
 import time
 import traceback
+import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.config import Config
-
-from cruddur_messages.dynamodb import (
-    MAX_ACTIONS,
-    TRANSIENT_CODES,
-    CancelledError,
-    OutOfTimeError,
-    RefusedError,
-    TransientError,
-)
-from cruddur_messages.items import GroupRow, MalformedItemError, Message
-from cruddur_messages.projection.members import View
-from cruddur_messages.projection.moves import plan
+from cruddur_messages.conversation_item import ConversationItem, fingerprint, update
+from cruddur_messages.dynamodb import MAX_ACTIONS, CancelledError, OutOfTimeError, RefusedError, TransientError
+from cruddur_messages.items import MESSAGE, GroupRow, MalformedItemError, Message
+from cruddur_messages.projection.moves import Move, plan
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.table import ProjectionTable
-from cruddur_messages.projection.transactions import MAX_ACTIONS_OF_OLD, Transaction, pack, pack_and_count
+from cruddur_messages.projection.transactions import Action, judge, pack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,44 +30,53 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 8
 """How many conversations of a batch are settled at the same time."""
 
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    tcp_keepalive=True,
-    max_pool_connections=SIDE_BY_SIDE,
-)
-"""Sized for a stream handler: a call that hangs is over in seconds, and the projection itself tries again."""
-
-LONGEST_CALL_SECONDS = 7.0
-"""What one call usually takes at the most under CLIENT_CONFIG: two attempts and the pause between them.
-
-An answer that drips in can take longer: the timeout is that of each piece.
-"""
-
-FAULTS_OF_DATA = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What data that nobody has thought of can cause; it must not take the other conversations of a batch with it."""
-
-ATTEMPTS = 8
 FIRST_BACKOFF_SECONDS = 0.05
 LONGEST_BACKOFF_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How far a settlement goes.
+
+    `reserve_seconds` are kept of the time left: no call begins later. A conversation is given up after `attempts`.
+    """
+
+    reserve_seconds: float = 0.0
+    attempts: int = 8
+    max_actions: int = MAX_ACTIONS
+
+
 @dataclass
 class Settlement:
-    """How a conversation ended: `failure` says why it has to be tried again; `counts` is for the log."""
+    """How a conversation ended: `failure` says why it has to be tried again; `left` are members without a row."""
 
     message_group_uuid: str
     failure: str | None = None
+    left: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
 
 
-class Projection:
-    """Settles conversations of one table.
+class OutdatedError(Exception):
+    """Something was written since it was read; the text says what."""
 
-    `seconds_left` is asked before each call; when it is down to `reserve_seconds`, none is begun any more. `sleep`
-    and `draw` (uniform in 0..1) serve the backoff. `max_actions` bounds a transaction; an engine of old that takes
-    fewer is noticed.
+
+Settle = Callable[[DirtyConversation], Settlement]
+Each = Callable[[Settle, Sequence[DirtyConversation]], Iterable[Settlement]]
+
+
+def side_by_side(settle: Settle, conversations: Sequence[DirtyConversation]) -> Iterable[Settlement]:
+    """Settle conversations on threads, SIDE_BY_SIDE at a time; the settlements come in the order asked."""
+    if len(conversations) < 2:
+        return [settle(conversation) for conversation in conversations]
+    with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(conversations))) as pool:
+        return list(pool.map(settle, conversations))
+
+
+class Projection:
+    """Settles conversations of one table; safe to share between threads.
+
+    `seconds_left` is asked before each call. `sleep` and `draw` (uniform in 0..1) serve the backoff, `new_version`
+    returns a value that was never a version before, and `each` runs the settlements of a batch.
     """
 
     def __init__(
@@ -85,163 +85,184 @@ class Projection:
         client: "DynamoDBClient",
         table_name: str,
         seconds_left: Callable[[], float],
-        reserve_seconds: float = LONGEST_CALL_SECONDS,
+        limits: Limits = Limits(),
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[], float] = random.random,
-        max_actions: int = MAX_ACTIONS,
+        new_version: Callable[[], str] = lambda: uuid.uuid4().hex,
+        each: Each = side_by_side,
     ) -> None:
-        self._seconds_left = seconds_left
-        self._reserve_seconds = reserve_seconds
         self._table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: self._has_time_for(0))
+        self._seconds_left = seconds_left
+        self._limits = limits
         self._sleep = sleep
         self._draw = draw
-        self._max_actions = max_actions
+        self._new_version = new_version
+        self._each = each
 
-    def settle_all(
-        self, conversations: Sequence[DirtyConversation], *, side_by_side: int = SIDE_BY_SIDE
-    ) -> list[Settlement]:
-        """Settle independent conversations, several at the same time; the answers come in the order asked.
+    def settle_all(self, conversations: Sequence[DirtyConversation]) -> list[Settlement]:
+        """Settle independent conversations; the settlements come in the order asked.
 
-        They are taken in an order of chance, so that in a batch that comes again and again, hopeless ones do not
-        take all the time before the others are reached.
+        They are taken in random order, so that in a batch that comes again and again, hopeless ones do not take all
+        the time before the others are reached.
         """
-        workers = min(side_by_side, len(conversations))
-        if workers < 2:
-            return [self.settle(conversation) for conversation in conversations]
         shuffled = sorted(conversations, key=lambda _: self._draw())
-        with ThreadPoolExecutor(max_workers=workers) as pool:
-            settled = {answer.message_group_uuid: answer for answer in pool.map(self.settle, shuffled)}
+        settled = {done.message_group_uuid: done for done in self._each(self.settle, shuffled)}
         return [settled[conversation.message_group_uuid] for conversation in conversations]
 
     def settle(self, conversation: DirtyConversation) -> Settlement:
-        """Make every member's row show the newest message; what prevents it stands in the answer."""
+        """Make every member's row show the newest message; what prevents it stands in the settlement."""
         settlement = Settlement(conversation.message_group_uuid, failure="not reached")
-        view = View(conversation)
+        attempts = Attempts(self._table, conversation, settlement, self._limits.max_actions, self._new_version)
         try:
-            for attempt in self._attempts():
-                settlement.counts["attempts"] = attempt
-                obstacles = self._try(view, settlement.counts)
-                settlement.failure = "; ".join(sorted(obstacles)) or None
-                if settlement.failure is None:
+            for number in self._numbers():
+                settlement.counts["attempts"] = number
+                try:
+                    attempts.try_once()
+                    settlement.failure = None
                     break
+                except OutdatedError as outdated:
+                    settlement.counts["conflicts"] += 1
+                    settlement.failure = str(outdated)
+                except TransientError as transient:
+                    settlement.failure = str(transient)
         except OutOfTimeError:
             settlement.failure = f"out of time: {settlement.failure}"
         except RefusedError as refused:
             settlement.failure = f"refused: {refused}"
-        except FAULTS_OF_DATA as fault:
+        except Exception as fault:  # data that nobody has thought of must not take the other conversations with it
             *_, at = traceback.extract_tb(fault.__traceback__)
             settlement.failure = f"unexpected {type(fault).__name__} at {Path(at.filename).name}:{at.lineno}"
         return settlement
 
     def _has_time_for(self, pause: float) -> bool:
-        """Whether a call may still be begun after a pause."""
-        return self._seconds_left() - pause > self._reserve_seconds
+        return self._seconds_left() - pause > self._limits.reserve_seconds
 
-    def _attempts(self) -> Iterator[int]:
+    def _numbers(self) -> Iterator[int]:
         """Count the attempts, with a pause before each but the first. Raises OutOfTimeError where none fits in."""
         backoff = FIRST_BACKOFF_SECONDS
         yield 1
-        for attempt in range(2, ATTEMPTS + 1):
+        for number in range(2, self._limits.attempts + 1):
             pause = backoff * (0.5 + self._draw() / 2)
             if not self._has_time_for(pause):
                 raise OutOfTimeError
             self._sleep(pause)
             backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
-            yield attempt
+            yield number
 
-    def _try(self, view: View, counts: Counter[str]) -> set[str]:
-        """Read once and move what differs; the answer is what still stands in the way."""
-        try:
-            in_index = self._member_rows(view.message_group_uuid)
-            newest = self._newest_message(view.message_group_uuid, counts)
-        except TransientError as transient:
-            return {str(transient)}
-        rows = view.rows_given(in_index)
-        obstacle = view.obstacle_given(rows, newest)
-        moves = plan(rows, newest)
-        if obstacle is None:
-            transactions = pack_and_count(moves, newest, self._max_actions)
-        else:
-            transactions = pack([move for move in moves if move.is_counted], newest, self._max_actions)
-        counts["previews_cut"] = sum(newest is not None and not move.shows(newest) for move in moves)
-        obstacles = self._make(transactions, view, counts)
-        if sum(len(move.rows) for move in moves) < len(rows):
-            obstacles.add("a member has more rows than one transaction takes")
-        return obstacles if obstacle is None else {*obstacles, obstacle}
 
-    def _member_rows(self, message_group_uuid: str) -> list[GroupRow]:
-        """The rows that the index shows; any other item that carries a conversation is none of ours."""
-        rows: list[GroupRow] = []
-        for attributes in self._table.member_rows(message_group_uuid):
-            with suppress(MalformedItemError):
-                rows.append(GroupRow.from_attributes(attributes))
-        return rows
+class Attempts:
+    """The attempts to settle one conversation, and what one learns for the next."""
 
-    def _newest_message(self, message_group_uuid: str, counts: Counter[str]) -> Message | None:
+    def __init__(
+        self,
+        table: ProjectionTable,
+        conversation: DirtyConversation,
+        settlement: Settlement,
+        max_actions: int,
+        new_version: Callable[[], str],
+    ) -> None:
+        self._table = table
+        self._group = conversation.message_group_uuid
+        self._put_keys = conversation.put_keys
+        self._must_read_rows = conversation.must_read_rows or bool(conversation.put_keys)
+        self._settlement = settlement
+        self._max_actions = max_actions
+        self._new_version = new_version
+        self._refused: dict[str, str] = {}
+
+    def try_once(self) -> None:
+        """Read once and commit what differs.
+
+        Raises OutdatedError and TransientError where reading again may help, and RefusedError.
+        """
+        # The version first: whoever commits between this read and the commit makes the commit fail.
+        item = self._table.conversation(self._group)
+        newest = self._newest_message()
+        is_shown = item.shown == fingerprint(newest)
+        if is_shown and not self._must_read_rows:
+            # The next version makes the commit of everybody fail who has read an older message.
+            self._write((), update(self._group, read=item, version=self._new_version()))
+            return
+        rows = self._rows(item)
+        moves = plan(rows, newest, is_shown=is_shown)
+        self._settlement.left = frozenset(item.rows) - {move.member_uuid for move in moves}
+        self._settlement.counts["previews_cut"] = sum(
+            newest is not None and move.target.attributes[MESSAGE] != {"S": newest.message} for move in moves
+        )
+        is_whole = sum(len(move.rows) for move in moves) == len(rows)
+        self._move(item, moves, fingerprint(newest) if is_whole else None)
+        if self._refused:
+            raise RefusedError(", ".join(sorted(set(self._refused.values()))))
+        if not is_whole:
+            raise TransientError("a member has more rows than one transaction takes")
+
+    def _newest_message(self) -> Message | None:
         """The newest message that can be shown; one that is malformed is passed over."""
-        counts["malformed_messages"] = 0
-        for attributes in self._table.newest_messages(message_group_uuid):
+        self._settlement.counts["malformed_messages"] = 0
+        for attributes in self._table.newest_messages(self._group):
             try:
                 return Message.from_attributes(attributes)
             except MalformedItemError:
-                counts["malformed_messages"] += 1
+                self._settlement.counts["malformed_messages"] += 1
         return None
 
-    def _make(self, transactions: Iterable[Transaction], view: View, counts: Counter[str]) -> set[str]:
-        """Make as many of the moves as DynamoDB allows; the answer is what stands in the way of the others.
+    def _rows(self, item: ConversationItem) -> list[GroupRow]:
+        """The rows that the item and the records name; the index is asked only where these may not be all."""
+        keys = item.keys | self._put_keys
+        rows = self._table.rows(self._group, keys)
+        if item.shown is None or not item.keys <= {row.key for row in rows}:
+            rows += self._table.rows(self._group, self._table.keys_in_index(self._group) - keys)
+        return rows
 
-        Raises RefusedError when all has been tried and a move can never be made.
-        """
-        obstacles: set[str] = set()
-        refused: set[str] = set()
-        # Another conversation may lower it meanwhile, for this one too.
-        max_actions = self._max_actions
-        pending = deque(transactions)
+    def _move(self, item: ConversationItem, moves: Sequence[Move], shown: str | None) -> None:
+        """Commit the moves that are needed, and where every row is; what they show is noted with the last of them."""
+        rows = {move.member_uuid: move.rows[0].sort_key for move in moves}
+        needed = [move for move in moves if move.is_needed and move.member_uuid not in self._refused]
+        pending = deque(pack(needed, self._max_actions) if needed else [()])
         while pending:
-            transaction = pending.popleft()
-            if transaction.counts_members and (obstacles or refused):
-                pending.extendleft(self._without_counting(transaction))
+            batch = pending.popleft()
+            if not batch and pending:
                 continue
+            version = self._new_version()
+            rows_then = rows | {move.member_uuid: move.target.sort_key for move in batch}
+            shown_then = None if pending or self._refused else shown
+            change = update(self._group, read=item, version=version, rows=rows_then, shown=shown_then)
             try:
-                self._table.make(transaction)
-                moved = [move for move in transaction.moves if move.is_needed]
-                counts["rows_moved"] += len(moved)
-                counts["rows_healed"] += sum(len(move.rows) - 1 for move in moved)
-            except TransientError as transient:
-                obstacles.add(str(transient))
+                again = self._write(batch, change)
             except RefusedError as error:
-                if len(transaction.actions("")) > MAX_ACTIONS_OF_OLD < max_actions:
-                    self._max_actions = MAX_ACTIONS_OF_OLD
-                    return {*obstacles, "a transaction of this many actions is refused"}
-                if transaction.counts_members:
-                    refused.add(str(error))
-                    pending.extend(self._without_counting(transaction))
-                elif len(transaction.moves) == 1:
-                    refused.add(str(error))
-                else:
-                    pending.extend(Transaction((move,), transaction.newest) for move in transaction.moves)
-            except CancelledError as cancelled:
-                counts["conflicts"] += 1
-                verdict = transaction.judge(cancelled.reasons)
-                view.contradict(verdict.contradicted)
-                if verdict.outdated:
-                    obstacles.add("a row is no longer as it was read")
-                for _, code in verdict.hindered:
-                    (obstacles if code in TRANSIENT_CODES else refused).add(code)
-                if verdict.check is not None or verdict.unopposed == transaction.moves:
-                    obstacles.add(verdict.check or "cancelled without a reason")
-                    continue
-                nudged = [move.nudged() for move in verdict.key_taken]
-                counts["rows_nudged"] += len(nudged)
-                if None in nudged:
-                    obstacles.add("every place behind the message's time is taken")
-                retried = (*verdict.unopposed, *(move for move in nudged if move is not None))
-                pending.extendleft(pack(retried, transaction.newest, self._max_actions))
-        if refused:
-            raise RefusedError(", ".join(sorted(refused)))
-        return obstacles
+                if not batch:
+                    raise
+                if len(batch) == 1:
+                    self._refused[batch[0].member_uuid] = str(error)
+                # Alone, each shows whether it is the one; and an engine of old takes no more than ten actions.
+                pending.extendleft([(move,) for move in batch] if len(batch) > 1 else [()])
+                continue
+            if again is not None:
+                pending.appendleft(again)
+                continue
+            rows, item = rows_then, replace(item, version={"S": version})
+            self._settlement.counts["rows_moved"] += len(batch)
+            self._settlement.counts["duplicates_removed"] += sum(len(move.rows) - 1 for move in batch)
 
-    def _without_counting(self, transaction: Transaction) -> Iterator[Transaction]:
-        """What remains of a transaction when the members in it cannot be counted for now."""
-        moves = [move.with_count_as_it_was() for move in transaction.moves if move.is_counted]
-        return pack(moves, transaction.newest, self._max_actions)
+    def _write(self, batch: tuple[Move, ...], change: Action) -> tuple[Move, ...] | None:
+        """Commit moves and a change of the conversation item; None, or what to commit instead.
+
+        Raises OutdatedError where something was written since it was read.
+        """
+        try:
+            self._table.write(batch, change)
+        except CancelledError as cancelled:
+            verdict = judge(batch, cancelled.reasons)
+            if verdict.outdated is not None:
+                raise OutdatedError(verdict.outdated) from cancelled
+            self._refused |= {move.member_uuid: code for move, code in verdict.refused}
+            self._settlement.counts["ties"] += len(verdict.taken)
+            again: list[Move] = []
+            for move in batch:
+                moved = move.to_next_place() if move in verdict.taken else move
+                if moved is None:
+                    self._refused[move.member_uuid] = "every place behind the message's time is taken"
+                elif moved.is_needed and move.member_uuid not in self._refused:
+                    again.append(moved)
+            return tuple(again)
+        return None

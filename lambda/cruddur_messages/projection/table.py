@@ -1,13 +1,15 @@
 """The calls that the projection makes, with DynamoDB's errors sorted."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import dynamodb, schema
+from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import (
+    CONDITION_FAILED,
     NO_REASON,
     TRANSIENT_CODES,
     CancelledError,
@@ -15,16 +17,19 @@ from cruddur_messages.dynamodb import (
     RefusedError,
     TransientError,
 )
-from cruddur_messages.items import AttributeMap
-from cruddur_messages.projection.transactions import Transaction
+from cruddur_messages.items import AttributeMap, GroupRow, Key, MalformedItemError
+from cruddur_messages.projection.moves import Move
+from cruddur_messages.projection.transactions import Action, actions_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef, TransactWriteItemTypeDef
+
+MOST_KEYS = 100
+"""DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
 
 
 class ProjectionTable:
-    """The table as the projection sees it: two queries and one transaction.
+    """The table as the projection sees it.
 
     `has_time` tells whether another call may still be begun; if not, every method raises OutOfTimeError. Each also
     raises TransientError and RefusedError.
@@ -35,36 +40,86 @@ class ProjectionTable:
         self._table_name = table_name
         self._has_time = has_time
 
-    def member_rows(self, message_group_uuid: str) -> Iterator[AttributeMap]:
-        """What the index holds of a conversation: possibly outdated, possibly not all."""
-        return dynamodb.items(self._query, **dynamodb.of_conversation(message_group_uuid))
+    def conversation(self, message_group_uuid: str) -> ConversationItem:
+        """The conversation item as it is: GetItem, consistent."""
+        key = {
+            schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
+            schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
+        }
+        return ConversationItem.from_attributes(self._call("get_item", Key=key, ConsistentRead=True).get("Item", {}))
 
     def newest_messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
-        """The messages of a conversation as they are, newest first: one is read, and more only if asked for."""
+        """The messages as they are, newest first: Query, consistent; one is read, and more only if asked for."""
         messages = dynamodb.of_partition(schema.message_partition(message_group_uuid))
         return dynamodb.items(self._query, first_page=1, ScanIndexForward=False, **messages)
 
-    def make(self, transaction: Transaction) -> None:
-        """Make a transaction. Raises CancelledError if a condition does not hold, or in a conflict."""
-        with self._sorted_errors():
-            actions = cast("list[TransactWriteItemTypeDef]", transaction.actions(self._table_name))
-            self._client.transact_write_items(TransactItems=actions)
+    def rows(self, message_group_uuid: str, keys: Collection[Key]) -> list[GroupRow]:
+        """The group rows of a conversation that stand under these keys: BatchGetItem, consistent."""
+        rows: list[GroupRow] = []
+        pending = [
+            {schema.PARTITION_KEY: {"S": partition}, schema.SORT_KEY: {"S": sort_key}}
+            for partition, sort_key in sorted(keys)
+        ]
+        while pending:
+            asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
+            request = {self._table_name: {"Keys": asked, "ConsistentRead": True}}
+            page = self._call("batch_get_item", RequestItems=request)
+            rows += _rows_of(message_group_uuid, page["Responses"].get(self._table_name, []))
+            unprocessed = page.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
+            if len(unprocessed) == len(asked):
+                raise TransientError("UnprocessedKeys")
+            pending += unprocessed
+        return rows
 
-    def _query(self, **arguments: Any) -> "QueryOutputTypeDef":
-        with self._sorted_errors():
-            return self._client.query(TableName=self._table_name, **arguments)
+    def keys_in_index(self, message_group_uuid: str) -> set[Key]:
+        """The keys of the group rows that the index shows: Query, possibly outdated, possibly not all."""
+        found = dynamodb.items(self._query, **dynamodb.of_conversation(message_group_uuid))
+        return {row.key for row in _rows_of(message_group_uuid, found)}
 
-    @contextmanager
-    def _sorted_errors(self) -> Iterator[None]:
+    def write(self, moves: Sequence[Move], update: Action) -> None:
+        """Commit moves and the update of the conversation item together: TransactWriteItems, or a lone UpdateItem.
+
+        Raises CancelledError if a condition does not hold, or in a conflict.
+        """
+        if moves:
+            self._call("transact_write_items", TransactItems=actions_of(moves, update, self._table_name))
+        else:
+            self._call("update_item", **update)
+
+    def _query(self, **arguments: Any) -> Any:
+        return self._call("query", **arguments)
+
+    def _call(self, operation: str, **arguments: Any) -> Any:
         if not self._has_time():
             raise OutOfTimeError
-        try:
-            yield
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "unknown error")
-            if code == "TransactionCanceledException":
-                reasons = error.response.get("CancellationReasons", [])
-                raise CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons]) from error
-            raise (TransientError if code in TRANSIENT_CODES else RefusedError)(code) from error
-        except BotoCoreError as error:
-            raise TransientError(type(error).__name__) from error
+        if operation not in ("batch_get_item", "transact_write_items"):
+            arguments["TableName"] = self._table_name
+        with _sorted_errors():
+            return getattr(self._client, operation)(**arguments)
+
+
+def _rows_of(message_group_uuid: str, items: Iterator[AttributeMap] | Sequence[AttributeMap]) -> list[GroupRow]:
+    """The items that are group rows of the conversation; no other item is any of ours."""
+    rows: list[GroupRow] = []
+    for attributes in items:
+        with suppress(MalformedItemError):
+            row = GroupRow.from_attributes(attributes)
+            if row.message_group_uuid == message_group_uuid:
+                rows.append(row)
+    return rows
+
+
+@contextmanager
+def _sorted_errors() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "unknown error")
+        if code == "ConditionalCheckFailedException":
+            raise CancelledError([CONDITION_FAILED]) from error
+        if code == "TransactionCanceledException":
+            reasons = error.response.get("CancellationReasons", [])
+            raise CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons]) from error
+        raise (TransientError if code in TRANSIENT_CODES else RefusedError)(code) from error
+    except BotoCoreError as error:
+        raise TransientError(type(error).__name__) from error

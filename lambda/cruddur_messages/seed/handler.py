@@ -3,12 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from cruddur_messages import log, schema
+from cruddur_messages.lambda_context import LambdaContext
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.cloudformation import RESERVE_SECONDS, Answer
 from cruddur_messages.seed.file import LoadedConversation
@@ -21,13 +22,6 @@ CLIENT_CONFIG = Config(
 )
 
 _dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
-
-
-class LambdaContext(Protocol):
-    """What the entry uses of the context object that Lambda passes."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda ends the invocation."""
 
 
 class PropertyError(Exception):

@@ -19,7 +19,6 @@ from cruddur_messages import dynamodb, schema, timestamps
 from cruddur_messages.dynamodb import CONDITION_FAILED, MAX_ACTIONS, NO_REASON, TRANSIENT_CODES
 from cruddur_messages.items import (
     MAX_MESSAGE_CHARACTERS,
-    MEMBER_COUNT,
     MESSAGE,
     MESSAGE_UUID,
     USER_DISPLAY_NAME,
@@ -80,7 +79,6 @@ class Conversation:
     last_message_at: str
     message: str
     other: User
-    member_count: int | None
 
     @classmethod
     def from_attributes(cls, attributes: AttributeMap) -> Self:
@@ -91,7 +89,6 @@ class Conversation:
             last_message_at=row.sort_key,
             message=text_or_empty(attributes, MESSAGE),
             other=_named_user(attributes),
-            member_count=row.member_count,
         )
 
 
@@ -311,17 +308,14 @@ class MessageStore:
         }
 
     def _conversation_between(self, user_uuid: str, other_uuid: str) -> str | None:
-        """The newest conversation that these two have alone, by either inbox.
-
-        A member count may be of a time before somebody joined, so the index is asked who is there.
-        """
+        """The newest conversation that these two have alone, by either inbox; the index is asked who is there."""
         for owner, other in ((user_uuid, other_uuid), (other_uuid, user_uuid)):
             rows = self._newest_first(
                 schema.group_row_partition(owner),
                 ConsistentRead=True,
-                FilterExpression="#other = :other AND (attribute_not_exists(#count) OR #count <= :two)",
-                ExpressionAttributeNames={"#other": USER_UUID, "#count": MEMBER_COUNT},
-                ExpressionAttributeValues={":other": {"S": other}, ":two": {"N": "2"}},
+                FilterExpression="#other = :other",
+                ExpressionAttributeNames={"#other": USER_UUID},
+                ExpressionAttributeValues={":other": {"S": other}},
             )
             for attributes in rows:
                 found = text_or_empty(attributes, schema.INDEX_PARTITION_KEY)
@@ -354,7 +348,7 @@ class MessageStore:
     ) -> "dict[str, AttributeValueTypeDef]":
         """A new member's row, at the newest message's time, or at `instant` where that place is taken.
 
-        It names the person whom most of the rows name, which in a group is the first member. The projection counts it.
+        It names the person whom most of the rows name, which in a group is the first member.
         """
         rows = list(self._rows_in_index(message_group_uuid))
         if not rows:
@@ -419,7 +413,6 @@ def _first_row(first: Message, member: User, members: Sequence[User]) -> "dict[s
         **_row_key(member, first.instant),
         schema.INDEX_PARTITION_KEY: {"S": first.message_group_uuid},
         MESSAGE: {"S": first.message},
-        MEMBER_COUNT: {"N": str(len(members))},
         **other.to_attributes(),
     }
 

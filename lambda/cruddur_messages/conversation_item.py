@@ -1,0 +1,110 @@
+"""The conversation item: the version on which the projection locks a conversation, and where its rows are."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cruddur_messages import schema
+from cruddur_messages.items import AttributeMap, Key, Message, text_or_empty
+
+VERSION = "version"
+ROWS = "rows"
+SHOWN = "shown"
+
+NO_MESSAGE = "none"
+"""The fingerprint of a conversation without a message."""
+
+
+@dataclass(frozen=True)
+class ConversationItem:
+    """What the projection notes of a conversation.
+
+    `version` is the attribute value that the next write is conditioned on; None where there is no item.
+    `rows` gives the sort key of each member's group row. `shown` is the fingerprint of the message that all of these
+    rows show; None while a settlement is unfinished.
+    """
+
+    version: Mapping[str, Any] | None
+    rows: Mapping[str, str]
+    shown: str | None
+
+    @classmethod
+    def from_attributes(cls, attributes: AttributeMap) -> "ConversationItem":
+        """Read an item, or `{}` where there is none; what is malformed counts as unfinished and is written again."""
+        rows: dict[str, str] = {}
+        is_whole = True
+        for sort_key, members in _map(attributes.get(ROWS)).items():
+            if isinstance(members, Mapping) and isinstance(uuids := members.get("SS"), list | set | tuple):
+                rows |= dict.fromkeys(uuids, sort_key)
+            else:
+                is_whole = False
+        shown = text_or_empty(attributes, SHOWN) if is_whole and ROWS in attributes else ""
+        return cls(attributes.get(VERSION), rows, shown or None)
+
+    @property
+    def keys(self) -> set[Key]:
+        """The keys of the rows."""
+        return {(schema.group_row_partition(member), sort_key) for member, sort_key in self.rows.items()}
+
+
+def fingerprint(newest: Message | None) -> str:
+    """A short value that differs for messages of another key, uuid or text."""
+    if newest is None:
+        return NO_MESSAGE
+    shown = json.dumps([newest.sort_key, newest.message_uuid, newest.message])
+    return hashlib.sha256(shown.encode()).hexdigest()[:32]
+
+
+def update(
+    message_group_uuid: str,
+    *,
+    read: ConversationItem,
+    version: str,
+    rows: Mapping[str, str] | None = None,
+    shown: str | None = None,
+) -> dict[str, Any]:
+    """The arguments of an update to the next version, conditioned on the version read.
+
+    Without `rows`, the version alone changes. With `rows` and without `shown`, the settlement counts as unfinished.
+    """
+    names = {"#version": VERSION}
+    values: dict[str, Any] = {":version": {"S": version}}
+    expression = "SET #version = :version"
+    condition = "attribute_not_exists(#version)"
+    if read.version is not None:
+        condition = "#version = :read"
+        values[":read"] = read.version
+    if rows is not None:
+        names |= {"#rows": ROWS, "#shown": SHOWN}
+        values[":rows"] = {"M": _by_sort_key(rows)}
+        expression += ", #rows = :rows"
+        if shown is None:
+            expression += " REMOVE #shown"
+        else:
+            values[":shown"] = {"S": shown}
+            expression += ", #shown = :shown"
+    return {
+        "Key": {
+            schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
+            schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
+        },
+        "UpdateExpression": expression,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+
+
+def _by_sort_key(rows: Mapping[str, str]) -> dict[str, Any]:
+    """The rows as the item holds them: members by sort key, since nearly all of them share one."""
+    members: dict[str, list[str]] = {}
+    for member, sort_key in sorted(rows.items()):
+        members.setdefault(sort_key, []).append(member)
+    return {sort_key: {"SS": uuids} for sort_key, uuids in members.items()}
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    inner = value.get("M") if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}

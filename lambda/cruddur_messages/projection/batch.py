@@ -1,0 +1,88 @@
+"""A batch of stream records: which conversations it makes dirty, how they were settled, what is said of it."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypedDict
+
+from cruddur_messages.projection.records import DirtyConversation, FoldedBatch, fold
+from cruddur_messages.projection.settlement import Settlement
+
+LOGGED_COUNTS = ("rows_moved", "duplicates_removed", "ties", "conflicts", "malformed_messages", "previews_cut")
+
+SettleAll = Callable[[Sequence[DirtyConversation]], Sequence[Settlement]]
+
+
+class Emit(Protocol):
+    """Writes one log line."""
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """Write the event with its fields; those that are None are left out."""
+
+
+class BatchItemFailure(TypedDict):
+    """A record to be delivered again, with all that follow it."""
+
+    itemIdentifier: str
+
+
+class StreamResponse(TypedDict):
+    """What an event source mapping with ReportBatchItemFailures expects."""
+
+    batchItemFailures: list[BatchItemFailure]
+
+
+def handle_batch(
+    event: Mapping[str, object], *, settle_all: SettleAll, emit: Emit, clock: Callable[[], float]
+) -> StreamResponse:
+    """Settle what the records of an event make dirty, log it, and report the records of what could not be settled.
+
+    `clock` returns the seconds since 1970.
+    """
+    records = event.get("Records")
+    batch = fold(records if isinstance(records, list) else [])
+    settlements = settle_all(batch.dirty)
+    _log(batch, settlements, emit, clock())
+    failed = {settlement.message_group_uuid for settlement in settlements if settlement.failure}
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": sequence_number}
+            for conversation in batch.dirty
+            if conversation.message_group_uuid in failed
+            for sequence_number in conversation.sequence_numbers
+        ]
+    }
+
+
+def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now: float) -> None:
+    """One line for the batch, and one for each record, conversation or member that somebody may have to look at."""
+    for record in batch.unusable:
+        emit("record_unusable", sequence_number=record.sequence_number, reason=record.reason)
+    for settlement in settlements:
+        if settlement.failure or settlement.counts["malformed_messages"] or settlement.counts["previews_cut"]:
+            emit(
+                "conversation_failed" if settlement.failure else "conversation_odd",
+                message_group_uuid=settlement.message_group_uuid,
+                failure=settlement.failure,
+                **settlement.counts,
+            )
+        for user_uuid in sorted(settlement.left) if settlement.failure is None else ():
+            emit("member_left", message_group_uuid=settlement.message_group_uuid, user_uuid=user_uuid)
+    settled = {settlement.message_group_uuid for settlement in settlements if not settlement.failure}
+    totals = sum((settlement.counts for settlement in settlements), Counter[str]())
+    emit(
+        "batch_settled",
+        records=sum(len(conversation.sequence_numbers) for conversation in batch.dirty),
+        records_ignored=batch.ignored,
+        records_unusable=len(batch.unusable),
+        conversations_settled=len(settled),
+        conversations_failed=len(settlements) - len(settled),
+        members_left=sum(len(settlement.left) for settlement in settlements if not settlement.failure),
+        lag_seconds=_lag_seconds([c for c in batch.dirty if c.message_group_uuid in settled], now),
+        **{name: totals[name] for name in LOGGED_COUNTS},
+    )
+
+
+def _lag_seconds(settled: Sequence[DirtyConversation], now: float) -> float | None:
+    """How long the oldest of the settled changes took from the table to the rows."""
+    changes = [conversation.newest_change for conversation in settled if conversation.newest_change is not None]
+    return round(now - min(changes), 3) if changes else None

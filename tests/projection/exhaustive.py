@@ -1,0 +1,394 @@
+"""Every interleaving of a small case, explored completely: no sample, and each state that is met twice is met once.
+
+A case is a conversation of one to three members and up to three changes. Each change but a departure has a settlement
+of its own, which may begin at any time after it. The real code of the settlements runs: it is played again from its
+recorded responses up to its next API call, so that a state is the table, and the responses that each has had since it
+last began to read. From a state, a client makes the next change, or one settlement makes its next call, dies before
+it, or dies after it and is delivered again; a call that conflicts, or whose response is lost, ends like one of these.
+
+Where the index is asked, it shows the table as it is, or as it was at the beginning. Left out are: what three changes
+and three members cannot show, partial batches, deadlines, pages, and an index that shows anything in between. The
+simulation plays those.
+"""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from botocore.exceptions import ClientError
+
+from cruddur_messages import schema
+from cruddur_messages.conversation_item import ConversationItem, fingerprint
+from cruddur_messages.dynamodb import RefusedError, TransientError
+from cruddur_messages.items import Key, Message
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Attempts, OutdatedError, Settlement
+from cruddur_messages.projection.table import ProjectionTable
+from tests.projection.memory_engine import Item, MemoryEngine
+
+GROUP = "g"
+NOW, OLD = "now", "old"
+CONVERSATION_KEY = ("CONV#g", "CONV")
+CHANGES = ("message", "edit", "deletion", "put back", "newcomer", "put anew", "put twice", "departure")
+NEW_MESSAGES = ("message", "put back")
+FEW_ACTIONS = 4
+"""Under this limit two members need two transactions."""
+
+Items = tuple[tuple[Key, str], ...]
+"""The table: each key with its item as JSON text."""
+
+History = tuple[str, ...]
+"""The responses that a settlement has had since it last began to read, as JSON text."""
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise does not hold in a state that can be reached; the text tells the way there."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a run begins with, and the changes in their order."""
+
+    members: int
+    is_known: bool
+    changes: tuple[str, ...]
+    max_actions: int = 100
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands: the table, the changes made, and the settlement of each change (None: it has ended).
+
+    Of each change that was made, `put_keys` has the key of the row that it put, if any.
+    """
+
+    items: Items
+    put_keys: tuple[Key | None, ...]
+    settlements: tuple[History | None, ...]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a settlement does next: an API call, with its arguments as JSON text; or it has ended, or begins anew."""
+
+    operation: str
+    arguments: str = ""
+
+
+_DONE, _AGAIN = _Call("done"), _Call("again")
+
+
+class _Pause(BaseException):
+    """The settlement stands before this call."""
+
+    def __init__(self, call: _Call) -> None:
+        self.call = call
+
+
+class _Replay:
+    """A client that gives the recorded responses, and stops at the first call beyond them."""
+
+    def __init__(self, history: History) -> None:
+        self._responses = iter(history)
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            recorded = next(self._responses, None)
+            if recorded is None:
+                raise _Pause(_Call(operation, json.dumps(arguments, sort_keys=True)))
+            response = json.loads(recorded)
+            if "Error" in response:
+                raise ClientError(response, operation)
+            return response
+
+        return call
+
+
+def cases(*, changes: int, members: tuple[int, ...] = (1, 2, 3)) -> Iterator[Case]:
+    """All cases of so many changes."""
+    for kinds in itertools.product(CHANGES, repeat=changes):
+        for number in members:
+            for is_known in (True, False):
+                yield Case(number, is_known, kinds)
+
+
+def explore(case: Case) -> int:
+    """Visit every state of a case; returns how many there are. Raises BrokenPromiseError."""
+    explorer = _Explorer(case)
+    return explorer.visit_all()
+
+
+class _Explorer:
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._has_settlement = tuple(kind != "departure" for kind in case.changes)
+        beginning: tuple[History | None, ...] = tuple(() if has else None for has in self._has_settlement)
+        self._first = State(_frozen(_beginning(case)), (), beginning)
+        self._index_at_first = _index_of(self._first.items)
+        self._came_from: dict[State, tuple[State, str] | None] = {}
+        self._next_call = lru_cache(maxsize=None)(self._next_call_uncached)
+
+    def visit_all(self) -> int:
+        self._came_from = {self._first: None}
+        to_visit = [self._first]
+        while to_visit:
+            state = to_visit.pop()
+            for step, following in self._steps(state):
+                if following not in self._came_from:
+                    self._came_from[following] = (state, step)
+                    to_visit.append(following)
+        return len(self._came_from)
+
+    def _steps(self, state: State) -> Iterator[tuple[str, State]]:
+        is_over = len(state.put_keys) == len(self._case.changes)
+        if not is_over:
+            yield self._change(state)
+        for number, history in enumerate(state.settlements[: len(state.put_keys)]):
+            if history is None:
+                continue
+            is_over = False
+            call = self._next_call(number, state.put_keys[number], history)
+            name = f"settlement {number}: {call.operation}"
+            for response, items in self._responses(state, call):
+                if items != state.items:
+                    self._check_commit(state, items, name)
+                    yield f"{name}, and dies", self._with(state, items, number, ())
+                yield name, self._with(state, items, number, (*history, response))
+            if history:
+                yield f"settlement {number} dies", self._with(state, state.items, number, ())
+        if is_over:
+            self._check_rest(state)
+
+    def _change(self, state: State) -> tuple[str, State]:
+        engine = _engine(state.items)
+        number = len(state.put_keys)
+        kind = self._case.changes[number]
+        put_key = _make(engine, kind, number)
+        return f"client: {kind}", State(_frozen(engine.items), (*state.put_keys, put_key), state.settlements)
+
+    def _responses(self, state: State, call: _Call) -> Iterator[tuple[str, Items]]:
+        response, items = _respond(call, state.items)
+        yield response, items
+        if '"IndexName"' in call.arguments:
+            yield self._index_at_first, items
+
+    def _with(self, state: State, items: Items, number: int, history: History | None) -> State:
+        """The state after a step of one settlement, which may have ended or begun anew by it."""
+        if history:
+            outcome = self._next_call(number, state.put_keys[number], history)
+            if outcome in (_DONE, _AGAIN):
+                history = None if outcome is _DONE else ()
+        settlements = [*state.settlements]
+        settlements[number] = history
+        return _with_versions_renamed(State(items, state.put_keys, tuple(settlements)))
+
+    def _next_call_uncached(self, number: int, put_key: Key | None, history: History) -> _Call:
+        dirty = DirtyConversation(GROUP, must_read_rows=self._case.changes[number] not in NEW_MESSAGES)
+        if put_key is not None:
+            dirty.put_keys.add(put_key)
+        versions = itertools.count(1)
+        table = ProjectionTable(client=cast("Any", _Replay(history)), table_name="t", has_time=lambda: True)
+        attempts = Attempts(
+            table, dirty, Settlement(GROUP), self._case.max_actions, lambda: f"{number}.{next(versions)}"
+        )
+        try:
+            attempts.try_once()
+        except _Pause as pause:
+            return pause.call
+        except (OutdatedError, TransientError):
+            return _AGAIN
+        except RefusedError as refused:
+            raise BrokenPromiseError(f"refused: {refused}") from refused
+        return _DONE
+
+    def _check_commit(self, state: State, items: Items, name: str) -> None:
+        if (wrong := _wrong_in_commit(state.items, items)) is not None:
+            self._fail(state, f"{name} {wrong}")
+
+    def _check_rest(self, state: State) -> None:
+        """Each member has one row, it shows the newest message, and the conversation item says so."""
+        if not any(self._has_settlement):
+            return
+        kinds = _by_kind(state.items)
+        messages = [Message.from_attributes(item) for item in kinds["MSG"]]
+        newest = max(messages, key=lambda message: message.sort_key, default=None)
+        rows = kinds["GRP"]
+        places = {row["pk"]["S"].removeprefix("GRP#"): row["sk"]["S"] for row in rows}
+        if len(places) != len(rows):
+            self._fail(state, "a member has two rows at rest")
+        for row in rows:
+            shown = row.get("message_uuid", {}).get("S", ""), row["message"]["S"]
+            if shown != ((newest.message_uuid, newest.message) if newest else ("", "")):
+                self._fail(state, f"{row['pk']['S']} shows {shown} at rest")
+            if newest and row["sk"]["S"] != newest.sort_key:
+                self._fail(state, f"{row['pk']['S']} stands at {row['sk']['S']} at rest")
+        item = ConversationItem.from_attributes(kinds["CON"][0])
+        listed = {member: sort_key for member, sort_key in item.rows.items() if member in places}
+        if listed != places or item.shown != fingerprint(newest):
+            self._fail(state, f"the conversation item lists {item.rows} at rest")
+
+    def _fail(self, state: State, why: str) -> None:
+        way: list[str] = []
+        known = self._came_from.get(state)
+        while known is not None:
+            state, step = known
+            way.append(step)
+            known = self._came_from.get(state)
+        raise BrokenPromiseError("\n".join([str(self._case), *reversed(way), f"=> {why}"]))
+
+
+def _beginning(case: Case) -> dict[Key, Item]:
+    """Members with a row each, at rest; known to the projection, or as an old backend left them."""
+    engine = MemoryEngine()
+    first = _message(0)
+    engine.put_item(Item=first)
+    shown = {"message_uuid": first["message_uuid"]} if case.is_known else {}
+    for member in "abc"[: case.members]:
+        engine.put_item(Item=_row(member, **shown))
+    if case.is_known:
+        engine.put_item(
+            Item={
+                **_strings(pk="CONV#g", sk="CONV", version=NOW, shown=fingerprint(Message.from_attributes(first))),
+                "rows": {"M": {_time(0): {"SS": list("abc"[: case.members])}}},
+            }
+        )
+    return engine.items
+
+
+def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
+    """One change by a client; returns the key of the row that it puts, if it puts one."""
+    messages = sorted(key for key in engine.items if key[0].startswith("MSG#"))
+    rows = sorted(key for key in engine.items if key[0].startswith("GRP#"))
+    put: Item | None = None
+    match kind:
+        case "message":
+            engine.put_item(Item=_message(number + 1))
+        case "edit" if messages:
+            engine.put_item(Item={**engine.items[messages[-1]], "message": {"S": f"edited {number}"}})
+        case "deletion" if messages:
+            engine.delete_item(Key=_key(messages[-1]))
+        case "put back":
+            engine.put_item(Item=_message(0))
+        case "newcomer":
+            put = _row(f"n{number}")
+        case "put anew" if rows:
+            put = {name: value for name, value in engine.items[rows[0]].items() if name != "message_uuid"}
+        case "put twice" if rows:
+            put = {**_row(rows[0][0].removeprefix("GRP#")), "sk": {"S": f"2025-01-0{number + 1}"}}
+        case "departure" if rows:
+            engine.delete_item(Key=_key(rows[-1]))
+    if put is None:
+        return None
+    engine.put_item(Item=put)
+    return put["pk"]["S"], put["sk"]["S"]
+
+
+def _with_versions_renamed(state: State) -> State:
+    """The same state with versions that only say what matters: which is the present one.
+
+    The version that a settlement has just written keeps its name, by which that settlement still knows it.
+    """
+    present = _present_version(state.items)
+    if present is None:
+        return state
+    writer, _, _ = present.partition(".")
+    name = present if writer.isdecimal() and state.settlements[int(writer)] else NOW
+    settlements = tuple([history and _renamed(history, present, name) for history in state.settlements])
+    return State(_with_version(state.items, name), state.put_keys, settlements)
+
+
+@lru_cache(maxsize=100_000)
+def _present_version(items: Items) -> str | None:
+    item = dict(items).get(CONVERSATION_KEY)
+    return None if item is None else str(json.loads(item)["version"]["S"])
+
+
+@lru_cache(maxsize=100_000)
+def _with_version(items: Items, version: str) -> Items:
+    changed = dict(items)
+    item = json.loads(changed[CONVERSATION_KEY])
+    changed[CONVERSATION_KEY] = json.dumps({**item, "version": {"S": version}}, sort_keys=True)
+    return tuple(sorted(changed.items()))
+
+
+@lru_cache(maxsize=100_000)
+def _renamed(history: History, present: str, name: str) -> History:
+    """The conversation item is what a settlement reads first."""
+    response = json.loads(history[0])
+    version = response.get("Item", {}).get("version")
+    if version is None:
+        return history
+    version["S"] = name if version["S"] == present else OLD
+    return json.dumps(response, sort_keys=True), *history[1:]
+
+
+@lru_cache(maxsize=100_000)
+def _respond(call: _Call, items: Items) -> tuple[str, Items]:
+    """The response to a call, and the table after it."""
+    if '"IndexName"' in call.arguments:
+        return _index_of(items), items
+    engine = _engine(items)
+    try:
+        response = getattr(engine, call.operation)(**json.loads(call.arguments))
+    except ClientError as error:
+        response = error.response
+    return json.dumps(response, sort_keys=True), _frozen(engine.items)
+
+
+@lru_cache(maxsize=100_000)
+def _wrong_in_commit(items: Items, items_then: Items) -> str | None:
+    """Whether somebody has no row or more than before, or a message is touched."""
+    before, after = _by_kind(items), _by_kind(items_then)
+    if before["MSG"] != after["MSG"]:
+        return "touches a message"
+    rows, rows_then = (Counter(row["pk"]["S"] for row in kind["GRP"]) for kind in (before, after))
+    if rows.keys() != rows_then.keys() or any(rows_then[member] > rows[member] for member in rows):
+        return f"leaves {dict(rows_then)} of {dict(rows)}"
+    return None
+
+
+def _index_of(items: Items) -> str:
+    """What the index shows of a table, where it does not lag."""
+    return json.dumps({"Items": _by_kind(items)["GRP"]}, sort_keys=True)
+
+
+def _engine(items: Items) -> MemoryEngine:
+    engine = MemoryEngine(has_size_limits=False)
+    engine.items = {key: json.loads(item) for key, item in items}
+    return engine
+
+
+def _frozen(items: dict[Key, Item]) -> Items:
+    return tuple(sorted((key, json.dumps(item, sort_keys=True)) for key, item in items.items()))
+
+
+def _by_kind(items: Items) -> dict[str, list[Item]]:
+    kinds: dict[str, list[Item]] = {"MSG": [], "GRP": [], "CON": []}
+    for (partition, _), item in items:
+        kinds[partition[:3]].append(json.loads(item))
+    return kinds
+
+
+def _time(second: int) -> str:
+    return f"2026-01-01T00:00:0{second}.000000+00:00"
+
+
+def _message(second: int) -> Item:
+    return _strings(pk="MSG#g", sk=_time(second), message=f"text {second}", message_uuid=f"m{second}")
+
+
+def _row(member: str, **more: Any) -> Item:
+    row = _strings(pk=schema.group_row_partition(member), sk=_time(0), message_group_uuid=GROUP, message="text 0")
+    return {**row, **more}
+
+
+def _key(key: Key) -> Item:
+    return _strings(pk=key[0], sk=key[1])
+
+
+def _strings(**values: str) -> Item:
+    return {name: {"S": value} for name, value in values.items()}
