@@ -68,6 +68,8 @@ def _commands(program: TyperGroup) -> Mapping[str, TyperCommand]:
 
 def main(words: Sequence[str]) -> int:
     """Run a command line and return its exit status: 0 only on success."""
+    if any(not _is_text(word) for word in words):
+        return _say("a word is not text in UTF-8: write it in UTF-8", WRONG_USE)
     program = _built()
     completion.offer_no_files_in_bash()
     try:
@@ -93,6 +95,15 @@ def main(words: Sequence[str]) -> int:
     if status == INTERRUPTED:
         return _say("stopped", INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word can be stored: bytes that are not UTF-8 arrive as lone surrogates."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _say(text: str, status: int) -> int:

@@ -38,7 +38,7 @@ def schema_load(context: Context) -> None:
 
 @tables.command("where", example="where --prod")
 def where(context: Context) -> None:
-    """Show where a command acts, and why there. Calls nothing."""
+    """Show where a command acts, and why there."""
     target, system = context.target, context.target.system
     found = {
         "table": target.table_name,

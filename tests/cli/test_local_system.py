@@ -18,7 +18,6 @@ from tests.cli.conftest import REPOSITORY
 def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A `.local` of the test's own."""
     for name in (
-        "LOCAL",
         "EMULATOR_STATE",
         "SYSTEM",
         "LOCK",
@@ -26,8 +25,9 @@ def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         "KEPT_TABLE",
         "PASSING_STATE",
         "BOOTSTRAPPED",
+        "LOCAL",
     ):
-        monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.LOCAL.parent))
+        monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.REPOSITORY))
     (tmp_path / ".local").mkdir()
     return tmp_path / ".local"
 

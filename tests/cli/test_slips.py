@@ -42,6 +42,8 @@ WRONG_USE = [
     (("describe", "one", "two"), "unexpected"),
     (("list-tables", "--table", "x"), "No such option"),
     (("where", "nonprod"), "unexpected"),
+    (("send", PAIR, "half an \ud83d"), "a word is not text in UTF-8"),
+    (("list-conversations", "\udcff"), "a word is not text in UTF-8"),
     (("LIST-CONVERSATIONS",), "No such command"),
     (("list_conversations",), "No such command"),
 ]
