@@ -22,19 +22,23 @@ help: ## List the commands
 
 .PHONY: up
 up: $(VENV)/local.stamp node_modules/.stamp ## Run everything here; PORT=4566, KEEP=1, SETTINGS="name=value ..."
-	@$(PYTHON) -m cruddur_local up $(if $(PORT),--port $(PORT)) $(if $(KEEP),--keep) $(SETTINGS:%=--setting %)
+	@$(PYTHON) -m cruddur_local up $(if $(PORT),--port $(PORT)) $(if $(filter-out 0,$(KEEP)),--keep) $(SETTINGS:%=--setting %)
 
 .PHONY: down
-down: $(VENV)/local.stamp ## Take it away again
-	@$(PYTHON) -m cruddur_local down
+down: $(VENV)/local.stamp ## Take it away again; KEEP=1 keeps its data, KEEP=0 deletes what is kept
+	@$(PYTHON) -m cruddur_local down $(if $(KEEP),$(if $(filter-out 0,$(KEEP)),--keep,--forget))
+
+.PHONY: status
+status: $(VENV)/local.stamp ## Show what runs, where, and whether it is kept
+	@$(PYTHON) -m cruddur_local status
 
 .PHONY: env
-env: $(VENV)/local.stamp ## Print the environment for the running system: see make up
-	@$(PYTHON) -m cruddur_local env
+env: $(VENV)/local.stamp ## Print the environment for the running system: see make up; UNDO=1 undoes it
+	@$(PYTHON) -m cruddur_local env $(if $(UNDO),--undo)
 
 .PHONY: logs
-logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on
-	@$(PYTHON) -m cruddur_local logs $(if $(FOLLOW),--follow)
+logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on, JSON=1 prints it as it is
+	@$(PYTHON) -m cruddur_local logs $(if $(FOLLOW),--follow) $(if $(JSON),--json)
 
 .PHONY: dynamodb-local
 dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000; PORT=8001

@@ -2,13 +2,17 @@
 
 import base64
 import json
+import select
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum, auto
 from typing import Any, SupportsBytes, cast
 
 from boto3.dynamodb.types import Binary, TypeDeserializer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,8 +24,26 @@ from cruddur_messages.items import AttributeMap
 WIDTH_OF_A_PIPE = 100_000
 """Nothing is cut there: who reads it may be a program."""
 
-WHOLE = frozenset({"conversation", "from", "how many", "last message", "problem", "table", "time", "value"})
-"""Columns with what people copy, or cannot guess the rest of."""
+NARROW = 60
+"""A terminal of fewer columns has no room for what is only nice to know."""
+
+
+class Cut(Enum):
+    """What becomes of a cell that is too wide."""
+
+    NEVER = auto()
+    ELLIPSIS = auto()
+    WRAP = auto()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. One that `grows` takes the room that the others leave, and comes last in a pipe."""
+
+    title: str
+    cut: Cut = Cut.NEVER
+    grows: bool = False
+
 
 _deserialize = TypeDeserializer().deserialize
 
@@ -76,9 +98,44 @@ class Output:
         """Print a line for people, cut to the width of the terminal."""
         self.console.print(Text(printable(text)), no_wrap=True, overflow="ellipsis")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print a table for people; see `table`."""
-        self.console.print(table(columns, rows))
+    @property
+    def is_narrow(self) -> bool:
+        """Whether there is room for the necessary only."""
+        return self.console.width < NARROW
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person is looking on."""
+        return self._began_on_a_terminal
+
+    def table(self, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
+        """Print a table for people."""
+        self.console.print(self._table(columns, rows))
+
+    def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Table:
+        """A table whose cells hold nothing that could steer a terminal."""
+        order = list(range(len(columns)))
+        if not self._began_on_a_terminal:
+            order.sort(key=lambda number: columns[number].grows)
+        drawn = Table(box=None, pad_edge=False, header_style="bold", expand=self._began_on_a_terminal)
+        for number in order:
+            column = columns[number]
+            drawn.add_column(
+                column.title,
+                no_wrap=column.cut is not Cut.WRAP,
+                overflow="fold" if column.cut is Cut.WRAP else "ellipsis",
+                ratio=1 if column.grows else None,
+                min_width=self._min_width(column, [str(row[number]) for row in rows]),
+                max_width=None if column.grows or column.cut is Cut.NEVER else max(12, self.console.width // 4),
+            )
+        for row in rows:
+            drawn.add_row(*(Text(printable(str(row[number]))) for number in order))
+        return drawn
+
+    def _min_width(self, column: Column, cells: Sequence[str]) -> int | None:
+        if column.cut is Cut.NEVER:
+            return max(map(cell_len, [column.title, *cells]))
+        return min(max(map(cell_len, [column.title, *cells])), 8)
 
     def paragraph(self, text: str) -> None:
         """Print a line for people whole, however narrow the terminal."""
@@ -89,18 +146,27 @@ class Output:
         self._notes.print(Text(text))
 
     def require_reader(self) -> None:
-        """Raise BrokenPipeError where the terminal on which the command began is gone."""
+        """Raise BrokenPipeError where nobody reads any more: the terminal is gone, or the pipe is closed."""
         if self._began_on_a_terminal and not sys.stdout.isatty():
+            raise BrokenPipeError
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        if not self._began_on_a_terminal and any(poll.poll(0)):
             raise BrokenPipeError
 
     @contextmanager
-    def live(self) -> Iterator[Callable[[Sequence[str], Sequence[Sequence[object]]], None]]:
+    def live(self) -> Iterator[Callable[[Sequence[Column], Sequence[Sequence[object]]], None]]:
         """A table that is drawn anew in its place on a terminal, and once more for each change elsewhere."""
         if not sys.stdout.isatty():
-            yield self.table
+
+            def print_once_more(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
+                self.table(columns, rows)
+                sys.stdout.flush()
+
+            yield print_once_more
             return
         with Live(console=self.console, auto_refresh=False) as live:
-            yield lambda columns, rows: live.update(table(columns, rows), refresh=True)
+            yield lambda columns, rows: live.update(self._table(columns, rows), refresh=True)
 
     @contextmanager
     def progress(self, what: str, total: int | None, *, beside_output: bool = False) -> Iterator["Bar"]:
@@ -128,21 +194,6 @@ class Bar:
     def set(self, done: int, total: int) -> None:
         """Stand at `done` of `total`."""
         self._progress.update(self._task, completed=done, total=total)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table whose cells hold nothing that could steer a terminal.
-
-    Columns in WHOLE are never cut; the last takes the room that is left.
-    """
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns[:-1]):
-        cells = [column, *(str(row[number]) for row in rows)] if column in WHOLE else []
-        drawn.add_column(column, no_wrap=True, overflow="ellipsis", min_width=max(map(len, cells), default=None))
-    drawn.add_column(columns[-1], no_wrap=True, overflow="ellipsis", ratio=1)
-    for row in rows:
-        drawn.add_row(*(Text(printable(str(cell))) for cell in row))
-    return drawn
 
 
 def summary(counts: Mapping[str, int]) -> str:

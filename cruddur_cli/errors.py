@@ -32,6 +32,10 @@ class DdbError(Exception):
     """The text is one line that says what is wrong, with what value, and what to do."""
 
 
+class WrongUseError(Exception):
+    """The words of a command do not fit together; the text is one line that says what is expected."""
+
+
 def one_line(text: str) -> str:
     """A text without line breaks."""
     return " ".join(text.split())

@@ -3,38 +3,80 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Annotated, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
-from cruddur_cli.commands import care, conversations, tables
-from cruddur_cli.errors import explained, one_line
-from cruddur_cli.words import modern
+from cruddur_cli import completion, local_system
+from cruddur_cli.bootcamp_arguments import modern
+from cruddur_cli.commands.conversations import conversations
+from cruddur_cli.commands.maintenance import maintenance
+from cruddur_cli.commands.tables import tables
+from cruddur_cli.errors import WrongUseError, explained, one_line
 
 NAME = "ddb"
 INTERRUPTED = 128 + signal.SIGINT
 PIPE_CLOSED = 128 + signal.SIGPIPE
 WRONG_USE = 2
+HELP = ["-h", "--help"]
 
 app = typer.Typer(
     name=NAME,
-    help="Cruddur's messages in a person's hands: look at the table, use it, check it, put it right.",
+    help="Cruddur's messages in a person's hands: look at the table, use it, check it, repair it.",
     epilog="Acts on this machine; --prod means AWS. Every command has an example: bin/ddb COMMAND --help.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP},
 )
-for commands in (tables, conversations, care):
-    commands.add_to(app)
+for group in (tables, conversations, maintenance):
+    app.add_typer(group.app)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"{NAME} {local_system.version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+def _built() -> TyperGroup:
+    """The program as typer runs it; a flag says nothing of a type in its help."""
+    program = cast(TyperGroup, typer.main.get_command(app))
+    for command in (program, *_commands(program).values()):
+        with typer.Context(command, help_option_names=HELP) as context:
+            for parameter in command.get_params(context):
+                if isinstance(parameter, TyperOption) and parameter.is_flag:
+                    parameter.metavar = ""
+    return program
+
+
+def _commands(program: TyperGroup) -> Mapping[str, TyperCommand]:
+    return cast(Mapping[str, TyperCommand], program.commands)
 
 
 def main(words: Sequence[str]) -> int:
-    """Run a command line and answer its exit status: 0 only on success."""
+    """Run a command line and return its exit status: 0 only on success."""
+    if any(not _is_text(word) for word in words):
+        return _say("a word is not text in UTF-8: write it in UTF-8", WRONG_USE)
+    program = _built()
+    completion.offer_no_files_in_bash()
     try:
-        status = app(modern(words), prog_name=NAME, standalone_mode=False)
+        status = program(modern(words, _commands(program)), prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()
+    except WrongUseError as wrong_use:
+        return _say(str(wrong_use), WRONG_USE)
     except TyperException as wrong_use:
         text = one_line(wrong_use.format_message())
         return _say(text, WRONG_USE) if text else WRONG_USE
@@ -53,6 +95,15 @@ def main(words: Sequence[str]) -> int:
     if status == INTERRUPTED:
         return _say("stopped", INTERRUPTED)
     return status if isinstance(status, int) else 0
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word can be stored: bytes that are not UTF-8 arrive as lone surrogates."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _say(text: str, status: int) -> int:

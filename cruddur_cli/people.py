@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import psycopg
@@ -13,6 +14,7 @@ from cruddur_messages.seed import file as seed_file
 
 DATABASE_VARIABLE = "DATABASE_URL"
 CONNECT_SECONDS = 5
+MOST_NAMED = 10
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -26,18 +28,18 @@ class People(Protocol):
         """Every user, in the order of the source."""
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None where there is none."""
+        """The user of a handle in whatever case, None where there is none."""
 
     def by_uuid(self, user_uuid: str) -> User | None:
         """The user of an id, None where there is none."""
 
 
 class PeopleOfFile:
-    """The users of the seed's users file."""
+    """The users of a users file of the seed. Raises SeedFileError where it is missing or wrong."""
 
-    def __init__(self) -> None:
-        self.name = seed_file.USERS_PATH.name
-        self._users = seed_file.parse_users(seed_file.USERS_PATH.read_text(encoding="utf-8"))
+    def __init__(self, path: Path = seed_file.USERS_PATH) -> None:
+        self.name = path.name
+        self._users = seed_file.load_users(path)
 
     def all(self) -> Sequence[User]:
         """Every user, in the order of the file."""
@@ -45,7 +47,10 @@ class PeopleOfFile:
 
     def by_handle(self, handle: str) -> User | None:
         """The user of a handle, None where there is none."""
-        return next((user for user in self._users if user.handle == handle), None)
+        exact = (user for user in self._users if user.handle == handle)
+        return next(exact, None) or next(
+            (user for user in self._users if user.handle.casefold() == handle.casefold()), None
+        )
 
     def by_uuid(self, user_uuid: str) -> User | None:
         """The user of an id, None where there is none."""
@@ -69,7 +74,8 @@ class PeopleOfPostgres:
 
     def by_handle(self, handle: str) -> User | None:
         """The user of a handle, None where there is none."""
-        return next(iter(self._select("WHERE handle = %s LIMIT 1", (handle,))), None)
+        found = self._select("WHERE lower(handle) = lower(%s) ORDER BY (handle = %s) DESC LIMIT 1", (handle, handle))
+        return next(iter(found), None)
 
     def by_uuid(self, user_uuid: str) -> User | None:
         """The user of an id, None where there is none."""
@@ -88,10 +94,15 @@ class PeopleOfPostgres:
         return [User(uuid=row[0], display_name=row[1] or "", handle=row[2] or "") for row in found]
 
 
-def people() -> People:
-    """Postgres when DATABASE_URL is set, else the users file of the seed."""
+def people(users_path: str | None = None) -> People:
+    """Postgres when DATABASE_URL is set, else the users file given, else that of the seed."""
     url = os.environ.get(DATABASE_VARIABLE)
-    return PeopleOfPostgres(url) if url else PeopleOfFile()
+    return PeopleOfPostgres(url) if url else PeopleOfFile(Path(users_path or seed_file.USERS_PATH))
+
+
+def source_name(users_path: str | None = None) -> str:
+    """Where `people` looks, without looking."""
+    return DATABASE_VARIABLE if os.environ.get(DATABASE_VARIABLE) else str(users_path or seed_file.USERS_PATH)
 
 
 def resolve(source: People, name: str) -> User:
@@ -99,8 +110,10 @@ def resolve(source: People, name: str) -> User:
     wanted = name.strip().removeprefix("@")
     user = source.by_uuid(wanted.lower()) if _UUID.fullmatch(wanted) else source.by_handle(wanted)
     if user is None:
-        known = ", ".join(user.handle for user in source.all()[:10]) or "nobody"
-        raise DdbError(f"nobody is called {name!r} in {source.name}: known are {known}")
+        users = source.all()
+        known = ", ".join(user.handle for user in users[:MOST_NAMED]) or "nobody"
+        more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
+        raise DdbError(f"nobody is called {name!r} in {source.name}: known are {known}{more}")
     return user
 
 

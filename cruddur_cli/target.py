@@ -1,18 +1,17 @@
 """Where a command acts: this machine unless `--prod` is said."""
 
-import json
+import http.client
 import os
-import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 
+from cruddur_cli import local_system
 from cruddur_cli.errors import DdbError
-from cruddur_local.paths import SYSTEM
 from cruddur_messages import schema
 
 if TYPE_CHECKING:
@@ -21,12 +20,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_DYNAMODB"
+GENERAL_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"
 QUEUE_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SQS"
 DYNAMODB_LOCAL = "http://localhost:8000"
 LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"
 MOST_CONNECTIONS = 32
 PROBE_SECONDS = 1.0
+PROTOCOL = "application/x-amz-json-1.0"
+LIST_TABLES = "DynamoDB_20120810.ListTables"
 
 LOCAL_ATTEMPTS = 2
 AWS_ATTEMPTS = 8
@@ -36,7 +38,8 @@ AWS_ATTEMPTS = 8
 class Target:
     """A table and where it is.
 
-    `has_projection`: whether a deployed Lambda settles what is written here. The access key and `ca_bundle`, the
+    `reason` says why it is this one. `has_projection`: whether a deployed Lambda settles what is written here.
+    `system` is what `make up` has written of its system, empty elsewhere. The access key and `ca_bundle`, the
     certificates to trust, are None where boto3's own search finds them.
     """
 
@@ -44,19 +47,24 @@ class Target:
     endpoint: str | None
     region: str | None
     has_projection: bool
+    reason: str = ""
     access_key_id: str | None = None
     secret_access_key: str | None = None
     ca_bundle: str | None = None
-    failure_queue_url: str | None = None
+    system: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_aws(self) -> bool:
         """Whether this is AWS itself."""
         return self.endpoint is None
 
+    @property
+    def place(self) -> str:
+        """Where the table is, in words."""
+        return self.endpoint or f"AWS, {self.region or 'no region'}"
+
     def __str__(self) -> str:
-        place = f"AWS, {self.region or 'no region'}" if self.is_aws else str(self.endpoint)
-        return f"{self.table_name} at {place}"
+        return f"{self.table_name} at {self.place}"
 
     def dynamodb(self) -> "DynamoDBClient":
         """A client for the table."""
@@ -99,41 +107,52 @@ class Target:
 def resolve(*, prod: bool, table_name: str | None) -> Target:
     """The target of a command.
 
-    Without `prod`: AWS_ENDPOINT_URL_DYNAMODB, else DynamoDB Local if it listens on its port, else the system that
-    `make up` runs. Raises DdbError where there is none.
+    Without `prod`: the endpoint that a variable names, else DynamoDB on port 8000, else the system that `make up`
+    runs. Raises DdbError where there is none.
     """
     if prod:
-        return Target(
-            table_name or schema.TABLE_NAME, None, _region() or boto3.Session().region_name, has_projection=True
-        )
-    system = _system()
-    configured = os.environ.get(ENDPOINT_VARIABLE)
-    if configured:
-        if urlsplit(configured).scheme not in ("http", "https") or not urlsplit(configured).hostname:
-            raise DdbError(f"{ENDPOINT_VARIABLE} is {configured!r}; it takes an address such as {DYNAMODB_LOCAL}")
-        if (urlsplit(configured).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
-            raise DdbError(f"{ENDPOINT_VARIABLE} is {configured}, which is AWS: say --prod, or unset it")
-        if system.get("endpoint", "").rstrip("/") == configured.rstrip("/"):
-            return _of_system(system, table_name)
-        return _local(configured, table_name)
-    if _listens(DYNAMODB_LOCAL):
-        return _local(DYNAMODB_LOCAL, table_name)
+        region = _region() or boto3.Session().region_name
+        return Target(table_name or schema.TABLE_NAME, None, region, has_projection=True, reason="--prod is said")
+    system = local_system.description()
+    for variable in (ENDPOINT_VARIABLE, GENERAL_ENDPOINT_VARIABLE):
+        if endpoint := os.environ.get(variable):
+            _check_endpoint(variable, endpoint)
+            reason = f"{variable} is set"
+            if system.get("endpoint", "").rstrip("/") == endpoint.rstrip("/"):
+                return _of_system(system, table_name, f"{reason} to the system of make up")
+            return _local(endpoint, table_name, reason)
+    answers, is_dynamodb = _probe(DYNAMODB_LOCAL)
+    if is_dynamodb:
+        return _local(DYNAMODB_LOCAL, table_name, f"no endpoint variable is set, and DynamoDB is at {DYNAMODB_LOCAL}")
     if system.get("endpoint"):
-        return _of_system(system, table_name)
+        return _of_system(system, table_name, "no endpoint variable is set, and the system of make up is up")
+    there = f"what is at {DYNAMODB_LOCAL} is not DynamoDB" if answers else f"nothing listens at {DYNAMODB_LOCAL}"
     raise DdbError(
-        f"nothing listens at {DYNAMODB_LOCAL} and no system is up: run make dynamodb-local or make up, "
+        f"{there} and no system is up: run make dynamodb-local or make up, "
         f"set {ENDPOINT_VARIABLE}, or say --prod for AWS"
     )
 
 
-def _local(endpoint: str, table_name: str | None) -> Target:
+def _check_endpoint(variable: str, endpoint: str) -> None:
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host:
+        raise DdbError(f"{variable} is {endpoint!r}; it takes an address such as {DYNAMODB_LOCAL}")
+    if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+        raise DdbError(f"{variable} is {endpoint}, which is AWS: say --prod, or unset it")
+
+
+def _local(endpoint: str, table_name: str | None, reason: str) -> Target:
     key = None if boto3.Session().get_credentials() else LOCAL_KEY
-    region = _region() or LOCAL_REGION
     return Target(
         table_name or schema.TABLE_NAME,
         endpoint,
-        region,
+        _region() or LOCAL_REGION,
         has_projection=False,
+        reason=reason,
         access_key_id=key,
         secret_access_key=key,
     )
@@ -144,36 +163,30 @@ def _region() -> str | None:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
-def _of_system(system: Mapping[str, str], table_name: str | None) -> Target:
+def _of_system(system: Mapping[str, str], table_name: str | None, reason: str) -> Target:
     return Target(
         table_name=table_name or system.get("table_name") or schema.TABLE_NAME,
         endpoint=system["endpoint"],
         region=system.get("region") or LOCAL_REGION,
         has_projection=True,
+        reason=reason,
         access_key_id=system.get("access_key_id") or LOCAL_KEY,
         secret_access_key=system.get("secret_access_key") or LOCAL_KEY,
         ca_bundle=system.get("ca_bundle"),
-        failure_queue_url=system.get("failure_queue_url"),
+        system=system,
     )
 
 
-def _system() -> Mapping[str, str]:
-    """What `make up` has written of itself; empty where nothing is up."""
-    try:
-        written = json.loads(SYSTEM.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise DdbError(f"{SYSTEM} cannot be read ({error}): run make down, then make up") from error
-    if not isinstance(written, dict):
-        raise DdbError(f"{SYSTEM} does not describe a system: run make down, then make up")
-    return {name: value for name, value in written.items() if isinstance(value, str)}
-
-
-def _listens(endpoint: str) -> bool:
+def _probe(endpoint: str) -> tuple[bool, bool]:
+    """Whether anything answers there, and whether it speaks DynamoDB's protocol."""
     parts = urlsplit(endpoint)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_SECONDS)
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=PROBE_SECONDS):
-            return True
+        connection.request("POST", "/", "{}", {"X-Amz-Target": LIST_TABLES, "Content-Type": PROTOCOL})
+        return True, connection.getresponse().getheader("Content-Type", "").startswith(PROTOCOL)
+    except (http.client.HTTPException, ConnectionResetError, TimeoutError):
+        return True, False
     except OSError:
-        return False
+        return False, False
+    finally:
+        connection.close()

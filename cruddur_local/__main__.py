@@ -1,4 +1,4 @@
-"""What `make up`, `make down`, `make env`, `make logs` and `make dynamodb-local` run."""
+"""What `make up`, `make down`, `make status`, `make env`, `make logs` and `make dynamodb-local` run."""
 
 import shlex
 import signal
@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from typer.exceptions import TyperException
 
 from cruddur_local import dynamodb_local, function_logs, system
@@ -18,9 +20,12 @@ HOW_TO_GO_ON = """
 How to go on:
   eval "$(make -s env)"  points boto3, the AWS CLI and the Flask backend here
   bin/ddb --help         what a person can do with the table
+  make status            what runs, where, and whether it is kept
   make logs              what the projection logs; FOLLOW=1 until Ctrl-C
   make up                deploys what you have changed
-  make down              takes all of it away"""
+  make down              takes all of it away; KEEP=1 keeps its data"""
+
+HOW_TO_UNDO = 'eval "$(make -s env UNDO=1)"'
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -40,24 +45,45 @@ def up(
 
 
 @app.command()
-def down() -> None:
+def down(
+    keep: Annotated[bool | None, typer.Option("--keep/--forget", help="Keep the data, or delete what is kept.")] = None,
+) -> None:
     """Stop the system and remove what it has made."""
-    system.down(console=console)
+    system.down(keep_state=keep, console=console)
 
 
 @app.command()
-def env() -> None:
+def status() -> None:
+    """Show what runs, where, and whether it is kept."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in system.status().items():
+        table.add_row(name, Text(value))
+    console.print(table)
+
+
+@app.command()
+def env(undo: Annotated[bool, typer.Option(help="Print what undoes it.")] = False) -> None:
     """Print the environment of the running system, for a shell to evaluate."""
-    emulator = system.running()
+    if undo:
+        typer.echo(f"unset {' '.join(system.VARIABLES)}")
+        return
+    variables = system.variables()
     typer.echo(f"unset {' '.join(OVERRIDING_VARIABLES)}")
-    for name, value in emulator.variables.items():
+    for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+    if not sys.stdout.isatty():
+        typer.echo(f"This shell now points to {variables['AWS_ENDPOINT_URL']}; {HOW_TO_UNDO} undoes it.", err=True)
 
 
 @app.command()
-def logs(follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = False) -> None:
+def logs(
+    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they were logged.")] = False,
+) -> None:
     """Print what the projection has logged."""
-    function_logs.show(system.running(), follow=follow, console=console)
+    function_logs.show(system.running(), follow=follow, as_json=as_json, console=console)
 
 
 @app.command("dynamodb-local")

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import boto3
@@ -109,6 +111,8 @@ class Emulator:
     @classmethod
     def _launch(cls, port: int, *, keep_state: bool) -> Self:
         paths.EMULATOR_TEMPORARY.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(paths.PASSING_STATE, ignore_errors=True)
+        _state_directory(keep_state=keep_state).mkdir(exist_ok=True)
         if keep_state:
             _forget_stream_positions()
         with paths.EMULATOR_LOG.open("wb") as log:
@@ -122,8 +126,17 @@ class Emulator:
                 start_new_session=True,
             )
         emulator = cls(pid=process.pid, born=process.create_time(), port=port, keeps_state=keep_state)
-        paths.EMULATOR_STATE.write_text(json.dumps(asdict(emulator)))
+        emulator._note()
         return emulator
+
+    def keeping(self, keeps_state: bool) -> Self:
+        """The same emulator, which keeps its state or not when it is stopped."""
+        changed = replace(self, keeps_state=keeps_state)
+        changed._note()
+        return changed
+
+    def _note(self) -> None:
+        paths.EMULATOR_STATE.write_text(json.dumps(asdict(self)))
 
     @classmethod
     def stop_any(cls) -> None:
@@ -145,6 +158,8 @@ class Emulator:
                 if member.is_running():
                     member.kill()
             psutil.wait_procs(family, timeout=5)
+        if self.keeps_state and paths.PASSING_STATE.exists():
+            paths.PASSING_STATE.rename(paths.KEPT_STATE)
         _forget()
 
     @classmethod
@@ -184,12 +199,7 @@ class Emulator:
 
 def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in UNSET_FOR_EMULATOR}
-    kept = {
-        "PERSIST_STATE": "1",
-        "STATE_DIR": str(paths.KEPT_STATE),
-        "S3_PERSIST": "1",
-        "S3_DATA_DIR": str(paths.KEPT_STATE / "s3"),
-    }
+    state = _state_directory(keep_state=keep_state)
     return {
         **inherited,
         "GATEWAY_PORT": str(port),
@@ -200,8 +210,16 @@ def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
         "TMPDIR": str(paths.EMULATOR_TEMPORARY),
         "AWS_ACCESS_KEY_ID": ROOT_KEY,
         "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
-        **(kept if keep_state else {}),
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(state / "s3"),
     }
+
+
+def _state_directory(*, keep_state: bool) -> Path:
+    """Where the emulator writes its state; what is not to be kept is written too, as it may be wanted later."""
+    return paths.KEPT_STATE if keep_state else paths.PASSING_STATE
 
 
 def _forget() -> None:

@@ -1,35 +1,71 @@
 """The log of the projection in the running system."""
 
 import json
+import re
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 
-from cruddur_local import paths
+from cruddur_local import system
 from cruddur_local.emulator import Emulator
 from cruddur_local.errors import LocalSystemError
 
 PAUSE_SECONDS = 1.0
 
+OF_LAMBDA = re.compile(r"(START|END|REPORT|INIT_START) ")
+"""Lines that Lambda itself writes around each invocation."""
 
-def show(emulator: Emulator, *, follow: bool, console: Console) -> None:
-    """Print the log, oldest line first; with `follow`, go on with what is new. Raises LocalSystemError."""
+UNNAMED = frozenset({"event", "timestamp"})
+
+
+def show(emulator: Emulator, *, follow: bool, as_json: bool, console: Console) -> None:
+    """Print the log, oldest line first, for people or as it is; with `follow`, go on with what is new.
+
+    Raises LocalSystemError.
+    """
     client = emulator.session.client("logs", endpoint_url=emulator.endpoint, verify=emulator.certificate)
-    log_group_name = _log_group_name()
+    log_group_name = system.description().get("log_group_name")
+    if log_group_name is None:
+        raise LocalSystemError("nothing is deployed yet; run make up")
     printed = 0
     while True:
         pages = client.get_paginator("filter_log_events").paginate(logGroupName=log_group_name)
-        events = [event for page in pages for event in page["events"]]
-        for event in events[printed:]:
-            console.print(event["message"].rstrip(), highlight=False, markup=False, soft_wrap=True)
-        printed = len(events)
+        messages = [event["message"].rstrip() for page in pages for event in page["events"]]
+        for message in messages[printed:]:
+            line = message if as_json else for_people(message)
+            if line is not None:
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
+        printed = len(messages)
         if not follow:
             return
         time.sleep(PAUSE_SECONDS)
 
 
-def _log_group_name() -> str:
+def for_people(message: str) -> str | None:
+    """A logged line as people read it: when, what, and the counts that are not 0; None for lines of Lambda itself."""
+    if OF_LAMBDA.match(message):
+        return None
     try:
-        return str(json.loads(paths.SYSTEM.read_text())["log_group_name"])
-    except FileNotFoundError:
-        raise LocalSystemError("nothing is deployed yet; run make up") from None
+        logged = json.loads(message)
+    except ValueError:
+        return message
+    if not isinstance(logged, dict) or "event" not in logged:
+        return message
+    when = str(logged.get("timestamp", ""))[11:19]
+    return f"{when}  {_words(str(logged['event']))}: {', '.join(_told(logged)) or 'nothing to do'}"
+
+
+def _told(logged: Mapping[str, Any]) -> list[str]:
+    told: list[str] = []
+    for name, value in logged.items():
+        if name in UNNAMED or value in (0, None, ""):
+            continue
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        told.append(f"{value:,} {_words(name)}" if is_count else f"{_words(name)} {value}")
+    return told
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

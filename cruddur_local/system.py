@@ -14,9 +14,16 @@ from cruddur_infra.settings import Settings, SettingsError, context_of_the_app
 from cruddur_local import demonstration, deployment, paths
 from cruddur_local.emulator import REGION, ROOT_KEY, Emulator
 from cruddur_local.errors import LocalSystemError
+from cruddur_messages import schema
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.store import MessageStore
+
+TABLE_VARIABLE = "DDB_TABLE_NAME"
+"""What a backend reads (docs/backend.md)."""
+
+VARIABLES = (*Emulator(pid=0, born=0, port=0, keeps_state=False).variables, TABLE_VARIABLE)
+"""The names of the variables that `variables` has."""
 
 
 def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console: Console) -> Emulator:
@@ -25,8 +32,10 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
     with _alone():
         emulator = Emulator.running()
         if emulator is not None:
-            _refuse_other_terms(emulator, port=port, keep_state=keep_state)
+            _refuse_other_port(emulator, port)
             _say(console, f"The emulator runs already: {emulator.endpoint}")
+            emulator = _keep_if_asked(emulator, keep_state=keep_state, console=console)
+            _tell_of_another_table(emulator, settings, console)
             try:
                 _bootstrap(emulator, console)
                 _deploy_and_show(emulator, settings, overrides, console)
@@ -34,6 +43,10 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
                 raise LocalSystemError("interrupted; the system still runs, make up goes on with it") from None
             return emulator
         Emulator.stop_any()
+        if keep_state:
+            _refuse_another_kept_table(settings)
+        elif paths.KEPT_STATE.exists():
+            _say(console, "Begins anew: what is kept stays for make up KEEP=1")
         try:
             emulator = Emulator.start(port=port, keep_state=keep_state)
             _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
@@ -51,8 +64,12 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
         return emulator
 
 
-def down(*, console: Console) -> None:
-    """Stop the emulator and remove what `up` has made; state that was asked to be kept stays."""
+def down(*, keep_state: bool | None, console: Console) -> None:
+    """Stop the emulator and remove what `up` has made.
+
+    With `keep_state` the data of the running system is kept, without it what is kept is deleted; by default,
+    it is as `up` was told. Raises LocalSystemError.
+    """
     if not paths.LOCAL.exists():
         _say(console, "Nothing to take down")
         return
@@ -61,13 +78,18 @@ def down(*, console: Console) -> None:
         if emulator is None:
             _say(console, "No emulator was running")
         else:
+            if keep_state is not None:
+                emulator = _keep_if_asked(emulator, keep_state=keep_state, console=console).keeping(keep_state)
             with console.status("Stopping the emulator"):
                 emulator.stop()
-            _say(console, "The emulator is stopped")
+            lost = "" if emulator.keeps_state else ", and its data is gone: make up KEEP=1 would have kept it"
+            _say(console, f"The emulator is stopped{lost}")
         kept = {paths.LOCK, paths.DYNAMODB_LOCAL, paths.REBUILDS}
-        if paths.KEPT_STATE.exists() and (emulator is None or emulator.keeps_state):
+        if paths.KEPT_STATE.exists() and keep_state is not False:
             kept.add(paths.KEPT_STATE)
-            _say(console, f"Its state is kept for the next make up KEEP=1, in {paths.KEPT_STATE}")
+            _say(console, f"Kept for make up KEEP=1: {paths.KEPT_STATE}; make down KEEP=0 deletes it")
+        elif paths.KEPT_STATE.exists():
+            _say(console, "What was kept is deleted")
         for entry in paths.LOCAL.iterdir():
             if entry in kept:
                 continue
@@ -77,12 +99,46 @@ def down(*, console: Console) -> None:
                 entry.unlink()
 
 
+def status() -> Mapping[str, str]:
+    """What there is to know of the system, by name."""
+    emulator = Emulator.running()
+    kept = f"table {_kept_table()}, in {paths.KEPT_STATE}" if paths.KEPT_STATE.exists() else "nothing"
+    if emulator is None:
+        return {"system": "not up; make up starts it", "kept for make up KEEP=1": kept}
+    system = description()
+    if not system:
+        return {"system": "the emulator is up, and nothing is deployed yet", "endpoint": emulator.endpoint}
+    found = {
+        "system": "up",
+        "endpoint": emulator.endpoint,
+        "table": system["table_name"],
+        "kept over make down": "yes" if emulator.keeps_state else "no; make up KEEP=1 keeps it",
+        "settings": system["settings"] or "as they are",
+        "users": system["users_file"],
+    }
+    return found if emulator.keeps_state else found | {"kept for make up KEEP=1": kept}
+
+
+def description() -> Mapping[str, str]:
+    """What the last `up` has written of the running system; empty where nothing is deployed."""
+    try:
+        written: Mapping[str, str] = json.loads(paths.SYSTEM.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return written
+
+
 def running() -> Emulator:
     """The emulator of the running system. Raises LocalSystemError where none runs."""
     emulator = Emulator.running()
     if emulator is None:
         raise LocalSystemError("the system does not run; start it with make up")
     return emulator
+
+
+def variables() -> dict[str, str]:
+    """The environment in which boto3, the AWS CLI and a backend work on the running system. Raises LocalSystemError."""
+    return {**running().variables, TABLE_VARIABLE: description().get("table_name", schema.TABLE_NAME)}
 
 
 def _settings(overrides: Sequence[str]) -> Settings:
@@ -113,11 +169,53 @@ def _bootstrap(emulator: Emulator, console: Console) -> None:
     _say(console, f"Bootstrapped with cdk bootstrap ({seconds:.0f} s)")
 
 
-def _refuse_other_terms(emulator: Emulator, *, port: int | None, keep_state: bool) -> None:
+def _refuse_other_port(emulator: Emulator, port: int | None) -> None:
     if port not in (None, emulator.port):
         raise LocalSystemError(f"the system runs on port {emulator.port}; to have it on {port}, run make down first")
-    if keep_state and not emulator.keeps_state:
-        raise LocalSystemError("the running system keeps no state; run make down, then make up KEEP=1")
+
+
+def _keep_if_asked(emulator: Emulator, *, keep_state: bool, console: Console) -> Emulator:
+    """The running emulator, told to keep what it has; there can be no second state beside one that is kept."""
+    if not keep_state or emulator.keeps_state:
+        return emulator
+    if paths.KEPT_STATE.exists():
+        raise LocalSystemError(
+            f"{paths.KEPT_STATE} keeps the state of another system, table {_kept_table()}, and can keep one only: "
+            "make down and make up KEEP=1 go on with that one, make down KEEP=0 deletes both"
+        )
+    _say(console, "Its data is kept over make down from now on")
+    return emulator.keeping(True)
+
+
+def _tell_of_another_table(emulator: Emulator, settings: Settings, console: Console) -> None:
+    """Say that the running system's table is about to be replaced. Raises LocalSystemError where it is to be kept."""
+    table_name = description().get("table_name", settings.table_name)
+    if table_name == settings.table_name:
+        return
+    if emulator.keeps_state:
+        raise LocalSystemError(_would_be_lost(table_name, settings))
+    _say(console, f"The table {table_name} is deleted with its data: {settings.table_name} takes its place")
+
+
+def _refuse_another_kept_table(settings: Settings) -> None:
+    table_name = _kept_table() or settings.table_name
+    if table_name != settings.table_name:
+        raise LocalSystemError(_would_be_lost(table_name, settings))
+
+
+def _would_be_lost(table_name: str, settings: Settings) -> str:
+    return (
+        f"the data that is kept is in the table {table_name}, and would be lost with the table {settings.table_name}: "
+        f'say SETTINGS="table_name={table_name}", or make down KEEP=0 to delete it'
+    )
+
+
+def _kept_table() -> str:
+    """The name of the table whose data is kept; empty where it is not known."""
+    try:
+        return paths.KEPT_TABLE.read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence[str], console: Console) -> None:
@@ -125,7 +223,7 @@ def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence
     with console.status("cdk deploy --all"):
         seconds = _timed(lambda: outputs.update(deployment.deploy(emulator, overrides)))
     _say(console, f"Deployed with cdk deploy --all ({seconds:.0f} s)")
-    _write_system(emulator, settings, outputs)
+    _write_system(emulator, settings, overrides, outputs)
     if settings.seed:
         client = emulator.session.client("dynamodb", endpoint_url=emulator.endpoint, verify=emulator.certificate)
         store = MessageStore(client=client, table_name=settings.table_name)
@@ -135,8 +233,12 @@ def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence
         demonstration.show(store, conversations, console=console)
 
 
-def _write_system(emulator: Emulator, settings: Settings, outputs: Mapping[str, Mapping[str, str]]) -> None:
-    """Tell bin/ddb where the system is."""
+def _write_system(
+    emulator: Emulator, settings: Settings, overrides: Sequence[str], outputs: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Tell bin/ddb where the system is, and the next `up` which table is kept."""
+    state = paths.KEPT_STATE if emulator.keeps_state and paths.KEPT_STATE.exists() else paths.PASSING_STATE
+    (state / paths.KEPT_TABLE.name).write_text(f"{settings.table_name}\n")
     main = outputs[settings.stack_name()]
     paths.SYSTEM.write_text(
         json.dumps(
@@ -147,6 +249,10 @@ def _write_system(emulator: Emulator, settings: Settings, outputs: Mapping[str, 
                 "access_key_id": ROOT_KEY,
                 "secret_access_key": ROOT_KEY,
                 "table_name": settings.table_name,
+                "seed_file": str(settings.seed_path),
+                "users_file": str(settings.seed_users_path),
+                "settings": " ".join(overrides),
+                "kept": "yes" if emulator.keeps_state else "no",
                 "failure_queue_url": main["FailureQueueUrl"],
                 "log_group_name": main["LogGroupName"],
             },

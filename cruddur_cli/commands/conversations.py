@@ -1,14 +1,18 @@
 """Commands that use the table as the app does: access patterns A to D, and an inbox to watch."""
 
+import math
 import time
 from typing import Annotated, Any
 
 import typer
 
-from cruddur_cli import people
-from cruddur_cli.errors import DdbError
-from cruddur_cli.run import AsJson, Capacity, Prod, Run, TableName, run
-from cruddur_cli.settling import settle
+from cruddur_cli import completion
+from cruddur_cli.commands.group import CommandGroup
+from cruddur_cli.console import Column, Cut
+from cruddur_cli.context import Context
+from cruddur_cli.conversation_names import beginnings
+from cruddur_cli.errors import DdbError, WrongUseError
+from cruddur_messages import timestamps
 from cruddur_messages.items import Message, User
 from cruddur_messages.store import (
     CONVERSATIONS_ON_A_PAGE,
@@ -17,217 +21,300 @@ from cruddur_messages.store import (
     Conversation,
     Page,
 )
+from cruddur_messages.store.errors import NotAMemberError
 
 Before = Annotated[
     str | None, typer.Option("--before", metavar="CURSOR", help="Go on where an earlier page has ended.")
 ]
-Group = Annotated[str, typer.Argument(metavar="CONVERSATION", help="Its message_group_uuid.", show_default=False)]
+Handle = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="HANDLE", help="Whose; the first user's, if nobody is named.", autocompletion=completion.handles
+    ),
+]
+CONVERSATION = "Whom it is with, its id, or the beginning of that."
+Of = Annotated[
+    str | None,
+    typer.Option(
+        "--of",
+        metavar="HANDLE",
+        help="In whose inbox the conversation is; the first user's.",
+        autocompletion=completion.handles,
+    ),
+]
 Sender = Annotated[
-    str | None, typer.Option("--from", metavar="HANDLE", help="Who writes; the first user, if nobody is named.")
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="HANDLE",
+        help="Who writes; the first user, if nobody is named.",
+        autocompletion=completion.handles,
+    ),
 ]
 
-INBOX_COLUMNS = ("last message", "conversation", "with", "message")
-CONVERSATION_COLUMNS = ("time", "from", "message")
+SECONDS_WITHOUT_READER = 0.5
+
+conversations = CommandGroup("Conversations")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands to the program."""
-    app.command("list-conversations", epilog="Example: bin/ddb list-conversations andrewbrown")(list_conversations)
-    app.command("get-conversation", epilog="Example: bin/ddb get-conversation --of andrewbrown --limit 10")(
-        get_conversation
-    )
-    app.command(epilog="Example: bin/ddb send 2c8cfd87-e3c0-5ade-a324-c64f93c6000e 'On my way' --from bayko")(send)
-    app.command(epilog="Example: bin/ddb start 'Lunch?' --from andrewbrown --to bayko --to mina")(start)
-    app.command("add-member", epilog="Example: bin/ddb add-member 2c8cfd87-e3c0-5ade-a324-c64f93c6000e mina")(
-        add_member
-    )
-    app.command(epilog="Example: bin/ddb watch andrewbrown")(watch)
-
-
+@conversations.command("list-conversations", example="list-conversations andrewbrown")
 def list_conversations(
-    handle: Annotated[
-        str | None, typer.Argument(metavar="[HANDLE]", help="Whose; the first user's, if nobody is named.")
-    ] = None,
+    context: Context,
+    handle: Handle = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = CONVERSATIONS_ON_A_PAGE,
     before: Before = None,
-    prod: Prod = False,
-    table: TableName = None,
-    as_json: AsJson = False,
-    capacity: Capacity = False,
 ) -> None:
     """List a person's conversations, newest first (pattern B)."""
-    with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
-        user = _user(this, handle)
-        page = this.store.list_conversations(user.uuid, limit=limit, before=before)
-        if as_json:
-            this.output.document({"conversations": [_line_of(line) for line in page.items], "cursor": page.cursor})
-            return
-        this.output.table(INBOX_COLUMNS, _inbox(page))
-        _say_cursor(this, page.cursor)
+    user = context.user(handle)
+    _check_cursor(before)
+    page = context.store.list_conversations(user.uuid, limit=limit, before=before)
+    if context.output.as_json:
+        context.output.document({"conversations": [_line_of(line) for line in page.items], "cursor": page.cursor})
+    elif page.items:
+        context.output.table(_inbox_columns(context), _inbox_rows(context, page))
+        _say_cursor(context, page.cursor)
+    elif before is not None:
+        context.output.note(f"{user.handle} has no older conversation")
+    else:
+        context.output.note(
+            f"{user.handle} has no conversation in {context.target}: "
+            "bin/ddb start begins one, bin/ddb seed loads the project's"
+        )
 
 
+@conversations.command("get-conversation", example="get-conversation bayko --of andrewbrown --limit 10")
 def get_conversation(
-    group: Annotated[
+    context: Context,
+    conversation: Annotated[
         str | None,
-        typer.Argument(metavar="[CONVERSATION]", help="Its message_group_uuid; else the newest of --of's inbox."),
+        typer.Argument(
+            metavar="CONVERSATION",
+            help=f"{CONVERSATION} The newest, if none is named.",
+            autocompletion=completion.conversations,
+        ),
     ] = None,
-    of: Annotated[
-        str | None, typer.Option("--of", metavar="HANDLE", help="Whose newest conversation; the first user's.")
-    ] = None,
+    of: Of = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = MESSAGES_ON_A_PAGE,
     before: Before = None,
-    prod: Prod = False,
-    table: TableName = None,
-    as_json: AsJson = False,
-    capacity: Capacity = False,
 ) -> None:
     """Read a conversation: its newest messages, oldest of them first (pattern A)."""
-    with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
-        if group is None:
-            group = _newest_conversation(this, _user(this, of))
-        page = this.store.get_conversation(group, limit=limit, before=before)
-        if not page.items and before is None:
-            raise DdbError(f"conversation {group} has no message in {this.target}: see bin/ddb list-conversations")
-        if as_json:
-            messages = [_message(message) for message in page.items]
-            this.output.document({"message_group_uuid": group, "messages": messages, "cursor": page.cursor})
-            return
-        this.output.table(
-            CONVERSATION_COLUMNS,
-            [(_time(message.sort_key), message.user_handle, message.message) for message in page.items],
-        )
-        _say_cursor(this, page.cursor)
+    reader = context.user(of)
+    _check_cursor(before)
+    group = (
+        _newest_conversation(context, reader)
+        if conversation is None
+        else context.conversations.resolve(conversation, reader)
+    )
+    page = context.store.get_conversation(group, limit=limit, before=before, reader_uuid=reader.uuid if of else None)
+    if not page.items and before is None:
+        raise DdbError(f"conversation {group} has no message in {context.target}: see bin/ddb list-conversations")
+    if context.output.as_json:
+        messages = [_message(message) for message in page.items]
+        context.output.document({"message_group_uuid": group, "messages": messages, "cursor": page.cursor})
+        return
+    if page.items:
+        rows = [
+            (message.user_handle, message.message, _time(context, message.sort_key, seconds=True))
+            for message in page.items
+        ]
+        context.output.table(MESSAGE_COLUMNS, rows)
+    else:
+        context.output.note("there is no older message")
+    _say_cursor(context, page.cursor)
 
 
+@conversations.command("send", example="send bayko 'On my way' --from andrewbrown")
 def send(
-    group: Group,
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False)],
+    context: Context,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[CONVERSATION] MESSAGE",
+            help=f"{CONVERSATION} None with --to.",
+            show_default=False,
+            autocompletion=completion.conversations,
+        ),
+    ],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="HANDLE",
+            help="Whom to: into the conversation of the two alone.",
+            autocompletion=completion.handles,
+        ),
+    ] = None,
     sender: Sender = None,
-    check_member: Annotated[bool, typer.Option(help="Refuse a sender who is not a member.")] = True,
-    prod: Prod = False,
-    table: TableName = None,
-    as_json: AsJson = False,
-    capacity: Capacity = False,
+    check_member: Annotated[
+        bool, typer.Option("--check-member/--no-check-member", help="Refuse a sender who is not a member.")
+    ] = True,
 ) -> None:
     """Send a message into a conversation (pattern C)."""
-    with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
-        user = _user(this, sender)
-        this.announce_write("sending a message to")
-        sent = this.store.send(group, sender=user, message=message, check_member=check_member)
-        _settle_by_hand(this, group)
-        if as_json:
-            this.output.document(_message(sent))
-        else:
-            this.output.line(f"sent at {sent.sort_key} as {sent.message_uuid}")
+    user = context.user(sender)
+    if to is not None:
+        if len(words) != 1:
+            raise WrongUseError("with --to, name the message alone; more than one word needs quotation marks")
+        group = context.conversations.between(user, context.user(to))
+    elif len(words) == 1:
+        raise WrongUseError("into which conversation? name one before the message, or somebody with --to HANDLE")
+    elif len(words) > 2:
+        raise WrongUseError(f"{len(words)} words are too many: put the message in quotation marks")
+    else:
+        group = context.conversations.resolve(words[0], user)
+    context.announce_write("sending a message to")
+    sent = context.store.send(group, sender=user, message=words[-1], check_member=check_member)
+    context.settle_where_no_lambda_does([group])
+    if context.output.as_json:
+        context.output.document(_message(sent))
+    else:
+        context.output.paragraph(f"sent at {sent.sort_key} as {sent.message_uuid}")
 
 
+@conversations.command("start", example="start 'Lunch?' --from andrewbrown --to bayko --to mina")
 def start(
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False)],
-    others: Annotated[list[str], typer.Option("--to", metavar="HANDLE", help="Whom to; may be said again.")],
+    context: Context,
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False, autocompletion=completion.nothing)],
+    others: Annotated[
+        list[str],
+        typer.Option("--to", metavar="HANDLE", help="Whom to; may be said again.", autocompletion=completion.handles),
+    ],
     sender: Sender = None,
-    prod: Prod = False,
-    table: TableName = None,
-    as_json: AsJson = False,
-    capacity: Capacity = False,
 ) -> None:
     """Start a conversation (pattern D); two people who have one already go on with it."""
-    with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
-        user = _user(this, sender)
-        members = [user, *(_user(this, other) for other in others)]
-        this.announce_write("starting a conversation in")
-        started = this.store.start_conversation(members, sender=user, message=message)
-        _settle_by_hand(this, started.message_group_uuid)
-        if as_json:
-            this.output.document({**_message(started.message), "is_new": started.is_new})
-        elif started.is_new:
-            this.output.line(f"conversation {started.message_group_uuid} has begun")
-        else:
-            this.output.line(f"they have conversation {started.message_group_uuid} already: the message is there")
+    user = context.user(sender)
+    members = [user, *(context.user(other) for other in others)]
+    context.announce_write("starting a conversation in")
+    started = context.store.start_conversation(members, sender=user, message=message)
+    context.settle_where_no_lambda_does([started.message_group_uuid])
+    if context.output.as_json:
+        context.output.document({**_message(started.message), "is_new": started.is_new})
+    elif started.is_new:
+        context.output.paragraph(f"conversation {started.message_group_uuid} has begun")
+    else:
+        context.output.paragraph(f"they have conversation {started.message_group_uuid} already: the message is there")
 
 
+@conversations.command("add-member", example="add-member 2c8cfd87 mina --of andrewbrown")
 def add_member(
-    group: Group,
-    handle: Annotated[str, typer.Argument(metavar="HANDLE", show_default=False)],
-    prod: Prod = False,
-    table: TableName = None,
-    as_json: AsJson = False,
-    capacity: Capacity = False,
+    context: Context,
+    conversation: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONVERSATION", help=CONVERSATION, show_default=False, autocompletion=completion.conversations
+        ),
+    ],
+    handle: Annotated[str, typer.Argument(metavar="HANDLE", show_default=False, autocompletion=completion.handles)],
+    of: Of = None,
 ) -> None:
     """Give somebody the conversation."""
-    with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
-        user = _user(this, handle)
-        this.announce_write("adding a member in")
-        joined = this.store.add_member(group, user)
-        _settle_by_hand(this, group)
-        if as_json:
-            this.output.document(_line_of(joined))
-        else:
-            this.output.line(f"{user.handle} is a member of {group}")
+    user = context.user(handle)
+    group = context.conversations.resolve(conversation, context.user(of))
+    is_new = not _is_member(context, group, user)
+    if is_new:
+        context.announce_write("adding a member in")
+    joined = context.store.add_member(group, user)
+    if is_new:
+        context.settle_where_no_lambda_does([group])
+    if context.output.as_json:
+        context.output.document({**_line_of(joined), "is_new": is_new})
+    elif is_new:
+        context.output.paragraph(f"{user.handle} is a member of {group}")
+    else:
+        context.output.paragraph(f"{user.handle} is a member of {group} already: nothing has changed")
 
 
+@conversations.command("watch", example="watch andrewbrown")
 def watch(
-    handle: Annotated[
-        str | None, typer.Argument(metavar="[HANDLE]", help="Whose; the first user's, if nobody is named.")
-    ] = None,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+    context: Context,
+    handle: Handle = None,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two readings.")] = 1.0,
     seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = CONVERSATIONS_ON_A_PAGE,
-    prod: Prod = False,
-    table: TableName = None,
-    as_json: AsJson = False,
-    capacity: Capacity = False,
 ) -> None:
-    """Watch a person's inbox as it changes; Ctrl-C ends it. With --json, one line per change."""
-    with run(prod=prod, table_name=table, as_json=as_json, capacity=capacity) as this:
-        user = _user(this, handle)
-        until = None if seconds is None else time.monotonic() + seconds
-        shown: Page[Conversation] | None = None
-        with this.output.live() as live:
-            while True:
-                this.output.require_reader()
-                page = this.store.list_conversations(user.uuid, limit=limit)
-                if page != shown and as_json:
-                    this.output.json_line([_line_of(line) for line in page.items], flush=True)
-                elif page != shown:
-                    live(INBOX_COLUMNS, _inbox(page))
-                shown = page
-                if until is not None and time.monotonic() >= until:
-                    return
-                time.sleep(every)
+    """Watch a person's inbox as it changes; Ctrl-C ends it. With --json, one line per change.
+
+    What a change has brought is marked with a *.
+    """
+    user = context.user(handle)
+    until = math.inf if seconds is None else time.monotonic() + seconds
+    shown: Page[Conversation] | None = None
+    page = context.store.list_conversations(user.uuid, limit=limit)
+    context.output.note(f"{user.handle}'s inbox in {context.target}; Ctrl-C ends it")
+    with context.output.live() as draw:
+        while True:
+            if page != shown and context.output.as_json:
+                context.output.json_line([_line_of(line) for line in page.items], flush=True)
+            elif page != shown:
+                known = page.items if shown is None else shown.items
+                marks = ["" if line in known else "*" for line in page.items]
+                rows = [(mark, *row) for mark, row in zip(marks, _inbox_rows(context, page), strict=True)]
+                draw((Column(""), *_inbox_columns(context)), rows)
+            shown = page
+            _sleep_while_read(context, min(until, time.monotonic() + every))
+            if time.monotonic() >= until:
+                return
+            page = context.store.list_conversations(user.uuid, limit=limit)
 
 
-def _user(this: Run, name: str | None) -> User:
-    return people.first(this.people) if name is None else people.resolve(this.people, name)
+def _sleep_while_read(context: Context, until: float) -> None:
+    """Wait; raises BrokenPipeError soon after whoever reads the output has gone."""
+    while (left := until - time.monotonic()) > 0:
+        context.output.require_reader()
+        time.sleep(min(left, SECONDS_WITHOUT_READER))
 
 
-def _newest_conversation(this: Run, user: User) -> str:
-    newest = this.store.list_conversations(user.uuid, limit=1).items
+def _check_cursor(before: str | None) -> None:
+    """A cursor is the sort key of an item. Raises DdbError where it cannot be one."""
+    if before is not None and timestamps.parse(before) is None:
+        raise DdbError(f"{before[:80]!r} is no cursor that a page has given out: begin again without --before")
+
+
+def _newest_conversation(context: Context, user: User) -> str:
+    newest = context.store.list_conversations(user.uuid, limit=1).items
     if not newest:
-        raise DdbError(f"{user.handle} has no conversation in {this.target}: name one, or run bin/ddb seed")
+        raise DdbError(f"{user.handle} has no conversation in {context.target}: name one, or run bin/ddb seed")
     return newest[0].message_group_uuid
 
 
-def _settle_by_hand(this: Run, group: str) -> None:
-    if not this.target.has_projection:
-        settle(this, [group])
+def _is_member(context: Context, group: str, user: User) -> bool:
+    try:
+        context.store.require_member(group, user.uuid)
+    except NotAMemberError:
+        return False
+    return True
 
 
-def _say_cursor(this: Run, cursor: str | None) -> None:
+def _say_cursor(context: Context, cursor: str | None) -> None:
     if cursor is not None:
-        this.output.note(f"older ones: --before {cursor}")
+        context.output.note(f"older ones: --before {cursor}")
 
 
-def _inbox(page: Page[Conversation]) -> list[tuple[str, str, str, str]]:
-    return [(_time(line.last_message_at), line.message_group_uuid, _with(line), line.message) for line in page.items]
+MESSAGE_COLUMNS = (Column("from", Cut.ELLIPSIS), Column("message", Cut.WRAP, grows=True), Column("time"))
 
 
-def _time(sort_key: str) -> str:
+def _inbox_columns(context: Context) -> tuple[Column, ...]:
+    when = () if context.output.is_narrow else (Column("last message"),)
+    return Column("with", Cut.ELLIPSIS), Column("message", Cut.ELLIPSIS, grows=True), *when, Column("id")
+
+
+def _inbox_rows(context: Context, page: Page[Conversation]) -> list[tuple[str, ...]]:
+    uuids = [line.message_group_uuid for line in page.items]
+    shown = beginnings(uuids) if context.output.is_terminal else dict(zip(uuids, uuids, strict=True))
+    return [
+        (
+            line.other.handle,
+            line.message,
+            *(() if context.output.is_narrow else (_time(context, line.last_message_at),)),
+            shown[line.message_group_uuid],
+        )
+        for line in page.items
+    ]
+
+
+def _time(context: Context, sort_key: str, *, seconds: bool = False) -> str:
     """A timestamp as people read it; --json has the whole."""
-    return sort_key[:19].replace("T", " ")
-
-
-def _with(line: Conversation) -> str:
-    return line.other.handle
+    whole = sort_key[: 19 if seconds else 16].replace("T", " ")
+    return whole[5:16] if context.output.is_narrow else whole
 
 
 def _line_of(line: Conversation) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from cruddur_cli import rebuilding, run
+from cruddur_cli import context
 from cruddur_cli.capacity import CapacityMeter
-from cruddur_cli.healing import Healer, Healing
+from cruddur_cli.commands import group
+from cruddur_cli.maintenance import rebuild
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_messages import schema
 from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of, person
@@ -48,7 +51,7 @@ def test_a_table_comes_and_goes(at: At, ddb: At, cruddur_table: CruddurTable, mo
     assert name in ddb("list-tables").out
     again = ddb("schema-load", "--table", name)
     assert again.status == 1
-    assert "there already" in again.err
+    assert "is there already" in again.err
     assert ddb("drop", name, "--yes").status == 0
     assert name not in json.loads(ddb("list-tables", "--json").out)
     assert at(cruddur_table, "describe").status == 0
@@ -124,7 +127,9 @@ def test_watch_shows_the_inbox_as_it_changes(at: At, seeded: CruddurTable) -> No
     assert answer.status == 0
     (line,) = answer.out.splitlines()
     assert json.loads(line) == json.loads(at(seeded, "list-conversations", "--json").out)["conversations"]
-    assert "last message" in at(seeded, "watch", "--for", "0").out
+    watched = at(seeded, "watch", "--for", "0")
+    assert "last message" in watched.out
+    assert watched.err == f"andrewbrown's inbox in {seeded.name} at {seeded.endpoint}; Ctrl-C ends it\n"
 
 
 def test_consumed_capacity_is_told_on_request(at: At, seeded: CruddurTable) -> None:
@@ -148,7 +153,7 @@ def test_a_message_cannot_steer_the_terminal(at: At, seeded: CruddurTable) -> No
     ("words", "why"),
     [
         (("list-conversations", "nobody"), "nobody is called 'nobody' in users.json: known are "),
-        (("get-conversation", "x"), "message_group_uuid is no UUID: 'x'"),
+        (("get-conversation", "x"), "'x' is neither a conversation nor a person"),
         (("get-conversation", "--limit", "0"), "--limit"),
         (("start", "hi", "--to", "andrewbrown"), "named twice among the members"),
         (("add-member", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "bayko"), "there is no conversation 5ae290ed"),
@@ -224,7 +229,7 @@ def test_on_aws_the_name_has_to_be_typed_before_anything_is_written(
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    monkeypatch.setattr(run.Run, "item_count", lambda _self: 0)
+    monkeypatch.setattr(context.Context, "item_count", lambda _self: 0)
     answer = ddb(*words.split())
     assert answer.status == 1
     assert answer.err.splitlines()[0].endswith("cruddur-messages at AWS, us-east-1")
@@ -247,7 +252,7 @@ def broken_table(table: CruddurTable) -> damage.Written:
     return written
 
 
-def test_verify_says_what_is_broken_and_rebuild_puts_it_right(at: At, cruddur_table: CruddurTable) -> None:
+def test_verify_says_what_is_broken_and_rebuild_repairs_it(at: At, cruddur_table: CruddurTable) -> None:
     broken_table(cruddur_table)
     verified = at(cruddur_table, "verify", "--json")
     assert verified.status == 1
@@ -294,12 +299,12 @@ def test_hundreds_of_findings_become_a_summary_with_examples(at: At, ministack_t
     assert len(json.loads(at(ministack_table, "verify", "--json", "--examples", "7").out)["examples"]) == 7
 
 
-def test_what_cannot_be_put_right_ends_in_status_1(at: At, cruddur_table: CruddurTable) -> None:
+def test_what_cannot_be_repaired_ends_in_status_1(at: At, cruddur_table: CruddurTable) -> None:
     item = {"pk": {"S": "MSG#1"}, "sk": {"S": "sometime"}, "message": {"S": "x"}, "message_uuid": {"S": "1"}}
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
     answer = at(cruddur_table, "rebuild")
     assert answer.status == 1
-    assert "what is left cannot be put right without knowing more" in answer.err
+    assert "what is left cannot be repaired without knowing more" in answer.err
 
 
 def test_an_interrupted_rebuild_goes_on_where_it_was(
@@ -308,24 +313,24 @@ def test_an_interrupted_rebuild_goes_on_where_it_was(
     broken_table(cruddur_table)
     state = tmp_path / "state" / "left.jsonl"
     words = ("rebuild", "--state", str(state))
-    healed: list[str] = []
-    heal = Healer.heal
+    repaired: list[str] = []
+    repair = Repairer.repair
 
-    def interrupted(self: Healer, group: str, known: tuple[str, ...], *, rekey: bool = False) -> Healing:
-        if len(healed) >= 3:
+    def interrupted(self: Repairer, suspect: Suspect) -> Repair:
+        if len(repaired) >= 3:
             raise KeyboardInterrupt
-        healed.append(group)
-        return heal(self, group, known, rekey=rekey)
+        repaired.append(suspect.message_group_uuid)
+        return repair(self, suspect)
 
-    monkeypatch.setattr(rebuilding, "SIDE_BY_SIDE", 1)
-    monkeypatch.setattr(Healer, "heal", interrupted)
+    monkeypatch.setattr(rebuild, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(Repairer, "repair", interrupted)
     stopped = at(cruddur_table, *words)
     assert stopped.status == 130
     assert stopped.err.splitlines()[-1] == "ddb: stopped"
-    monkeypatch.setattr(Healer, "heal", heal)
-    left = rebuilding.Checkpoint(state).left()
+    monkeypatch.setattr(Repairer, "repair", repair)
+    left = Checkpoint(state).left()
     assert left
-    assert {suspect.message_group_uuid for suspect in left}.isdisjoint(healed)
+    assert {suspect.message_group_uuid for suspect in left}.isdisjoint(repaired)
     resumed = at(cruddur_table, *words)
     assert resumed.status == 0
     assert f"going on with {len(left)} conversations of an interrupted run" in resumed.err
@@ -338,7 +343,7 @@ def test_a_state_file_of_somebody_else_is_refused(at: At, ministack_table: Crudd
     state.write_text('{"not": "ours"}\n')
     answer = at(ministack_table, "rebuild", "--state", str(state))
     assert answer.status == 1
-    assert "is no list of conversations to heal: delete it" in answer.err
+    assert "is no list of conversations to repair: delete it" in answer.err
     assert at(ministack_table, "rebuild", "--state", str(state), "--restart").status == 0
 
 
@@ -353,10 +358,51 @@ def test_the_limit_reaches_every_call_of_a_rebuild(
         rates.append(rate)
         return CapacityMeter(rate, sleep=waited.append)
 
-    monkeypatch.setattr(run, "CapacityMeter", limited)
+    monkeypatch.setattr(group, "CapacityMeter", limited)
     assert at(cruddur_table, "rebuild", "--units-per-second", "1").status == 0
     assert rates == [1.0]
     assert waited
+
+
+def test_where_a_command_acts_is_told_without_a_call(ddb: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+    told = json.loads(ddb("where", "--table", "other", "--json").out)
+    assert (told["table"], told["at"]) == ("other", "http://127.0.0.1:9")
+    assert told["because"] == "AWS_ENDPOINT_URL_DYNAMODB is set"
+    assert "because" in ddb("where").out
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    told = json.loads(ddb("where", "prod", "--json").out)
+    assert (told["at"], told["because"]) == ("AWS, eu-west-1", "--prod is said")
+
+
+def test_the_users_and_the_seed_of_the_running_system_are_known(
+    ddb: At, ministack_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    users = [{"uuid": person(name).uuid, "display_name": name, "handle": name} for name in ("zoe", "yan")]
+    (tmp_path / "users.json").write_text(json.dumps(users))
+    (tmp_path / "seed.txt").write_text("Person 1: hello from a seed of their own\nPerson 2: hi\n")
+    system = {
+        "endpoint": ministack_table.endpoint,
+        "table_name": ministack_table.name,
+        "users_file": str(tmp_path / "users.json"),
+        "seed_file": str(tmp_path / "seed.txt"),
+        "settings": "seed_users_file=users.json",
+        "kept": "yes",
+    }
+    (tmp_path / "system.json").write_text(json.dumps(system))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack_table.endpoint)
+    assert "2 messages written" in ddb("seed").out
+    assert "hello from a seed of their own" in ddb("list-conversations", "zoe").out
+    assert "known are zoe, yan" in ddb("list-conversations", "bayko").err
+    told = json.loads(ddb("where", "--json").out)
+    assert (told["kept_over_make_down"], told["settings"]) == ("yes", "seed_users_file=users.json")
+    (tmp_path / "users.json").unlink()
+    assert "users.json: cannot be read" in ddb("list-conversations", "zoe").err
+
+
+def test_no_help_speaks_of_types_of_flags(ddb: At) -> None:
+    for words in (("--help",), *((command[0], "--help") for command in COMMANDS)):
+        assert "bool" not in ddb(*words).out
 
 
 def test_nobody_is_named_by_an_id_that_is_nobodys(at: At, ministack_table: CruddurTable) -> None:

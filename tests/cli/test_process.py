@@ -1,12 +1,16 @@
 """bin/ddb as a process: from any directory, with a pipe that closes, a terminal that goes away, and Ctrl-C."""
 
+import fcntl
 import os
 import pty
+import re
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ import pytest
 
 from tests.cli.conftest import DDB, REPOSITORY, Environment, run_process
 from tests.engines.fixtures import CruddurTable
+
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @contextmanager
@@ -104,7 +110,7 @@ def test_a_terminal_that_goes_away_is_no_traceback(
     with errors.open("wb") as err, begun(terminal, *watch, stdin=theirs, stdout=theirs, stderr=err) as process:
         os.close(theirs)
         shown = b""
-        while b"last message" not in shown:
+        while b"message" not in shown:
             shown += os.read(ours, 100_000)
         os.close(ours)
         ministack_table.client.put_item(
@@ -131,6 +137,119 @@ def test_a_progress_bar_is_for_a_terminal_only(environment: Environment, minista
     os.close(ours)
     assert b"read" in shown
     assert out.decode() == quiet.out
+
+
+def test_a_reader_who_goes_away_ends_a_watch_in_which_nothing_changes(
+    environment: Environment, ministack_table: CruddurTable
+) -> None:
+    watch = ("watch", "--table", ministack_table.name)
+    with begun(environment, *watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert b"with" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read().splitlines()[1:] == []
+        assert process.wait() != 0
+
+
+@pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("--version",)])
+def test_help_into_a_pipe_that_closes_ends_quietly(environment: Environment, words: tuple[str, ...]) -> None:
+    with begun(environment, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def drawn(environment: Environment, columns: int, *words: str) -> list[str]:
+    """What a command prints on a terminal of so many columns, line by line, without control sequences."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    terminal = {**environment, "TERM": "xterm"}
+    terminal.pop("COLUMNS", None)
+    with begun(terminal, *words, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        printed = b""
+        with suppress(OSError):
+            while chunk := os.read(ours, 100_000):
+                printed += chunk
+        assert process.wait() == 0
+    os.close(ours)
+    return [CONTROL.sub("", line).rstrip() for line in printed.decode().splitlines()]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_terminal_shows_whole_messages_and_people_first(
+    environment: Environment, ministack_table: CruddurTable, columns: int
+) -> None:
+    table = ("--table", ministack_table.name)
+    assert run_process(environment, "seed", *table, cwd=REPOSITORY).status == 0
+    text = "a rather long message which " * 5 + "has an end"
+    assert run_process(environment, "send", "bayko", text, *table, cwd=REPOSITORY).status == 0
+    read = drawn(environment, columns, "get-conversation", "bayko", "--limit", "1", *table)
+    assert read[0].startswith("from")
+    assert all(len(line) <= columns for line in read)
+    assert [word for word in text.split() if word not in " ".join(read)] == []
+    listed = drawn(environment, columns, "list-conversations", *table)
+    assert listed[0].split()[:2] == ["with", "message"]
+    assert len(listed) == 5
+    assert all(len(line) <= columns for line in listed)
+    assert listed[1].startswith("bayko")
+    assert "a rather" in listed[1]
+    assert "…" in listed[1]
+    assert listed[1].endswith("2c8cfd87")
+
+
+def test_watch_marks_what_is_new(environment: Environment, ministack_table: CruddurTable) -> None:
+    table = ("--table", ministack_table.name)
+    assert run_process(environment, "seed", *table, cwd=REPOSITORY).status == 0
+    watch = ("watch", "bayko", "--every", "0.1", *table)
+    with begun(environment, *watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        place = f"{ministack_table.name} at {ministack_table.endpoint}"
+        assert process.stderr.readline().decode() == f"bayko's inbox in {place}; Ctrl-C ends it\n"
+        first = [process.stdout.readline() for _ in range(3)]
+        assert not any(line.startswith(b"*") for line in first)
+        assert run_process(environment, "send", "bayko", "new", *table, cwd=REPOSITORY).status == 0
+        line = process.stdout.readline()
+        while not line.startswith(b"*"):
+            line = process.stdout.readline()
+        assert b"new" in line
+
+
+def offered(environment: Environment, *words: str) -> list[str]:
+    line = " ".join(["ddb", *words])
+    complete = {"_DDB_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
+    return run_process(environment | complete, cwd=REPOSITORY).out.split()
+
+
+def test_the_shell_is_offered_people_and_conversations(environment: Environment, ministack_table: CruddurTable) -> None:
+    table = ("--table", ministack_table.name)
+    assert run_process(environment, "seed", *table, cwd=REPOSITORY).status == 0
+    assert offered(environment, "list-conversations", "a") == ["andrewbrown"]
+    assert offered(environment, "watch", "@m") == ["@mina"]
+    assert offered(environment, "send", "--from", "to") == ["tomas"]
+    assert offered(environment, *table, "get-conversation", "2c") == []
+    assert offered(environment, "get-conversation", *table, "2c") == ["2c8cfd87-e3c0-5ade-a324-c64f93c6000e"]
+    assert offered(environment, "send", *table, "bay") == ["bayko"]
+    assert offered(environment, "send", "--prod", "bay") == []
+    assert ministack_table.name in offered(environment, "drop", "cruddur")
+    assert offered(environment, "rebuild", "--state", "doc") == ["docs/"]
+    assert offered(environment, "start", "doc") == []
+
+
+def test_bash_offers_no_files(environment: Environment) -> None:
+    script = run_process(environment, "--show-completion", "bash", cwd=REPOSITORY)
+    if script.status != 0:
+        script = run_process(environment | {"_DDB_COMPLETE": "source_bash"}, cwd=REPOSITORY)
+    assert "complete -F" in script.out
+    assert "-o default" not in script.out
+
+
+def test_the_version_is_told(environment: Environment, tmp_path: Path) -> None:
+    version = (REPOSITORY / "VERSION").read_text().strip()
+    assert run_process(environment, "--version", cwd=tmp_path).out == f"ddb {version}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -2,7 +2,11 @@
 
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -34,29 +38,101 @@ def test_the_endpoint_variable_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_
     assert (found.access_key_id, found.region) == ("test", "us-east-1")
 
 
-def test_dynamodb_local_comes_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_general_endpoint_variable_comes_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with answering("application/x-amz-json-1.0") as endpoint:
         monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
-        assert target.resolve(prod=False, table_name=None).endpoint == endpoint
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9998")
+        assert target.resolve(prod=False, table_name=None).endpoint == "http://localhost:9998"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:9999")
+        assert target.resolve(prod=False, table_name=None).endpoint == "http://localhost:9999"
 
 
-@pytest.mark.parametrize("by_variable", [False, True])
-def test_then_the_system_of_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by_variable: bool) -> None:
+def test_what_make_env_exports_leads_to_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    if by_variable:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", SYSTEM["endpoint"] + "/")
+    with answering("application/x-amz-json-1.0") as endpoint:
+        monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", SYSTEM["endpoint"])
+        found = target.resolve(prod=False, table_name=None)
+    assert (found.table_name, found.has_projection) == ("messages-of-make-up", True)
+    assert found.reason == "AWS_ENDPOINT_URL is set to the system of make up"
+
+
+@contextmanager
+def answering(content_type: str) -> Iterator[str]:
+    """Something on a port that speaks HTTP; its endpoint."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(400)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+def test_dynamodb_on_port_8000_comes_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dynamodb_local_endpoint: str
+) -> None:
+    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
+    monkeypatch.setattr(target, "DYNAMODB_LOCAL", dynamodb_local_endpoint)
+    assert target.resolve(prod=False, table_name=None).endpoint == dynamodb_local_endpoint
+
+
+def test_what_else_is_on_port_8000_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with answering("text/html") as endpoint:
+        monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
+        with pytest.raises(DdbError, match="is not DynamoDB and no system is up"):
+            target.resolve(prod=False, table_name=None)
+        (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
+        assert target.resolve(prod=False, table_name=None).endpoint == SYSTEM["endpoint"]
+
+
+def test_what_says_nothing_on_port_8000_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target, "PROBE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(target, "DYNAMODB_LOCAL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(DdbError, match="is not DynamoDB"):
+            target.resolve(prod=False, table_name=None)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["localhost:8000", "x", "http://", "ftp://localhost", "http://localhost:x", "http://["]
+)
+def test_an_endpoint_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.setenv(variable, endpoint)
+        with pytest.raises(DdbError, match=f"{variable} is .*; it takes an address such as"):
+            target.resolve(prod=False, table_name=None)
+
+
+@pytest.mark.parametrize("variable", [None, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
+def test_then_the_system_of_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None) -> None:
+    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
+    if variable:
+        monkeypatch.setenv(variable, SYSTEM["endpoint"] + "/")
     found = target.resolve(prod=False, table_name=None)
     assert found == target.Target(
         table_name="messages-of-make-up",
         endpoint="https://localhost:4599",
         region="eu-west-1",
         has_projection=True,
+        reason=f"{variable} is set to the system of make up"
+        if variable
+        else "no endpoint variable is set, and the system of make up is up",
         access_key_id="key",
         secret_access_key="secret",
         ca_bundle="/somewhere/server.crt",
-        failure_queue_url="https://localhost:4599/0/failures",
+        system=SYSTEM,
     )
     assert target.resolve(prod=False, table_name="other").table_name == "other"
 

@@ -105,6 +105,31 @@ def test_state_outlives_down_if_asked_for_and_only_then(checkout: Checkout) -> N
     checkout.make_target("down")
     checkout.make_target("up", "KEEP=1")
     assert "To be kept" in texts()
+    (line,) = errors(checkout.make_target("up", "KEEP=1", "SETTINGS=table_name=other", succeeds=False).stderr)
+    assert "would be lost with the table other" in line
     checkout.make_target("down")
     checkout.make_target("up")
     assert "To be kept" not in texts()
+    (line,) = errors(checkout.make_target("up", "KEEP=1", succeeds=False).stderr)
+    assert "make down KEEP=0 deletes both" in line
+    assert "kept over make down      no" in checkout.make_target("-s", "status").stdout
+    assert "its data is gone" in checkout.make_target("down").stdout
+    assert "table cruddur-messages" in checkout.make_target("-s", "status").stdout
+    checkout.make_target("down", "KEEP=0")
+    assert not (checkout.folder / ".local/state").exists()
+
+
+def test_a_running_system_can_be_kept_later(checkout: Checkout) -> None:
+    checkout.make_target("up")
+    client = checkout.connection().client("dynamodb")
+    conversation = load()[0]
+    sender = conversation.members[0]
+    sent = MessageStore(client=client, table_name="cruddur-messages").send(
+        conversation.message_group_uuid, sender=sender, message="Before it was kept"
+    )
+    await_exact(client)
+    assert "Its data is kept" in checkout.make_target("down", "KEEP=1").stdout
+    checkout.make_target("up", "KEEP=1")
+    found = await_exact(checkout.connection().client("dynamodb"))
+    assert sent.message_uuid in [item["message_uuid"]["S"] for item in found if "message_uuid" in item]
+    checkout.make_target("down", "KEEP=0")

@@ -59,7 +59,9 @@ def test_what_the_environment_points_to_is_the_system(checkout: Checkout, seeded
     found = await_exact(checkout.connection().client("dynamodb"))
     shown = [item for item in found if item.get("message_uuid") == {"S": sent.message_uuid} and "message_sk" in item]
     assert len(shown) == len(conversation.members)
-    logged = [json.loads(line) for line in checkout.make_target("logs").stdout.splitlines() if line.startswith("{")]
+    logged = [
+        json.loads(line) for line in checkout.make_target("logs", "JSON=1").stdout.splitlines() if line.startswith("{")
+    ]
     assert any(line["event"] == "batch_settled" and line["rows_moved"] for line in logged)
     assert "By hand" not in json.dumps(logged)
 

@@ -2,7 +2,7 @@
 
 A missing permission on the deployed system is rehearsed in tests/policies/test_enforced.py; a dead emulator and an
 interrupted deployment in tests/end_to_end/test_interruptions.py; a table that an old handler has damaged in
-tests/cli/test_healing.py.
+tests/cli/test_repair.py.
 """
 
 import json

@@ -30,6 +30,7 @@ COMMENT: Final = "#"
 
 _LINE = re.compile(r"Person ([0-9]{1,9}):(?:\s+(.*))?")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_ENDING = re.compile(r"\r\n|\r|\n")
 _LONGEST_QUOTE = 60
 _Read = TypeVar("_Read")
@@ -100,8 +101,17 @@ class _Line:
 
 def load(conversations_path: Path = CONVERSATIONS_PATH, users_path: Path = USERS_PATH) -> tuple[SeedConversation, ...]:
     """Read both files. Raises SeedFileError, which names the file, if one is missing, unreadable or wrong."""
-    users = _in_file(users_path, parse_users)
-    return _in_file(conversations_path, lambda text: parse(text, users))
+    return load_conversations(conversations_path, load_users(users_path))
+
+
+def load_conversations(path: Path, users: Sequence[User]) -> tuple[SeedConversation, ...]:
+    """Read the conversations file. Raises SeedFileError, which names the file, if it is missing or wrong."""
+    return _in_file(path, lambda text: parse(text, users))
+
+
+def load_users(path: Path = USERS_PATH) -> tuple[User, ...]:
+    """Read the users file. Raises SeedFileError, which names the file, if it is missing, unreadable or wrong."""
+    return _in_file(path, parse_users)
 
 
 def parse_users(text: str) -> tuple[User, ...]:
@@ -219,6 +229,8 @@ def _line(number: int, stripped: str, users: Sequence[User]) -> _Line:
     if not 1 <= len(text) <= MAX_MESSAGE_CHARACTERS:
         found = f"found {len(text)}" if text else "found none"
         raise SeedFileError(f"line {number}: expected 1 to {MAX_MESSAGE_CHARACTERS} characters of text, {found}")
+    if control := _CONTROL.search(text):
+        raise SeedFileError(f"line {number}: expected text without control characters, found U+{ord(control[0]):04X}")
     return _Line(person, text)
 
 

@@ -11,12 +11,12 @@ class RejectedError(ValueError):
 
 
 class MessageBlankError(RejectedError):
-    """A message without a character."""
+    """A message without a character that is to be seen."""
 
     code = "message_blank"
 
     def __init__(self) -> None:
-        super().__init__("the message is empty: write at least one character")
+        super().__init__("the message is blank: write at least one character")
 
 
 class MessageTooLongError(RejectedError):

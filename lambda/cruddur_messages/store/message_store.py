@@ -438,7 +438,7 @@ def _check_uuid(name: str, value: object) -> None:
 
 
 def _check_message(message: str) -> None:
-    if not isinstance(message, str) or not message:
+    if not isinstance(message, str) or not message.strip():
         raise errors.MessageBlankError
     if len(message) > MAX_MESSAGE_CHARACTERS:
         raise errors.MessageTooLongError(len(message), MAX_MESSAGE_CHARACTERS)

@@ -1,6 +1,5 @@
 """The failure queue is worked off: what the stream still has is settled, what it has lost is rebuilt."""
 
-import base64
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from cruddur_cli.healing import Healer, Healing
-from cruddur_cli.redriving import FailedBatch, UnknownNoticeError, as_event
+from cruddur_cli.maintenance.redrive import FailedBatch, UnknownNoticeError
+from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection, Settlement
 from tests.access_patterns.people import person, rows_of, store_of
@@ -150,11 +149,11 @@ def test_what_cannot_be_settled_stays(
     def fail(_self: Projection, conversation: DirtyConversation) -> Settlement:
         return Settlement(conversation.message_group_uuid, failure="refused: AccessDeniedException")
 
-    def fail_too(_self: Healer, group: str, _known: object, **_: object) -> Healing:
-        return Healing(group, failure="refused: AccessDeniedException")
+    def fail_too(_self: Repairer, suspect: Suspect) -> Repair:
+        return Repair(suspect.message_group_uuid, failure="refused: AccessDeniedException")
 
     monkeypatch.setattr(Projection, "settle", fail)
-    monkeypatch.setattr(Healer, "heal", fail_too)
+    monkeypatch.setattr(Repairer, "repair", fail_too)
     answer = redrive(at, ministack_table, queue)
     assert answer.status == 1
     assert "is not settled: refused: AccessDeniedException" in answer.err
@@ -181,12 +180,3 @@ def test_a_message_of_another_shape_is_refused(body: str) -> None:
 def test_sequence_numbers_keep_their_leading_zeros() -> None:
     batch = FailedBatch.from_body(notice("arn:aws:dynamodb:r:1:table/t/stream/l", "s", "000123", "000124"))
     assert (batch.first, batch.last, batch.table_name) == ("000123", "000124", "t")
-
-
-def test_binary_data_is_handed_over_as_lambda_does() -> None:
-    record = {"dynamodb": {"NewImage": {"x": {"B": b"\x00\xff"}, "y": {"L": [{"B": b"a"}]}, "z": {"N": "1"}}}}
-    assert as_event(record)["dynamodb"]["NewImage"] == {
-        "x": {"B": base64.b64encode(b"\x00\xff").decode()},
-        "y": {"L": [{"B": "YQ=="}]},
-        "z": {"N": "1"},
-    }

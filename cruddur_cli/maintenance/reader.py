@@ -6,8 +6,9 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from cruddur_cli.verification import MIXED, ConversationSeen, TableSeen
+from cruddur_cli.maintenance.snapshot import MIXED, ConversationSnapshot, TableSnapshot
 from cruddur_messages import dynamodb, schema
+from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
 
 if TYPE_CHECKING:
@@ -39,28 +40,43 @@ class ConversationReader:
             rows += self._inbox(member_uuid).get(message_group_uuid, [])
         return rows
 
-    def messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
+    def messages(self, message_group_uuid: str, *, first_page: int | None = None) -> Iterator[AttributeMap]:
         """The messages of a conversation as they are, newest first, page by page as they are asked for."""
-        return self._partition(schema.message_partition(message_group_uuid), ScanIndexForward=False)
+        partition = schema.message_partition(message_group_uuid)
+        return self._partition(partition, first_page=first_page, ScanIndexForward=False)
 
-    def newest_message(self, message_group_uuid: str) -> Message | None:
-        """The newest message that is well formed."""
-        newest_first = self._partition(schema.message_partition(message_group_uuid), ScanIndexForward=False, Limit=1)
-        for item in newest_first:
+    def messages_since(self, message_group_uuid: str, sort_key: str | None) -> list[Message]:
+        """The well-formed messages that are newer than a sort key, newest first; at least the newest, if there is one.
+
+        Without a sort key, the newest alone.
+        """
+        found: list[Message] = []
+        for item in self.messages(message_group_uuid, first_page=1):
             with suppress(MalformedItemError):
-                return Message.from_attributes(item)
-        return None
+                message = Message.from_attributes(item)
+                if found and sort_key is not None and message.sort_key <= sort_key:
+                    break
+                found.append(message)
+                if sort_key is None or message.sort_key <= sort_key:
+                    break
+        return found
 
-    def again(self, message_group_uuid: str, seen: ConversationSeen) -> ConversationSeen:
-        """What a scan has seen of a conversation, as it is now; all messages are read only where that may matter."""
-        now = TableSeen()
-        now.add([row.attributes for row in self.rows(message_group_uuid, seen.members)])
+    def item(self, message_group_uuid: str) -> ConversationItem:
+        """The conversation item."""
+        return ConversationItem.from_attributes(self._item(message_group_uuid))
+
+    def again(self, message_group_uuid: str, seen: ConversationSnapshot) -> ConversationSnapshot:
+        """A conversation of a scan as it is now; all messages are read only where that may matter."""
+        now = TableSnapshot()
+        now.conversations[message_group_uuid] = fresh = ConversationSnapshot()
+        if item := self._item(message_group_uuid):
+            now.add([item])
         if seen.form == MIXED or seen.malformed_keys or seen.malformed_items:
             now.add(self.messages(message_group_uuid))
-        elif newest := self.newest_message(message_group_uuid):
-            now.add([newest.to_attributes()])
-        fresh = now.conversations.get(message_group_uuid) or ConversationSeen()
+        else:
+            now.add([message.to_attributes() for message in self.messages_since(message_group_uuid, seen.newest_key)])
         fresh.known |= seen.known
+        now.add([row.attributes for row in self.rows(message_group_uuid, fresh.members | seen.members)])
         return fresh
 
     def forget_inboxes(self) -> None:
@@ -92,6 +108,13 @@ class ConversationReader:
             while len(self._inboxes) > REMEMBERED_INBOXES:
                 self._inboxes.popitem(last=False)
         return rows
+
+    def _item(self, message_group_uuid: str) -> AttributeMap:
+        key: Any = {
+            schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
+            schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
+        }
+        return self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True).get("Item", {})
 
     def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
         items = self._query(**dynamodb.of_conversation(message_group_uuid))

@@ -1,28 +1,27 @@
-"""One conversation put right while the system runs, with the projection's own planning and transactions.
+"""One conversation repaired while the system runs, with the projection's own planning and transactions.
 
 What the projection cannot do by itself is done first, each step conditioned on what was read: messages get their time
-in the one form, missing rows are put back as a backend puts new ones, wrong member counts are taken off. Then the
-projection settles the conversation, merging, moving and counting its rows.
+in the one form, and missing rows are put back as a backend puts new ones. Then the projection settles the
+conversation: it removes duplicates, moves the rows, and writes the conversation item.
 """
 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from cruddur_cli.conversation_reader import ConversationReader
+from cruddur_cli.maintenance.reader import ConversationReader
+from cruddur_cli.maintenance.rekey import Rekeying
 from cruddur_messages import schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES
+from cruddur_messages.conversation_item import fingerprint
 from cruddur_messages.items import (
     MESSAGE,
-    MESSAGE_UUID,
     USER_DISPLAY_NAME,
     USER_HANDLE,
-    AttributeMap,
     GroupRow,
     MalformedItemError,
     Message,
@@ -32,17 +31,12 @@ from cruddur_messages.items import (
 from cruddur_messages.projection.moves import MAX_BEHIND, plan
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
-from cruddur_messages.projection.table import ProjectionTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
-MOST_HINDRANCES = 50
-"""How often a message is tried to be put under its time while others write it, or the table has no capacity."""
-
 MOST_MESSAGES_FOR_NAMES = 1000
 """How far back in a conversation the names of its members are looked for."""
 
@@ -57,8 +51,22 @@ UNKNOWN = "unknown"
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """A conversation to repair; `rekey` tells that its messages' timestamps are mixed.
+
+    `newest_key` is the sort key of the newest message that has been read, if it is known: senders of newer ones are
+    members too.
+    """
+
+    message_group_uuid: str
+    known_members: tuple[str, ...]
+    rekey: bool = False
+    newest_key: str | None = None
+
+
 @dataclass
-class Healing:
+class Repair:
     """What was done to a conversation, or would be; `failure` says why it is not right yet."""
 
     message_group_uuid: str
@@ -66,8 +74,8 @@ class Healing:
     failure: str | None = None
 
 
-class Healer:
-    """Heals conversations of one table; `named` finds a user's names by id, for rows that have to be made anew."""
+class Repairer:
+    """Repairs conversations of one table; `named` finds a user's names by id, for rows that have to be made anew."""
 
     def __init__(
         self,
@@ -83,75 +91,78 @@ class Healer:
         self._reader = reader
         self._named = named
         self._sleep = sleep
-        self._table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: True)
+        self._rekeying = Rekeying(client=client, table_name=table_name, reader=reader, sleep=sleep)
         self._projection = Projection(client=client, table_name=table_name, seconds_left=lambda: math.inf, sleep=sleep)
 
-    def heal(self, message_group_uuid: str, known_members: Collection[str], *, rekey: bool = False) -> Healing:
-        """Put a conversation right; with `rekey`, also the form of its messages' timestamps.
+    def repair(self, suspect: Suspect) -> Repair:
+        """Repair a conversation; where its timestamps are mixed, also the form of those.
 
         Raises ClientError where DynamoDB refuses to be asked at all.
         """
-        healing = Healing(message_group_uuid)
+        repair = Repair(suspect.message_group_uuid)
         try:
-            if rekey:
-                self._rekey_messages(healing)
+            if suspect.rekey:
+                repair.done["messages_rekeyed"] = self._rekeying.run(suspect.message_group_uuid)
             for attempt in range(ATTEMPTS):
                 if attempt:
                     self._reader.forget_inboxes()
                     self._sleep(PAUSE_SECONDS * attempt)
-                healing.failure = self._try(message_group_uuid, known_members, healing.done)
-                if healing.failure is None:
+                repair.failure = self._try(suspect, repair.done)
+                if repair.failure is None:
                     break
         except self._client.exceptions.ClientError as error:
             if error.response.get("Error", {}).get("Code") not in OF_THIS_CONVERSATION:
                 raise
-            healing.failure = str(error)
-        return healing
+            repair.failure = str(error)
+        return repair
 
-    def foresee(self, message_group_uuid: str, known_members: Collection[str], *, rekey: bool = False) -> Healing:
-        """What `heal` would do, without doing it."""
-        healing = Healing(message_group_uuid)
-        newest = self._reader.newest_message(message_group_uuid)
-        rows = self._reader.rows(message_group_uuid, known_members)
-        recreated = self._missing_rows(message_group_uuid, known_members, rows, newest)
-        if rekey:
-            healing.done["messages_rekeyed"] = sum(1 for _ in self._messages_to_rekey(message_group_uuid))
-        healing.done["rows_recreated"] = len(recreated)
-        moves = [move for move in plan(rows, newest, is_shown=False) if move.is_needed]
-        healing.done["rows_moved"] = len(moves)
-        healing.done["duplicates_removed"] = sum(len(move.rows) - 1 for move in moves)
-        return healing
+    def foresee(self, suspect: Suspect) -> Repair:
+        """What `repair` would do, without doing it."""
+        repair = Repair(suspect.message_group_uuid)
+        if suspect.rekey:
+            repair.done["messages_rekeyed"] = self._rekeying.foresee(suspect.message_group_uuid)
+        seen = self._read(suspect)
+        repair.done["rows_recreated"] = len(self._missing_rows(seen))
+        moves = [move for move in plan(seen.rows, seen.newest, is_shown=seen.is_shown) if move.is_needed]
+        repair.done["rows_moved"] = len(moves)
+        repair.done["duplicates_removed"] = sum(len(move.rows) - 1 for move in moves)
+        return repair
 
-    def _try(self, message_group_uuid: str, known_members: Collection[str], done: Counter[str]) -> str | None:
-        newest = self._reader.newest_message(message_group_uuid)
-        rows = self._reader.rows(message_group_uuid, known_members)
-        for row in self._missing_rows(message_group_uuid, known_members, rows, newest):
-            rows.append(self._put_on_a_free_key(row))
-            done["rows_recreated"] += 1
+    def _try(self, suspect: Suspect, done: Counter[str]) -> str | None:
+        seen = self._read(suspect)
+        recreated = [self._put_on_a_free_key(row) for row in self._missing_rows(seen)]
+        done["rows_recreated"] += len(recreated)
+        keys = {row.key for row in (*seen.rows, *recreated)}
         settlement = self._projection.settle(
-            DirtyConversation(message_group_uuid, put_keys={row.key for row in rows}, must_read_rows=True)
+            DirtyConversation(suspect.message_group_uuid, put_keys=keys, must_read_rows=True)
         )
         for name in ("rows_moved", "duplicates_removed"):
             done[name] += settlement.counts[name]
         return settlement.failure
 
-    def _missing_rows(
-        self,
-        message_group_uuid: str,
-        known_members: Collection[str],
-        rows: Sequence[GroupRow],
-        newest: Message | None,
-    ) -> list[GroupRow]:
+    def _read(self, suspect: Suspect) -> "_Seen":
+        """The conversation as it is: first the item, then messages, then rows, as a settlement reads them."""
+        group = suspect.message_group_uuid
+        item = self._reader.item(group)
+        messages = self._reader.messages_since(group, suspect.newest_key)
+        senders = {message.user_uuid for message in messages} - {""}
+        known = {*suspect.known_members, *item.rows, *senders}
+        rows = self._reader.rows(group, known)
+        newest = messages[0] if messages else None
+        return _Seen(group, newest, rows, frozenset(known), is_shown=item.shown == fingerprint(newest))
+
+    def _missing_rows(self, seen: "_Seen") -> list[GroupRow]:
         """A row for each known member without one, as a backend would put it: the projection takes it up.
 
         It names the person whom most of the other rows name.
         """
+        rows, newest = seen.rows, seen.newest
         with_row = {row.member_uuid for row in rows}
-        members = sorted({*known_members, *with_row, *(row.other_uuid for row in rows)} - {""})
+        members = sorted({*seen.known, *with_row, *(row.other_uuid for row in rows)} - {""})
         missing = [member for member in members if member not in with_row]
         if not missing:
             return []
-        users = self._users(message_group_uuid, members, rows)
+        users = self._users(seen.message_group_uuid, members, rows)
         named = Counter(row.other_uuid for row in rows)
         recreated: list[GroupRow] = []
         for member in missing:
@@ -162,7 +173,7 @@ class Healer:
                     {
                         schema.PARTITION_KEY: {"S": schema.group_row_partition(member)},
                         schema.SORT_KEY: {"S": timestamps.canonical(_last_time(rows, newest))},
-                        schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
+                        schema.INDEX_PARTITION_KEY: {"S": seen.message_group_uuid},
                         MESSAGE: {"S": newest.message if newest else ""},
                         **users.get(other, User(other, UNKNOWN, UNKNOWN)).to_attributes(),
                     }
@@ -215,53 +226,16 @@ class Healer:
             else:
                 return candidate
 
-    def _messages_to_rekey(self, message_group_uuid: str) -> Iterable[tuple[AttributeMap, datetime]]:
-        for item in self._reader.messages(message_group_uuid):
-            instant = timestamps.parse(text_or_empty(item, schema.SORT_KEY))
-            if instant is not None and timestamps.canonical(instant) != text_or_empty(item, schema.SORT_KEY):
-                yield item, instant
 
-    def _rekey_messages(self, healing: Healing) -> None:
-        for item, instant in list(self._messages_to_rekey(healing.message_group_uuid)):
-            healing.done["messages_rekeyed"] += self._rekey(item, instant)
+@dataclass(frozen=True)
+class _Seen:
+    """A conversation as it was read; `is_shown` tells that its newest message was settled before."""
 
-    def _rekey(self, item: AttributeMap, instant: datetime) -> bool:
-        """Put a message under its time in the one form, in the same transaction that takes it from its old key.
-
-        False where it has been changed or deleted meanwhile, or others were always faster.
-        """
-        key = {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
-        shown = [name for name in (MESSAGE, MESSAGE_UUID) if name in item]
-        unchanged = {
-            "ConditionExpression": " AND ".join(["attribute_exists(#pk)", *(f"#{name} = :{name}" for name in shown)]),
-            "ExpressionAttributeNames": {"#pk": schema.PARTITION_KEY, **{f"#{name}": name for name in shown}},
-            **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
-        }
-        latest = instant + MAX_BEHIND
-        hindered = 0
-        while instant <= latest and hindered < MOST_HINDRANCES:
-            moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}
-            try:
-                self._client.transact_write_items(
-                    TransactItems=[
-                        {"Delete": {"TableName": self._table_name, "Key": key, **unchanged}},  # type: ignore[typeddict-item]
-                        {"Put": {"TableName": self._table_name, "Item": moved, "ConditionExpression": KEY_IS_FREE}},
-                    ]
-                )
-            except self._client.exceptions.TransactionCanceledException as cancelled:
-                codes = [reason.get("Code") for reason in cancelled.response.get("CancellationReasons", [])]
-                if codes[0] == CONDITION_FAILED:
-                    return False
-                if codes[1] == CONDITION_FAILED:
-                    instant += timestamps.MICROSECOND
-                elif TRANSIENT_CODES.isdisjoint(codes):
-                    raise
-                else:
-                    hindered += 1
-                    self._sleep(PAUSE_SECONDS)
-            else:
-                return True
-        return False
+    message_group_uuid: str
+    newest: Message | None
+    rows: list[GroupRow]
+    known: frozenset[str]
+    is_shown: bool
 
 
 def _last_time(rows: Iterable[GroupRow], newest: Message | None) -> datetime:

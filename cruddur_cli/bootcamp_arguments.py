@@ -1,0 +1,30 @@
+"""The bootcamp's arguments: `seed prod`, `drop cruddur-messages prod`, `patterns/get-conversation`."""
+
+from collections.abc import Mapping, Sequence
+
+from typer.core import TyperCommand, TyperOption
+
+PATTERNS = "patterns/"
+PROD = "prod"
+FREE_TEXT = frozenset({"send", "start"})
+"""The commands that take a message, which may end in any word."""
+
+
+def modern(words: Sequence[str], commands: Mapping[str, TyperCommand]) -> list[str]:
+    """The same command line in this program's words: a last `prod` means `--prod`, no other word does."""
+    if not words:
+        return []
+    name, *rest = words
+    name = name.removeprefix(PATTERNS)
+    if name not in commands or name in FREE_TEXT:
+        return [name, *rest]
+    options = [parameter for parameter in commands[name].params if isinstance(parameter, TyperOption)]
+    flags = {word for option in options if option.is_flag for word in option.opts}
+    with_value = {word for option in options if not option.is_flag for word in option.opts}
+    last = len(rest) - 1
+    while last >= 0 and rest[last] in flags:
+        last -= 1
+    is_value = last > 0 and rest[last - 1] in with_value
+    if last >= 0 and rest[last] == PROD and not is_value:
+        rest[last] = "--prod"
+    return [name, *rest]

@@ -1,0 +1,37 @@
+"""The projection's work where no Lambda does it: DynamoDB Local has a stream, and nothing that reads it."""
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from cruddur_messages.dynamodb import RefusedError, TransientError
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Projection
+from cruddur_messages.projection.table import ProjectionTable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def projection(client: "DynamoDBClient", table_name: str) -> Projection:
+    """The projection of a table, without a deadline."""
+    return Projection(client=client, table_name=table_name, seconds_left=lambda: math.inf)
+
+
+def settle(client: "DynamoDBClient", table_name: str, message_group_uuids: Iterable[str]) -> dict[str, str]:
+    """Settle conversations with the rows that the index shows; returns why not, for each that could not be.
+
+    An engine on this machine has an index that does not lag, and no records that would name new rows.
+    """
+    table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: True)
+    dirty: list[DirtyConversation] = []
+    failures: dict[str, str] = {}
+    for group in dict.fromkeys(message_group_uuids):
+        try:
+            dirty.append(DirtyConversation(group, put_keys=table.keys_in_index(group), must_read_rows=True))
+        except (TransientError, RefusedError) as error:
+            failures[group] = str(error)
+    for settlement in projection(client, table_name).settle_all(dirty):
+        if settlement.failure:
+            failures[settlement.message_group_uuid] = settlement.failure
+    return failures

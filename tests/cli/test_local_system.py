@@ -1,0 +1,98 @@
+"""What `make` prints for people of the running system, without one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cruddur_local import paths, system
+from cruddur_local.errors import LocalSystemError
+from cruddur_local.function_logs import for_people
+from tests.cli.conftest import REPOSITORY
+
+
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A `.local` of the test's own."""
+    for name in (
+        "EMULATOR_STATE",
+        "SYSTEM",
+        "LOCK",
+        "KEPT_STATE",
+        "KEPT_TABLE",
+        "PASSING_STATE",
+        "BOOTSTRAPPED",
+        "LOCAL",
+    ):
+        monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.REPOSITORY))
+    (tmp_path / ".local").mkdir()
+    return tmp_path / ".local"
+
+
+@pytest.mark.parametrize(
+    ("logged", "line"),
+    [
+        (
+            {"timestamp": "2026-11-21T16:29:00.5+00:00", "event": "batch_settled", "records": 3, "rows_moved": 0},
+            "16:29:00  batch settled: 3 records",
+        ),
+        (
+            {"event": "conversation_failed", "message_group_uuid": "1-2", "failure": "refused: X", "conflicts": 1200},
+            "  conversation failed: message group uuid 1-2, failure refused: X, 1,200 conflicts",
+        ),
+        ({"event": "batch_settled", "records": 0, "lag_seconds": 0.5}, "  batch settled: lag seconds 0.5"),
+        ({"event": "batch_settled", "records": 0}, "  batch settled: nothing to do"),
+        ({"no": "event"}, '{"no": "event"}'),
+    ],
+)
+def test_a_logged_line_is_told_to_people(logged: dict[str, object], line: str) -> None:
+    assert for_people(json.dumps(logged)) == line
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("START RequestId: 1", None),
+        ("REPORT RequestId: 1 Duration: 5 ms", None),
+        ("Traceback (most recent call last):", "Traceback (most recent call last):"),
+        ("[1]", "[1]"),
+    ],
+)
+def test_other_lines_are_lambdas_or_told_as_they_are(message: str, line: str | None) -> None:
+    assert for_people(message) == line
+
+
+def test_what_is_kept_stays_over_down_until_it_is_to_be_deleted(local: Path) -> None:
+    (local / "state").mkdir()
+    (local / "state" / "cruddur-table-name").write_text("mine\n")
+    (local / "passing-state").mkdir()
+    system.down(keep_state=None, console=Console(quiet=True))
+    assert (local / "state").exists()
+    assert not (local / "passing-state").exists()
+    assert "table mine" in system.status()["kept for make up KEEP=1"]
+    system.down(keep_state=False, console=Console(quiet=True))
+    assert not (local / "state").exists()
+    assert system.status()["kept for make up KEEP=1"] == "nothing"
+
+
+def test_another_table_than_the_kept_one_is_refused(local: Path) -> None:
+    (local / "state").mkdir()
+    (local / "state" / "cruddur-table-name").write_text("mine\n")
+    with pytest.raises(LocalSystemError, match="in the table mine, and would be lost with the table yours"):
+        system.up(port=None, keep_state=True, overrides=["table_name=yours"], console=Console(quiet=True))
+
+
+def test_the_environment_can_be_undone_without_a_system() -> None:
+    undo = subprocess.run(
+        [sys.executable, "-m", "cruddur_local", "env", "--undo"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": "lambda", "PATH": ""},
+    )
+    assert undo.stdout.startswith("unset AWS_ENDPOINT_URL ")
+    assert "DDB_TABLE_NAME" in undo.stdout

@@ -1,0 +1,90 @@
+"""A conversation has a name that a person would use; so has a user."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from cruddur_cli.conversation_names import beginnings
+from cruddur_messages.seed import file as seed_file
+from tests.cli.conftest import Answer
+from tests.engines.fixtures import CruddurTable
+
+At = Callable[..., Answer]
+
+
+@pytest.fixture
+def seeded(at: At, ministack_table: CruddurTable) -> CruddurTable:
+    assert at(ministack_table, "seed").status == 0
+    return ministack_table
+
+
+def conversation_of(at: At, table: CruddurTable, *words: str) -> str:
+    answer = at(table, "get-conversation", *words, "--json")
+    assert answer.status == 0, answer.err
+    return str(json.loads(answer.out)["message_group_uuid"])
+
+
+def test_a_conversation_goes_by_its_id_its_beginning_or_whom_it_is_with(at: At, seeded: CruddurTable) -> None:
+    andrew, bayko, *_ = seed_file.load_users()
+    pair = next(c for c in seed_file.load() if {*c.members} == {andrew, bayko})
+    group = pair.message_group_uuid
+    for name in (
+        group,
+        group.upper(),
+        f" {group} ",
+        group[:8],
+        group[:6].upper(),
+        "bayko",
+        "@bayko",
+        "Bayko",
+        "@BAYKO",
+    ):
+        assert conversation_of(at, seeded, name) == group, name
+    assert conversation_of(at, seeded, "andrewbrown", "--of", "bayko") == group
+    assert conversation_of(at, seeded, group[:8], "--of", "@Bayko") == group
+    for words in (("bayko",), (group[:8],), (group,)):
+        assert at(seeded, "send", *words, "hello").status == 0
+    assert at(seeded, "send", "--to", "Bayko", "hello").status == 0
+    read = json.loads(at(seeded, "get-conversation", "bayko", "--limit", "4", "--json").out)
+    assert [message["message"] for message in read["messages"]] == ["hello"] * 4
+
+
+def test_a_group_is_not_taken_for_the_two_alone(at: At, seeded: CruddurTable) -> None:
+    _, _, mina, tomas = seed_file.load_users()
+    started = at(seeded, "start", "all", "--from", mina.handle, "--to", tomas.handle, "--to", "bayko", "--json")
+    group = json.loads(started.out)["message_group_uuid"]
+    answer = at(seeded, "send", "--to", tomas.handle, "secret", "--from", mina.handle)
+    assert answer.status == 1
+    assert f"in a group with others: {group[:8]}" in answer.err
+    assert "secret" not in at(seeded, "get-conversation", group).out
+
+
+def test_a_beginning_of_several_is_refused_with_what_tells_them_apart(at: At, seeded: CruddurTable) -> None:
+    groups = [
+        c["message_group_uuid"] for c in json.loads(at(seeded, "list-conversations", "--json").out)["conversations"]
+    ]
+    answer = at(seeded, "get-conversation", "2")
+    assert sum(group.startswith("2") for group in groups) == 2
+    assert answer.status == 1
+    assert all(group[:8] in answer.err for group in groups if group.startswith("2"))
+
+
+def test_beginnings_are_as_long_as_it_takes() -> None:
+    assert beginnings(["12345678-a", "12345678-b", "0"]) == {
+        "12345678-a": "12345678-a",
+        "12345678-b": "12345678-b",
+        "0": "0",
+    }
+    assert beginnings(["123456789", "223456789"]) == {"123456789": "12345678", "223456789": "22345678"}
+
+
+def test_adding_a_member_twice_says_that_nothing_has_changed(at: At, seeded: CruddurTable) -> None:
+    first = at(seeded, "add-member", "bayko", "mina")
+    assert "mina is a member of " in first.out
+    assert "adding" in first.err
+    again = at(seeded, "add-member", conversation_of(at, seeded, "--of", "mina"), "Mina")
+    assert (again.status, again.err) == (0, "")
+    assert "already: nothing has changed" in again.out
+    group = conversation_of(at, seeded, "--of", "mina")
+    assert json.loads(at(seeded, "add-member", group, "mina", "--json").out)["is_new"] is False

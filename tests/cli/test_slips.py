@@ -1,0 +1,172 @@
+"""What a new user tries: each slip is refused in one line that says what to do, and nothing is written."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cruddur_messages.seed import file as seed_file
+from tests.access_patterns.people import items_of
+from tests.cli.conftest import Answer
+from tests.engines.fixtures import CruddurTable
+
+At = Callable[..., Answer]
+
+PAIR = "2c8cfd87-e3c0-5ade-a324-c64f93c6000e"
+"""The seed's conversation of andrewbrown and bayko."""
+
+WRONG_USE = [
+    ((), "No such option: --table"),
+    (("--nonsense",), "No such option"),
+    (("send",), "Missing argument"),
+    (("send", "hello"), "into which conversation?"),
+    (("send", "bayko", "two", "words"), "quotation marks"),
+    (("send", "--to", "bayko"), "Missing argument"),
+    (("send", "--to", "bayko", "two", "words"), "quotation marks"),
+    (("start", "hi"), "--to"),
+    (("add-member", "bayko"), "Missing argument"),
+    (("list-conversations", "--limit", "0"), "--limit"),
+    (("list-conversations", "--limit", "1001"), "--limit"),
+    (("list-conversations", "--limit", "x"), "--limit"),
+    (("list-conversations", "bayko", "mina"), "unexpected"),
+    (("watch", "--every", "0"), "--every"),
+    (("watch", "--for", "-1"), "--for"),
+    (("verify", "--examples", "-1"), "--examples"),
+    (("rebuild", "--units-per-second", "-5"), "--units-per-second"),
+    (("rebuild", "--dry-run", "--restart"), "--dry-run does nothing"),
+    (("rebuild", "--dry-run", "--state", "x"), "--dry-run does nothing"),
+    (("scan", "--limit", "-1"), "--limit"),
+    (("describe", "one", "two"), "unexpected"),
+    (("list-tables", "--table", "x"), "No such option"),
+    (("where", "nonprod"), "unexpected"),
+    (("send", PAIR, "half an \ud83d"), "a word is not text in UTF-8"),
+    (("list-conversations", "\udcff"), "a word is not text in UTF-8"),
+    (("LIST-CONVERSATIONS",), "No such command"),
+    (("list_conversations",), "No such command"),
+]
+
+REFUSED = [
+    (("list-conversations", "--before", "@@@"), "'@@@' is no cursor"),
+    (("list-conversations", "bayko", "--before", "garbage"), "'garbage' is no cursor"),
+    (("list-conversations", "--before", ""), "'' is no cursor"),
+    (("list-conversations", "--before", "2026"), "is no cursor"),
+    (("get-conversation", PAIR, "--before", "garbage"), "'garbage' is no cursor"),
+    (("get-conversation", PAIR, "--before", "\x1b[2J"), "is no cursor"),
+    (("get-conversation", "--before", "yesterday"), "'yesterday' is no cursor"),
+    (("get-conversation", "nobody"), "'nobody' is neither a conversation nor a person"),
+    (("get-conversation", ""), "'' is neither a conversation nor a person"),
+    (("get-conversation", "@"), "'@' is neither a conversation nor a person"),
+    (("get-conversation", "000"), "no conversation of andrewbrown begins with '000'"),
+    (("get-conversation", PAIR + "0"), "is neither a conversation nor a person"),
+    (("get-conversation", PAIR.replace("2", "3")), "has no message"),
+    (("get-conversation", PAIR, "--of", "mina"), "user mina is not a member of conversation"),
+    (("get-conversation", "andrewbrown"), "andrewbrown has no conversation with themselves"),
+    (("get-conversation", "mina", "--of", "tomas"), "tomas and mina have no conversation of their own"),
+    (("get-conversation", "--of", "nobody"), "nobody is called 'nobody'"),
+    (("list-conversations", ""), "nobody is called ''"),
+    (("list-conversations", "@@bayko"), "nobody is called '@@bayko'"),
+    (("list-conversations", "bayko "[:3]), "nobody is called 'bay'"),
+    (("send", PAIR, ""), "the message is blank"),
+    (("send", PAIR, "   "), "the message is blank"),
+    (("send", PAIR, "\t\n \u2003"), "the message is blank"),
+    (("send", PAIR, "x" * 1025), "shorten it to 1024"),
+    (("send", PAIR, "hi", "--from", "mina"), "user mina is not a member of conversation"),
+    (("send", "bayko", "hi", "--from", "bayko"), "bayko has no conversation with themselves"),
+    (("send", "--to", "andrewbrown", "hi"), "andrewbrown has no conversation with themselves"),
+    (("send", "--to", "nobody", "hi"), "nobody is called 'nobody'"),
+    (("send", "--to", "mina", "hi", "--from", "tomas"), "bin/ddb start MESSAGE --from tomas --to mina starts one"),
+    (("send", "ffff", "hi"), "no conversation of andrewbrown begins with 'ffff'"),
+    (("start", " ", "--to", "bayko"), "the message is blank"),
+    (("start", "hi", "--to", "bayko", "--to", "@Bayko"), "user bayko is named twice"),
+    (("start", "hi", "--to", "andrewbrown"), "user andrewbrown is named twice"),
+    (("start", "hi", "--to", ""), "nobody is called ''"),
+    (("add-member", PAIR, "nobody"), "nobody is called 'nobody'"),
+    (("add-member", PAIR.replace("2", "3"), "mina"), "there is no conversation"),
+    (("redrive", "--queue", "nonsense"), ""),
+    (("rebuild", "--state", "."), ". is no file"),
+    (("rebuild", "--state", "/dev/null"), "/dev/null is no file"),
+    (("rebuild", "--state", "/proc/nowhere/state"), "cannot be written"),
+    (("rebuild", "--state", "/dev/null/state"), "/dev/null/state"),
+    (("describe", "x"), "which table? x is named"),
+    (("drop", "x", "--yes"), "which table? x is named"),
+]
+
+
+def is_one_line_of_ddb(answer: Answer) -> bool:
+    last = answer.err.splitlines()[-1]
+    return last.startswith("ddb: ") and len(answer.err.splitlines()) <= 2 and "Traceback" not in answer.err
+
+
+def test_wrong_use_is_one_line_and_status_2(at: At, ministack_table: CruddurTable) -> None:
+    for words, why in WRONG_USE:
+        answer = at(ministack_table, *words)
+        assert answer.status == 2, (words, answer)
+        assert is_one_line_of_ddb(answer), (words, answer)
+        assert why in answer.err, (words, answer)
+
+
+def test_what_cannot_be_is_one_line_and_status_1_and_changes_nothing(at: At, ministack_table: CruddurTable) -> None:
+    assert at(ministack_table, "seed").status == 0
+    before = items_of(ministack_table)
+    for words, why in REFUSED:
+        answer = at(ministack_table, *words)
+        assert answer.status == 1, (words, answer)
+        assert is_one_line_of_ddb(answer), (words, answer)
+        assert why in answer.err.splitlines()[-1], (words, answer)
+        assert answer.out == "", (words, answer)
+    assert items_of(ministack_table) == before
+
+
+@pytest.mark.parametrize(
+    "words", [("drop", "--yes"), ("seed",), ("send", PAIR, "hi"), ("rebuild",), ("start", "hi", "--to", "bayko")]
+)
+def test_where_there_is_no_table_nothing_is_said_to_be_written(
+    at: At, ministack_table: CruddurTable, words: tuple[str, ...]
+) -> None:
+    answer = at(replace(ministack_table, name="no-such-table"), *words)
+    assert answer.status == 1
+    assert answer.err.startswith("ddb: there is no such table")
+    assert answer.err.count("\n") == 1
+
+
+def test_a_table_that_is_there_is_not_said_to_be_created(at: At, ministack_table: CruddurTable) -> None:
+    answer = at(ministack_table, "schema-load")
+    assert answer.status == 1
+    assert "creating" not in answer.err
+    assert "is there already" in answer.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_state_file_that_may_not_be_written_is_refused(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert "cannot be written" in at(ministack_table, "rebuild", "--state", str(tmp_path / "left")).err
+
+
+def test_a_state_file_is_not_left_behind(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
+    assert at(ministack_table, "rebuild", "--state", str(tmp_path / "deep" / "left")).status == 0
+    assert list((tmp_path / "deep").iterdir()) == []
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x07", "\x7f", "\x85", "\x0b"])
+def test_a_control_character_in_a_seed_file_is_refused_by_its_line(tmp_path: Path, character: str) -> None:
+    file = tmp_path / "conversations.txt"
+    file.write_text(f"Person 1: fine\nPerson 2: with {character} within\n")
+    with pytest.raises(seed_file.SeedFileError, match="line 2: expected text without control characters, found U"):
+        seed_file.load(file)
+    file.write_text("Person 1: a\ttab\nPerson 2: is fine\n")
+    assert len(seed_file.load(file)) == 1
+
+
+def test_what_is_empty_says_so_and_what_to_do(at: At, ministack_table: CruddurTable) -> None:
+    inbox = at(ministack_table, "list-conversations")
+    assert (inbox.status, inbox.out) == (0, "")
+    assert "andrewbrown has no conversation in " in inbox.err
+    assert "bin/ddb seed" in inbox.err
+    assert json.loads(at(ministack_table, "list-conversations", "--json").out) == {"conversations": [], "cursor": None}
+    scanned = at(ministack_table, "scan")
+    assert (scanned.status, scanned.out) == (0, "")
+    assert "is empty" in scanned.err
+    assert at(ministack_table, "scan", "--json").err == ""
