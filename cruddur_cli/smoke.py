@@ -143,6 +143,11 @@ class Talk:
         self._note(sent.message_uuid)
 
     @property
+    def newest(self) -> str:
+        """The id of the message that was sent last."""
+        return self._sent[-1][0]
+
+    @property
     def is_quiet(self) -> bool:
         """Whether every message has arrived everywhere, or something is wrong."""
         return bool(self.report.problems) or self._delivered == len(self._sent)
@@ -309,7 +314,7 @@ def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[
     register = Register(place)
     earlier = register.notes()
     begun = time.monotonic()
-    talks: dict[str, list[User]] = {smoke_uuid(): [_person(name) for name in NAMES] for _ in range(count)}
+    talks: dict[str, list[User]] = {smoke_uuid(): [person(name) for name in NAMES] for _ in range(count)}
     own = register.note({group: [one.uuid for one in people] for group, people in talks.items()})
     try:
         yield (
@@ -326,7 +331,8 @@ def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[
                     note.remove()
 
 
-def _person(name: str) -> User:
+def person(name: str) -> User:
+    """Somebody made up."""
     found = smoke_uuid()
     return User(uuid=found, display_name=f"{name} (made up)", handle=f"{name.lower()}-{found[9:13]}")
 

@@ -1,0 +1,1 @@
+"""`make prove-on-aws`: what only AWS can show, as claims that are tested in an account (docs/aws-proof.md)."""
