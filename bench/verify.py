@@ -1,6 +1,6 @@
 """How `verify` and `rebuild` grow with a table, beside a bare parallel scan of the same table in the same run.
 
-Growth is measured on recorded tables, healing on DynamoDB Local, whose own scan gets slower than linear. Each figure
+Growth is measured on recorded tables, repairs on DynamoDB Local, whose own scan gets slower than linear. Each figure
 comes from a process of its own, so that its peak memory is its own. Run: python -m bench.verify
 """
 
@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING
 
 from bench.recorded_table import RecordedTable
 from cruddur_cli import table_definition
-from cruddur_cli.conversation_reader import ConversationReader
-from cruddur_cli.healing import Healer
-from cruddur_cli.rebuilding import heal_all
-from cruddur_cli.scan import scan
+from cruddur_cli.maintenance import verify as verifying
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.rebuild import Rebuild
+from cruddur_cli.maintenance.scan import scan
+from cruddur_cli.maintenance.snapshot import ATTRIBUTES
 from cruddur_cli.target import Target
-from cruddur_cli.verification import ATTRIBUTES
-from cruddur_cli.verifying import confirmed, read_table, suspects_of
 from cruddur_local import dynamodb_local
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import (
@@ -50,7 +49,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 REPETITIONS = 2
 ITEMS_PER_CONVERSATION = 20
 FEW_CONVERSATIONS = 500
-HEALED_CONVERSATIONS = (250, 500)
+REPAIRED_CONVERSATIONS = (250, 500)
 BATCH = 25
 ONE_IN = 100
 """Of a damaged table, one conversation in so many is damaged."""
@@ -124,7 +123,7 @@ def load(table_name: str, conversations: int, messages: int) -> None:
 
 
 def damage(table_name: str, conversations: int, messages: int) -> None:
-    """In one conversation of ONE_IN: a lost row, a row that was left behind, and a doubled row, in turn."""
+    """In one conversation of ONE_IN: a lost row, a row that was left behind, and a duplicate row, in turn."""
     client = target(table_name).dynamodb()
     for turn, number in enumerate(range(0, conversations, ONE_IN)):
         row = list(conversation(number, messages))[-1]
@@ -144,29 +143,18 @@ def bare_scan(client: "DynamoDBClient", table_name: str) -> int:
 
 
 def verify(client: "DynamoDBClient", table_name: str) -> int:
-    """What bin/ddb verify does; answers the number of findings."""
-    seen = read_table(client, table_name, on_items=lambda _: None)
-    reader = ConversationReader(client=client, table_name=table_name)
-    return len(confirmed(reader, seen, list(seen.findings())))
+    """What bin/ddb verify does; returns the number of findings."""
+    return len(verifying.verify(client, table_name).findings)
 
 
 def rebuild(client: "DynamoDBClient", table_name: str) -> int:
-    """What bin/ddb rebuild does; answers the number of conversations healed."""
-    seen = read_table(client, table_name, on_items=lambda _: None)
-    reader = ConversationReader(client=client, table_name=table_name)
-    healer = Healer(client=client, table_name=table_name, reader=reader, named=lambda _: None)
-    findings = list(seen.findings())
-    healings = heal_all(
-        suspects_of(seen, findings),
-        lambda suspect: healer.heal(suspect.message_group_uuid, suspect.known_members, rekey=suspect.rekey),
-        None,
-        on_done=lambda _: None,
-    )
-    reader.forget_inboxes()
-    left = confirmed(reader, seen, findings)
-    if left:
-        raise RuntimeError(f"{len(left)} promises are still broken")
-    return len(healings)
+    """What bin/ddb rebuild does; returns the number of conversations repaired."""
+    with TemporaryDirectory() as directory:
+        rebuilding = Rebuild(client=client, table_name=table_name, named=lambda _: None)
+        outcome = rebuilding.run(Checkpoint(Path(directory) / "left.jsonl"))
+    if outcome.findings:
+        raise RuntimeError(f"{len(outcome.findings)} promises are still broken")
+    return len(outcome.repairs)
 
 
 WORKS: dict[str, Callable[["DynamoDBClient", str], int]] = {
@@ -235,14 +223,14 @@ def growth(conversations: int, messages: int) -> str:
     )
 
 
-def healing(conversations: int) -> str:
+def repairs(conversations: int) -> str:
     """A line of the page: a table on DynamoDB Local, right, then damaged, then rebuilt."""
     messages = ITEMS_PER_CONVERSATION - 2
     table_name = f"{TABLE}-{conversations}"
     load(table_name, conversations, messages)
     bare, verified = (in_a_process(work, table_name) for work in ("bare_scan", "verify"))
     damage(table_name, conversations, messages)
-    healed = in_a_process("rebuild", table_name)
+    repaired = in_a_process("rebuild", table_name)
     if in_a_process("verify", table_name).count:
         raise RuntimeError("the table is not right after a rebuild")
     return line(
@@ -251,8 +239,8 @@ def healing(conversations: int) -> str:
         f"{bare.seconds:.2f} s",
         f"{verified.seconds:.2f} s",
         f"{verified.seconds / bare.seconds:.2f}",
-        f"{healed.count:,}",
-        f"{healed.seconds:.2f} s",
+        f"{repaired.count:,}",
+        f"{repaired.seconds:.2f} s",
     )
 
 
@@ -267,12 +255,12 @@ GROWTH_HEADER = """\
 | items | conversations | bare scan | verify | ratio | rebuild | ratio | verify, an item | memory, scan | and verify |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
 
-HEALING_HEADER = """\
-| items | conversations | bare scan | verify | ratio | healed | rebuild |
+REPAIR_HEADER = """\
+| items | conversations | bare scan | verify | ratio | repaired | rebuild |
 |---:|---:|---:|---:|---:|---:|---:|"""
 
 
-def document(growing: Sequence[str], fixed: Sequence[str], healed: Sequence[str]) -> str:
+def document(growing: Sequence[str], fixed: Sequence[str], repaired: Sequence[str]) -> str:
     """The page."""
     return "\n".join(
         (
@@ -301,13 +289,13 @@ def document(growing: Sequence[str], fixed: Sequence[str], healed: Sequence[str]
             "Time grows with the items, memory with the conversations and not with the messages. A ratio below 1 is no",
             "slip: `verify` asks for the attributes that it needs, and a bare scan for all.",
             "",
-            "## A real engine, and something to heal",
+            "## A real engine, and something to repair",
             "",
-            f"DynamoDB Local. One conversation in {ONE_IN} was damaged (rows lost, left behind or doubled); after",
+            f"DynamoDB Local. One conversation in {ONE_IN} was damaged (rows lost, left behind or duplicated); after",
             "`rebuild`, `verify` found nothing.",
             "",
-            HEALING_HEADER,
-            *healed,
+            REPAIR_HEADER,
+            *repaired,
             "",
         )
     )
@@ -327,9 +315,9 @@ def main() -> None:
     growing = [growth(size // ITEMS_PER_CONVERSATION, ITEMS_PER_CONVERSATION - 2) for size in arguments.sizes]
     fixed = [growth(FEW_CONVERSATIONS, size // FEW_CONVERSATIONS - 2) for size in arguments.sizes]
     with dynamodb_local.running(PORT):
-        healed = [healing(conversations) for conversations in HEALED_CONVERSATIONS]
+        repaired = [repairs(conversations) for conversations in REPAIRED_CONVERSATIONS]
     RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(document(growing, fixed, healed))
+    RESULT.write_text(document(growing, fixed, repaired))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,11 @@ from contextlib import suppress
 import typer
 from typer.exceptions import TyperException
 
-from cruddur_cli.commands import care, conversations, tables
+from cruddur_cli.bootcamp_arguments import modern
+from cruddur_cli.commands.conversations import conversations
+from cruddur_cli.commands.maintenance import maintenance
+from cruddur_cli.commands.tables import tables
 from cruddur_cli.errors import explained, one_line
-from cruddur_cli.words import modern
 
 NAME = "ddb"
 INTERRUPTED = 128 + signal.SIGINT
@@ -20,14 +22,14 @@ WRONG_USE = 2
 
 app = typer.Typer(
     name=NAME,
-    help="Cruddur's messages in a person's hands: look at the table, use it, check it, put it right.",
+    help="Cruddur's messages in a person's hands: look at the table, use it, check it, repair it.",
     epilog="Acts on this machine; --prod means AWS. Every command has an example: bin/ddb COMMAND --help.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (tables, conversations, care):
-    commands.add_to(app)
+for group in (tables, conversations, maintenance):
+    app.add_typer(group.app)
 
 
 def main(words: Sequence[str]) -> int:

@@ -1,6 +1,5 @@
 """Where a command acts: this machine unless `--prod` is said."""
 
-import json
 import os
 import socket
 from collections.abc import Mapping
@@ -11,8 +10,8 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
+from cruddur_cli import local_system
 from cruddur_cli.errors import DdbError
-from cruddur_local.paths import SYSTEM
 from cruddur_messages import schema
 
 if TYPE_CHECKING:
@@ -54,9 +53,13 @@ class Target:
         """Whether this is AWS itself."""
         return self.endpoint is None
 
+    @property
+    def place(self) -> str:
+        """Where the table is, in words."""
+        return self.endpoint or f"AWS, {self.region or 'no region'}"
+
     def __str__(self) -> str:
-        place = f"AWS, {self.region or 'no region'}" if self.is_aws else str(self.endpoint)
-        return f"{self.table_name} at {place}"
+        return f"{self.table_name} at {self.place}"
 
     def dynamodb(self) -> "DynamoDBClient":
         """A client for the table."""
@@ -106,7 +109,7 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
         return Target(
             table_name or schema.TABLE_NAME, None, _region() or boto3.Session().region_name, has_projection=True
         )
-    system = _system()
+    system = local_system.description()
     configured = os.environ.get(ENDPOINT_VARIABLE)
     if configured:
         if urlsplit(configured).scheme not in ("http", "https") or not urlsplit(configured).hostname:
@@ -155,19 +158,6 @@ def _of_system(system: Mapping[str, str], table_name: str | None) -> Target:
         ca_bundle=system.get("ca_bundle"),
         failure_queue_url=system.get("failure_queue_url"),
     )
-
-
-def _system() -> Mapping[str, str]:
-    """What `make up` has written of itself; empty where nothing is up."""
-    try:
-        written = json.loads(SYSTEM.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise DdbError(f"{SYSTEM} cannot be read ({error}): run make down, then make up") from error
-    if not isinstance(written, dict):
-        raise DdbError(f"{SYSTEM} does not describe a system: run make down, then make up")
-    return {name: value for name, value in written.items() if isinstance(value, str)}
 
 
 def _listens(endpoint: str) -> bool:

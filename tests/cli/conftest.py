@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cruddur_cli import target
+from cruddur_cli import local_system, target
 from cruddur_cli.main import main
 from tests.engines.fixtures import CruddurTable
 
@@ -42,7 +42,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setattr(target, "SYSTEM", tmp_path / "system.json")
+    monkeypatch.setattr(local_system, "SYSTEM", tmp_path / "system.json")
     monkeypatch.setattr(target, "DYNAMODB_LOCAL", "http://127.0.0.1:9")
 
 

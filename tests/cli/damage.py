@@ -19,7 +19,7 @@ KEPT = (USER_UUID, USER_DISPLAY_NAME, USER_HANDLE, schema.INDEX_PARTITION_KEY)
 
 @dataclass
 class Written:
-    """What was written into a table, and is to be seen when it is healed."""
+    """What was written into a table, and is to be seen when it is repaired."""
 
     members: dict[str, list[User]] = field(default_factory=dict)
     messages: dict[str, list[Message]] = field(default_factory=dict)

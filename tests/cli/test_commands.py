@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from cruddur_cli import rebuilding, run
+from cruddur_cli import context
 from cruddur_cli.capacity import CapacityMeter
-from cruddur_cli.healing import Healer, Healing
+from cruddur_cli.commands import group
+from cruddur_cli.maintenance import rebuild
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_messages import schema
 from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of, person
@@ -224,7 +227,7 @@ def test_on_aws_the_name_has_to_be_typed_before_anything_is_written(
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    monkeypatch.setattr(run.Run, "item_count", lambda _self: 0)
+    monkeypatch.setattr(context.Context, "item_count", lambda _self: 0)
     answer = ddb(*words.split())
     assert answer.status == 1
     assert answer.err.splitlines()[0].endswith("cruddur-messages at AWS, us-east-1")
@@ -247,7 +250,7 @@ def broken_table(table: CruddurTable) -> damage.Written:
     return written
 
 
-def test_verify_says_what_is_broken_and_rebuild_puts_it_right(at: At, cruddur_table: CruddurTable) -> None:
+def test_verify_says_what_is_broken_and_rebuild_repairs_it(at: At, cruddur_table: CruddurTable) -> None:
     broken_table(cruddur_table)
     verified = at(cruddur_table, "verify", "--json")
     assert verified.status == 1
@@ -294,12 +297,12 @@ def test_hundreds_of_findings_become_a_summary_with_examples(at: At, ministack_t
     assert len(json.loads(at(ministack_table, "verify", "--json", "--examples", "7").out)["examples"]) == 7
 
 
-def test_what_cannot_be_put_right_ends_in_status_1(at: At, cruddur_table: CruddurTable) -> None:
+def test_what_cannot_be_repaired_ends_in_status_1(at: At, cruddur_table: CruddurTable) -> None:
     item = {"pk": {"S": "MSG#1"}, "sk": {"S": "sometime"}, "message": {"S": "x"}, "message_uuid": {"S": "1"}}
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
     answer = at(cruddur_table, "rebuild")
     assert answer.status == 1
-    assert "what is left cannot be put right without knowing more" in answer.err
+    assert "what is left cannot be repaired without knowing more" in answer.err
 
 
 def test_an_interrupted_rebuild_goes_on_where_it_was(
@@ -308,24 +311,24 @@ def test_an_interrupted_rebuild_goes_on_where_it_was(
     broken_table(cruddur_table)
     state = tmp_path / "state" / "left.jsonl"
     words = ("rebuild", "--state", str(state))
-    healed: list[str] = []
-    heal = Healer.heal
+    repaired: list[str] = []
+    repair = Repairer.repair
 
-    def interrupted(self: Healer, group: str, known: tuple[str, ...], *, rekey: bool = False) -> Healing:
-        if len(healed) >= 3:
+    def interrupted(self: Repairer, suspect: Suspect) -> Repair:
+        if len(repaired) >= 3:
             raise KeyboardInterrupt
-        healed.append(group)
-        return heal(self, group, known, rekey=rekey)
+        repaired.append(suspect.message_group_uuid)
+        return repair(self, suspect)
 
-    monkeypatch.setattr(rebuilding, "SIDE_BY_SIDE", 1)
-    monkeypatch.setattr(Healer, "heal", interrupted)
+    monkeypatch.setattr(rebuild, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(Repairer, "repair", interrupted)
     stopped = at(cruddur_table, *words)
     assert stopped.status == 130
     assert stopped.err.splitlines()[-1] == "ddb: stopped"
-    monkeypatch.setattr(Healer, "heal", heal)
-    left = rebuilding.Checkpoint(state).left()
+    monkeypatch.setattr(Repairer, "repair", repair)
+    left = Checkpoint(state).left()
     assert left
-    assert {suspect.message_group_uuid for suspect in left}.isdisjoint(healed)
+    assert {suspect.message_group_uuid for suspect in left}.isdisjoint(repaired)
     resumed = at(cruddur_table, *words)
     assert resumed.status == 0
     assert f"going on with {len(left)} conversations of an interrupted run" in resumed.err
@@ -338,7 +341,7 @@ def test_a_state_file_of_somebody_else_is_refused(at: At, ministack_table: Crudd
     state.write_text('{"not": "ours"}\n')
     answer = at(ministack_table, "rebuild", "--state", str(state))
     assert answer.status == 1
-    assert "is no list of conversations to heal: delete it" in answer.err
+    assert "is no list of conversations to repair: delete it" in answer.err
     assert at(ministack_table, "rebuild", "--state", str(state), "--restart").status == 0
 
 
@@ -353,7 +356,7 @@ def test_the_limit_reaches_every_call_of_a_rebuild(
         rates.append(rate)
         return CapacityMeter(rate, sleep=waited.append)
 
-    monkeypatch.setattr(run, "CapacityMeter", limited)
+    monkeypatch.setattr(group, "CapacityMeter", limited)
     assert at(cruddur_table, "rebuild", "--units-per-second", "1").status == 0
     assert rates == [1.0]
     assert waited

@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from cruddur_cli.verification import MIXED, ConversationSeen, TableSeen
+from cruddur_cli.maintenance.snapshot import MIXED, ConversationSnapshot, TableSnapshot
 from cruddur_messages import dynamodb, schema
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
 
@@ -51,15 +51,15 @@ class ConversationReader:
                 return Message.from_attributes(item)
         return None
 
-    def again(self, message_group_uuid: str, seen: ConversationSeen) -> ConversationSeen:
-        """What a scan has seen of a conversation, as it is now; all messages are read only where that may matter."""
-        now = TableSeen()
+    def again(self, message_group_uuid: str, seen: ConversationSnapshot) -> ConversationSnapshot:
+        """A conversation of a scan as it is now; all messages are read only where that may matter."""
+        now = TableSnapshot()
         now.add([row.attributes for row in self.rows(message_group_uuid, seen.members)])
         if seen.form == MIXED or seen.malformed_keys or seen.malformed_items:
             now.add(self.messages(message_group_uuid))
         elif newest := self.newest_message(message_group_uuid):
             now.add([newest.to_attributes()])
-        fresh = now.conversations.get(message_group_uuid) or ConversationSeen()
+        fresh = now.conversations.get(message_group_uuid) or ConversationSnapshot()
         fresh.known |= seen.known
         return fresh
 

@@ -1,19 +1,22 @@
-"""A table that the bootcamp's handler has damaged is healed by one rebuild, and verify says so."""
+"""A table that the bootcamp's handler has damaged is repaired by one rebuild, and verify says so."""
 
 import random
 import threading
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from cruddur_cli.conversation_reader import ConversationReader
-from cruddur_cli.healing import Healer, Healing
-from cruddur_cli.rebuilding import heal_all
-from cruddur_cli.verification import Finding, Problem
-from cruddur_cli.verifying import confirmed, read_table, suspects_of
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.checks import Finding, Problem
+from cruddur_cli.maintenance.reader import ConversationReader
+from cruddur_cli.maintenance.rebuild import Rebuild
+from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
+from cruddur_cli.maintenance.verify import verify as verify_table
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
 from cruddur_messages.projection.records import DirtyConversation
@@ -30,26 +33,23 @@ BEFORE_THE_CALENDAR = "0001-01-01T00:00:00+14:00"
 
 
 def verify(table: CruddurTable) -> list[Finding]:
-    seen = read_table(table.client, table.name, on_items=lambda _: None)
-    reader = ConversationReader(client=table.client, table_name=table.name)
-    return confirmed(reader, seen, list(seen.findings()), sleep=lambda _: None)
+    return verify_table(table.client, table.name, sleep=lambda _: None).findings
 
 
 def problems(table: CruddurTable) -> set[Problem]:
     return {finding.problem for finding in verify(table)}
 
 
-def rebuild(table: CruddurTable, known: Collection[User] = ()) -> list[Healing]:
-    seen = read_table(table.client, table.name, on_items=lambda _: None)
+def rebuild(table: CruddurTable, known: Collection[User] = ()) -> list[Repair]:
     users = {user.uuid: user for user in known}
-    reader = ConversationReader(client=table.client, table_name=table.name)
-    healer = Healer(client=table.client, table_name=table.name, reader=reader, named=users.get, sleep=lambda _: None)
-    return heal_all(
-        suspects_of(seen, list(seen.findings())),
-        lambda suspect: healer.heal(suspect.message_group_uuid, suspect.known_members, rekey=suspect.rekey),
-        None,
-        on_done=lambda _: None,
-    )
+    rebuilding = Rebuild(client=table.client, table_name=table.name, named=users.get, sleep=lambda _: None)
+    with TemporaryDirectory() as directory:
+        return rebuilding.run(Checkpoint(Path(directory) / "left.jsonl")).repairs
+
+
+def repairer(client: Any, table: CruddurTable, named: Callable[[str], User | None] = lambda _: None) -> Repairer:
+    reader = ConversationReader(client=client, table_name=table.name)
+    return Repairer(client=client, table_name=table.name, reader=reader, named=named, sleep=lambda _: None)
 
 
 def messages_of(table: CruddurTable) -> list[AttributeMap]:
@@ -79,24 +79,24 @@ def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_what_the_bootcamps_handler_leaves_behind_is_healed(ministack_table: CruddurTable, seed: int) -> None:
+def test_what_the_bootcamps_handler_leaves_behind_is_repaired(ministack_table: CruddurTable, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     written = damage.write(ministack_table, chance, conversations=12, messages=6)
     damage.run_the_bootcamps_handler(ministack_table, written, chance)
     before = messages_of(ministack_table)
     assert problems(ministack_table) >= {Problem.STALE_PREVIEW}
     everyone = [user for members in written.members.values() for user in members]
-    assert [healing.failure for healing in rebuild(ministack_table, everyone) if healing.failure] == []
+    assert [repair.failure for repair in rebuild(ministack_table, everyone) if repair.failure] == []
     assert verify(ministack_table) == []
     check_inboxes(ministack_table, written)
     assert messages_of(ministack_table) == before
-    healed = items_of(ministack_table)
+    repaired = items_of(ministack_table)
     assert rebuild(ministack_table) == []
-    assert items_of(ministack_table) == healed
+    assert items_of(ministack_table) == repaired
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_pairs_that_the_bootcamps_handler_has_damaged_are_healed_on_each_engine(
+def test_pairs_that_the_bootcamps_handler_has_damaged_are_repaired_on_each_engine(
     cruddur_table: CruddurTable, seed: int
 ) -> None:
     chance = random.Random(seed)  # noqa: S311
@@ -105,20 +105,20 @@ def test_pairs_that_the_bootcamps_handler_has_damaged_are_healed_on_each_engine(
     before = messages_of(cruddur_table)
     assert problems(cruddur_table) >= {Problem.STALE_PREVIEW}
     everyone = [user for members in written.members.values() for user in members]
-    assert [healing.failure for healing in rebuild(cruddur_table, everyone) if healing.failure] == []
+    assert [repair.failure for repair in rebuild(cruddur_table, everyone) if repair.failure] == []
     assert verify(cruddur_table) == []
     check_inboxes(cruddur_table, written)
     assert messages_of(cruddur_table) == before
-    healed = items_of(cruddur_table)
+    repaired = items_of(cruddur_table)
     assert rebuild(cruddur_table) == []
-    assert items_of(cruddur_table) == healed
+    assert items_of(cruddur_table) == repaired
 
 
 def test_all_kinds_of_damage_come_up_in_these_tables(ministack_table: CruddurTable) -> None:
     chance = random.Random(1)  # noqa: S311
     written = damage.write(ministack_table, chance, conversations=40, messages=6)
     damage.run_the_bootcamps_handler(ministack_table, written, chance)
-    assert problems(ministack_table) >= {Problem.STALE_PREVIEW, Problem.DOUBLED_ROW, Problem.MISSING_ROW}
+    assert problems(ministack_table) >= {Problem.STALE_PREVIEW, Problem.DUPLICATE_ROW, Problem.MISSING_ROW}
 
 
 def healthy_pair(table: CruddurTable) -> tuple[str, User, User]:
@@ -134,8 +134,8 @@ def change(table: CruddurTable, row: GroupRow, **changed: Any) -> None:
     table.client.put_item(TableName=table.name, Item={**row.attributes, **changed})
 
 
-def check_healed(table: CruddurTable, *members: User, known: Collection[User] = ()) -> None:
-    assert [healing.failure for healing in rebuild(table, known) if healing.failure] == []
+def check_repaired(table: CruddurTable, *members: User, known: Collection[User] = ()) -> None:
+    assert [repair.failure for repair in rebuild(table, known) if repair.failure] == []
     assert verify(table) == []
     assert [len(rows_of(table, member)) for member in members] == [1] * len(members)
 
@@ -159,7 +159,7 @@ def test_a_lost_row_comes_back_with_the_names_that_messages_tell(cruddur_table: 
     _, ann, bo = healthy_pair(cruddur_table)
     delete_rows(cruddur_table, bo)
     assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} >= {(Problem.MISSING_ROW, bo.uuid)}
-    check_healed(cruddur_table, ann, bo)
+    check_repaired(cruddur_table, ann, bo)
     (row,) = rows_of(cruddur_table, bo)
     assert (row.other_uuid, row.attributes["user_handle"]) == (ann.uuid, {"S": "ann"})
 
@@ -167,7 +167,7 @@ def test_a_lost_row_comes_back_with_the_names_that_messages_tell(cruddur_table: 
 def test_a_lost_row_comes_back_with_the_names_that_the_users_tell(cruddur_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
     delete_rows(cruddur_table, ann)
-    check_healed(cruddur_table, ann, bo, known=[bo])
+    check_repaired(cruddur_table, ann, bo, known=[bo])
     (row,) = rows_of(cruddur_table, ann)
     assert (row.other_uuid, row.attributes["user_handle"]) == (bo.uuid, {"S": "bo"})
 
@@ -183,7 +183,7 @@ def test_a_lost_row_of_a_group_names_whom_the_others_name(cruddur_table: Cruddur
         cruddur_table.client.delete_item(
             TableName=cruddur_table.name, Key={"pk": {"S": lost.partition}, "sk": {"S": lost.sort_key}}
         )
-        check_healed(cruddur_table)
+        check_repaired(cruddur_table)
         back = next(row for row in rows_of(cruddur_table, group[1]) if row.message_group_uuid == started)
         assert back.other_uuid == first.uuid
         assert back.attributes["user_handle"] == {"S": first.handle}
@@ -201,18 +201,14 @@ def test_a_row_that_the_index_does_not_show_is_not_made_again(cruddur_table: Cru
             return page
 
     client: Any = LaggingIndex(cruddur_table.client)
-    reader = ConversationReader(client=client, table_name=cruddur_table.name)
-    healer = Healer(
-        client=client, table_name=cruddur_table.name, reader=reader, named=lambda _: None, sleep=lambda _: None
-    )
-    assert healer.heal(group, [ann.uuid, bo.uuid]).failure is None
+    assert repairer(client, cruddur_table).repair(Suspect(group, (ann.uuid, bo.uuid), rekey=False)).failure is None
     assert [row.sort_key for member in (ann, bo) for row in rows_of(cruddur_table, member)] == [newest.sort_key] * 2
 
 
 def test_all_rows_of_two_lost_come_back_for_both(cruddur_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
     delete_rows(cruddur_table, ann, bo)
-    check_healed(cruddur_table, ann, bo, known=[ann, bo])
+    check_repaired(cruddur_table, ann, bo, known=[ann, bo])
     assert (rows_of(cruddur_table, ann)[0].other_uuid, rows_of(cruddur_table, bo)[0].other_uuid) == (bo.uuid, ann.uuid)
 
 
@@ -229,15 +225,15 @@ def test_all_rows_lost_come_back_for_those_who_wrote(cruddur_table: CruddurTable
     group, ann, bo = healthy_pair(cruddur_table)
     store_of(cruddur_table).send(group, sender=bo, message="three")
     delete_rows(cruddur_table, ann, bo)
-    check_healed(cruddur_table, ann, bo)
+    check_repaired(cruddur_table, ann, bo)
     assert {rows_of(cruddur_table, ann)[0].other_uuid, rows_of(cruddur_table, bo)[0].other_uuid} == {ann.uuid, bo.uuid}
 
 
-def test_doubled_rows_become_one_with_the_attributes_of_both(cruddur_table: CruddurTable) -> None:
+def test_duplicate_rows_become_one_with_the_attributes_of_both(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     put_row(cruddur_table, ann, "2020-01-01T00:00:00+00:00", group, user_uuid=bo.uuid, message="old", pinned="yes")
-    assert Problem.DOUBLED_ROW in problems(cruddur_table)
-    check_healed(cruddur_table, ann, bo)
+    assert Problem.DUPLICATE_ROW in problems(cruddur_table)
+    check_repaired(cruddur_table, ann, bo)
     assert rows_of(cruddur_table, ann)[0].attributes["pinned"] == {"S": "yes"}
 
 
@@ -248,12 +244,12 @@ def test_doubled_rows_become_one_with_the_attributes_of_both(cruddur_table: Crud
         {"message_uuid": {"S": str(uuid.uuid4())}},
     ],
 )
-def test_a_stale_preview_is_found_and_put_right(cruddur_table: CruddurTable, changed: dict[str, Any]) -> None:
+def test_a_stale_preview_is_found_and_repaired(cruddur_table: CruddurTable, changed: dict[str, Any]) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
     (row,) = rows_of(cruddur_table, bo)
     change(cruddur_table, row, **changed)
     assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} == {(Problem.STALE_PREVIEW, bo.uuid)}
-    check_healed(cruddur_table, ann, bo)
+    check_repaired(cruddur_table, ann, bo)
     assert rows_of(cruddur_table, bo)[0].attributes == row.attributes
 
 
@@ -265,12 +261,12 @@ def test_a_row_in_the_wrong_place_is_found_and_moved(cruddur_table: CruddurTable
     change(cruddur_table, row, sk={"S": sort_key})
     expected = Problem.MALFORMED_TIMESTAMP if sort_key == "yesterday" else Problem.STALE_PREVIEW
     assert expected in problems(cruddur_table)
-    check_healed(cruddur_table, ann, bo)
+    check_repaired(cruddur_table, ann, bo)
     assert rows_of(cruddur_table, bo)[0].sort_key == row.sort_key
 
 
 @pytest.mark.parametrize(("of_ann", "of_bo"), [("5", "5"), ("2", None), ("1", "1"), ("2", "7")])
-def test_wrong_member_counts_are_found_and_put_right(
+def test_wrong_member_counts_are_found_and_repaired(
     cruddur_table: CruddurTable, of_ann: str, of_bo: str | None
 ) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
@@ -282,7 +278,7 @@ def test_wrong_member_counts_are_found_and_put_right(
             delete_rows(cruddur_table, member)
             change(cruddur_table, GroupRow(attributes))
     assert Problem.WRONG_MEMBER_COUNT in problems(cruddur_table)
-    check_healed(cruddur_table, ann, bo)
+    check_repaired(cruddur_table, ann, bo)
     counts = [rows_of(cruddur_table, member)[0].member_count for member in (ann, bo)]
     assert counts == [2, 2]
 
@@ -294,7 +290,7 @@ def test_a_row_whose_messages_are_gone_shows_nothing_any_more(ministack_table: C
             TableName=ministack_table.name, Key={name: message[name] for name in ("pk", "sk")}
         )
     assert problems(ministack_table) == {Problem.ROW_WITHOUT_CONVERSATION}
-    check_healed(ministack_table, ann, bo)
+    check_repaired(ministack_table, ann, bo)
     assert rows_of(ministack_table, ann)[0].attributes["message"] == {"S": ""}
 
 
@@ -314,7 +310,7 @@ def test_mixed_timestamps_of_messages_get_one_form(cruddur_table: CruddurTable) 
             message="x",
         )
     assert Problem.MIXED_TIMESTAMPS in problems(cruddur_table)
-    check_healed(cruddur_table, ann, bo)
+    check_repaired(cruddur_table, ann, bo)
     assert sorted((m["sk"]["S"], m["message"]["S"]) for m in messages_of(cruddur_table)) == [
         ("2026-05-01T09:00:00.000000+00:00", "2026-05-01T09:00:00Z"),
         ("2026-05-01T10:00:00.000000+00:00", "2026-05-01T10:00:00"),
@@ -329,13 +325,13 @@ def test_messages_of_the_same_instant_in_two_forms_are_both_kept(cruddur_table: 
     for key in ("2026-05-01T10:00:00", "2026-05-01T12:00:00+02:00", "2026-05-01T10:00:00.000000+00:00"):
         put_message(cruddur_table, group, key, ann)
     put_row(cruddur_table, ann, "2026-05-01T10:00:00", group, user_uuid=ann.uuid, user_handle="ann", message="x")
-    check_healed(cruddur_table, ann)
+    check_repaired(cruddur_table, ann)
     assert len({item["sk"]["S"] for item in messages_of(cruddur_table)}) == 3
     assert {item["sk"]["S"][:25] for item in messages_of(cruddur_table)} == {"2026-05-01T10:00:00.00000"}
 
 
 @pytest.mark.parametrize("code", ["ThrottlingError", "ValidationError"])
-def test_a_message_that_cannot_be_put_under_its_time_ends_the_healing_of_its_conversation(
+def test_a_message_that_cannot_be_put_under_its_time_ends_the_repair_of_its_conversation(
     cruddur_table: CruddurTable, code: str
 ) -> None:
     ann, group = person("ann"), str(uuid.uuid4())
@@ -351,12 +347,9 @@ def test_a_message_that_cannot_be_put_under_its_time_ends_the_healing_of_its_con
             raise cruddur_table.client.exceptions.TransactionCanceledException(reasons, "TransactWriteItems")
 
     client: Any = BetweenCalls(cruddur_table.client, before=cancel)
-    reader = ConversationReader(client=client, table_name=cruddur_table.name)
-    healer = Healer(
-        client=client, table_name=cruddur_table.name, reader=reader, named=lambda _: ann, sleep=lambda _: None
-    )
     before = messages_of(cruddur_table)
-    assert healer.heal(group, [ann.uuid], rekey=True).failure is not None
+    repair = repairer(client, cruddur_table, lambda _: ann).repair(Suspect(group, (ann.uuid,), rekey=True))
+    assert repair.failure is not None
     assert messages_of(cruddur_table) == before
 
 
@@ -380,11 +373,11 @@ def test_mixed_timestamps_of_an_inbox_get_one_form(cruddur_table: CruddurTable) 
     assert {(f.problem, f.member_uuid, f.message_group_uuid) for f in verify(cruddur_table)} == {
         (Problem.MIXED_TIMESTAMPS, ann.uuid, old)
     }
-    check_healed(cruddur_table, bo, cy)
+    check_repaired(cruddur_table, bo, cy)
     assert len(rows_of(cruddur_table, ann)) == 2
 
 
-def test_what_nobody_can_put_right_is_named_and_left_alone(cruddur_table: CruddurTable) -> None:
+def test_what_nobody_can_repaired_is_named_and_left_alone(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     client, name = cruddur_table.client, cruddur_table.name
     client.put_item(TableName=name, Item={"pk": {"S": f"MSG#{group}"}, "sk": {"S": "2027-01-01T00:00:00+00:00"}})
@@ -429,11 +422,11 @@ def test_a_recreated_row_leaves_a_taken_place_to_whom_it_belongs(cruddur_table: 
     table_key: AttributeMap = {"pk": {"S": row.partition}, "sk": {"S": row.sort_key}}
     cruddur_table.client.delete_item(TableName=cruddur_table.name, Key=table_key)
     put_row(cruddur_table, bo, row.sort_key, str(uuid.uuid4()))
-    check_healed(cruddur_table, ann, cy, known=[bo])
+    check_repaired(cruddur_table, ann, cy, known=[bo])
     assert len(rows_of(cruddur_table, bo)) == 3
 
 
-def test_a_table_is_healed_while_people_write(ministack_table: CruddurTable) -> None:
+def test_a_table_is_repaired_while_people_write(ministack_table: CruddurTable) -> None:
     chance = random.Random(7)  # noqa: S311
     written = damage.write(ministack_table, chance, conversations=15, messages=5)
     damage.run_the_bootcamps_handler(ministack_table, written, chance)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from cruddur_cli.healing import Healer, Healing
-from cruddur_cli.redriving import FailedBatch, UnknownNoticeError, as_event
+from cruddur_cli.maintenance.redrive import FailedBatch, UnknownNoticeError, as_event
+from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection, Settlement
 from tests.access_patterns.people import person, rows_of, store_of
@@ -150,11 +150,11 @@ def test_what_cannot_be_settled_stays(
     def fail(_self: Projection, conversation: DirtyConversation) -> Settlement:
         return Settlement(conversation.message_group_uuid, failure="refused: AccessDeniedException")
 
-    def fail_too(_self: Healer, group: str, _known: object, **_: object) -> Healing:
-        return Healing(group, failure="refused: AccessDeniedException")
+    def fail_too(_self: Repairer, suspect: Suspect) -> Repair:
+        return Repair(suspect.message_group_uuid, failure="refused: AccessDeniedException")
 
     monkeypatch.setattr(Projection, "settle", fail)
-    monkeypatch.setattr(Healer, "heal", fail_too)
+    monkeypatch.setattr(Repairer, "repair", fail_too)
     answer = redrive(at, ministack_table, queue)
     assert answer.status == 1
     assert "is not settled: refused: AccessDeniedException" in answer.err

@@ -1,4 +1,4 @@
-"""One conversation put right while the system runs, with the projection's own planning and transactions.
+"""One conversation repaired while the system runs, with the projection's own planning and transactions.
 
 What the projection cannot do by itself is done first, each step conditioned on what was read: messages get their time
 in the one form, missing rows are put back as a backend puts new ones, wrong member counts are taken off. Then the
@@ -8,22 +8,21 @@ projection settles the conversation, merging, moving and counting its rows.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from cruddur_cli.conversation_reader import ConversationReader
+from cruddur_cli.maintenance.reader import ConversationReader
+from cruddur_cli.maintenance.rekey import Rekeying
 from cruddur_messages import schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES, CancelledError, TransientError
+from cruddur_messages.dynamodb import CancelledError, TransientError
 from cruddur_messages.items import (
     MEMBER_COUNT,
     MESSAGE,
-    MESSAGE_UUID,
     USER_DISPLAY_NAME,
     USER_HANDLE,
-    AttributeMap,
     GroupRow,
     MalformedItemError,
     Message,
@@ -39,13 +38,9 @@ from cruddur_messages.projection.transactions import pack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
-MOST_HINDRANCES = 50
-"""How often a message is tried to be put under its time while others write it, or the table has no capacity."""
-
 MOST_MESSAGES_FOR_NAMES = 1000
 """How far back in a conversation the names of its members are looked for."""
 
@@ -60,8 +55,17 @@ UNKNOWN = "unknown"
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
+@dataclass(frozen=True)
+class Suspect:
+    """A conversation to repair; `rekey` tells that its messages' timestamps are mixed."""
+
+    message_group_uuid: str
+    known_members: tuple[str, ...]
+    rekey: bool
+
+
 @dataclass
-class Healing:
+class Repair:
     """What was done to a conversation, or would be; `failure` says why it is not right yet."""
 
     message_group_uuid: str
@@ -69,8 +73,8 @@ class Healing:
     failure: str | None = None
 
 
-class Healer:
-    """Heals conversations of one table; `named` finds a user's names by id, for rows that have to be made anew."""
+class Repairer:
+    """Repairs conversations of one table; `named` finds a user's names by id, for rows that have to be made anew."""
 
     def __init__(
         self,
@@ -86,49 +90,49 @@ class Healer:
         self._reader = reader
         self._named = named
         self._sleep = sleep
+        self._rekeying = Rekeying(client=client, table_name=table_name, reader=reader, sleep=sleep)
         self._table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: True)
         self._projection = Projection(client=client, table_name=table_name, seconds_left=lambda: math.inf, sleep=sleep)
 
-    def heal(self, message_group_uuid: str, known_members: Collection[str], *, rekey: bool = False) -> Healing:
-        """Put a conversation right; with `rekey`, also the form of its messages' timestamps.
+    def repair(self, suspect: Suspect) -> Repair:
+        """Repair a conversation; where its timestamps are mixed, also the form of those.
 
         Raises ClientError where DynamoDB refuses to be asked at all.
         """
-        healing = Healing(message_group_uuid)
+        repair = Repair(suspect.message_group_uuid)
         try:
-            if rekey:
-                self._rekey_messages(healing)
+            if suspect.rekey:
+                repair.done["messages_rekeyed"] = self._rekeying.run(suspect.message_group_uuid)
             for attempt in range(ATTEMPTS):
                 if attempt:
                     self._reader.forget_inboxes()
                     self._sleep(PAUSE_SECONDS * attempt)
-                healing.failure = self._try(message_group_uuid, known_members, healing.done)
-                if healing.failure is None:
+                repair.failure = self._try(suspect, repair.done)
+                if repair.failure is None:
                     break
         except self._client.exceptions.ClientError as error:
             if error.response.get("Error", {}).get("Code") not in OF_THIS_CONVERSATION:
                 raise
-            healing.failure = str(error)
-        return healing
+            repair.failure = str(error)
+        return repair
 
-    def foresee(self, message_group_uuid: str, known_members: Collection[str], *, rekey: bool = False) -> Healing:
-        """What `heal` would do, without doing it."""
-        healing = Healing(message_group_uuid)
-        newest = self._reader.newest_message(message_group_uuid)
-        rows = self._reader.rows(message_group_uuid, known_members)
-        recreated = self._missing_rows(message_group_uuid, known_members, rows, newest)
-        if rekey:
-            healing.done["messages_rekeyed"] = sum(1 for _ in self._messages_to_rekey(message_group_uuid))
-        healing.done["rows_recreated"] = len(recreated)
+    def foresee(self, suspect: Suspect) -> Repair:
+        """What `repair` would do, without doing it."""
+        repair = Repair(suspect.message_group_uuid)
+        newest = self._reader.newest_message(suspect.message_group_uuid)
+        rows = self._reader.rows(suspect.message_group_uuid, suspect.known_members)
+        if suspect.rekey:
+            repair.done["messages_rekeyed"] = self._rekeying.foresee(suspect.message_group_uuid)
+        repair.done["rows_recreated"] = len(self._missing_rows(suspect, rows, newest))
         moves = [move for move in plan(rows, newest) if move.is_needed]
-        healing.done["rows_moved"] = len(moves)
-        healing.done["rows_healed"] = sum(len(move.rows) - 1 for move in moves)
-        return healing
+        repair.done["rows_moved"] = len(moves)
+        repair.done["duplicates_merged"] = sum(len(move.rows) - 1 for move in moves)
+        return repair
 
-    def _try(self, message_group_uuid: str, known_members: Collection[str], done: Counter[str]) -> str | None:
-        newest = self._reader.newest_message(message_group_uuid)
-        rows = self._reader.rows(message_group_uuid, known_members)
-        for row in self._missing_rows(message_group_uuid, known_members, rows, newest):
+    def _try(self, suspect: Suspect, done: Counter[str]) -> str | None:
+        newest = self._reader.newest_message(suspect.message_group_uuid)
+        rows = self._reader.rows(suspect.message_group_uuid, suspect.known_members)
+        for row in self._missing_rows(suspect, rows, newest):
             rows.append(self._put_on_a_free_key(row))
             done["rows_recreated"] += 1
         try:
@@ -136,29 +140,23 @@ class Healer:
         except (CancelledError, TransientError) as error:
             return str(error)
         settlement = self._projection.settle(
-            DirtyConversation(message_group_uuid, new_rows={row.key: row for row in rows})
+            DirtyConversation(suspect.message_group_uuid, new_rows={row.key: row for row in rows})
         )
-        for name in ("rows_moved", "rows_healed"):
-            done[name] += settlement.counts[name]
+        done["rows_moved"] += settlement.counts["rows_moved"]
+        done["duplicates_merged"] += settlement.counts["rows_healed"]
         return settlement.failure
 
-    def _missing_rows(
-        self,
-        message_group_uuid: str,
-        known_members: Collection[str],
-        rows: Sequence[GroupRow],
-        newest: Message | None,
-    ) -> list[GroupRow]:
+    def _missing_rows(self, suspect: Suspect, rows: Sequence[GroupRow], newest: Message | None) -> list[GroupRow]:
         """A row for each known member without one, as a backend would put it: the projection takes it up.
 
         It names the person whom most of the other rows name.
         """
         with_row = {row.member_uuid for row in rows}
-        members = sorted({*known_members, *with_row, *(row.other_uuid for row in rows)} - {""})
+        members = sorted({*suspect.known_members, *with_row, *(row.other_uuid for row in rows)} - {""})
         missing = [member for member in members if member not in with_row]
         if not missing:
             return []
-        users = self._users(message_group_uuid, members, rows)
+        users = self._users(suspect.message_group_uuid, members, rows)
         named = Counter(row.other_uuid for row in rows)
         recreated: list[GroupRow] = []
         for member in missing:
@@ -169,7 +167,7 @@ class Healer:
                     {
                         schema.PARTITION_KEY: {"S": schema.group_row_partition(member)},
                         schema.SORT_KEY: {"S": timestamps.canonical(_last_time(rows, newest))},
-                        schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
+                        schema.INDEX_PARTITION_KEY: {"S": suspect.message_group_uuid},
                         MESSAGE: {"S": newest.message if newest else ""},
                         **users.get(other, User(other, UNKNOWN, UNKNOWN)).to_attributes(),
                     }
@@ -238,54 +236,6 @@ class Healer:
         for transaction in pack([move for move in moves if move.is_needed], newest):
             self._table.make(transaction)
         return [move.target for move in moves]
-
-    def _messages_to_rekey(self, message_group_uuid: str) -> Iterable[tuple[AttributeMap, datetime]]:
-        for item in self._reader.messages(message_group_uuid):
-            instant = timestamps.parse(text_or_empty(item, schema.SORT_KEY))
-            if instant is not None and timestamps.canonical(instant) != text_or_empty(item, schema.SORT_KEY):
-                yield item, instant
-
-    def _rekey_messages(self, healing: Healing) -> None:
-        for item, instant in list(self._messages_to_rekey(healing.message_group_uuid)):
-            healing.done["messages_rekeyed"] += self._rekey(item, instant)
-
-    def _rekey(self, item: AttributeMap, instant: datetime) -> bool:
-        """Put a message under its time in the one form, in the same transaction that takes it from its old key.
-
-        False where it has been changed or deleted meanwhile, or others were always faster.
-        """
-        key = {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
-        shown = [name for name in (MESSAGE, MESSAGE_UUID) if name in item]
-        unchanged = {
-            "ConditionExpression": " AND ".join(["attribute_exists(#pk)", *(f"#{name} = :{name}" for name in shown)]),
-            "ExpressionAttributeNames": {"#pk": schema.PARTITION_KEY, **{f"#{name}": name for name in shown}},
-            **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
-        }
-        latest = instant + MAX_NUDGE
-        hindered = 0
-        while instant <= latest and hindered < MOST_HINDRANCES:
-            moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}
-            try:
-                self._client.transact_write_items(
-                    TransactItems=[
-                        {"Delete": {"TableName": self._table_name, "Key": key, **unchanged}},  # type: ignore[typeddict-item]
-                        {"Put": {"TableName": self._table_name, "Item": moved, "ConditionExpression": KEY_IS_FREE}},
-                    ]
-                )
-            except self._client.exceptions.TransactionCanceledException as cancelled:
-                codes = [reason.get("Code") for reason in cancelled.response.get("CancellationReasons", [])]
-                if codes[0] == CONDITION_FAILED:
-                    return False
-                if codes[1] == CONDITION_FAILED:
-                    instant += timestamps.MICROSECOND
-                elif TRANSIENT_CODES.isdisjoint(codes):
-                    raise
-                else:
-                    hindered += 1
-                    self._sleep(PAUSE_SECONDS)
-            else:
-                return True
-        return False
 
 
 def _last_time(rows: Iterable[GroupRow], newest: Message | None) -> datetime:

@@ -1,40 +1,28 @@
-"""What every command begins with: where it acts, and what it says about it."""
+"""What every command works with: where it acts, where it prints, and what it has consumed."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from cruddur_cli import people, target
+from cruddur_cli import people, settlement
 from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.console import Output
 from cruddur_cli.errors import DdbError
 from cruddur_cli.people import People
+from cruddur_cli.target import Target
 from cruddur_messages.store import MessageStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Prod = Annotated[bool, typer.Option("--prod", help="Act on AWS, not on this machine.")]
-TableName = Annotated[str | None, typer.Option("--table", metavar="NAME", help="The table, if not the usual one.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Capacity = Annotated[bool, typer.Option("--capacity", help="Print the capacity units consumed.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-UnitsPerSecond = Annotated[
-    float | None,
-    typer.Option("--units-per-second", metavar="N", min=1, help="Consume no more units, read and write, than this."),
-]
-
 
 @dataclass
-class Run:
+class Context:
     """One run of a command against a table."""
 
-    target: target.Target
+    target: Target
     output: Output
     meter: CapacityMeter
 
@@ -77,32 +65,17 @@ class Run:
                 "make down takes it away, make up makes it anew"
             )
 
-    def require_table(self) -> None:
-        """Raise ClientError where there is no table, and what botocore raises where nothing answers."""
-        self.item_count()
-
     def item_count(self) -> int:
-        """About how many items the table has. Raises ClientError where there is no table."""
+        """About how many items the table has.
+
+        Raises ClientError where there is no table, and what botocore raises where nothing responds.
+        """
         return self.client.describe_table(TableName=self.target.table_name)["Table"].get("ItemCount", 0)
 
-
-@contextmanager
-def run(
-    *,
-    prod: bool,
-    table_name: str | None,
-    as_json: bool = False,
-    capacity: bool = False,
-    units_per_second: float | None = None,
-) -> Iterator[Run]:
-    """A run of a command; at its end, what it has consumed is told if asked for. Raises DdbError."""
-    started = Run(
-        target=target.resolve(prod=prod, table_name=table_name),
-        output=Output(as_json=as_json),
-        meter=CapacityMeter(units_per_second),
-    )
-    try:
-        yield started
-    finally:
-        if capacity:
-            started.output.note(f"consumed: {started.meter}")
+    def settle_where_no_lambda_does(self, message_group_uuids: Iterable[str]) -> None:
+        """Settle conversations on an engine without a deployed projection, and say of those that could not be."""
+        if self.target.has_projection:
+            return
+        failures = settlement.settle(self.client, self.target.table_name, message_group_uuids)
+        for message_group_uuid, failure in failures.items():
+            self.output.note(f"conversation {message_group_uuid} is not settled: {failure}")

@@ -1,14 +1,18 @@
-"""The failure queue worked off: what a stream record could not settle is settled now, or rebuilt."""
+"""The failure queue worked off: what Lambda could not settle is settled now."""
 
 import base64
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cruddur_cli.maintenance.repair import Repairer, Suspect
+from cruddur_cli.settlement import projection
 from cruddur_messages.projection.records import FoldedBatch, fold
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -18,6 +22,7 @@ SECONDS_TO_SETTLE = 900
 
 MOST_EMPTY_PAGES = 100
 MESSAGES_AT_ONCE = 10
+LEFT = "left in the queue"
 GONE = frozenset({"ResourceNotFoundException", "TrimmedDataAccessException"})
 
 
@@ -122,3 +127,83 @@ class FailureQueue:
         self._client.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
         )
+
+
+class Redrive:
+    """Settles what the messages of the failure queue are about; `note` is told of each that stays there.
+
+    `counts` has what was done so far. `too_old` are messages whose records the stream no longer has: their
+    conversations are not known, so the whole table has to be rebuilt for them.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: "DynamoDBClient",
+        streams: "DynamoDBStreamsClient",
+        table_name: str,
+        queue: FailureQueue,
+        repairer: Repairer,
+        note: Callable[[str], None],
+    ) -> None:
+        self._streams = streams
+        self._table_name = table_name
+        self._queue = queue
+        self._repairer = repairer
+        self._note = note
+        self._projection = projection(client, table_name)
+        self.counts: Counter[str] = Counter()
+        self.too_old: list[MessageTypeDef] = []
+
+    def run(self) -> None:
+        """Take every message, and remove it once its conversations are settled."""
+        while taken := self._queue.take():
+            for message in taken:
+                self.counts["messages"] += 1
+                self._redrive(message)
+
+    def table_is_rebuilt(self, *, is_right: bool) -> None:
+        """Remove the messages that were too old, or give them back where the table is still not right."""
+        for message in self.too_old:
+            if is_right:
+                self._remove(message)
+            else:
+                self._queue.give_back(message)
+                self.counts[LEFT] += 1
+
+    def _redrive(self, message: "MessageTypeDef") -> None:
+        try:
+            failed = FailedBatch.from_body(message.get("Body", ""))
+        except UnknownNoticeError as unknown:
+            self._leave(message, str(unknown))
+            return
+        if failed.table_name != self._table_name:
+            self._leave(message, f"it is about {failed.table_name}")
+            return
+        batch = read_batch(self._streams, failed)
+        if batch is None:
+            self.too_old.append(message)
+        elif self._settle(batch):
+            self._remove(message)
+        else:
+            self.counts[LEFT] += 1
+
+    def _settle(self, batch: FoldedBatch) -> bool:
+        self.counts["unusable records"] += len(batch.unusable)
+        failures: dict[str, str] = {}
+        for settlement in self._projection.settle_all(batch.dirty):
+            self.counts["conversations"] += 1
+            group = settlement.message_group_uuid
+            if settlement.failure and (failure := self._repairer.repair(Suspect(group, (), rekey=False)).failure):
+                failures[group] = failure
+        for group, failure in failures.items():
+            self._note(f"conversation {group} is not settled: {failure}")
+        return not failures
+
+    def _leave(self, message: "MessageTypeDef", why: str) -> None:
+        self._note(f"message {message.get('MessageId')} is left in the queue: {why}")
+        self.counts[LEFT] += 1
+
+    def _remove(self, message: "MessageTypeDef") -> None:
+        self._queue.remove(message)
+        self.counts["removed"] += 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cruddur_cli.words import TAKES_PROD, modern
+from cruddur_cli.bootcamp_arguments import TAKES_PROD, modern
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,21 @@
-"""Many conversations healed side by side, so that an interrupted run goes on where it was."""
+"""What a rebuild has left to do, noted in a file, so that an interrupted one goes on where it was."""
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 
 from cruddur_cli.errors import DdbError
-from cruddur_cli.healing import Healing
-from cruddur_cli.target import Target
-from cruddur_cli.verifying import Suspect
-from cruddur_local.paths import REBUILDS
-
-SIDE_BY_SIDE = 8
-
-Heal = Callable[[Suspect], Healing]
+from cruddur_cli.maintenance.repair import Suspect
 
 
 class Checkpoint:
-    """What an interrupted rebuild has left to do, in a file of one line per conversation found and healed."""
+    """A file of one line per conversation found and repaired. Safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
-
-    @classmethod
-    def of(cls, target: Target) -> "Checkpoint":
-        """The checkpoint of a table."""
-        place = hashlib.sha256(f"{target.endpoint}/{target.region}/{target.table_name}".encode()).hexdigest()[:12]
-        return cls(REBUILDS / f"{target.table_name}-{place}.jsonl")
 
     def begin(self, suspects: Sequence[Suspect]) -> None:
         """Note what there is to do. Raises DdbError where the file cannot be written."""
@@ -45,7 +30,7 @@ class Checkpoint:
             ) from error
 
     def done(self, suspect: Suspect) -> None:
-        """Note that a conversation is healed."""
+        """Note that a conversation is repaired."""
         with self._lock, self.path.open("a") as notes:
             notes.write(json.dumps({"done": suspect.message_group_uuid}) + "\n")
 
@@ -62,35 +47,9 @@ class Checkpoint:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DdbError(f"{self.path} is no list of conversations to heal: delete it") from error
+            raise DdbError(f"{self.path} is no list of conversations to repair: delete it") from error
         return [suspect for suspect in suspects if suspect.message_group_uuid not in done]
 
     def remove(self) -> None:
         """Forget it: there is nothing left to do."""
         self.path.unlink(missing_ok=True)
-
-
-def heal_all(
-    suspects: Sequence[Suspect], heal: Heal, checkpoint: Checkpoint | None, *, on_done: Callable[[int], None]
-) -> list[Healing]:
-    """Heal conversations side by side; an error, or an interrupt, ends it after those that are under way."""
-    stopped = Event()
-
-    def work(suspect: Suspect) -> Healing | None:
-        if stopped.is_set():
-            return None
-        try:
-            healing = heal(suspect)
-        except BaseException:
-            stopped.set()
-            raise
-        if checkpoint is not None and healing.failure is None:
-            checkpoint.done(suspect)
-        on_done(1)
-        return healing
-
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        try:
-            return [healing for healing in pool.map(work, suspects) if healing is not None]
-        finally:
-            stopped.set()

@@ -1,0 +1,141 @@
+"""Commands that keep the table right: verify, rebuild, redrive."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cruddur_cli import local_system
+from cruddur_cli.commands.group import CommandGroup, Yes
+from cruddur_cli.commands.report import report
+from cruddur_cli.console import summary
+from cruddur_cli.context import Context
+from cruddur_cli.errors import DdbError
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.reader import ConversationReader
+from cruddur_cli.maintenance.rebuild import Outcome, Rebuild
+from cruddur_cli.maintenance.redrive import LEFT, FailureQueue, Redrive
+from cruddur_cli.maintenance.repair import Repairer
+from cruddur_cli.maintenance.verify import verify as verify_table
+
+Examples = Annotated[int, typer.Option(min=0, help="How many examples of each problem to show.")]
+
+EXAMPLES = 3
+BROKEN = 1
+
+maintenance = CommandGroup("Maintenance")
+
+
+@maintenance.command("verify", example="verify --prod --units-per-second 500", takes=["units_per_second"])
+def verify(context: Context, examples: Examples = EXAMPLES) -> int:
+    """Check that every inbox is right; exit status 1 if any is not.
+
+    Reads the whole table and writes nothing. What the system is just about to settle is not reported.
+    """
+    found = verify_table(
+        context.client,
+        context.target.table_name,
+        expected_items=context.item_count(),
+        show_progress=context.output.progress,
+    )
+    report(context, found.snapshot, found.findings, examples)
+    return BROKEN if found.findings else 0
+
+
+@maintenance.command("rebuild", example="rebuild --prod --dry-run", takes=["units_per_second"])
+def rebuild(
+    context: Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has left.")] = False,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="FILE", help="Where to note what is left to do.")
+    ] = None,
+    examples: Examples = EXAMPLES,
+    yes: Yes = False,
+) -> int:
+    """Repair what verify finds, while the system runs; exit status 1 if something is left for a person.
+
+    An interrupted run goes on where it was. No message is changed, but for the form of mixed timestamps.
+    """
+    if dry_run:
+        foreseen = _rebuild_of(context).foresee()
+        report(context, foreseen.snapshot, foreseen.findings, examples, would_be_done=foreseen.done)
+        return 0
+    context.announce_write("rebuilding")
+    if context.target.is_aws:
+        context.confirm(yes=yes)
+    checkpoint = _checkpoint(context, state)
+    if restart:
+        checkpoint.remove()
+    return BROKEN if _rebuild(context, checkpoint, examples).findings else 0
+
+
+@maintenance.command("redrive", example="redrive --prod --queue https://sqs.us-east-1.amazonaws.com/1234/failures")
+def redrive(
+    context: Context,
+    queue: Annotated[
+        str | None, typer.Option("--queue", metavar="URL", help="The failure queue, if make up does not tell.")
+    ] = None,
+    yes: Yes = False,
+) -> int:
+    """Settle what ended in the failure queue, and take it off the queue; exit status 1 if something stays there.
+
+    Records that the stream no longer has (24 hours) cannot be read again: for them the table is rebuilt.
+    """
+    url = queue or context.target.failure_queue_url
+    if url is None:
+        raise DdbError(
+            "which failure queue? name it with --queue URL: the output FailureQueueUrl of the projection's stack"
+        )
+    context.announce_write("redriving")
+    table_name = context.target.table_name
+    reader = ConversationReader(client=context.client, table_name=table_name)
+    redriving = Redrive(
+        client=context.client,
+        streams=context.target.streams(),
+        table_name=table_name,
+        queue=FailureQueue(context.target.queues(), url),
+        repairer=Repairer(
+            client=context.client, table_name=table_name, reader=reader, named=lambda uuid: context.people.by_uuid(uuid)
+        ),
+        note=context.output.note,
+    )
+    redriving.run()
+    if redriving.too_old:
+        messages = f"{len(redriving.too_old):,} messages"
+        context.output.note(f"the stream no longer has the records of {messages}: rebuilding the table")
+        if context.target.is_aws:
+            context.confirm(yes=yes)
+        outcome = _rebuild(context, _checkpoint(context, None), EXAMPLES)
+        redriving.table_is_rebuilt(is_right=not outcome.findings)
+    if context.output.as_json:
+        context.output.document(dict(redriving.counts))
+    else:
+        context.output.line(f"failure queue: {summary(redriving.counts)}")
+    return BROKEN if redriving.counts[LEFT] else 0
+
+
+def _rebuild(context: Context, checkpoint: Checkpoint, examples: int) -> Outcome:
+    rebuilding = _rebuild_of(context)
+    if left := checkpoint.left():
+        context.output.note(f"going on with {len(left):,} conversations of an interrupted run")
+    outcome = rebuilding.run(checkpoint)
+    for repair in outcome.failures[:examples]:
+        context.output.note(f"conversation {repair.message_group_uuid} is not settled: {repair.failure}")
+    report(context, outcome.snapshot, outcome.findings, examples, done=outcome.done)
+    return outcome
+
+
+def _rebuild_of(context: Context) -> Rebuild:
+    return Rebuild(
+        client=context.client,
+        table_name=context.target.table_name,
+        named=lambda uuid: context.people.by_uuid(uuid),
+        expected_items=context.item_count(),
+        show_progress=context.output.progress,
+    )
+
+
+def _checkpoint(context: Context, state: Path | None) -> Checkpoint:
+    target = context.target
+    return Checkpoint(state or local_system.checkpoint_path(target.table_name, f"{target.endpoint}/{target.region}"))

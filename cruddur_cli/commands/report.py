@@ -1,0 +1,70 @@
+"""What `verify` and `rebuild` print of a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cruddur_cli.console import summary
+from cruddur_cli.context import Context
+from cruddur_cli.maintenance.checks import MEANINGS, Finding, Problem
+from cruddur_cli.maintenance.snapshot import TableSnapshot
+
+
+def report(
+    context: Context,
+    snapshot: TableSnapshot,
+    findings: Sequence[Finding],
+    examples: int,
+    *,
+    done: Mapping[str, int] | None = None,
+    would_be_done: Mapping[str, int] | None = None,
+) -> None:
+    """Print what a table has in it, what is broken with `examples` of each problem, and what was or would be done."""
+    by_problem: dict[Problem, list[Finding]] = {}
+    for finding in findings:
+        by_problem.setdefault(finding.problem, []).append(finding)
+    shown = [finding for found in by_problem.values() for finding in found[:examples]]
+    output = context.output
+    if output.as_json:
+        output.document(
+            {
+                "table": context.target.table_name,
+                "at": context.target.place,
+                "items": snapshot.counts.items,
+                "messages": snapshot.counts.messages,
+                "group_rows": snapshot.counts.rows,
+                "conversations": len(snapshot.conversations),
+                "ok": not findings,
+                "problems": {problem.value: len(found) for problem, found in by_problem.items()},
+                "examples": [_as_json(finding) for finding in shown],
+                **({"done": done} if done is not None else {}),
+                **({"would_be_done": would_be_done} if would_be_done is not None else {}),
+            }
+        )
+        return
+    if by_problem:
+        rows = [(f"{len(found):,}", problem, MEANINGS[problem]) for problem, found in by_problem.items()]
+        output.table(["how many", "problem", "what it means"], rows)
+        for finding in shown:
+            output.paragraph("  " + _as_line(finding))
+    if done is not None:
+        output.line(f"done: {summary(done)}")
+    if would_be_done is not None:
+        output.line(f"would be done: {summary(would_be_done)}")
+    counts = snapshot.counts
+    read = f"{counts.messages:,} messages and {counts.rows:,} rows of {len(snapshot.conversations):,} conversations"
+    verdict = f"{len(findings):,} promises are broken" if findings else "every promise is kept"
+    output.paragraph(f"{verdict}: {read}")
+    if findings and done is not None:
+        output.note("what is left cannot be repaired without knowing more: look at the examples, item by item")
+    elif findings and would_be_done is None:
+        output.note("bin/ddb rebuild --dry-run says what can be repaired")
+
+
+def _as_json(finding: Finding) -> dict[str, Any]:
+    return {**finding._asdict(), "problem": finding.problem.value}
+
+
+def _as_line(finding: Finding) -> str:
+    member = f", member {finding.member_uuid}" if finding.member_uuid else ""
+    place = f", at {finding.sort_key}" if finding.sort_key else ""
+    return f"{finding.problem}: conversation {finding.message_group_uuid or '(none)'}{member}{place}"

@@ -1,0 +1,27 @@
+"""What the command line knows of the system of `make up`; nothing else here imports from `cruddur_local`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from cruddur_cli.errors import DdbError
+from cruddur_local.paths import REBUILDS, SYSTEM
+
+
+def description() -> Mapping[str, str]:
+    """What `make up` has written of its system; empty where none is up. Raises DdbError."""
+    try:
+        written = json.loads(SYSTEM.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DdbError(f"{SYSTEM} cannot be read ({error}): run make down, then make up") from error
+    if not isinstance(written, dict):
+        raise DdbError(f"{SYSTEM} does not describe a system: run make down, then make up")
+    return {name: value for name, value in written.items() if isinstance(value, str)}
+
+
+def checkpoint_path(table_name: str, place: str) -> Path:
+    """Where a rebuild of a table notes what is left to do, if nobody names a file."""
+    return REBUILDS / f"{table_name}-{hashlib.sha256(f'{place}/{table_name}'.encode()).hexdigest()[:12]}.jsonl"

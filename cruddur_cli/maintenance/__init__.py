@@ -1,0 +1,1 @@
+"""What keeps a table right: scan it, check it, repair it, work off the failure queue."""

@@ -1,0 +1,141 @@
+"""A whole table repaired: read, every conversation with a finding repaired, those read again."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING
+
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.checks import Finding, Problem, check_table
+from cruddur_cli.maintenance.progress import ShowProgress, no_progress
+from cruddur_cli.maintenance.reader import ConversationReader
+from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
+from cruddur_cli.maintenance.snapshot import TableSnapshot
+from cruddur_cli.maintenance.verify import confirm, read_table
+from cruddur_messages.items import User
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rebuild read, what is still broken, and what it did to each conversation, or would do."""
+
+    snapshot: TableSnapshot
+    findings: list[Finding]
+    repairs: list[Repair]
+
+    @property
+    def done(self) -> dict[str, int]:
+        """How often each kind of repair was made."""
+        return dict(sum((repair.done for repair in self.repairs), Counter[str]()))
+
+    @property
+    def failures(self) -> list[Repair]:
+        """The repairs that did not succeed."""
+        return [repair for repair in self.repairs if repair.failure]
+
+
+class Rebuild:
+    """Repairs one table; `named` finds a user's names by id, for rows that have to be made anew."""
+
+    def __init__(
+        self,
+        *,
+        client: "DynamoDBClient",
+        table_name: str,
+        named: Callable[[str], User | None],
+        expected_items: int | None = None,
+        show_progress: ShowProgress = no_progress,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._expected_items = expected_items
+        self._show_progress = show_progress
+        self._sleep = sleep
+        self._reader = ConversationReader(client=client, table_name=table_name)
+        self._repairer = Repairer(client=client, table_name=table_name, reader=self._reader, named=named, sleep=sleep)
+
+    def foresee(self) -> Outcome:
+        """What `run` would do, without doing it."""
+        snapshot = self._read()
+        findings = self._confirm(snapshot, list(check_table(snapshot)))
+        repairs = self._each("foresee", suspects_of(snapshot, findings), self._repairer.foresee)
+        return Outcome(snapshot, findings, repairs)
+
+    def run(self, checkpoint: Checkpoint) -> Outcome:
+        """Repair what an interrupted run has left, then what the table shows; the findings are what stays broken.
+
+        Raises DdbError where the checkpoint cannot be read or written.
+        """
+
+        def repair(suspect: Suspect) -> Repair:
+            made = self._repairer.repair(suspect)
+            if made.failure is None:
+                checkpoint.done(suspect)
+            return made
+
+        repairs = self._each("repair", checkpoint.left(), repair)
+        snapshot = self._read()
+        findings = list(check_table(snapshot))
+        suspects = suspects_of(snapshot, findings)
+        if suspects:
+            checkpoint.begin(suspects)
+            self._reader.forget_inboxes()
+            repairs += self._each("repair", suspects, repair)
+            self._reader.forget_inboxes()
+        checkpoint.remove()
+        return Outcome(snapshot, self._confirm(snapshot, findings), repairs)
+
+    def _read(self) -> TableSnapshot:
+        return read_table(
+            self._client, self._table_name, expected_items=self._expected_items, show_progress=self._show_progress
+        )
+
+    def _confirm(self, snapshot: TableSnapshot, findings: Collection[Finding]) -> list[Finding]:
+        return confirm(self._reader, snapshot, findings, show_progress=self._show_progress, sleep=self._sleep)
+
+    def _each(self, what: str, suspects: Sequence[Suspect], work: Callable[[Suspect], Repair]) -> list[Repair]:
+        """Work on conversations side by side; an error, or an interrupt, ends it after those that are under way."""
+        if not suspects:
+            return []
+        stopped = Event()
+        with self._show_progress(what, len(suspects)) as progress:
+
+            def work_unless_stopped(suspect: Suspect) -> Repair | None:
+                if stopped.is_set():
+                    return None
+                try:
+                    repair = work(suspect)
+                except BaseException:
+                    stopped.set()
+                    raise
+                progress.advance(1)
+                return repair
+
+            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+                try:
+                    return [repair for repair in pool.map(work_unless_stopped, suspects) if repair is not None]
+                finally:
+                    stopped.set()
+
+
+def suspects_of(snapshot: TableSnapshot, findings: Collection[Finding]) -> list[Suspect]:
+    """The conversations that findings name; those next to each other whose rows are in the same inbox."""
+    rekeyed = {
+        finding.message_group_uuid
+        for finding in findings
+        if finding.problem is Problem.MIXED_TIMESTAMPS and not finding.member_uuid
+    }
+    named = {finding.message_group_uuid for finding in findings} & snapshot.conversations.keys()
+    suspects = [
+        Suspect(group, tuple(sorted(snapshot.conversations[group].members)), group in rekeyed) for group in named
+    ]
+    return sorted(suspects, key=lambda suspect: (suspect.known_members, suspect.message_group_uuid))

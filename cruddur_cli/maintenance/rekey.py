@@ -1,0 +1,91 @@
+"""Messages whose timestamps are written in several forms get the one form, so that text order is time order again."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cruddur_cli.maintenance.reader import ConversationReader
+from cruddur_messages import schema, timestamps
+from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, text_or_empty
+from cruddur_messages.projection.moves import MAX_NUDGE
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+PAUSE_SECONDS = 0.2
+MOST_HINDRANCES = 50
+"""How often a message is tried to be put under its time while others write it, or the table has no capacity."""
+
+KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
+
+
+class Rekeying:
+    """Gives messages of one table their time in the one form; nothing else of a message is ever changed."""
+
+    def __init__(
+        self,
+        *,
+        client: "DynamoDBClient",
+        table_name: str,
+        reader: ConversationReader,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._reader = reader
+        self._sleep = sleep
+
+    def foresee(self, message_group_uuid: str) -> int:
+        """How many messages of a conversation `run` would give another key."""
+        return sum(1 for _ in self._messages(message_group_uuid))
+
+    def run(self, message_group_uuid: str) -> int:
+        """Give each message of a conversation its time in the one form; returns how many got another key."""
+        return sum(self._rekey(item, instant) for item, instant in list(self._messages(message_group_uuid)))
+
+    def _messages(self, message_group_uuid: str) -> Iterator[tuple[AttributeMap, datetime]]:
+        for item in self._reader.messages(message_group_uuid):
+            instant = timestamps.parse(text_or_empty(item, schema.SORT_KEY))
+            if instant is not None and timestamps.canonical(instant) != text_or_empty(item, schema.SORT_KEY):
+                yield item, instant
+
+    def _rekey(self, item: AttributeMap, instant: datetime) -> bool:
+        """Put a message under its time in the one form, in the same transaction that takes it from its old key.
+
+        False where it has been changed or deleted meanwhile, or others were always faster.
+        """
+        key = {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
+        shown = [name for name in (MESSAGE, MESSAGE_UUID) if name in item]
+        unchanged = {
+            "ConditionExpression": " AND ".join(["attribute_exists(#pk)", *(f"#{name} = :{name}" for name in shown)]),
+            "ExpressionAttributeNames": {"#pk": schema.PARTITION_KEY, **{f"#{name}": name for name in shown}},
+            **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
+        }
+        latest = instant + MAX_NUDGE
+        hindered = 0
+        while instant <= latest and hindered < MOST_HINDRANCES:
+            moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}
+            try:
+                self._client.transact_write_items(
+                    TransactItems=[
+                        {"Delete": {"TableName": self._table_name, "Key": key, **unchanged}},  # type: ignore[typeddict-item]
+                        {"Put": {"TableName": self._table_name, "Item": moved, "ConditionExpression": KEY_IS_FREE}},
+                    ]
+                )
+            except self._client.exceptions.TransactionCanceledException as cancelled:
+                codes = [reason.get("Code") for reason in cancelled.response.get("CancellationReasons", [])]
+                if codes[0] == CONDITION_FAILED:
+                    return False
+                if codes[1] == CONDITION_FAILED:
+                    instant += timestamps.MICROSECOND
+                elif TRANSIENT_CODES.isdisjoint(codes):
+                    raise
+                else:
+                    hindered += 1
+                    self._sleep(PAUSE_SECONDS)
+            else:
+                return True
+        return False
