@@ -123,8 +123,8 @@ lock: $(VENV)/dev.stamp ## Write requirements*.txt from requirements*.in
 
 .PHONY: drawing
 drawing: $(VENV)/dev.stamp ## Draw architecture and dashboard again, from the code
-	@$(PYTHON) -m cruddur_infra.drawing
-	@$(PYTHON) -m cruddur_infra.dashboard_drawing
+	@$(PYTHON) -m drawings.architecture
+	@$(PYTHON) -m drawings.dashboard
 
 .PHONY: snapshots
 snapshots: $(VENV)/dev.stamp ## Accept the templates as they are now

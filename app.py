@@ -6,7 +6,6 @@ import sys
 from aws_cdk import App
 
 from cruddur_infra import stacks
-from cruddur_infra.lookup import lookup_environment
 from cruddur_infra.settings import SettingsError, read
 from cruddur_messages.seed.file import SeedFileError
 
@@ -14,7 +13,7 @@ from cruddur_messages.seed.file import SeedFileError
 app = App(post_cli_context={"aws:cdk:disable-creation-stack-traces": True})
 try:
     settings = read(app.node.get_all_context())
-    stacks.build(app, settings=settings, env=lookup_environment(settings, os.environ))
+    stacks.build(app, settings=settings, env=stacks.environment(settings, os.environ))
 except (SettingsError, SeedFileError) as error:
     sys.exit(f"error: {error}")
 app.synth()

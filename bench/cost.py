@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from cruddur_infra.synthesis import synthesize
+from cruddur_infra.template import Template, resources
 
 from bench.limits import POLLS_A_SECOND, Lag, simulate
 from bench.projection import TABLE, TEXT, Load, baseline, measure, projection
 from cruddur_cli import table_definition
 from cruddur_infra import REPOSITORY, prices
-from cruddur_infra.synthesis import synthesize
-from cruddur_infra.template import Template, resources
 from tests.engines import ministack, tables
 from tests.engines.fixtures import free_port
 

@@ -410,7 +410,7 @@ class Note:
             yield schema.message_partition(group)
             yield from map(schema.group_row_partition, people)
             yield schema.pair_partition(people[0], people[1])
-            yield conversation_partition(group)
+            yield schema.CONVERSATION_PREFIX + group
 
     def _keys(self, partition: str) -> list[tuple[str, str]]:
         return [(partition, text_or_empty(item, schema.SORT_KEY)) for item in self._place.read(partition)]
@@ -422,7 +422,3 @@ class Note:
             Key={name: {"S": value} for name, value in zip(names, key, strict=True)},
         )
 
-
-def conversation_partition(message_group_uuid: str) -> str:
-    """Where the projection keeps the version of a conversation."""
-    return f"CONV#{message_group_uuid}"

@@ -1,35 +1,42 @@
-"""Names that two stacks, or a person, have to know before anything is deployed; all others CloudFormation makes up."""
+"""Names that must be known before anything is deployed; all others CloudFormation makes up.
+
+`system` is the name of the main stack, such as `cruddur-messages-dev`. Function and role have fixed names, since the
+role's own Deny and the endpoint's policy name them: a reference would be a cycle (docs/decisions/0005).
+"""
 
 from aws_cdk import Aws
 
-from cruddur_infra.settings import PREFIX, Settings
+
+def function_name(system: str, part: str) -> str:
+    """The name of a function."""
+    return f"{system}-{part}"
 
 
-def function_name(settings: Settings, part: str) -> str:
-    """The name of a function: its own role and log group have to name it before it exists."""
-    return f"{PREFIX}-{settings.stage}-{part}"
+def log_group_name(system: str, part: str) -> str:
+    """The name of a function's log group."""
+    return f"/aws/lambda/{function_name(system, part)}"
 
 
-def role_name(settings: Settings, part: str) -> str:
-    """The name of a function's role, which the endpoint policy needs. Roles are global, hence the region."""
-    return f"{PREFIX}-{settings.stage}-{part}-{Aws.REGION}"
+def role_name(system: str, part: str) -> str:
+    """The name of a function's role. Roles are global, hence the region."""
+    return f"{system}-{part}-{Aws.REGION}"
 
 
-def parameter_name(settings: Settings, name: str) -> str:
+def parameter_name(system: str, name: str) -> str:
     """The name of an SSM parameter for the backend."""
-    return f"/cruddur/{settings.stage}/messages/{name}"
+    return f"/{system}/{name}"
 
 
-def table_arn(settings: Settings) -> str:
-    """The ARN of the table, for policies in stacks that do not otherwise depend on it."""
-    return f"arn:{Aws.PARTITION}:dynamodb:{Aws.REGION}:{Aws.ACCOUNT_ID}:table/{settings.table_name}"
+def function_arn(system: str, part: str) -> str:
+    """The ARN of a function."""
+    return f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{Aws.ACCOUNT_ID}:function:{function_name(system, part)}"
 
 
-def function_arn(settings: Settings, part: str) -> str:
-    """The ARN of a function, for its own role: a reference would be a cycle."""
-    return f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{Aws.ACCOUNT_ID}:function:{function_name(settings, part)}"
+def role_arn(system: str, part: str) -> str:
+    """The ARN of a function's role."""
+    return f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/{role_name(system, part)}"
 
 
-def role_arn(settings: Settings, part: str) -> str:
-    """The ARN of a function's role, for the endpoint policy in another stack."""
-    return f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/{role_name(settings, part)}"
+def table_arn(table_name: str) -> str:
+    """The ARN of a table, which may be in another stack or in none."""
+    return f"arn:{Aws.PARTITION}:dynamodb:{Aws.REGION}:{Aws.ACCOUNT_ID}:table/{table_name}"

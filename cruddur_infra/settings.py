@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import ipaddress
+import json
 import re
 import types
 import typing
@@ -13,9 +14,6 @@ from typing import Any, Literal, get_args, get_origin
 
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
-
-PREFIX = "cruddur-messages"
-"""What the names of stacks, functions and roles begin with."""
 
 SEED_DATA = "lambda/cruddur_messages/seed/data"
 
@@ -46,6 +44,20 @@ LOG_RETENTION_DAYS = (
 """What CloudWatch Logs accepts (API reference, "PutRetentionPolicy")."""
 
 
+NAME = re.compile(r"[a-z](-?[a-z0-9]){2,31}")
+"""What every resource that `name` is part of accepts. The narrowest: a table takes three characters and more; a role
+64, with stage, part and region (IAM User Guide, "IAM and AWS STS quotas"), which leaves 32; a stack letters, digits
+and hyphens, a letter first (CloudFormation API reference, "CreateStack")."""
+
+LONGEST_NAME = 32
+
+RESERVED_NAMES = ("aws", "ssm")
+"""No parameter may begin with them (Systems Manager API reference, "PutParameter")."""
+
+ACCOUNT = re.compile(r"\d{12}")
+
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d")
+
 TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 """What DynamoDB accepts (Developer Guide, "Naming rules")."""
 
@@ -54,8 +66,6 @@ VPC_ID = re.compile(r"vpc-[0-9a-f]{8,17}")
 
 PRIVATE_RANGES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """RFC 1918."""
-
-PROVIDER_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:oidc-provider/\S+")
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -73,8 +83,11 @@ class Settings:
     """The settings of a stage. Each can be overridden with `-c name=value`; docs/settings.md describes them."""
 
     stage: Literal["local", "dev", "prod"]
+    name: str = schema.TABLE_NAME
+    account: str | None = None
+    region: str | None = None
 
-    table_name: str = schema.TABLE_NAME
+    table_name: str = ""
     stream_arn: str | None = None
     billing: Literal["on-demand", "provisioned"] = "on-demand"
     max_read_units: int | None = None
@@ -101,6 +114,7 @@ class Settings:
 
     backend_batch_write: bool = True
 
+    monitoring: Literal["none", "essential", "full"] = "essential"
     alarm_email: str | None = None
     alarm_age_seconds: int = 300
     alarm_failures: int = 20
@@ -108,17 +122,25 @@ class Settings:
     alarm_loop_factor: int = 10
 
     delivery_repository: str | None = None
-    delivery_provider_arn: str | None = None
 
     seed: bool = False
     seed_prod: bool = False
     seed_file: str = f"{SEED_DATA}/conversations.txt"
     seed_users_file: str = f"{SEED_DATA}/users.json"
 
-    emulator: bool = False
-
     def __post_init__(self) -> None:
-        """Refuse values that contradict AWS's limits or each other."""
+        """Call the table by the system's name unless told otherwise; refuse what contradicts AWS's limits or itself."""
+        if not self.table_name:
+            object.__setattr__(self, "table_name", self.name)
+        if len(self.name) > LONGEST_NAME or not NAME.fullmatch(self.name) or self.name.startswith(RESERVED_NAMES):
+            raise SettingsError(
+                f"name is {self.name!r}; it takes 3 to {LONGEST_NAME} of a-z, 0-9 and single hyphens, a letter first "
+                "and no hyphen last, and does not begin with 'aws' or 'ssm'"
+            )
+        if self.account is not None and not ACCOUNT.fullmatch(self.account):
+            raise SettingsError(f"account is {self.account!r}; it takes the twelve digits of an AWS account")
+        if self.region is not None and not REGION.fullmatch(self.region):
+            raise SettingsError(f"region is {self.region!r}; it takes an AWS region, such as us-east-1")
         for name, lowest, highest in (
             ("max_read_units", 1, None),
             ("max_write_units", 1, None),
@@ -151,13 +173,6 @@ class Settings:
                 f"delivery_repository is {self.delivery_repository!r}; it takes a repository of GitHub, as owner/name "
                 "or owner@id/name@id (docs/delivery.md says which)"
             )
-        if self.delivery_provider_arn is not None and self.delivery_repository is None:
-            raise SettingsError("delivery_provider_arn goes with delivery_repository; name the repository too")
-        if self.delivery_provider_arn is not None and not PROVIDER_ARN.fullmatch(self.delivery_provider_arn):
-            raise SettingsError(
-                f"delivery_provider_arn is {self.delivery_provider_arn!r}; it takes the ARN of an identity provider, "
-                "as in arn:aws:iam::<account>:oidc-provider/token.actions.githubusercontent.com"
-            )
         if self.vpc_id is not None and not VPC_ID.fullmatch(self.vpc_id):
             raise SettingsError(f"vpc_id is {self.vpc_id!r}; it takes the id of a VPC, such as vpc-0123456789abcdef0")
         if not _is_vpc_cidr(self.vpc_cidr):
@@ -188,17 +203,24 @@ class Settings:
             )
         if self.seed_prod and not (self.stage == "prod" and self.seed):
             raise SettingsError("seed_prod=true only goes with stage=prod and seed=true; leave it out")
-        if self.emulator != (self.stage == "local"):
-            raise SettingsError(
-                f"emulator={str(self.emulator).lower()} contradicts stage={self.stage}: the local stage is for the "
-                "emulator, and only it is; leave emulator out"
-            )
-        if self.emulator and self.flow_logs:
+        if self.is_emulated and self.flow_logs:
             raise SettingsError("flow_logs=true cannot be deployed to the emulator, which has none; leave it out")
+        if self.monitoring == "none" and self.alarm_email is not None:
+            raise SettingsError("alarm_email goes with alarms, and monitoring=none has none; leave one of them out")
 
-    def stack_name(self, part: str) -> str:
-        """The name of a stack, such as `cruddur-messages-dev-table`."""
-        return f"{PREFIX}-{self.stage}-{part}"
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the stage is for the emulator, and nothing else is."""
+        return self.stage == "local"
+
+    @property
+    def system(self) -> str:
+        """What everything with a fixed name is called, or begins with: `cruddur-messages-dev`."""
+        return f"{self.name}-{self.stage}"
+
+    def stack_name(self, part: str | None = None) -> str:
+        """The name of the stack of a part, such as `cruddur-messages-dev-table`; of the main stack without one."""
+        return f"{self.system}-{part}" if part else self.system
 
     @property
     def seed_path(self) -> Path:
@@ -209,6 +231,12 @@ class Settings:
     def seed_users_path(self) -> Path:
         """The users whom the conversations are between."""
         return REPOSITORY / self.seed_users_file
+
+
+def context_of_the_app() -> dict[str, Any]:
+    """The context of cdk.json, which `-c` overrides: feature flags, and settings if somebody has added any."""
+    context: dict[str, Any] = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    return context
 
 
 def read(context: Mapping[str, Any]) -> Settings:
@@ -226,9 +254,10 @@ def read(context: Mapping[str, Any]) -> Settings:
     if stage not in STAGES:
         raise SettingsError(f"unknown stage {stage!r}{_suggestion(str(stage), STAGES)}; known are {', '.join(STAGES)}")
     types_of = typing.get_type_hints(Settings)
-    return dataclasses.replace(
-        STAGES[stage], **{key: _convert(key, value, types_of[key]) for key, value in given.items()}
-    )
+    # The table is called by the name that is given, not by that of the stage as it stands.
+    unnamed = {"table_name": ""} if "name" in given else {}
+    converted = {key: _convert(key, value, types_of[key]) for key, value in given.items()}
+    return dataclasses.replace(STAGES[stage], **unnamed | converted)
 
 
 def _is_vpc_cidr(text: str) -> bool:
@@ -291,7 +320,7 @@ def _convert(name: str, value: object, wanted: Any) -> Any:
 STAGES: Mapping[str, Settings] = {
     settings.stage: settings
     for settings in (
-        Settings(stage="local", emulator=True, seed=True, log_retention_days=1),
+        Settings(stage="local", seed=True, log_retention_days=1),
         Settings(stage="dev"),
         Settings(
             stage="prod",
@@ -299,6 +328,7 @@ STAGES: Mapping[str, Settings] = {
             flow_logs=True,
             log_retention_days=365,
             backend_batch_write=False,
+            monitoring="full",
             alarm_age_seconds=60,
             alarm_failures=5,
             alarm_user_errors=20,

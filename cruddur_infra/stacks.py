@@ -1,151 +1,225 @@
 """The stacks. They only compose; what can be lost stands apart from what can be made again."""
 
-from aws_cdk import App, CfnOutput, Environment, Stack
+from collections.abc import Mapping
+
+from aws_cdk import App, Aspects, CfnOutput, Environment, Fn, Stack
 from constructs import Construct
 
 from cruddur_infra import names
-from cruddur_infra.backend_access import BackendAccess
-from cruddur_infra.delivery import Delivery
-from cruddur_infra.messages_table import MessagesTable
-from cruddur_infra.metrics import Watched
-from cruddur_infra.monitoring import Monitoring
-from cruddur_infra.network import Network
-from cruddur_infra.projection import Projection
-from cruddur_infra.seed import Seed
-from cruddur_infra.settings import Settings
-from cruddur_messages.seed import file as seed_file
+from cruddur_infra.constructs import projection as projection_construct
+from cruddur_infra.constructs.backend_access import BackendAccess
+from cruddur_infra.constructs.delivery import Delivery
+from cruddur_infra.constructs.messages_table import MessagesTable, Throughput
+from cruddur_infra.constructs.network import ExistingNetwork, Network, OwnNetwork
+from cruddur_infra.constructs.projection import PART, Projection
+from cruddur_infra.constructs.seed import Seed
+from cruddur_infra.emulator import ForTheEmulator
+from cruddur_infra.monitoring.alarms import Thresholds
+from cruddur_infra.monitoring.metrics import Watched
+from cruddur_infra.monitoring.monitoring import Monitoring
+from cruddur_infra.settings import Settings, SettingsError
 
 
-class StageStack(Stack):
-    """A stack of a stage: named by stage and part, protected as the stage is."""
-
-    def __init__(
-        self, scope: Construct, part: str, *, settings: Settings, env: Environment | None, description: str
-    ) -> None:
-        super().__init__(
-            scope,
-            settings.stack_name(part),
-            env=env,
-            description=f"Cruddur messages, {settings.stage}: {description}",
-            termination_protection=settings.protect,
-        )
-
-
-class TableStack(StageStack):
+class TableStack(Stack):
     """The table: the only stack that holds data."""
 
     def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
-        super().__init__(scope, "table", settings=settings, env=env, description="the table, its index and stream")
-        self.table = MessagesTable(self, "Messages", settings=settings).table
-        assert self.table.table_stream_arn is not None
-        self.stream_arn = self.table.table_stream_arn
-
-
-class NetworkStack(StageStack):
-    """Where the projection runs."""
-
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
-        super().__init__(scope, "network", settings=settings, env=env, description="isolated subnets and the endpoint")
-        self.network = Network(self, "Network", settings=settings)
-
-
-class BackendStack(StageStack):
-    """What the Flask backend needs to know and to be allowed."""
-
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
         super().__init__(
-            scope, "backend", settings=settings, env=env, description="parameters and policy of the backend"
+            scope,
+            settings.stack_name("table"),
+            env=env,
+            description=f"Cruddur messages, {settings.stage}: the table, its index and stream",
+            termination_protection=settings.protect,
         )
-        BackendAccess(self, "Backend", settings=settings, table_arn=names.table_arn(settings))
+        on_demand = settings.billing == "on-demand"
+        self.stream_arn = MessagesTable(
+            self,
+            "Messages",
+            table_name=settings.table_name,
+            throughput=Throughput(
+                on_demand=on_demand,
+                read_units=settings.max_read_units if on_demand else settings.provisioned_read_units,
+                write_units=settings.max_write_units if on_demand else settings.provisioned_write_units,
+            ),
+            encryption=settings.encryption,
+            point_in_time_recovery=settings.point_in_time_recovery,
+            keep=settings.protect,
+        ).stream_arn
 
 
-class ProjectionStack(StageStack):
-    """The trigger."""
+class MainStack(Stack):
+    """All that can be made again: network, projection, monitoring, and what the backend needs."""
 
-    def __init__(
-        self, scope: Construct, *, settings: Settings, env: Environment | None, network: Network, stream_arn: str
-    ) -> None:
-        super().__init__(scope, "projection", settings=settings, env=env, description="the stream function")
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, stream_arn: str) -> None:
+        super().__init__(
+            scope,
+            settings.stack_name(),
+            env=env,
+            description=f"Cruddur messages, {settings.stage}: projection, network, monitoring, backend",
+        )
+        table_arn = names.table_arn(settings.table_name)
         projection = Projection(
             self,
             "Messages",
-            settings=settings,
-            network=network,
-            table_arn=names.table_arn(settings),
+            system=settings.system,
+            network=self._network(settings, table_arn),
+            table_name=settings.table_name,
+            table_arn=table_arn,
             stream_arn=stream_arn,
+            memory_mb=settings.memory_mb,
+            timeout_seconds=settings.timeout_seconds,
+            log_retention_days=settings.log_retention_days,
+            delivery=projection_construct.Delivery(
+                batch_size=settings.batch_size,
+                batching_window_seconds=settings.batching_window_seconds,
+                parallelization_factor=settings.parallelization_factor,
+                retry_attempts=settings.retry_attempts,
+                record_age_seconds=settings.record_age_seconds,
+            ),
+            keep_failures=settings.protect,
         )
-        self.watched = Watched(
-            settings=settings,
-            mapping_id=projection.event_source_mapping.ref,
-            function_name=names.function_name(settings, "projection"),
-            log_group_name=f"/aws/lambda/{names.function_name(settings, 'projection')}",
-            queue_name=projection.failure_queue.queue.queue_name,
+        BackendAccess(
+            self,
+            "Backend",
+            system=settings.system,
+            table_name=settings.table_name,
+            table_arn=table_arn,
+            batch_write=settings.backend_batch_write,
         )
-        for output, value in (
-            ("FunctionName", projection.function.function_name),
-            ("LogGroupName", self.watched.log_group_name),
-            ("FailureQueueUrl", projection.failure_queue.queue.queue_url),
-        ):
+        outputs = {
+            "FunctionName": projection.function.function_name,
+            "LogGroupName": names.log_group_name(settings.system, PART),
+            "FailureQueueUrl": projection.failure_queue.queue_url,
+        }
+        if settings.monitoring != "none":
+            outputs |= self._monitor(settings, projection)
+        for output, value in outputs.items():
             CfnOutput(self, output, value=value)
 
+    @property
+    def availability_zones(self) -> list[str]:
+        """Two, whichever the region has first: CDK would look them up where account and region are given."""
+        return [Fn.select(number, Fn.get_azs()) for number in range(2)]
 
-class MonitoringStack(StageStack):
-    """Who is told what, when the projection does not do its work."""
+    def _network(self, settings: Settings, table_arn: str) -> Network:
+        if settings.vpc_id is not None:
+            return ExistingNetwork(self, "Network", vpc_id=settings.vpc_id, subnet_ids=settings.subnet_ids)
+        return OwnNetwork(
+            self,
+            "Network",
+            cidr=settings.vpc_cidr,
+            table_arn=table_arn,
+            role_arn=names.role_arn(settings.system, PART),
+            flow_log_days=settings.log_retention_days if settings.flow_logs else None,
+            keep_flow_logs=settings.protect,
+        )
 
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, watched: Watched) -> None:
-        super().__init__(scope, "monitoring", settings=settings, env=env, description="alarms and dashboard")
-        monitoring = Monitoring(self, "Monitoring", watched=watched)
-        CfnOutput(self, "AlarmTopicArn", value=monitoring.topic.ref)
-        CfnOutput(self, "DashboardName", value=monitoring.dashboard_name)
+    def _monitor(self, settings: Settings, projection: Projection) -> dict[str, str]:
+        monitoring = Monitoring(
+            self,
+            "Monitoring",
+            watched=Watched(
+                system=settings.system,
+                function_name=names.function_name(settings.system, PART),
+                log_group_name=names.log_group_name(settings.system, PART),
+                table_name=settings.table_name,
+                mapping_id=projection.event_source_mapping.ref,
+                queue_name=projection.failure_queue.queue_name,
+            ),
+            thresholds=Thresholds(
+                age_seconds=settings.alarm_age_seconds,
+                failures=settings.alarm_failures,
+                user_errors=settings.alarm_user_errors,
+                loop_factor=settings.alarm_loop_factor,
+                timeout_seconds=settings.timeout_seconds,
+            ),
+            full=settings.monitoring == "full",
+            memory_mb=settings.memory_mb,
+            email=settings.alarm_email,
+        )
+        # The metric filters name its log group.
+        monitoring.node.add_dependency(projection)
+        dashboard = {"DashboardName": monitoring.dashboard_name} if monitoring.dashboard_name else {}
+        return {"AlarmTopicArn": monitoring.topic_arn, **dashboard}
 
 
-class DeliveryStack(StageStack):
+class DeliveryStack(Stack):
     """Who may deploy this stage from outside."""
 
     def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, repository: str) -> None:
-        super().__init__(scope, "delivery", settings=settings, env=env, description="roles of the GitHub workflow")
-        delivery = Delivery(self, "Delivery", settings=settings, repository=repository)
+        super().__init__(
+            scope,
+            settings.stack_name("delivery"),
+            env=env,
+            description=f"Cruddur messages, {settings.stage}: roles of the GitHub workflow",
+        )
+        delivery = Delivery(
+            self,
+            "Delivery",
+            repository=repository,
+            stage=settings.stage,
+            stack_names=[settings.stack_name(part) for part in (None, "table", "seed", "delivery")],
+            looks_up=settings.vpc_id is not None,
+        )
         CfnOutput(self, "DeployRoleArn", value=delivery.deploy_role.attr_arn)
         CfnOutput(self, "DiffRoleArn", value=delivery.diff_role.attr_arn)
 
 
-class SeedStack(StageStack):
+class SeedStack(Stack):
     """Made-up conversations; deleting the stack takes them out again."""
 
     def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
-        super().__init__(scope, "seed", settings=settings, env=env, description="made-up conversations")
+        super().__init__(
+            scope,
+            settings.stack_name("seed"),
+            env=env,
+            description=f"Cruddur messages, {settings.stage}: made-up conversations",
+        )
         Seed(
             self,
             "Seed",
-            settings=settings,
-            table_arn=names.table_arn(settings),
-            conversations=seed_file.load(settings.seed_path, settings.seed_users_path),
+            system=settings.system,
+            table_name=settings.table_name,
+            table_arn=names.table_arn(settings.table_name),
+            conversations_file=settings.seed_path,
+            users_file=settings.seed_users_path,
+            memory_mb=settings.memory_mb,
+            log_retention_days=settings.log_retention_days,
         )
 
 
 def build(app: App, *, settings: Settings, env: Environment | None = None) -> None:
-    """Add the stacks of a stage to an app; `env` is needed only where an existing VPC is looked up.
-
-    Raises SeedFileError where the seed is wanted and its files are wrong.
-    """
-    table = TableStack(app, settings=settings, env=env) if settings.stream_arn is None else None
-    network = NetworkStack(app, settings=settings, env=env)
-    projection = ProjectionStack(
-        app,
-        settings=settings,
-        env=env,
-        network=network.network,
-        stream_arn=table.stream_arn if table else str(settings.stream_arn),
-    )
-    monitoring = MonitoringStack(app, settings=settings, env=env, watched=projection.watched)
-    # The metric filters name its log group.
-    monitoring.add_stack_dependency(projection)
+    """Add the stacks of a stage to an app. Raises SeedFileError where the seed is wanted and its files are wrong."""
+    stream_arn = settings.stream_arn or TableStack(app, settings=settings, env=env).stream_arn
+    main = MainStack(app, settings=settings, env=env, stream_arn=stream_arn)
+    if settings.seed:
+        # The first message must find the trigger there, or it would not reach the group rows.
+        SeedStack(app, settings=settings, env=env).add_stack_dependency(main)
     if settings.delivery_repository is not None:
         DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
-    backend = BackendStack(app, settings=settings, env=env)
-    if table is not None:
-        backend.add_stack_dependency(table)
-    if settings.seed:
-        seed = SeedStack(app, settings=settings, env=env)
-        # The first message must find the trigger there, or it would not reach the group rows.
-        seed.add_stack_dependency(projection)
+    if settings.is_emulated:
+        Aspects.of(app).add(ForTheEmulator())
+
+
+def environment(settings: Settings, variables: Mapping[str, str]) -> Environment | None:
+    """The account and region that the stacks are bound to; None where neither is asked for nor needed.
+
+    `variables` are those that the CDK CLI sets from the user's credentials. Only an existing VPC needs them: it is
+    looked up. Raises SettingsError where they are needed and missing, or are of another account than is asked for.
+    """
+    found_account, found_region = variables.get("CDK_DEFAULT_ACCOUNT"), variables.get("CDK_DEFAULT_REGION")
+    if settings.account and found_account and settings.account != found_account:
+        raise SettingsError(
+            f"account is {settings.account}, and your credentials are those of {found_account}; "
+            "set AWS_PROFILE to the right one, or leave account out"
+        )
+    if settings.vpc_id is None:
+        is_bound = settings.account or settings.region
+        return Environment(account=settings.account, region=settings.region) if is_bound else None
+    account, region = settings.account or found_account, settings.region or found_region
+    if not account or not region:
+        raise SettingsError(
+            f"vpc_id={settings.vpc_id} is looked up in your account, and the CDK CLI has found no credentials or no "
+            "region; set AWS_PROFILE and AWS_REGION, or leave vpc_id out"
+        )
+    return Environment(account=account, region=region)

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from cruddur_infra import settings as stage_settings
-from cruddur_infra.context import context_of_the_app
-from cruddur_infra.settings import Settings, SettingsError
+from cruddur_infra.settings import Settings, SettingsError, context_of_the_app
 from cruddur_local import demonstration, deployment, paths
 from cruddur_local.emulator import REGION, ROOT_KEY, Emulator
 from cruddur_local.errors import LocalSystemError
@@ -138,7 +137,7 @@ def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence
 
 def _write_system(emulator: Emulator, settings: Settings, outputs: Mapping[str, Mapping[str, str]]) -> None:
     """Tell bin/ddb where the system is."""
-    projection = outputs[settings.stack_name("projection")]
+    main = outputs[settings.stack_name()]
     paths.SYSTEM.write_text(
         json.dumps(
             {
@@ -148,8 +147,8 @@ def _write_system(emulator: Emulator, settings: Settings, outputs: Mapping[str, 
                 "access_key_id": ROOT_KEY,
                 "secret_access_key": ROOT_KEY,
                 "table_name": settings.table_name,
-                "failure_queue_url": projection["FailureQueueUrl"],
-                "log_group_name": projection["LogGroupName"],
+                "failure_queue_url": main["FailureQueueUrl"],
+                "log_group_name": main["LogGroupName"],
             },
             indent=2,
         )

@@ -19,6 +19,11 @@ PAIR_PREFIX: Final = "PAIR#"
 
 PAIR_SORT_KEY: Final = "PAIR"
 
+CONVERSATION_PREFIX: Final = "CONV#"
+"""Of the items on which the projection locks a conversation (docs/decisions/0004)."""
+
+CONVERSATION_SORT_KEY: Final = "CONV"
+
 SMOKE_UUID_PREFIX: Final = "5e1f7e57-"
 """What the ids of made-up people and their conversations begin with, so that a policy tells them from real ones."""
 
@@ -42,3 +47,8 @@ def group_row_partition(user_uuid: str) -> str:
 def pair_partition(user_uuid: str, other_uuid: str) -> str:
     """The partition key value of two people's pair item, whichever of them is named first."""
     return PAIR_PREFIX + "#".join(sorted((user_uuid, other_uuid)))
+
+
+def conversation_partition(message_group_uuid: str) -> str:
+    """The partition key value of a conversation's item."""
+    return CONVERSATION_PREFIX + message_group_uuid

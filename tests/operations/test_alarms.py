@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from cruddur_infra.template import Templates, resources
+
 from cruddur_messages import schema
 from tests.operations import metric_math
 from tests.operations.cloudwatch_metrics import KEPT

@@ -1,13 +1,13 @@
 """The limits' simulation behaves as queues do, and the page of costs is that of the present prices."""
 
 import pytest
+from cruddur_infra.dashboard import cost
+from cruddur_infra.metrics import Watched
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.limits import PARTITION_WRITE_UNITS, simulate
 from cruddur_infra import REPOSITORY, prices
-from cruddur_infra.dashboard import cost
-from cruddur_infra.metrics import Watched
 from cruddur_infra.settings import STAGES
 from tests.operations import metric_math
 

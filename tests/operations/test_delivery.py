@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-
-from cruddur_infra import REPOSITORY
 from cruddur_infra.drawing import EVERY_STACK
 from cruddur_infra.template import Templates, resources
+
+from cruddur_infra import REPOSITORY
 from tests.policies.test_scanners import scan_with_cdk_nag, scan_with_cfn_lint, scan_with_checkov
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))

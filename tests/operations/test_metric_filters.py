@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from cruddur_infra.template import Templates, resources
+
 from cruddur_messages import schema
 from cruddur_messages.items import User
 from cruddur_messages.store import MessageStore

@@ -17,8 +17,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-
 from cruddur_infra.template import Templates
+
 from cruddur_messages import schema
 from cruddur_messages.projection import settlement as projection
 from cruddur_messages.projection.filters import patterns
@@ -103,7 +103,7 @@ def night(
     poller = Poller(
         streams=tables.streams(table.endpoint),
         stream_arn=stream_arn,
-        patterns=patterns(emulator=False),
+        patterns=patterns(),
         lanes=[lane],
         batch_size=10,
     )

@@ -2,9 +2,10 @@
 
 import re
 
-from cruddur_infra import REPOSITORY
 from cruddur_infra.alarms import RUNBOOK
 from cruddur_infra.queries import QUERIES
+
+from cruddur_infra import REPOSITORY
 from tests.cli.conftest import DDB, run_process
 from tests.operations.test_alarms import DEMANDED
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from cruddur_infra.context import context_of_the_app
 from cruddur_infra.template import Template, Templates, only, resources
+
 from cruddur_messages import schema
 from tests.policies.authorization import (
     ACCOUNT,

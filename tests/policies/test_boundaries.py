@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-
 from cruddur_infra.projection import NETWORK_INTERFACE_ACTIONS
 from cruddur_infra.template import only, resources
+
 from tests.policies.deployed import OURS, VARIANTS, deployed
 from tests.templates.fixtures import synthesize
 

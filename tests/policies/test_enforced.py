@@ -93,7 +93,7 @@ class System:
                 break
             found += json.loads(json.dumps(page["Records"], default=lambda instant: instant.timestamp()))
             iterator = page["NextShardIterator"]
-        return [record for record in found if passes(stream_filters.patterns(emulator=False), record)]
+        return [record for record in found if passes(stream_filters.patterns(), record)]
 
     def deliver(self, lane: Lane) -> None:
         """Deliver until nothing is left, as often as Lambda would by our settings."""

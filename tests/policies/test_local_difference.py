@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cruddur_infra.settings import STAGES
 from cruddur_infra.template import Templates
+
+from cruddur_infra.settings import STAGES
 from cruddur_messages.projection import filters as stream_filters
 from tests.templates.fixtures import synthesize
 

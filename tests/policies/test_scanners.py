@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cruddur_infra.context import context_of_the_app
 
 from cruddur_infra import REPOSITORY
-from cruddur_infra.context import context_of_the_app
 from cruddur_local import paths
 from tests.templates.fixtures import STAGES
 

@@ -97,7 +97,7 @@ class Simulation:
         self._lag_kind = world.below(4)
         self._fault_percent = (0, 5, 15, 60)[world.below(4)]
         self._available = (60.0, 8.0, 1.0, 0.3)[world.below(4)]
-        self._patterns: list[Any] = [{}] if world.below(8) == 7 else patterns(emulator=False)
+        self._patterns: list[Any] = [{}] if world.below(8) == 7 else patterns()
         retries = (None, None, None, 2)[world.below(4)]
         self._lanes = [Lane(retries=retries) for _ in range(1 + world.below(3))]
         self._conversations = CONVERSATIONS[: 1 + world.below(3)]

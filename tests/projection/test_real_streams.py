@@ -85,7 +85,7 @@ def poller_of(table: CruddurTable, *, retries: int | None) -> Poller:
     return Poller(
         streams=tables.streams(table.endpoint),
         stream_arn=arn,
-        patterns=patterns(emulator=False),
+        patterns=patterns(),
         lanes=[Lane(retries=retries) for _ in range(3)],
         batch_size=20,
     )

@@ -4,7 +4,6 @@ import functools
 from collections.abc import Callable
 
 import pytest
-
 from cruddur_infra.template import Templates
 
 STAGES = ("local", "dev", "prod")

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+from cruddur_infra.template import Templates, only, resources
 
 from cruddur_infra.settings import SettingsError
-from cruddur_infra.template import Templates, only, resources
 from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
 from tests.templates.fixtures import STAGES
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cruddur_infra.template import Templates
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from cruddur_infra.template import Templates
 from tests.templates.fixtures import STAGES
 
 PARTS = ("table", "network", "projection", "monitoring", "backend", "seed")

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from cruddur_infra.template import Templates, only
+
 from cruddur_messages import schema
 from tests.templates.fixtures import STAGES
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cruddur_infra.metrics import LOGGED_LAG, MESSAGE_WRITES, OPERATIONS, Metric, Watched
+from cruddur_infra.monitoring.log import LOGGED_LAG
+from cruddur_infra.monitoring.metrics import MESSAGE_WRITES, OPERATIONS, Metric, Watched
 
 RUNBOOK = "docs/operations.md"
 
@@ -14,16 +15,29 @@ FEWEST_INVOCATIONS_OF_A_LOOP = 100
 
 
 @dataclass(frozen=True, kw_only=True)
+class Thresholds:
+    """What is borne before somebody is told."""
+
+    age_seconds: int
+    failures: int
+    user_errors: int
+    loop_factor: int
+    timeout_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alarm:
     """Goes off when the value is above `above` in `breaching` of the last `periods`; missing data is no reason.
 
-    `metrics` by the name that the expression gives them; without an expression there is one.
+    `is_essential` is what shows that inboxes are wrong or late. `metrics` by the name that the expression gives them;
+    without an expression there is one.
     """
 
     name: str
     says: str
     metrics: Mapping[str, Metric]
     above: float
+    is_essential: bool = False
     expression: str | None = None
     period_seconds: int = 300
     periods: int = 1
@@ -35,34 +49,44 @@ class Alarm:
         return f"{self.says} What to do: {RUNBOOK}, {self.name}"
 
 
-def alarms(watched: Watched) -> list[Alarm]:
-    """All alarms of a stage, those first that speak of users. The emulator refuses those on an expression."""
-    found = [*_inboxes(watched), *_function(watched), *_records(watched), *_table(watched)]
-    return [alarm for alarm in found if alarm.expression is None or not watched.settings.emulator]
+def alarms(watched: Watched, thresholds: Thresholds, *, full: bool) -> list[Alarm]:
+    """All alarms, or the essential ones; those first that speak of users.
+
+    CloudWatch's free tier has ten metrics under alarm and ten metrics of one's own; the essential ones stay within it.
+    """
+    found = [
+        *_inboxes(watched, thresholds),
+        *_function(watched, thresholds),
+        *_records(watched),
+        *_table(watched, thresholds),
+    ]
+    return [alarm for alarm in found if full or alarm.is_essential]
 
 
-def _inboxes(watched: Watched) -> list[Alarm]:
-    settings = watched.settings
+def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
     return [
         Alarm(
             name="inboxes-behind",
-            says=f"The stream is read more than {settings.alarm_age_seconds} s late: inboxes show old messages.",
+            is_essential=True,
+            says=f"The stream is read more than {thresholds.age_seconds} s late: inboxes show old messages.",
             metrics={"age": watched.of_function("IteratorAge", "Maximum")},
-            above=settings.alarm_age_seconds * 1000,
+            above=thresholds.age_seconds * 1000,
             period_seconds=60,
             periods=3,
             breaching=3,
         ),
         Alarm(
             name="messages-late",
-            says=f"Messages took more than {settings.alarm_age_seconds} s from the table into the inboxes.",
+            is_essential=True,
+            says=f"Messages took more than {thresholds.age_seconds} s from the table into the inboxes.",
             metrics={"lag": watched.logged(LOGGED_LAG, "Maximum")},
-            above=settings.alarm_age_seconds,
+            above=thresholds.age_seconds,
             periods=2,
             breaching=2,
         ),
         Alarm(
             name="projection-idle",
+            is_essential=True,
             says="Messages are written and the function is not invoked: the mapping is off or cannot read the stream.",
             metrics={
                 "puts": watched.of_table("SuccessfulRequestLatency", operation="PutItem", statistic="SampleCount"),
@@ -75,17 +99,17 @@ def _inboxes(watched: Watched) -> list[Alarm]:
         ),
         Alarm(
             name="conversations-failing",
+            is_essential=True,
             says="Conversations could not be settled; they are tried again until the caps of the mapping.",
             metrics={"failed": watched.logged("conversations_failed")},
-            above=settings.alarm_failures,
+            above=thresholds.failures,
             periods=3,
             breaching=2,
         ),
     ]
 
 
-def _function(watched: Watched) -> list[Alarm]:
-    settings = watched.settings
+def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
     writes = {
         f"writes{number}": watched.of_table("SuccessfulRequestLatency", operation=operation, statistic="SampleCount")
         for number, operation in enumerate(MESSAGE_WRITES)
@@ -94,9 +118,10 @@ def _function(watched: Watched) -> list[Alarm]:
     return [
         Alarm(
             name="function-errors",
+            is_essential=True,
             says="Invocations ended in an error: a crash, a timeout, or memory.",
             metrics={"errors": watched.of_function("Errors")},
-            above=settings.alarm_failures,
+            above=thresholds.failures,
             periods=3,
             breaching=2,
         ),
@@ -104,27 +129,27 @@ def _function(watched: Watched) -> list[Alarm]:
             name="function-throttled",
             says="Lambda had no concurrency left for the function.",
             metrics={"throttles": watched.of_function("Throttles")},
-            above=settings.alarm_failures,
+            above=thresholds.failures,
             periods=3,
             breaching=2,
         ),
         Alarm(
             name="function-slow",
-            says=f"Batches take more than {NEAR_THE_TIMEOUT:.0%} of the timeout of {settings.timeout_seconds} s.",
+            says=f"Batches take more than {NEAR_THE_TIMEOUT:.0%} of the timeout of {thresholds.timeout_seconds} s.",
             metrics={"duration": watched.of_function("Duration", "Maximum")},
-            above=settings.timeout_seconds * 1000 * NEAR_THE_TIMEOUT,
+            above=thresholds.timeout_seconds * 1000 * NEAR_THE_TIMEOUT,
             periods=3,
             breaching=2,
         ),
         Alarm(
             name="self-trigger",
-            says=f"More than {settings.alarm_loop_factor} invocations for each write of a message: a loop, or retries.",
+            says=f"More than {thresholds.loop_factor} invocations for each write of a message: a loop, or retries.",
             metrics={"invocations": watched.of_function("Invocations"), **writes},
             expression=(
                 f"IF(FILL(invocations, 0) > {FEWEST_INVOCATIONS_OF_A_LOOP}, "
                 f"FILL(invocations, 0) / ({all_writes} + 1), 0)"
             ),
-            above=settings.alarm_loop_factor,
+            above=thresholds.loop_factor,
             periods=3,
             breaching=2,
         ),
@@ -141,6 +166,7 @@ def _records(watched: Watched) -> list[Alarm]:
     return [
         Alarm(
             name="records-dropped",
+            is_essential=True,
             says="The mapping gave up on records, and they are not in the failure queue.",
             metrics={"dropped": watched.of_mapping("DroppedEventCount")},
             above=0,
@@ -153,6 +179,7 @@ def _records(watched: Watched) -> list[Alarm]:
         ),
         Alarm(
             name="failure-queue",
+            is_essential=True,
             says="Records wait in the failure queue; the stream has them for 24 hours.",
             metrics={"waiting": watched.of_queue("ApproximateNumberOfMessagesVisible")},
             above=0,
@@ -166,8 +193,7 @@ def _records(watched: Watched) -> list[Alarm]:
     ]
 
 
-def _table(watched: Watched) -> list[Alarm]:
-    settings = watched.settings
+def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
     throttles = {"reads": "ReadThrottleEvents", "writes": "WriteThrottleEvents"}
     either = "FILL(reads, 0) + FILL(writes, 0)"
     system_errors = {
@@ -180,7 +206,7 @@ def _table(watched: Watched) -> list[Alarm]:
             says="DynamoDB refuses requests on the table for lack of capacity.",
             metrics={name: watched.of_table(metric) for name, metric in throttles.items()},
             expression=either,
-            above=settings.alarm_failures,
+            above=thresholds.failures,
             periods=3,
             breaching=2,
         ),
@@ -189,7 +215,7 @@ def _table(watched: Watched) -> list[Alarm]:
             says="DynamoDB refuses requests for lack of capacity of the index; writes of the table with them.",
             metrics={name: watched.of_index(metric) for name, metric in throttles.items()},
             expression=either,
-            above=settings.alarm_failures,
+            above=thresholds.failures,
             periods=3,
             breaching=2,
         ),
@@ -198,7 +224,7 @@ def _table(watched: Watched) -> list[Alarm]:
             says="DynamoDB itself fails on requests to the table or its index.",
             metrics=system_errors,
             expression=" + ".join(f"FILL({name}, 0)" for name in system_errors),
-            above=settings.alarm_failures,
+            above=thresholds.failures,
             periods=3,
             breaching=2,
         ),
@@ -208,7 +234,7 @@ def _table(watched: Watched) -> list[Alarm]:
             # It counts cancelled transactions too, with which the projection notices that others were faster.
             metrics={"errors": watched.of_account("UserErrors"), "conflicts": watched.logged("conflicts")},
             expression="FILL(errors, 0) - FILL(conflicts, 0)",
-            above=settings.alarm_user_errors,
+            above=thresholds.user_errors,
             periods=3,
             breaching=2,
         ),

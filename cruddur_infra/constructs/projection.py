@@ -1,17 +1,17 @@
 """The projection: the function, its permissions line by line, and the event source mapping that feeds it."""
 
-from aws_cdk import Duration
+from dataclasses import dataclass
+
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cruddur_infra import names
 from cruddur_infra.acknowledgements import HIPAA, NIST, acknowledge, in_packs
-from cruddur_infra.failure_queue import FailureQueue
-from cruddur_infra.function import Function
-from cruddur_infra.network import Network
-from cruddur_infra.settings import Settings
-from cruddur_infra.statements import Conditions, in_transaction, only_partitions, through
+from cruddur_infra.constructs.failure_queue import FailureQueue
+from cruddur_infra.constructs.function import Function
+from cruddur_infra.constructs.network import Network
+from cruddur_infra.constructs.statements import Conditions, in_transaction, only_partitions
 from cruddur_messages import schema
 from cruddur_messages.projection import filters as stream_filters
 
@@ -36,6 +36,17 @@ NETWORK_INTERFACE_ACTIONS = (
 """Lambda Developer Guide, "Giving Lambda functions access to resources in an Amazon VPC", "Required permissions"."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How the event source mapping hands records to the function."""
+
+    batch_size: int
+    batching_window_seconds: int
+    parallelization_factor: int
+    retry_attempts: int
+    record_age_seconds: int
+
+
 class Projection(Construct):
     """The stream function and all that makes it run: role, event source mapping, failure queue."""
 
@@ -44,57 +55,62 @@ class Projection(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: Settings,
+        system: str,
         network: Network,
+        table_name: str,
         table_arn: str,
         stream_arn: str,
+        memory_mb: int,
+        timeout_seconds: int,
+        log_retention_days: int,
+        delivery: Delivery,
+        keep_failures: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self.failure_queue = FailureQueue(
-            self, "Failures", settings=settings, sender_role_arn=names.role_arn(settings, PART)
-        )
+            self, "Failures", sender_role_arn=names.role_arn(system, PART), keep=keep_failures
+        ).queue
+        queue_arn = self.failure_queue.queue_arn
         function = Function(
             self,
             "Projection",
-            settings=settings,
+            system=system,
             part=PART,
             description="Keeps every member's group row on the newest message of the conversation",
             entry="projection.handler",
             statements=[
-                *_table_statements(settings, table_arn, network.data_path),
-                *_lambda_statements(settings, stream_arn, self.failure_queue.queue.queue_arn),
+                *_table_statements(table_arn, network.data_path),
+                *_lambda_statements(names.function_arn(system, PART), stream_arn, queue_arn),
             ],
-            timeout=Duration.seconds(settings.timeout_seconds),
-            vpc=network.vpc,
-            vpc_subnets=network.subnets,
-            security_groups=[network.security_group],
+            table_name=table_name,
+            memory_mb=memory_mb,
+            timeout_seconds=timeout_seconds,
+            log_retention_days=log_retention_days,
+            network=network,
         )
         _acknowledge(function)
         self.function = function.function
         self.event_source_mapping = lambda_.CfnEventSourceMapping(
             self,
             "EventSourceMapping",
+            # Said, so that the next deployment switches on what somebody has switched off, if it changes the mapping.
+            enabled=True,
             function_name=self.function.function_arn,
             event_source_arn=stream_arn,
             # LATEST would lose what is written while the mapping is created or changed.
             starting_position="TRIM_HORIZON",
-            batch_size=settings.batch_size,
-            maximum_batching_window_in_seconds=settings.batching_window_seconds,
-            parallelization_factor=settings.parallelization_factor,
+            batch_size=delivery.batch_size,
+            maximum_batching_window_in_seconds=delivery.batching_window_seconds,
+            parallelization_factor=delivery.parallelization_factor,
             function_response_types=["ReportBatchItemFailures"],
             bisect_batch_on_function_error=True,
-            maximum_retry_attempts=settings.retry_attempts,
-            maximum_record_age_in_seconds=settings.record_age_seconds,
+            maximum_retry_attempts=delivery.retry_attempts,
+            maximum_record_age_in_seconds=delivery.record_age_seconds,
             destination_config=lambda_.CfnEventSourceMapping.DestinationConfigProperty(
-                on_failure=lambda_.CfnEventSourceMapping.OnFailureProperty(
-                    destination=self.failure_queue.queue.queue_arn
-                )
+                on_failure=lambda_.CfnEventSourceMapping.OnFailureProperty(destination=queue_arn)
             ),
             filter_criteria=lambda_.CfnEventSourceMapping.FilterCriteriaProperty(
-                filters=[
-                    dict(lambda_.FilterCriteria.filter(pattern))
-                    for pattern in stream_filters.patterns(emulator=settings.emulator)
-                ]
+                filters=[dict(lambda_.FilterCriteria.filter(pattern)) for pattern in stream_filters.patterns()]
             ),
             metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(metrics=["EventCount"]),
         )
@@ -124,52 +140,57 @@ def _acknowledge(function: Function) -> None:
     )
 
 
-def _table_statements(settings: Settings, table_arn: str, data_path: dict[str, str]) -> list[iam.PolicyStatement]:
-    """What the function's own code does; each statement names the call in cruddur_messages/table.py that needs it."""
-    through_endpoint = through(settings, data_path)
-    on_messages = only_partitions(settings, schema.MESSAGE_PREFIX)
-    on_group_rows = only_partitions(settings, schema.GROUP_ROW_PREFIX)
-    on_messages_and_group_rows = only_partitions(settings, schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+def _table_statements(table_arn: str, data_path: dict[str, str]) -> list[iam.PolicyStatement]:
+    """What the function's own code does; each statement names the call that needs it."""
+    from_our_network: Conditions = {"StringEquals": dict(data_path)}
+    on_group_rows = only_partitions(schema.GROUP_ROW_PREFIX)
     return [
-        # member_rows: Query on the index.
+        # The version of the conversation and where its rows are: GetItem. The next version: UpdateItem, in
+        # TransactWriteItems beside the moves of rows, and alone where no row moves.
         iam.PolicyStatement(
-            sid="ReadMemberRows",
-            actions=["dynamodb:Query"],
-            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
-            conditions=through_endpoint,
+            sid="LockConversation",
+            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            resources=[table_arn],
+            conditions=from_our_network | only_partitions(schema.CONVERSATION_PREFIX),
         ),
-        # newest_messages: Query on the partition of a conversation's messages.
+        # What the rows have to show: Query on the partition of a conversation's messages.
         iam.PolicyStatement(
             sid="ReadNewestMessage",
             actions=["dynamodb:Query"],
             resources=[table_arn],
-            conditions=through_endpoint | on_messages,
+            conditions=from_our_network | only_partitions(schema.MESSAGE_PREFIX),
         ),
-        # make: Put and Delete of group rows in TransactWriteItems.
+        # The rows as they are: BatchGetItem by their keys.
+        iam.PolicyStatement(
+            sid="ReadGroupRows",
+            actions=["dynamodb:BatchGetItem"],
+            resources=[table_arn],
+            conditions=from_our_network | on_group_rows,
+        ),
+        # Rows that are older than the conversation item: Query on the index.
+        iam.PolicyStatement(
+            sid="FindGroupRows",
+            actions=["dynamodb:Query"],
+            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
+            conditions=from_our_network,
+        ),
+        # Moves of rows: Put and Delete in TransactWriteItems.
         iam.PolicyStatement(
             sid="MoveGroupRows",
             actions=["dynamodb:PutItem", "dynamodb:DeleteItem"],
             resources=[table_arn],
-            conditions=through_endpoint | in_transaction() | on_group_rows,
-        ),
-        # make: ConditionCheck of the message that the moves rest on, and of the rows that already show it, in the same
-        # TransactWriteItems.
-        iam.PolicyStatement(
-            sid="CheckWhatMovesRestOn",
-            actions=["dynamodb:ConditionCheckItem"],
-            resources=[table_arn],
-            conditions=through_endpoint | in_transaction() | on_messages_and_group_rows,
+            conditions=from_our_network | in_transaction() | on_group_rows,
         ),
     ]
 
 
-def _lambda_statements(settings: Settings, stream_arn: str, queue_arn: str) -> list[iam.PolicyStatement]:
+def _lambda_statements(function_arn: str, stream_arn: str, queue_arn: str) -> list[iam.PolicyStatement]:
     """What Lambda itself does under the function's role, from outside the VPC, and what keeps the code from doing it.
 
     Lambda's own requests for these do not carry the function's ARN; those of the code do (Lambda Developer Guide,
     "Using source function ARN to control function access behavior").
     """
-    by_the_code: Conditions = {"ArnEquals": {"lambda:SourceFunctionArn": [names.function_arn(settings, PART)]}}
+    by_the_code: Conditions = {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}}
     return [
         # Lambda's poller, and the check when the mapping is made (for ListStreams see docs/security.md).
         iam.PolicyStatement(

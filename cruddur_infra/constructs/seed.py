@@ -1,16 +1,16 @@
 """The seed: a function that loads made-up conversations, which CloudFormation runs as a custom resource."""
 
+from pathlib import Path
+
 from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
-from cruddur_infra.function import Function
-from cruddur_infra.settings import Settings
-from cruddur_infra.statements import only_partitions
+from cruddur_infra.constructs.function import Function
+from cruddur_infra.constructs.statements import only_partitions
 from cruddur_messages import schema
 from cruddur_messages.seed import file as seed_file
-from cruddur_messages.seed.file import SeedConversation
 
 PART = "seed"
 
@@ -18,30 +18,32 @@ TIMEOUT_SECONDS = 180
 
 
 class Seed(Construct):
-    """Conversations that are in the table for as long as the stack exists."""
+    """Conversations that are in the table for as long as the stack exists. Raises SeedFileError for wrong files."""
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
-        settings: Settings,
+        system: str,
+        table_name: str,
         table_arn: str,
-        conversations: tuple[SeedConversation, ...],
+        conversations_file: Path,
+        users_file: Path,
+        memory_mb: int,
+        log_retention_days: int,
     ) -> None:
         super().__init__(scope, construct_id)
-        keys = only_partitions(settings, schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+        conversations = seed_file.load(conversations_file, users_file)
+        keys = only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
         function = Function(
             self,
             "Loader",
-            settings=settings,
+            system=system,
             part=PART,
             description="Loads and removes made-up conversations",
             entry="seed.handler",
-            data={
-                seed_file.CONVERSATIONS_PATH: settings.seed_path,
-                seed_file.USERS_PATH: settings.seed_users_path,
-            },
+            data={seed_file.CONVERSATIONS_PATH: conversations_file, seed_file.USERS_PATH: users_file},
             statements=[
                 # What is in the table already: Query, partition by partition.
                 iam.PolicyStatement(
@@ -55,7 +57,10 @@ class Seed(Construct):
                     conditions=keys,
                 ),
             ],
-            timeout=Duration.seconds(TIMEOUT_SECONDS),
+            table_name=table_name,
+            memory_mb=memory_mb,
+            timeout_seconds=TIMEOUT_SECONDS,
+            log_retention_days=log_retention_days,
             # A repeated Create could load what a rollback has just removed; the answer to CloudFormation is repeated.
             retry_attempts=0,
         ).function
@@ -65,8 +70,9 @@ class Seed(Construct):
             *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
             "CKV_AWS_116",
         )
+        invocation = function.node.find_child("EventInvokeConfig")
         acknowledge(
-            function.node.find_child("EventInvokeConfig"),
+            invocation,
             "CloudFormation is told of every failure, and rolls back.",
             "Serverless-LambdaAsyncFailureDestination",
         )
@@ -82,12 +88,14 @@ class Seed(Construct):
             *in_packs("LambdaInsideVPC", (NIST, HIPAA, PCI)),
             "CKV_AWS_117",
         )
-        CustomResource(
+        resource = CustomResource(
             self,
             "Conversations",
             resource_type="Custom::CruddurConversations",
             service_token=function.function_arn,
             # A function that cannot even answer is waited for no longer than it may run.
             service_timeout=Duration.seconds(TIMEOUT_SECONDS + 60),
-            properties={"TableName": settings.table_name, **seed_file.resource_properties(conversations)},
+            properties={"TableName": table_name, **seed_file.resource_properties(conversations)},
         )
+        # Without it the function could be invoked while Lambda would still repeat the event.
+        resource.node.add_dependency(invocation)

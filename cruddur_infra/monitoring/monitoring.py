@@ -1,30 +1,43 @@
 """What watches the projection: metric filters on its log, alarms, saved queries, and the dashboard."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cruddur_infra.alarm_topic import AlarmTopic
-from cruddur_infra.alarms import Alarm, alarms
-from cruddur_infra.dashboard import Dashboard
-from cruddur_infra.metrics import LOGGED_LAG, Metric, Watched, log_namespace, log_patterns
-from cruddur_infra.queries import QUERIES
+from cruddur_infra.monitoring.alarm_topic import AlarmTopic
+from cruddur_infra.monitoring.alarms import Alarm, Thresholds, alarms
+from cruddur_infra.monitoring.dashboard import Dashboard
+from cruddur_infra.monitoring.log import LOGGED_LAG, QUERIES, log_patterns
+from cruddur_infra.monitoring.metrics import Metric, Watched
 
 
 class Monitoring(Construct):
     """Everything that a person is woken by, and what they look at then.
 
-    Plain CloudFormation resources: CDK's constructs for them would double the time of synthesis.
+    Not `full`: the essential alarms alone, the metrics from the log that those are on, no key, no dashboard, so that
+    CloudWatch's free tier pays for it. Plain CloudFormation resources: CDK's constructs for them would double the time
+    of synthesis.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, watched: Watched) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        watched: Watched,
+        thresholds: Thresholds,
+        full: bool,
+        memory_mb: int,
+        email: str | None,
+    ) -> None:
         super().__init__(scope, construct_id)
-        self._filter_log(watched)
-        self.topic = AlarmTopic(self, "Alarms", settings=watched.settings).topic
-        woken = [self.topic.ref]
-        for alarm in alarms(watched):
+        found = alarms(watched, thresholds, full=full)
+        self._filter_log(watched, [metric for alarm in found for metric in alarm.metrics.values()], full=full)
+        self.topic_arn = AlarmTopic(self, "Alarms", system=watched.system, encrypted=full, email=email).topic.ref
+        for alarm in found:
             cloudwatch.CfnAlarm(
                 self,
                 _title(alarm.name, "-"),
@@ -35,26 +48,31 @@ class Monitoring(Construct):
                 evaluation_periods=alarm.periods,
                 datapoints_to_alarm=alarm.breaching,
                 treat_missing_data="notBreaching",
-                alarm_actions=woken,
-                ok_actions=woken,
+                alarm_actions=[self.topic_arn],
+                ok_actions=[self.topic_arn],
                 **_measured(alarm),
             )
-        self.dashboard_name = Dashboard(self, "Overview", watched=watched).dashboard_name
-        # The emulator refuses saved queries.
-        if not watched.settings.emulator:
-            for title, query in QUERIES.items():
-                logs.CfnQueryDefinition(
-                    self,
-                    f"Query{_title(title, ' ')}",
-                    name=f"{watched.function_name}/{title}",
-                    query_string=query,
-                    log_group_names=[watched.log_group_name],
-                )
+        self.dashboard_name: str | None = None
+        if full:
+            alarm_names = [alarm.name for alarm in found]
+            self.dashboard_name = Dashboard(
+                self, "Overview", watched=watched, alarm_names=alarm_names, memory_mb=memory_mb
+            ).dashboard_name
+        for title, query in QUERIES.items():
+            logs.CfnQueryDefinition(
+                self,
+                f"Query{_title(title, ' ')}",
+                name=f"{watched.function_name}/{title}",
+                query_string=query,
+                log_group_names=[watched.log_group_name],
+            )
 
-    def _filter_log(self, watched: Watched) -> None:
+    def _filter_log(self, watched: Watched, under_alarm: Sequence[Metric], *, full: bool) -> None:
         for name, pattern in log_patterns().items():
+            if not full and all(metric.name != name for metric in under_alarm):
+                continue
             transformation: dict[str, Any] = {
-                "metricNamespace": log_namespace(watched.settings),
+                "metricNamespace": watched.system,
                 "metricName": name,
                 "metricValue": f"$.{name}",
                 "unit": "Seconds" if name == LOGGED_LAG else "Count",

@@ -4,23 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import Aws, Duration, RemovalPolicy
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cruddur_infra import LAMBDA_CODE, names, package
+from cruddur_infra import LAMBDA_CODE, names
 from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
-from cruddur_infra.settings import Settings
+from cruddur_infra.constructs import package
+from cruddur_infra.constructs.network import Network
 from cruddur_messages import schema
 
 
 class Function(Construct):
     """A function of `lambda/`, whose role may write its own logs and do what `statements` say, and nothing else.
 
-    `entry` is the module that has the handler. `data` are files that it reads: where it looks for each, and what is
-    to lie there. `retry_attempts` is how often Lambda repeats an asynchronous event.
+    System and part make up its name. `entry` is the module that has the handler. `data` are files that it reads: where
+    it looks for each, and what is to lie there. `retry_attempts` is how often Lambda repeats an asynchronous event.
     """
 
     def __init__(
@@ -28,32 +28,33 @@ class Function(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: Settings,
+        system: str,
         part: str,
         description: str,
         entry: str,
         statements: Sequence[iam.PolicyStatement],
-        timeout: Duration,
+        table_name: str,
+        memory_mb: int,
+        timeout_seconds: int,
+        log_retention_days: int,
         data: Mapping[Path, Path] | None = None,
         retry_attempts: int | None = None,
-        vpc: ec2.IVpc | None = None,
-        vpc_subnets: ec2.SubnetSelection | None = None,
-        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        network: Network | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        name = names.function_name(settings, part)
+        name = names.function_name(system, part)
         log_group = logs.CfnLogGroup(
             self,
             "Logs",
-            log_group_name=f"/aws/lambda/{name}",
-            retention_in_days=settings.log_retention_days,
+            log_group_name=names.log_group_name(system, part),
+            retention_in_days=log_retention_days,
         )
         # Kept, it would stand in the way of the next deployment: its name is fixed.
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
         self.role = iam.Role(
             self,
             "Role",
-            role_name=names.role_name(settings, part),
+            role_name=names.role_name(system, part),
             description=description,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={
@@ -88,13 +89,13 @@ class Function(Construct):
             role=self.role.without_policy_updates(),
             log_group=logs.LogGroup.from_log_group_name(self, "LogsByName", log_group.ref),
             logging_format=lambda_.LoggingFormat.JSON,
-            memory_size=settings.memory_mb,
-            timeout=timeout,
+            memory_size=memory_mb,
+            timeout=Duration.seconds(timeout_seconds),
             retry_attempts=retry_attempts,
-            environment={schema.TABLE_NAME_VARIABLE: settings.table_name},
-            vpc=vpc,
-            vpc_subnets=vpc_subnets,
-            security_groups=security_groups,
+            environment={schema.TABLE_NAME_VARIABLE: table_name},
+            vpc=network.vpc if network else None,
+            vpc_subnets=network.subnets if network else None,
+            security_groups=[network.security_group] if network else None,
         )
         self._acknowledge(name, log_group)
 

@@ -1,6 +1,6 @@
 """The dashboard: are inboxes current, how far behind, what failed, what does it cost today."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +8,9 @@ from aws_cdk import Aws, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from cruddur_infra import prices
-from cruddur_infra.alarms import alarms
-from cruddur_infra.metrics import LOGGED_LAG, Metric, Watched
+from cruddur_infra.monitoring import prices
+from cruddur_infra.monitoring.log import LOGGED_LAG
+from cruddur_infra.monitoring.metrics import Metric, Watched
 
 COLUMNS = 24
 MINUTE, DAY = 60, 86_400
@@ -43,24 +43,26 @@ class Placed:
 
 
 class Dashboard(Construct):
-    """A dashboard of a stage."""
+    """A dashboard of a system, with the state of the alarms so named; `memory_mb` is what an invocation pays for."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, watched: Watched) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, watched: Watched, alarm_names: Sequence[str], memory_mb: int
+    ) -> None:
         super().__init__(scope, construct_id)
         self.dashboard_name = watched.function_name
         cloudwatch.CfnDashboard(
             self,
             "Dashboard",
             dashboard_name=self.dashboard_name,
-            dashboard_body=Stack.of(self).to_json_string(body(watched)),
+            dashboard_body=Stack.of(self).to_json_string(body(watched, alarm_names, memory_mb)),
         )
 
 
-def placed(watched: Watched) -> list[Placed]:
+def placed(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> list[Placed]:
     """The widgets from left to right and from top to bottom."""
     found: list[Placed] = []
     x = y = 0
-    for widget in _widgets(watched):
+    for widget in _widgets(watched, alarm_names, memory_mb):
         if x + widget.width > COLUMNS:
             x, y = 0, max(other.y + other.widget.height for other in found)
         found.append(Placed(widget, x, y))
@@ -68,10 +70,12 @@ def placed(watched: Watched) -> list[Placed]:
     return found
 
 
-def body(watched: Watched) -> dict[str, Any]:
+def body(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> dict[str, Any]:
     """What CloudWatch takes (CloudWatch API Reference, "Dashboard body structure and syntax")."""
     return {
         "start": "-PT24H",
+        # With a start, CloudWatch would choose the periods itself, and dollars a day need a day.
+        "periodOverride": "inherit",
         "widgets": [
             {
                 "type": "alarm" if place.widget.alarms else "metric",
@@ -81,14 +85,14 @@ def body(watched: Watched) -> dict[str, Any]:
                 "height": place.widget.height,
                 "properties": _properties(place.widget, watched),
             }
-            for place in placed(watched)
+            for place in placed(watched, alarm_names, memory_mb)
         ],
     }
 
 
-def _widgets(watched: Watched) -> list[Widget]:
+def _widgets(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> list[Widget]:
     return [
-        Widget(title="Is anything wrong?", width=24, height=4, alarms=tuple(alarm.name for alarm in alarms(watched))),
+        Widget(title="Is anything wrong?", width=24, height=4, alarms=tuple(alarm_names)),
         Widget(
             title="How far behind are inboxes? (seconds)",
             width=12,
@@ -154,7 +158,7 @@ def _widgets(watched: Watched) -> list[Widget]:
             width=6,
             height=6,
             metrics=_cost_metrics(watched),
-            expression=cost(watched),
+            expression=cost(memory_mb),
             period_seconds=DAY,
             single_value=True,
         ),
@@ -181,9 +185,9 @@ def _cost_metrics(watched: Watched) -> dict[str, Metric]:
     }
 
 
-def cost(watched: Watched) -> str:
+def cost(memory_mb: int) -> str:
     """Dollars for what was consumed on demand; what AWS asks by the month is in docs/cost.md."""
-    gigabytes = watched.settings.memory_mb / 1024
+    gigabytes = memory_mb / 1024
     return (
         f"(FILL(table_writes, 0) + FILL(index_writes, 0)) * {prices.WRITE_UNIT:.9f}"
         f" + (FILL(table_reads, 0) + FILL(index_reads, 0)) * {prices.READ_UNIT:.9f}"

@@ -7,24 +7,7 @@ Names and dimensions: Lambda Developer Guide, "Types of metrics for Lambda funct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cruddur_infra.settings import Settings
 from cruddur_messages import schema
-
-LOGGED = (
-    "conversations_settled",
-    "conversations_failed",
-    "records_unusable",
-    "records_ignored",
-    "rows_moved",
-    "rows_healed",
-    "conflicts",
-)
-"""Counts in the line that the projection prints for each batch; each becomes a metric of the same name."""
-
-LOGGED_LAG = "lag_seconds"
-"""From the change of a message to the rows that show it; left out of the line where nothing was settled."""
-
-LOGGED_EVENT = "batch_settled"
 
 MESSAGE_WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
 """How messages come and go; the projection itself only writes in transactions."""
@@ -47,10 +30,11 @@ class Metric:
 class Watched:
     """What is watched, by the names under which AWS keeps the metrics of it."""
 
-    settings: Settings
-    mapping_id: str
+    system: str
     function_name: str
     log_group_name: str
+    table_name: str
+    mapping_id: str
     queue_name: str
 
     def of_function(self, name: str, statistic: str = "Sum") -> Metric:
@@ -67,14 +51,14 @@ class Watched:
 
     def of_table(self, name: str, *, operation: str | None = None, statistic: str = "Sum") -> Metric:
         """A metric of the table, for all operations or one."""
-        dimensions = {"TableName": self.settings.table_name}
+        dimensions = {"TableName": self.table_name}
         return Metric(
             "AWS/DynamoDB", name, statistic, dimensions | ({"Operation": operation} if operation is not None else {})
         )
 
     def of_index(self, name: str) -> Metric:
         """A metric of the index."""
-        dimensions = {"TableName": self.settings.table_name, "GlobalSecondaryIndexName": schema.INDEX_NAME}
+        dimensions = {"TableName": self.table_name, "GlobalSecondaryIndexName": schema.INDEX_NAME}
         return Metric("AWS/DynamoDB", name, "Sum", dimensions)
 
     def of_account(self, name: str) -> Metric:
@@ -82,16 +66,5 @@ class Watched:
         return Metric("AWS/DynamoDB", name, "Sum")
 
     def logged(self, name: str, statistic: str = "Sum") -> Metric:
-        """A metric that a metric filter reads off the log."""
-        return Metric(log_namespace(self.settings), name, statistic)
-
-
-def log_namespace(settings: Settings) -> str:
-    """Where the metrics from the log lie; a namespace for each stage, since they have no dimension."""
-    return f"CruddurMessages/{settings.stage}"
-
-
-def log_patterns() -> dict[str, str]:
-    """For each metric from the log, the filter pattern of the lines that carry it."""
-    is_batch = f'$.event = "{LOGGED_EVENT}"'
-    return dict.fromkeys(LOGGED, f"{{ {is_batch} }}") | {LOGGED_LAG: f"{{ ({is_batch}) && ($.{LOGGED_LAG} >= 0) }}"}
+        """A metric that a metric filter reads off the log, in a namespace for each system: it has no dimension."""
+        return Metric(self.system, name, statistic)

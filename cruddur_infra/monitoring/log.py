@@ -1,6 +1,23 @@
-"""The saved queries of CloudWatch Logs Insights; docs/operations.md says when to run which."""
+"""What is read off the projection's log: fields that become metrics, and the saved queries of Logs Insights.
 
-from cruddur_infra.metrics import LOGGED_EVENT
+docs/operations.md says when to run which query.
+"""
+
+LOGGED = (
+    "conversations_settled",
+    "conversations_failed",
+    "records_unusable",
+    "records_ignored",
+    "rows_moved",
+    "rows_healed",
+    "conflicts",
+)
+"""Counts in the line that the projection prints for each batch; each becomes a metric of the same name."""
+
+LOGGED_LAG = "lag_seconds"
+"""From the change of a message to the rows that show it; left out of the line where nothing was settled."""
+
+LOGGED_EVENT = "batch_settled"
 
 BATCH = f'filter event = "{LOGGED_EVENT}"'
 
@@ -33,3 +50,9 @@ QUERIES = {
     ),
 }
 """By title. Fields without an @ are those of a log line; lines with a `type` are Lambda's own."""
+
+
+def log_patterns() -> dict[str, str]:
+    """For each metric from the log, the filter pattern of the lines that carry it."""
+    is_batch = f'$.event = "{LOGGED_EVENT}"'
+    return dict.fromkeys(LOGGED, f"{{ {is_batch} }}") | {LOGGED_LAG: f"{{ ({is_batch}) && ($.{LOGGED_LAG} >= 0) }}"}

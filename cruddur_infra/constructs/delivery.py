@@ -1,5 +1,6 @@
 """How a GitHub workflow may deploy: roles that it assumes with its own identity, without a stored key."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import Aws
@@ -7,63 +8,73 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
-from cruddur_infra.settings import Settings
 
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
+PROVIDER_ARN = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{ISSUER}"
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 class Delivery(Construct):
     """Two roles: one deploys, for the repository's environment of this stage; one compares, for pull requests.
 
-    What deploys may assume roles of the CDK's bootstrap stack. What compares reads this stage's templates itself: the
+    Both trust the account's identity provider for GitHub, which belongs to no stage: there can be one only. What
+    deploys may assume roles of the CDK's bootstrap stack. What compares reads this stage's templates itself: the
     bootstrap stack's lookup role could read the messages.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, repository: str) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        repository: str,
+        stage: str,
+        stack_names: Sequence[str],
+        looks_up: bool,
+    ) -> None:
         super().__init__(scope, construct_id)
-        provider = settings.delivery_provider_arn
-        if provider is None:
-            provider = iam.CfnOIDCProvider(self, "GitHub", url=f"https://{ISSUER}", client_id_list=[AUDIENCE]).attr_arn
         self.deploy_role = _role(
             self,
             "Deploy",
-            description=f"Deploys the stage {settings.stage} from {repository}",
-            provider=provider,
-            subject=f"repo:{repository}:environment:{settings.stage}",
-            statement={"Sid": "Deploy", "Action": "sts:AssumeRole", "Resource": _bootstrap_roles(settings)},
+            description=f"Deploys the stage {stage} from {repository}",
+            subject=f"repo:{repository}:environment:{stage}",
+            statement={"Sid": "Deploy", "Action": "sts:AssumeRole", "Resource": _bootstrap_roles(looks_up=looks_up)},
         )
-        of_this_stage = f"stack/{settings.stack_name('*')}/*"
         self.diff_role = _role(
             self,
             "Diff",
-            description=f"Compares the stage {settings.stage} with pull requests of {repository}",
-            provider=provider,
+            description=f"Compares the stage {stage} with pull requests of {repository}",
             subject=f"repo:{repository}:pull_request",
             statement={
                 "Sid": "ReadTemplates",
                 "Action": ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"],
-                "Resource": (f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:{of_this_stage}"),
+                "Resource": [
+                    f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{name}/*"
+                    for name in stack_names
+                ],
             },
         )
         acknowledge(
             self.diff_role,
             "The stacks of this stage, of whose ARNs CloudFormation makes up the end.",
-            "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:"
-            f"{of_this_stage}]",
+            *(
+                "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:"
+                f"stack/{name}/*]"
+                for name in stack_names
+            ),
         )
 
 
 def _role(
-    scope: Construct, construct_id: str, *, description: str, provider: str, subject: str, statement: dict[str, Any]
+    scope: Construct, construct_id: str, *, description: str, subject: str, statement: dict[str, Any]
 ) -> iam.CfnRole:
     trust: dict[str, Any] = {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Principal": {"Federated": provider},
+                "Principal": {"Federated": PROVIDER_ARN},
                 "Action": "sts:AssumeRoleWithWebIdentity",
                 "Condition": {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": subject}},
             }
@@ -86,9 +97,9 @@ def _role(
     return role
 
 
-def _bootstrap_roles(settings: Settings) -> list[str]:
+def _bootstrap_roles(*, looks_up: bool) -> list[str]:
     """Those that `cdk deploy` assumes; the last only where an existing VPC is looked up."""
-    wanted = ["deploy", "file-publishing", *(["lookup"] if settings.vpc_id else [])]
+    wanted = ["deploy", "file-publishing", *(["lookup"] if looks_up else [])]
     return [
         f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/"
         f"cdk-{BOOTSTRAP_QUALIFIER}-{name}-role-{Aws.ACCOUNT_ID}-{Aws.REGION}"

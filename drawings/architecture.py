@@ -1,6 +1,6 @@
 """The architecture as a Mermaid flowchart, read off the synthesized templates.
 
-`python -m cruddur_infra.drawing` writes it into docs/architecture.md.
+`python -m drawings.architecture` writes it into docs/architecture.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cruddur_infra import REPOSITORY
-from cruddur_infra.synthesis import synthesize
-from cruddur_infra.template import Template, Templates, only, resources
+from drawings.synthesis import Template, Templates, only, resources, synthesize
 
 DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
@@ -22,39 +21,35 @@ EVERY_STACK = {"seed": "true", "seed_prod": "true", "delivery_repository": "owne
 def draw(templates: Templates) -> str:
     """The flowchart of a stage with all its stacks; every label is a value of a template."""
     table = only(templates["table"], "AWS::DynamoDB::Table")["Properties"]
-    mapping = only(templates["projection"], "AWS::Lambda::EventSourceMapping")["Properties"]
-    monitoring = templates["monitoring"]
-    subnets = resources(templates["network"], "AWS::EC2::Subnet")
+    main = templates["main"]
+    mapping = only(main, "AWS::Lambda::EventSourceMapping")["Properties"]
     nodes = {
         "table": [("table", f'[("{table["TableName"]}<br/>index {_index_name(table)}")]')],
-        "network": [
-            ("vpc", f'["VPC, {len(subnets)} isolated subnets"]'),
+        "main": [
+            ("vpc", f'["VPC, {len(resources(main, "AWS::EC2::Subnet"))} isolated subnets"]'),
             ("endpoint", '{{"DynamoDB gateway endpoint"}}'),
-        ],
-        "projection": [
             ("mapping", f'["event source mapping<br/>{_delivery(mapping)}"]'),
-            ("projection", f'["{_function_label(templates["projection"])}"]'),
+            ("projection", f'["{_function_label(main)}"]'),
             ("queue", '[["failure queue"]]'),
-        ],
-        "backend": [("parameters", f'["SSM: {_parameters(templates["backend"])}"]'), ("policy", '["managed policy"]')],
-        "monitoring": [
-            ("filters", f'["{len(resources(monitoring, "AWS::Logs::MetricFilter"))} metric filters"]'),
-            ("alarms", f'["{len(resources(monitoring, "AWS::CloudWatch::Alarm"))} alarms"]'),
+            ("parameters", f'["SSM: {_parameters(main)}"]'),
+            ("policy", '["managed policy"]'),
+            ("filters", f'["{len(resources(main, "AWS::Logs::MetricFilter"))} metric filters"]'),
+            ("alarms", f'["{len(resources(main, "AWS::CloudWatch::Alarm"))} alarms"]'),
             ("topic", '[["SNS topic"]]'),
             ("dashboard", '["dashboard"]'),
         ],
-        "delivery": [(f"role_{name}", f'["role {name}"]') for name in _roles(templates["delivery"])],
         "seed": [("conversations", '(["custom resource"])'), ("loader", f'["{_function_label(templates["seed"])}"]')],
+        "delivery": [(f"role_{name}", f'["role {name}"]') for name in _roles(templates["delivery"])],
     }
     edges = [
         ("flask", "policy", "has"),
         ("flask", "parameters", "reads"),
-        ("policy", "table", _data_actions(only(templates["backend"], "AWS::IAM::ManagedPolicy"), "PolicyDocument")),
+        ("policy", "table", _data_actions(only(main, "AWS::IAM::ManagedPolicy"), "PolicyDocument")),
         ("table", "mapping", f"stream, {table['StreamSpecification']['StreamViewType']}"),
         ("mapping", "projection", "batches"),
         ("mapping", "queue", "what failed for good"),
         ("projection", "vpc", "runs in"),
-        ("projection", "endpoint", _data_actions_of_role(templates["projection"])),
+        ("projection", "endpoint", _data_actions_of_role(main)),
         ("endpoint", "table", "its only way"),
         ("projection", "filters", "log lines, counts only"),
         ("filters", "alarms", "metrics"),
@@ -112,7 +107,9 @@ def _parameters(template: Template) -> str:
 
 
 def _data_actions_of_role(template: Template) -> str:
-    (policy,) = only(template, "AWS::IAM::Role")["Properties"]["Policies"]
+    """What the function's role may do; the role of the flow logs has a policy of its own."""
+    (role,) = [role for role in resources(template, "AWS::IAM::Role").values() if "RoleName" in role["Properties"]]
+    (policy,) = role["Properties"]["Policies"]
     return _data_actions({"Properties": policy}, "PolicyDocument")
 
 

@@ -6,13 +6,12 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cruddur_infra.acknowledgements import acknowledge
-from cruddur_infra.settings import Settings
 
 
 class FailureQueue(Construct):
-    """An encrypted queue that takes messages over TLS only, and only from one role."""
+    """An encrypted queue that takes messages over TLS only, and only from one role; `keep` lets it outlive its stack."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, sender_role_arn: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, sender_role_arn: str, keep: bool) -> None:
         super().__init__(scope, construct_id)
         self.queue = sqs.Queue(
             self,
@@ -21,7 +20,7 @@ class FailureQueue(Construct):
             enforce_ssl=True,
             # The longest that SQS keeps a message (SQS Developer Guide, "Quotas"): a weekend is not enough.
             retention_period=Duration.days(14),
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.protect else RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY,
         )
         self.queue.add_to_resource_policy(
             iam.PolicyStatement(

@@ -1,11 +1,13 @@
-"""The layout of the dashboard as a picture. `python -m cruddur_infra.dashboard_drawing` writes docs/dashboard.svg."""
+"""The layout of the dashboard as a picture. `python -m drawings.dashboard` writes docs/dashboard.svg."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from cruddur_infra import REPOSITORY
-from cruddur_infra.dashboard import COLUMNS, Placed, placed
-from cruddur_infra.metrics import Watched
+from cruddur_infra import REPOSITORY, names
+from cruddur_infra.constructs.projection import PART
+from cruddur_infra.monitoring.alarms import Thresholds, alarms
+from cruddur_infra.monitoring.dashboard import COLUMNS, Placed, placed
+from cruddur_infra.monitoring.metrics import Watched
 from cruddur_infra.settings import STAGES
 
 PICTURE = REPOSITORY / "docs/dashboard.svg"
@@ -15,10 +17,18 @@ COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
 
 def draw() -> str:
     """An SVG picture of prod's dashboard: each widget with its title, and what stands in it."""
+    settings = STAGES["prod"]
     watched = Watched(
-        settings=STAGES["prod"], mapping_id="", function_name="cruddur-messages-prod", log_group_name="", queue_name=""
+        system=settings.system,
+        function_name=names.function_name(settings.system, PART),
+        log_group_name="",
+        table_name=settings.table_name,
+        mapping_id="",
+        queue_name="",
     )
-    places = placed(watched)
+    thresholds = Thresholds(age_seconds=1, failures=1, user_errors=1, loop_factor=1, timeout_seconds=1)
+    alarm_names = [alarm.name for alarm in alarms(watched, thresholds, full=True)]
+    places = placed(watched, alarm_names, settings.memory_mb)
     width = COLUMNS * COLUMN
     height = max(place.y + place.widget.height for place in places) * ROW
     return "\n".join(

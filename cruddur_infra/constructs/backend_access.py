@@ -6,25 +6,26 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cruddur_infra import names
-from cruddur_infra.settings import Settings
-from cruddur_infra.statements import in_transaction, only_partitions
+from cruddur_infra.constructs.statements import in_transaction, only_partitions
 from cruddur_messages import schema
 
 
 class BackendAccess(Construct):
-    """Parameters, outputs, and a managed policy for access patterns A to D."""
+    """Parameters, outputs, and a managed policy for access patterns A to D; with BatchWriteItem if asked for."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, table_arn: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, system: str, table_name: str, table_arn: str, batch_write: bool
+    ) -> None:
         super().__init__(scope, construct_id)
         for output, parameter, value in (
-            ("TableName", "table-name", settings.table_name),
+            ("TableName", "table-name", table_name),
             ("TableArn", "table-arn", table_arn),
             ("IndexName", "index-name", schema.INDEX_NAME),
         ):
             ssm.StringParameter(
                 self,
                 f"{output}Parameter",
-                parameter_name=names.parameter_name(settings, parameter),
+                parameter_name=names.parameter_name(system, parameter),
                 string_value=value,
                 description=f"Cruddur messages, for the backend: {parameter}",
             )
@@ -33,12 +34,12 @@ class BackendAccess(Construct):
             self,
             "Policy",
             description="Cruddur messages: access patterns A to D, for the backend's task role",
-            document=iam.PolicyDocument(statements=_statements(settings, table_arn)),
+            document=iam.PolicyDocument(statements=_statements(table_arn, batch_write=batch_write)),
         )
         CfnOutput(self, "PolicyArn", value=policy.managed_policy_arn).override_logical_id("PolicyArn")
 
 
-def _statements(settings: Settings, table_arn: str) -> list[iam.PolicyStatement]:
+def _statements(table_arn: str, *, batch_write: bool) -> list[iam.PolicyStatement]:
     """Reading and writing as cruddur_messages/store does; no update, no delete, no scan, no stream."""
     messages_and_rows = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
     everywhere = (*messages_and_rows, schema.PAIR_PREFIX)
@@ -48,7 +49,7 @@ def _statements(settings: Settings, table_arn: str) -> list[iam.PolicyStatement]
             sid="ReadConversations",
             actions=["dynamodb:Query"],
             resources=[table_arn],
-            conditions=only_partitions(settings, *everywhere),
+            conditions=only_partitions(*everywhere),
         ),
         # Who is a member, for A and C with that check, for D between two, and for a new member: Query on the index.
         iam.PolicyStatement(
@@ -61,14 +62,14 @@ def _statements(settings: Settings, table_arn: str) -> list[iam.PolicyStatement]
             sid="SendMessages",
             actions=["dynamodb:PutItem"],
             resources=[table_arn],
-            conditions=only_partitions(settings, *messages_and_rows),
+            conditions=only_partitions(*messages_and_rows),
         ),
         # D, a group row for each member, the first message and the pair item: Put in TransactWriteItems.
         iam.PolicyStatement(
             sid="StartConversations",
             actions=["dynamodb:PutItem"],
             resources=[table_arn],
-            conditions=in_transaction() | only_partitions(settings, *everywhere),
+            conditions=in_transaction() | only_partitions(*everywhere),
         ),
         *(
             # D, as the bootcamp's lib/ddb.py does it: BatchWriteItem. It could also delete, hence the setting.
@@ -77,10 +78,10 @@ def _statements(settings: Settings, table_arn: str) -> list[iam.PolicyStatement]
                     sid="StartConversationsInBatches",
                     actions=["dynamodb:BatchWriteItem"],
                     resources=[table_arn],
-                    conditions=only_partitions(settings, *messages_and_rows),
+                    conditions=only_partitions(*messages_and_rows),
                 )
             ]
-            if settings.backend_batch_write
+            if batch_write
             else []
         ),
     ]

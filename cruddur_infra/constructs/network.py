@@ -1,0 +1,176 @@
+"""The network that the projection runs in: isolated subnets whose only way out is the DynamoDB gateway endpoint."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Annotations, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
+from cruddur_infra.settings import SettingsError
+from cruddur_messages import schema
+
+
+class Network(Construct):
+    """Subnets of a VPC and a security group for a function that calls DynamoDB.
+
+    `data_path` is the condition, on a statement for table data, that the request has come out of this network.
+    """
+
+    vpc: ec2.IVpc
+    subnets: ec2.SubnetSelection
+    data_path: dict[str, str]
+
+    def _make_security_group(self) -> None:
+        self.security_group = ec2.SecurityGroup(
+            self,
+            "FunctionSecurityGroup",
+            vpc=self.vpc,
+            description="The projection: HTTPS out, nothing in",
+            allow_all_outbound=False,
+        )
+        self.security_group.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "DynamoDB; its addresses are public, the way there is the endpoint"
+        )
+
+
+class OwnNetwork(Network):
+    """A VPC of two isolated subnets and its gateway endpoint, which lets one role call one table.
+
+    `flow_log_days` is how long its traffic is logged, None where it is not; `keep_flow_logs` lets the log outlive the
+    stack.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        cidr: str,
+        table_arn: str,
+        role_arn: str,
+        flow_log_days: int | None,
+        keep_flow_logs: bool,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        vpc = self.vpc = ec2.Vpc(
+            self,
+            "Vpc",
+            ip_addresses=ec2.IpAddresses.cidr(cidr),
+            max_azs=2,
+            nat_gateways=0,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+            ],
+            # CDK would do it with a Node function under a broad role (docs/decisions/0006).
+            restrict_default_security_group=False,
+        )
+        self.subnets = ec2.SubnetSelection(subnets=vpc.isolated_subnets)
+        endpoint = vpc.add_gateway_endpoint(
+            "DynamoDbEndpoint", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB, subnets=[self.subnets]
+        )
+        for statement in _projection_only(table_arn, role_arn):
+            endpoint.add_to_policy(statement)
+        self.data_path = {"aws:SourceVpce": endpoint.vpc_endpoint_id}
+        self._make_security_group()
+        if flow_log_days is not None:
+            _log_traffic(vpc, days=flow_log_days, keep=keep_flow_logs)
+        else:
+            acknowledge(
+                vpc,
+                "Nothing but this function is in the VPC; -c flow_logs=true logs its traffic, as prod does.",
+                "AwsSolutions-VPC7",
+                *in_packs("VPCFlowLogsEnabled", (NIST, HIPAA, PCI)),
+            )
+        acknowledge(
+            vpc,
+            "Nothing uses the default group. Closing it would take another function with a broad role "
+            "(docs/decisions/0006).",
+            *in_packs("VPCDefaultSecurityGroupClosed", (NIST, HIPAA, PCI)),
+        )
+
+
+class ExistingNetwork(Network):
+    """A VPC that is looked up, whose endpoint is its owner's business.
+
+    Raises SettingsError where it has no subnet for the function.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, vpc_id: str, subnet_ids: Sequence[str]) -> None:
+        super().__init__(scope, construct_id)
+        self.vpc = ec2.Vpc.from_lookup(self, "Vpc", vpc_id=vpc_id)
+        subnets: list[ec2.ISubnet] = [
+            ec2.Subnet.from_subnet_id(self, f"Subnet{number}", subnet_id)
+            for number, subnet_id in enumerate(subnet_ids, start=1)
+        ]
+        for subnet in subnets:
+            Annotations.of(subnet).acknowledge_warning(
+                "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Nothing is added to the routes of a VPC that is not ours"
+            )
+        subnets = subnets or self.vpc.isolated_subnets or self.vpc.private_subnets
+        if not subnets:
+            raise SettingsError(
+                f"vpc_id is {vpc_id}, which has no isolated or private subnet; name those to use with subnet_ids"
+            )
+        self.subnets = ec2.SubnetSelection(subnets=subnets)
+        self.data_path = {"aws:SourceVpc": vpc_id}
+        self._make_security_group()
+
+
+def _log_traffic(vpc: ec2.Vpc, *, days: int, keep: bool) -> None:
+    log_group = logs.LogGroup(
+        vpc,
+        "FlowLogs",
+        retention=logs.RetentionDays.INFINITE,
+        removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY,
+    )
+    # The construct takes names of its own for numbers of days.
+    resource = log_group.node.default_child
+    assert isinstance(resource, logs.CfnLogGroup)
+    resource.retention_in_days = days
+    flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group))
+    acknowledge(
+        log_group,
+        "Holds addresses of these subnets; CloudWatch Logs encrypts it under a key of its own.",
+        *in_packs("CloudWatchLogGroupEncrypted", (NIST, HIPAA, PCI)),
+        "CKV_AWS_158",
+    )
+    acknowledge(
+        flow_log.node.find_child("IAMRole").node.find_child("DefaultPolicy"),
+        "The policy belongs to this role alone, and is read, changed and deleted with it.",
+        *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
+    )
+
+
+def _projection_only(table_arn: str, role_arn: str) -> list[iam.PolicyStatement]:
+    """What passes the endpoint: the projection's calls on this table and its index.
+
+    A gateway endpoint takes no principal but `*`; who it is stands in the condition (VPC guide, "Control access to VPC
+    endpoints using endpoint policies", "Principals for gateway endpoints").
+    """
+    return [
+        iam.PolicyStatement(
+            sid=sid,
+            principals=[iam.StarPrincipal()],
+            actions=actions,
+            resources=[resource],
+            conditions={"ArnEquals": {"aws:PrincipalArn": role_arn}},
+        )
+        for sid, resource, actions in (
+            (
+                "ProjectionOnTheTable",
+                table_arn,
+                [
+                    "dynamodb:BatchGetItem",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                ],
+            ),
+            ("ProjectionOnTheIndex", f"{table_arn}/index/{schema.INDEX_NAME}", ["dynamodb:Query"]),
+        )
+    ]

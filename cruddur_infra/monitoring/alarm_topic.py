@@ -1,0 +1,92 @@
+"""Where alarms go: one topic, and who hears of them."""
+
+from aws_cdk import Aws
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
+
+
+class AlarmTopic(Construct):
+    """A topic that only this account's alarms publish to, over TLS only, and the subscription of an address.
+
+    `encrypted` gives it a key, which costs a dollar a month.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, system: str, encrypted: bool, email: str | None) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = sns.CfnTopic(self, "Topic", kms_master_key_id=self._key(system).ref if encrypted else None)
+        if not encrypted:
+            acknowledge(
+                self.topic,
+                "What it carries names an alarm and a threshold, nobody's words; monitoring=full makes a key for it.",
+                *in_packs("SNSEncryptedKMS", (NIST, HIPAA, PCI)),
+                "CKV_AWS_26",
+            )
+        sns.CfnTopicPolicy(
+            self,
+            "Policy",
+            topics=[self.topic.ref],
+            policy_document={
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Sid": "AlarmsOfThisAccount",
+                        "Effect": "Allow",
+                        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                        "Action": "sns:Publish",
+                        "Resource": self.topic.ref,
+                        "Condition": {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                    },
+                    {
+                        "Sid": "OnlyOverTLS",
+                        "Effect": "Deny",
+                        "Principal": {"AWS": "*"},
+                        "Action": "sns:Publish",
+                        "Resource": self.topic.ref,
+                        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                    },
+                ],
+            },
+        )
+        if email is not None:
+            subscription = sns.CfnSubscription(
+                self, "Email", topic_arn=self.topic.ref, protocol="email", endpoint=email
+            )
+            acknowledge(
+                subscription,
+                "SNS takes no redrive policy for e-mail; the alarm's state stays on the dashboard.",
+                "Serverless-SNSRedrivePolicy",
+            )
+
+    def _key(self, system: str) -> kms.CfnKey:
+        # The AWS managed key of SNS has a policy that does not admit CloudWatch (SNS Developer Guide, "Managing Amazon
+        # SNS encryption keys and costs", "Enable compatibility between event sources ... and encrypted topics").
+        return kms.CfnKey(
+            self,
+            "Key",
+            description=f"Encrypts the alarms of {system}",
+            enable_key_rotation=True,
+            pending_window_in_days=7,
+            key_policy={
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Sid": "TheAccountDecides",
+                        "Effect": "Allow",
+                        "Principal": {"AWS": f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:root"},
+                        "Action": "kms:*",
+                        "Resource": "*",
+                    },
+                    {
+                        "Sid": "AlarmsAreEncrypted",
+                        "Effect": "Allow",
+                        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                        "Resource": "*",
+                        "Condition": {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+                    },
+                ],
+            },
+        )

@@ -1,0 +1,52 @@
+"""The templates of a stage, synthesized in this process as `cdk synth` does it: for drawings, tests and figures."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App, Environment
+
+from cruddur_infra import stacks
+from cruddur_infra.settings import Settings, context_of_the_app, read
+
+Template = Mapping[str, Any]
+Templates = Mapping[str, Template]
+"""The templates of a stage by part: `table`, `main`, and where they are asked for `seed` and `delivery`."""
+
+
+def synthesize(stage: str, **overrides: object) -> Templates:
+    """The templates of a stage, made with the context of cdk.json. Raises SettingsError and SeedFileError."""
+    return of_settings(read(context_of_the_app() | {"stage": stage} | overrides))
+
+
+def of_settings(
+    settings: Settings, *, env: Environment | None = None, looked_up: Mapping[str, Any] | None = None
+) -> Templates:
+    """The same for settings; `looked_up` is context that the CDK CLI would have found in the account."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(context={**context_of_the_app(), **(looked_up or {})}, outdir=folder, analytics_reporting=False)
+        stacks.build(app, settings=settings, env=env)
+        app.synth()
+        return {
+            _part(file.name.removesuffix(".template.json"), settings): json.loads(file.read_text())
+            for file in sorted(Path(folder).glob("*.template.json"))
+        }
+
+
+def _part(stack_name: str, settings: Settings) -> str:
+    return stack_name.removeprefix(settings.system).removeprefix("-") or "main"
+
+
+def resources(template: Template, resource_type: str) -> dict[str, Any]:
+    """The resources of a type, by logical id."""
+    return {name: found for name, found in template["Resources"].items() if found["Type"] == resource_type}
+
+
+def only(template: Template, resource_type: str) -> dict[str, Any]:
+    """The one resource of a type. Raises ValueError where there is another number of them."""
+    found = list(resources(template, resource_type).values())
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} resources of type {resource_type}, expected one")
+    return dict(found[0])
