@@ -421,4 +421,3 @@ class Note:
             TableName=self._place.table_name,
             Key={name: {"S": value} for name, value in zip(names, key, strict=True)},
         )
-

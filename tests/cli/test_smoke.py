@@ -1,15 +1,21 @@
 """bin/ddb smoke: what it finds in a projection that works and in others, and that it leaves nothing behind."""
 
+import json
 import math
+import signal
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cruddur_cli import smoke
+from cruddur_cli.context import Context
 from cruddur_messages import schema
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
+from tests.cli.conftest import DDB, Answer, Environment
 from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable
 
@@ -184,3 +190,68 @@ def test_the_rate_before_the_delay_grows() -> None:
     assert smoke.highest_steady([held(1, 1.0), held(2, 1.9), held(4, 2.1)]) == 2
     assert smoke.highest_steady([held(1, 0.1), held(2, 0.1, "late")]) == 1
     assert smoke.highest_steady([held(1, 0.1, "late")]) is None
+
+
+def test_the_command_says_who_settles_and_what_it_has_seen(
+    at: Callable[..., Answer], dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]
+) -> None:
+    table = cruddur_table_on(dynamodb_local_endpoint)
+    answer = at(table, "smoke", "--messages", "3", "--json")
+    assert answer.status == 0, answer.err
+    assert "nothing reads the stream here: this command settles the conversations itself" in answer.err
+    document = json.loads(answer.out)
+    assert document["ok"] is True
+    assert document["delivered"] == 3
+    assert document["settled_by"] == "this command"
+    assert 0 <= document["median_seconds"] <= document["largest_seconds"]
+
+    shown = at(table, "smoke", "--messages", "3")
+    assert shown.status == 0
+    assert "█" in shown.out
+    assert shown.out.splitlines()[-1] == "it works"
+
+    held = at(table, "smoke", "--rate", "8", "--seconds", "0.5", "--json")
+    assert held.status == 0, held.err + held.out
+    assert [one["asked"] for one in json.loads(held.out)["rates"]] == [1, 2, 4, 8]
+
+
+def test_a_fault_is_exit_status_1_and_the_reason(
+    at: Callable[..., Answer],
+    table: CruddurTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Context, "settle_where_no_lambda_does", lambda *_: None)
+    answer = at(table, "smoke", "--seconds", "0.1")
+    assert answer.status == 1
+    assert answer.out.splitlines()[0].startswith("late: message 1 is not in the inbox of ann-")
+    assert answer.out.splitlines()[-1] == "it does not work"
+    shown = at(table, "smoke", "--seconds", "0.1", "--json")
+    assert json.loads(shown.out)["median_seconds"] is None
+
+
+def test_without_a_table_it_is_one_line(at: Callable[..., Answer], table: CruddurTable) -> None:
+    answer = at(replace(table, name="no-such-table"), "smoke")
+    assert answer.status == 1
+    assert answer.err.splitlines()[-1].startswith("ddb: there is no such table here")
+
+
+def test_ctrl_c_and_sigkill(process_environment: Environment, table: CruddurTable) -> None:
+    environment = process_environment | {"AWS_ENDPOINT_URL_DYNAMODB": table.endpoint}
+    words = ("smoke", "--messages", "1000", "--table", table.name)
+
+    def begun() -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen([str(DDB), *words], env=environment, stderr=subprocess.PIPE)
+        while len(items(table.client, table.name)) < 5:
+            assert process.poll() is None
+        return process
+
+    killed = begun()
+    killed.kill()
+    killed.communicate()
+    assert items(table.client, table.name)
+    interrupted = begun()
+    interrupted.send_signal(signal.SIGINT)
+    _, err = interrupted.communicate()
+    assert interrupted.returncode == 130
+    assert err.endswith(b"ddb: stopped\n")
+    assert items(table.client, table.name) == []
