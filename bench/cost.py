@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from cruddur_infra.synthesis import synthesize
-from cruddur_infra.template import Template, resources
 
 from bench.limits import POLLS_A_SECOND, Lag, simulate
 from bench.projection import TABLE, TEXT, Load, baseline, measure, projection
 from cruddur_cli import table_definition
-from cruddur_infra import REPOSITORY, prices
+from cruddur_infra import REPOSITORY
+from cruddur_infra.monitoring import prices
+from drawings.synthesis import synthesize
+from drawings.template import Template, resources
 from tests.engines import ministack, tables
 from tests.engines.fixtures import free_port
 
@@ -236,7 +237,7 @@ def main() -> None:
         row = row_bytes(endpoint)
     # Deleting an entry of an index and putting another.
     lags = limits(index_units_a_member=2 * -(-row // KILOBYTE))
-    DOCUMENT.write_text(page(units, fixed(synthesize("dev")["monitoring"]), lags, row))
+    DOCUMENT.write_text(page(units, fixed(synthesize("dev")["main"]), lags, row))
     plot(units, lags)
     sys.stdout.write(f"{DOCUMENT.relative_to(REPOSITORY)}, {PLOT.relative_to(REPOSITORY)}\n")
 

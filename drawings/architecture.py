@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cruddur_infra import REPOSITORY
-from drawings.synthesis import Template, Templates, only, resources, synthesize
+from drawings.synthesis import synthesize
+from drawings.template import Template, Templates, named, only, resources
 
 DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
@@ -108,8 +109,7 @@ def _parameters(template: Template) -> str:
 
 def _data_actions_of_role(template: Template) -> str:
     """What the function's role may do; the role of the flow logs has a policy of its own."""
-    (role,) = [role for role in resources(template, "AWS::IAM::Role").values() if "RoleName" in role["Properties"]]
-    (policy,) = role["Properties"]["Policies"]
+    (policy,) = named(template, "AWS::IAM::Role", "RoleName")["Properties"]["Policies"]
     return _data_actions({"Properties": policy}, "PolicyDocument")
 
 

@@ -10,10 +10,7 @@ from aws_cdk import App, Environment
 
 from cruddur_infra import stacks
 from cruddur_infra.settings import Settings, context_of_the_app, read
-
-Template = Mapping[str, Any]
-Templates = Mapping[str, Template]
-"""The templates of a stage by part: `table`, `main`, and where they are asked for `seed` and `delivery`."""
+from drawings.template import Templates
 
 
 def synthesize(stage: str, **overrides: object) -> Templates:
@@ -37,16 +34,3 @@ def of_settings(
 
 def _part(stack_name: str, settings: Settings) -> str:
     return stack_name.removeprefix(settings.system).removeprefix("-") or "main"
-
-
-def resources(template: Template, resource_type: str) -> dict[str, Any]:
-    """The resources of a type, by logical id."""
-    return {name: found for name, found in template["Resources"].items() if found["Type"] == resource_type}
-
-
-def only(template: Template, resource_type: str) -> dict[str, Any]:
-    """The one resource of a type. Raises ValueError where there is another number of them."""
-    found = list(resources(template, resource_type).values())
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} resources of type {resource_type}, expected one")
-    return dict(found[0])

@@ -9,7 +9,7 @@ from cruddur_infra.acknowledgements import acknowledge
 
 
 class FailureQueue(Construct):
-    """An encrypted queue that takes messages over TLS only, and only from one role; `keep` lets it outlive its stack."""
+    """An encrypted queue that takes messages over TLS only, and only from one role; `keep` makes it stay."""
 
     def __init__(self, scope: Construct, construct_id: str, *, sender_role_arn: str, keep: bool) -> None:
         super().__init__(scope, construct_id)

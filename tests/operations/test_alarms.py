@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cruddur_infra.template import Templates, resources
 
 from cruddur_messages import schema
+from drawings.template import Templates, only, resources
 from tests.operations import metric_math
 from tests.operations.cloudwatch_metrics import KEPT
 from tests.templates.fixtures import STAGES
@@ -34,6 +34,16 @@ DEMANDED = {
     "user-errors",
 }
 
+ESSENTIAL = {
+    "inboxes-behind",
+    "messages-late",
+    "projection-idle",
+    "conversations-failing",
+    "function-errors",
+    "records-dropped",
+    "failure-queue",
+}
+
 ON_AN_EXPRESSION = {
     "projection-idle",
     "self-trigger",
@@ -45,10 +55,13 @@ ON_AN_EXPRESSION = {
 """The emulator refuses these."""
 
 
-def alarms(templates: Callable[..., Templates], stage: str, **overrides: object) -> dict[str, dict[str, Any]]:
+def alarms(
+    templates: Callable[..., Templates], stage: str, *, monitoring: str = "full", **overrides: object
+) -> dict[str, dict[str, Any]]:
     """The properties of each alarm, by the part of its name that the runbook uses."""
+    overrides |= {"monitoring": monitoring}
     prefix = f"cruddur-messages-{stage}-projection-"
-    found = (one["Properties"] for one in resources(templates(stage, **overrides)["monitoring"], ALARM).values())
+    found = (one["Properties"] for one in resources(templates(stage, **overrides)["main"], ALARM).values())
     return {properties["AlarmName"].removeprefix(prefix): properties for properties in found}
 
 
@@ -76,11 +89,45 @@ def test_each_is_there(templates: Callable[..., Templates]) -> None:
         assert found == (DEMANDED - ON_AN_EXPRESSION if stage == "local" else DEMANDED)
 
 
+@pytest.mark.parametrize(("stage", "asked_for"), [("dev", {}), ("prod", {"monitoring": "essential"})])
+def test_the_essential_ones_stay_within_the_free_tier(
+    stage: str, asked_for: dict[str, str], templates: Callable[..., Templates]
+) -> None:
+    """Ten metrics under alarm, ten metrics of one's own, three dashboards (CloudWatch pricing, "Free tier")."""
+    found = alarms(templates, stage, monitoring="essential")
+    assert found.keys() == ESSENTIAL
+    assert sum(len(list(metrics(alarm))) for alarm in found.values()) <= 10
+    main = templates(stage, **asked_for)["main"]
+    of_the_mapping = 6
+    assert len(resources(main, "AWS::Logs::MetricFilter")) + of_the_mapping <= 10
+    for costly in ("AWS::KMS::Key", "AWS::CloudWatch::Dashboard"):
+        assert not resources(main, costly)
+
+
+def test_a_metric_from_the_log_is_there_if_an_alarm_is_on_it(templates: Callable[..., Templates]) -> None:
+    logged = {
+        metric["MetricName"]
+        for alarm in alarms(templates, "dev", monitoring="essential").values()
+        for metric in metrics(alarm)
+        if metric["Namespace"] == "cruddur-messages-dev"
+    }
+    filters = resources(templates("dev")["main"], "AWS::Logs::MetricFilter").values()
+    assert {one["Properties"]["MetricTransformations"][0]["MetricName"] for one in filters} == logged
+
+
+def test_without_monitoring_there_is_nothing_of_it(templates: Callable[..., Templates]) -> None:
+    main = templates("prod", monitoring="none")["main"]
+    types = {resource["Type"] for resource in main["Resources"].values()}
+    assert not [found for found in types if found.startswith(("AWS::CloudWatch", "AWS::SNS", "AWS::KMS"))]
+    assert not types & {"AWS::Logs::MetricFilter", "AWS::Logs::QueryDefinition"}
+    assert "AlarmTopicArn" not in main["Outputs"]
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_is_on_a_metric_that_is_kept_under_these_dimensions(
     stage: str, templates: Callable[..., Templates]
 ) -> None:
-    filters = resources(templates(stage)["monitoring"], "AWS::Logs::MetricFilter").values()
+    filters = resources(templates(stage, monitoring="full")["main"], "AWS::Logs::MetricFilter").values()
     logged = {
         (transformation["MetricNamespace"], transformation["MetricName"]): {frozenset[str]()}
         for one in filters
@@ -94,8 +141,8 @@ def test_each_is_on_a_metric_that_is_kept_under_these_dimensions(
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_each_is_about_what_is_deployed(stage: str, templates: Callable[..., Templates]) -> None:
-    found = templates(stage)
-    function = next(iter(resources(found["projection"], "AWS::Lambda::Function").values()))["Properties"]
+    found = templates(stage, monitoring="full")
+    function = only(found["main"], "AWS::Lambda::Function")["Properties"]
     table = next(iter(resources(found["table"], "AWS::DynamoDB::Table").values()))["Properties"]
     for name, alarm in alarms(templates, stage).items():
         for metric in metrics(alarm):
@@ -118,14 +165,9 @@ def test_each_is_about_what_is_deployed(stage: str, templates: Callable[..., Tem
 
 
 def _referred(templates: Templates, value: Any) -> tuple[str, str]:
-    """The type of the resource that a reference into another stack leads to, and the attribute of it."""
-    reference = value["Fn::GetStackOutput"]
-    part = reference["StackName"].rsplit("-", 1)[1]
-    target = templates[part]["Outputs"][reference["OutputName"]]["Value"]
-    if "Ref" in target:
-        return templates[part]["Resources"][target["Ref"]]["Type"], "Ref"
-    logical_id, attribute = target["Fn::GetAtt"]
-    return templates[part]["Resources"][logical_id]["Type"], attribute
+    """The type of the resource that a reference leads to, and the attribute of it."""
+    logical_id, attribute = (value["Ref"], "Ref") if "Ref" in value else value["Fn::GetAtt"]
+    return templates["main"]["Resources"][logical_id]["Type"], attribute
 
 
 def test_a_table_of_another_name_is_watched_under_its_name(templates: Callable[..., Templates]) -> None:
@@ -137,7 +179,7 @@ def test_a_table_of_another_name_is_watched_under_its_name(templates: Callable[.
 def test_none_goes_off_for_want_of_data_and_each_tells_the_topic(
     stage: str, templates: Callable[..., Templates]
 ) -> None:
-    (topic,) = resources(templates(stage)["monitoring"], "AWS::SNS::Topic")
+    (topic,) = resources(templates(stage, monitoring="full")["main"], "AWS::SNS::Topic")
     for name, alarm in alarms(templates, stage).items():
         assert alarm["TreatMissingData"] == "notBreaching", name
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": topic}], name
@@ -193,7 +235,7 @@ def test_thresholds_follow_the_stage_and_the_settings(templates: Callable[..., T
 
 
 def test_the_topic_is_encrypted_and_takes_alarms_of_this_account_only(templates: Callable[..., Templates]) -> None:
-    monitoring = templates("prod", alarm_email="team@example.com")["monitoring"]
+    monitoring = templates("prod", alarm_email="team@example.com")["main"]
     ((key_id, key),) = resources(monitoring, "AWS::KMS::Key").items()
     ((topic_id, topic),) = resources(monitoring, "AWS::SNS::Topic").items()
     (policy,) = resources(monitoring, "AWS::SNS::TopicPolicy").values()
@@ -211,15 +253,16 @@ def test_the_topic_is_encrypted_and_takes_alarms_of_this_account_only(templates:
         "Protocol": "email",
         "TopicArn": {"Ref": topic_id},
     }
-    assert not resources(templates("prod")["monitoring"], "AWS::SNS::Subscription")
+    assert not resources(templates("prod")["main"], "AWS::SNS::Subscription")
 
 
 def test_the_dashboard_shows_metrics_that_are_kept_and_the_state_of_every_alarm(
     templates: Callable[..., Templates],
 ) -> None:
-    (dashboard,) = resources(templates("dev")["monitoring"], "AWS::CloudWatch::Dashboard").values()
+    (dashboard,) = resources(templates("dev", monitoring="full")["main"], "AWS::CloudWatch::Dashboard").values()
     parts = dashboard["Properties"]["DashboardBody"]["Fn::Join"][1]
     body = json.loads("".join(part if isinstance(part, str) else "<reference>" for part in parts))
+    assert body["periodOverride"] == "inherit", "the cost of a day needs the period of its widget"
     states = [widget for widget in body["widgets"] if widget["type"] == "alarm"]
     names = {arn.rsplit("cruddur-messages-dev-projection-", 1)[1] for arn in states[0]["properties"]["alarms"]}
     assert names == DEMANDED
@@ -230,7 +273,7 @@ def test_the_dashboard_shows_metrics_that_are_kept_and_the_state_of_every_alarm(
                 assert metric_math.names(line[0]["expression"]) == set(hidden)
                 continue
             namespace, name, *named, _rendering = line
-            if namespace == "CruddurMessages/dev":
+            if namespace == "cruddur-messages-dev":
                 assert not named
             else:
                 assert frozenset(named[::2]) in KEPT[namespace, name]
@@ -246,6 +289,6 @@ def test_the_dashboard_shows_metrics_that_are_kept_and_the_state_of_every_alarm(
 
 
 def test_the_picture_of_the_dashboard_is_up_to_date() -> None:
-    from cruddur_infra.dashboard_drawing import PICTURE, draw
+    from drawings.dashboard import PICTURE, draw
 
     assert PICTURE.read_text() == draw(), "the picture is stale; run make drawing"

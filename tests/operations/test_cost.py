@@ -1,13 +1,13 @@
 """The limits' simulation behaves as queues do, and the page of costs is that of the present prices."""
 
 import pytest
-from cruddur_infra.dashboard import cost
-from cruddur_infra.metrics import Watched
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.limits import PARTITION_WRITE_UNITS, simulate
-from cruddur_infra import REPOSITORY, prices
+from cruddur_infra import REPOSITORY
+from cruddur_infra.monitoring import prices
+from cruddur_infra.monitoring.dashboard import cost
 from cruddur_infra.settings import STAGES
 from tests.operations import metric_math
 
@@ -37,11 +37,11 @@ def test_the_page_is_of_the_present_price_list() -> None:
 
 
 def test_the_dashboard_counts_with_the_same_prices() -> None:
-    settings = STAGES["prod"]
-    watched = Watched(settings=settings, mapping_id="m", function_name="f", log_group_name="l", queue_name="q")
-    day: dict[str, float | None] = dict.fromkeys(metric_math.names(cost(watched)))
-    assert metric_math.value(cost(watched), day) == 0
+    memory_mb = STAGES["prod"].memory_mb
+    expression = cost(memory_mb)
+    day: dict[str, float | None] = dict.fromkeys(metric_math.names(expression))
+    assert metric_math.value(expression, day) == 0
     day |= {"table_writes": 3e6, "index_writes": 1e6, "index_reads": 2e6, "invocations": 1e6, "milliseconds": 4e6}
-    compute = 1e6 * prices.LAMBDA_REQUEST + 4e3 * settings.memory_mb / 1024 * prices.LAMBDA_GB_SECOND
+    compute = 1e6 * prices.LAMBDA_REQUEST + 4e3 * memory_mb / 1024 * prices.LAMBDA_GB_SECOND
     expected = 4e6 * prices.WRITE_UNIT + 2e6 * prices.READ_UNIT + compute
-    assert metric_math.value(cost(watched), day) == pytest.approx(expected)
+    assert metric_math.value(expression, day) == pytest.approx(expected)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cruddur_infra.template import Templates, resources
 
 from cruddur_messages import schema
 from cruddur_messages.items import User
 from cruddur_messages.store import MessageStore
+from drawings.template import Templates, resources
 from tests.engines.fixtures import CruddurTable
 from tests.operations.filter_patterns import PatternError, matches, value_of
 
@@ -74,11 +74,11 @@ MESSAGE, NAMELESS, OWN_WRITE = change("MSG#<group>"), change("MSG#"), change("GR
 def filters(templates: Callable[..., Templates]) -> dict[str, tuple[str, str]]:
     """For each metric: the pattern, and where its value is in a line, of the filters as synthesized."""
     found = {}
-    for resource in resources(templates("dev")["monitoring"], "AWS::Logs::MetricFilter").values():
+    for resource in resources(templates("dev", monitoring="full")["main"], "AWS::Logs::MetricFilter").values():
         properties = resource["Properties"]
         (transformation,) = properties["MetricTransformations"]
         assert properties["LogGroupName"] == "/aws/lambda/cruddur-messages-dev-projection"
-        assert transformation["MetricNamespace"] == "CruddurMessages/dev"
+        assert transformation["MetricNamespace"] == "cruddur-messages-dev"
         found[transformation["MetricName"]] = (properties["FilterPattern"], transformation["MetricValue"])
     return found
 
@@ -146,7 +146,7 @@ def test_a_pattern_of_another_form_would_be_refused(pattern: str) -> None:
 def test_saved_queries_name_fields_that_lines_have(
     log_of: Callable[..., list[str]], templates: Callable[..., Templates]
 ) -> None:
-    from cruddur_infra.queries import QUERIES
+    from cruddur_infra.monitoring.log import QUERIES
 
     lines = [*log_of(MESSAGE, NAMELESS), *log_of(MESSAGE, table_name="no-such-table")]
     printed = {name for line in lines for name in json.loads(line)}
@@ -155,5 +155,5 @@ def test_saved_queries_name_fields_that_lines_have(
         "records", "conversations_settled", "rows_moved", "conflicts", "rows_nudged", "rows_healed", "records_ignored",
     }  # fmt: skip
     assert of_the_code <= printed
-    deployed = resources(templates("dev")["monitoring"], "AWS::Logs::QueryDefinition").values()
+    deployed = resources(templates("dev")["main"], "AWS::Logs::QueryDefinition").values()
     assert {query["Properties"]["QueryString"] for query in deployed} == set(QUERIES.values())

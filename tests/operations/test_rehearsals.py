@@ -17,12 +17,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from cruddur_infra.template import Templates
 
 from cruddur_messages import schema
 from cruddur_messages.projection import settlement as projection
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.store import MessageStore
+from drawings.template import Templates
 from tests.access_patterns.people import person, store_of
 from tests.cli.conftest import Answer, run_process
 from tests.engines import tables
@@ -126,7 +126,7 @@ def going_off(lines: list[str], templates: Callable[..., Templates]) -> set[str]
         name
         for name, alarm in alarms(templates, "prod").items()
         for metric in metrics(alarm)
-        if metric["Namespace"].startswith("CruddurMessages/")
+        if metric["Namespace"] == "cruddur-messages-prod"
         and name != "messages-late"
         and values.get(metric["MetricName"], 0) > alarm["Threshold"]
     }

@@ -2,10 +2,9 @@
 
 import re
 
-from cruddur_infra.alarms import RUNBOOK
-from cruddur_infra.queries import QUERIES
-
 from cruddur_infra import REPOSITORY
+from cruddur_infra.monitoring.alarms import RUNBOOK
+from cruddur_infra.monitoring.log import QUERIES
 from tests.cli.conftest import DDB, run_process
 from tests.operations.test_alarms import DEMANDED
 

@@ -1,15 +1,12 @@
 """The policies of a stage as synthesized, with CloudFormation's intrinsics resolved to what they would be on AWS."""
 
 import functools
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cruddur_infra.context import context_of_the_app
-from cruddur_infra.template import Template, Templates, only, resources
-
 from cruddur_messages import schema
+from drawings.template import Template, Templates, named, only, resources
 from tests.policies.authorization import (
     ACCOUNT,
     ALLOW_EVERYTHING,
@@ -69,9 +66,10 @@ def deployed(variant: str) -> Deployed:
 
 def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
     """Synthesize dev, with the seed, in an existing VPC in which a look-up finds no subnet."""
-    from aws_cdk import App, Environment
+    from aws_cdk import Environment
 
-    from cruddur_infra import settings, stacks
+    from cruddur_infra import settings
+    from drawings import synthesis
 
     found = {
         "vpcId": EXISTING_VPC,
@@ -81,24 +79,22 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
         "subnetGroups": [],
     }
     asked_for = f"account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true"
-    looked_up = {f"vpc-provider:{asked_for}": found}
-    context = context_of_the_app() | looked_up
     wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(subnet_ids)}
-    prefix = f"{settings.PREFIX}-dev-"
-    with tempfile.TemporaryDirectory() as folder:
-        app = App(context=context, outdir=folder, analytics_reporting=False)
-        stacks.build(app, settings=settings.read(wanted), env=Environment(account=ACCOUNT, region=REGION))
-        return {stack.stack_name.removeprefix(prefix): stack.template for stack in app.synth().stacks}
+    return synthesis.of_settings(
+        settings.read(wanted),
+        env=Environment(account=ACCOUNT, region=REGION),
+        looked_up={f"vpc-provider:{asked_for}": found},
+    )
 
 
 def _resolved(templates: Templates) -> Deployed:
     account = _Account(templates)
-    projection, network = templates["projection"], templates["network"]
+    main = templates["main"]
     roles = {
-        PROJECTION: _role(projection, account),
+        PROJECTION: _role(main, account),
         SEED: _role(templates["seed"], account),
     }
-    backend = only(templates["backend"], "AWS::IAM::ManagedPolicy")["Properties"]
+    backend = only(main, "AWS::IAM::ManagedPolicy")["Properties"]
     documents = {name: document for name, (_, document) in roles.items()}
     documents |= {
         BACKEND: _document(account.value(backend["PolicyDocument"])),
@@ -113,29 +109,29 @@ def _resolved(templates: Templates) -> Deployed:
         LOOK_ALIKES[1]: arns[PROJECTION].replace(ACCOUNT, "999988887777"),
     }
     log_groups = {
-        PROJECTION: only(projection, "AWS::Logs::LogGroup")["Properties"]["LogGroupName"],
-        SEED: only(templates["seed"], "AWS::Logs::LogGroup")["Properties"]["LogGroupName"],
+        name: named(template, "AWS::Logs::LogGroup", "LogGroupName")["Properties"]["LogGroupName"]
+        for name, template in ((PROJECTION, main), (SEED, templates["seed"]))
     }
-    flow_logs = resources(network, "AWS::EC2::FlowLog")
+    flow_logs = resources(main, "AWS::EC2::FlowLog")
     if flow_logs:
-        policy = only(network, "AWS::IAM::Policy")["Properties"]
+        policy = only(main, "AWS::IAM::Policy")["Properties"]
         documents[FLOW_LOGS] = _document(account.value(policy["PolicyDocument"]))
         arns[FLOW_LOGS] = _arn("iam", "role/flow-logs", region="")
-        log_groups[FLOW_LOGS] = account.value({"Ref": next(iter(resources(network, "AWS::Logs::LogGroup")))})
-    endpoints = resources(network, "AWS::EC2::VPCEndpoint")
+        log_groups[FLOW_LOGS] = account.value(_reference_to_unnamed_log_group(main))
+    endpoints = resources(main, "AWS::EC2::VPCEndpoint")
     endpoint_id = account.value({"Ref": next(iter(endpoints))}) if endpoints else None
-    function = only(projection, "AWS::Lambda::Function")["Properties"]
-    queue_arn = account.value(_only_arn(projection, "AWS::SQS::Queue"))
+    function = only(main, "AWS::Lambda::Function")["Properties"]
+    queue_arn = account.value(_only_arn(main, "AWS::SQS::Queue"))
     table_arn = _arn("dynamodb", f"table/{function['Environment']['Variables']['TABLE_NAME']}")
     return Deployed(
         policies=Policies(
             identities=documents,
             arns=arns,
-            endpoint=_document(account.value(only(network, "AWS::EC2::VPCEndpoint")["Properties"]["PolicyDocument"]))
+            endpoint=_document(account.value(only(main, "AWS::EC2::VPCEndpoint")["Properties"]["PolicyDocument"]))
             if endpoints
             else None,
             endpoint_id=endpoint_id,
-            queue=_document(account.value(only(projection, "AWS::SQS::QueuePolicy")["Properties"]["PolicyDocument"])),
+            queue=_document(account.value(only(main, "AWS::SQS::QueuePolicy")["Properties"]["PolicyDocument"])),
             queue_arn=queue_arn,
         ),
         table_arn=table_arn,
@@ -161,11 +157,21 @@ def _only_arn(template: Template, resource_type: str) -> dict[str, Any]:
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
+def _reference_to_unnamed_log_group(template: Template) -> dict[str, str]:
+    groups = resources(template, "AWS::Logs::LogGroup")
+    (name,) = [name for name, group in groups.items() if "LogGroupName" not in group["Properties"]]
+    return {"Ref": name}
+
+
 def _role(template: Template, account: "_Account") -> tuple[str, Document]:
-    """The ARN of a stack's role and all that it may do; a role with anything attached besides is refused."""
-    properties = only(template, "AWS::IAM::Role")["Properties"]
+    """The ARN of the function's role and all that it may do; a role with anything attached besides is refused."""
+    properties = named(template, "AWS::IAM::Role", "RoleName")["Properties"]
+    (logical_id,) = [
+        name for name, role in resources(template, "AWS::IAM::Role").items() if role["Properties"] == properties
+    ]
     assert not properties.get("ManagedPolicyArns")
-    assert not resources(template, "AWS::IAM::Policy")
+    attached = [policy["Properties"]["Roles"] for policy in resources(template, "AWS::IAM::Policy").values()]
+    assert [{"Ref": logical_id}] not in attached
     (policy,) = properties["Policies"]
     name = account.value(properties["RoleName"])
     return _arn("iam", f"role/{name}", region=""), _document(account.value(policy["PolicyDocument"]))
@@ -212,10 +218,11 @@ class _Account:
             for template in templates.values()
             for name, resource in template["Resources"].items()
         }
-        self._outputs = {
-            output: details["Value"]
+        self._exports = {
+            output["Export"]["Name"]: output["Value"]
             for template in templates.values()
-            for output, details in template.get("Outputs", {}).items()
+            for output in template.get("Outputs", {}).values()
+            if "Export" in output
         }
 
     def value(self, given: Any) -> Any:
@@ -227,8 +234,8 @@ class _Account:
                 return self._attribute(name, attribute)
             case {"Fn::Join": [str(separator), list(parts)]}:
                 return separator.join(self.value(part) for part in parts)
-            case {"Fn::GetStackOutput": {"OutputName": str(output)}}:
-                return self.value(self._outputs[output])
+            case {"Fn::ImportValue": str(export)}:
+                return self.value(self._exports[export])
             case dict():
                 assert not any(name.startswith("Fn::") for name in given), f"cannot resolve {given}"
                 return {name: self.value(nested) for name, nested in given.items()}

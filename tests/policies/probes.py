@@ -24,7 +24,7 @@ from tests.policies.deployed import BACKEND, PROJECTION, SEED, Deployed
 from tests.policies.recorder import origin, prefixes
 from tests.policies.service_calls import STREAM_ACTIONS, log_stream, network_calls
 
-PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX)
+PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, schema.CONVERSATION_PREFIX)
 
 FOREIGN_KEYS = ("USER#u", "u", *(prefix.rstrip("#") + "X#u" for prefix in PREFIXES), *(f"x{p}u" for p in PREFIXES))
 """Keys of partitions that this app does not have, some of which look alike."""
@@ -62,6 +62,17 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
         "scan the index": by(PROJECTION, "Scan", index),
         "get a group row": by(PROJECTION, "GetItem", table, "GRP#u"),
         "get a message": by(PROJECTION, "GetItem", table, "MSG#u"),
+        "get messages in a batch": by(PROJECTION, "BatchGetItem", table, "MSG#u"),
+        "get a message beside group rows": by(PROJECTION, "BatchGetItem", table, "GRP#u", "MSG#u"),
+        "get conversation items in a batch": by(PROJECTION, "BatchGetItem", table, "CONV#u"),
+        "put a conversation item": by(PROJECTION, "PutItem", table, "CONV#u", **TRANSACTION),
+        "delete a conversation item": by(PROJECTION, "DeleteItem", table, "CONV#u", **TRANSACTION),
+        "delete a conversation item, outside a transaction": by(PROJECTION, "DeleteItem", table, "CONV#u"),
+        "update a message beside the conversation item": by(
+            PROJECTION, "UpdateItem", table, "CONV#u", "MSG#u", **TRANSACTION
+        ),
+        "update without a key that IAM can see": by(PROJECTION, "UpdateItem", table),
+        "check a message in a transaction": by(PROJECTION, "ConditionCheckItem", table, "MSG#u", **TRANSACTION),
         "list somebody's inbox": by(PROJECTION, "Query", table, "GRP#u"),
         "query another table": by(PROJECTION, "Query", other_table, "MSG#u"),
         "query another index": by(PROJECTION, "Query", f"{table}/index/other", "u"),
@@ -83,6 +94,12 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
         "backend: delete a message": by(BACKEND, "DeleteItem", table, "MSG#u"),
         "backend: update a message": by(BACKEND, "UpdateItem", table, "MSG#u"),
         "backend: scan": by(BACKEND, "Scan"),
+        "seed: a conversation item": by(SEED, "BatchWriteItem", table, "CONV#u"),
+        "backend: query a conversation item": by(BACKEND, "Query", table, "CONV#u"),
+        "backend: put a conversation item": by(BACKEND, "PutItem", table, "CONV#u"),
+        "backend: put a conversation item in a transaction": by(BACKEND, "PutItem", table, "CONV#u", **TRANSACTION),
+        "backend: put conversation items in a batch": by(BACKEND, "BatchWriteItem", table, "CONV#u"),
+        "backend: update a conversation item": by(BACKEND, "UpdateItem", table, "CONV#u", **TRANSACTION),
         "backend: a pair item outside a transaction": by(BACKEND, "PutItem", table, "PAIR#u#u"),
         "backend: delete the table": by(BACKEND, "DeleteTable"),
     }
@@ -130,8 +147,12 @@ def _allowed_table_calls(deployed: Deployed) -> Mapping[str, Request]:
         "query messages": by_projection("Query", deployed.table_arn, "MSG#u", {}),
         "put a group row": by_projection("PutItem", deployed.table_arn, "GRP#u", TRANSACTION),
         "delete a group row": by_projection("DeleteItem", deployed.table_arn, "GRP#u", TRANSACTION),
-        "check a message": by_projection("ConditionCheckItem", deployed.table_arn, "MSG#u", TRANSACTION),
-        "check a group row": by_projection("ConditionCheckItem", deployed.table_arn, "GRP#u", TRANSACTION),
+        "get group rows": by_projection("BatchGetItem", deployed.table_arn, "GRP#u", {}),
+        "get a conversation item": by_projection("GetItem", deployed.table_arn, "CONV#u", {}),
+        "update a conversation item": by_projection("UpdateItem", deployed.table_arn, "CONV#u", {}),
+        "update a conversation item in a transaction": by_projection(
+            "UpdateItem", deployed.table_arn, "CONV#u", TRANSACTION
+        ),
     }
 
 

@@ -79,6 +79,14 @@ def requests(call: Call, deployed: Deployed) -> list[Request]:
             return [request("dynamodb:Query", deployed.table_arn, [value])]
         case "PutItem":
             return [request("dynamodb:PutItem", deployed.table_arn, [_partition(parameters["Item"])])]
+        case "GetItem":
+            return [request("dynamodb:GetItem", deployed.table_arn, [_partition(parameters["Key"])])]
+        case "UpdateItem":
+            return [request("dynamodb:UpdateItem", deployed.table_arn, [_partition(parameters["Key"])])]
+        case "BatchGetItem":
+            (asked_for,) = parameters["RequestItems"].values()
+            keys = [_partition(key) for key in asked_for["Keys"]]
+            return [request("dynamodb:BatchGetItem", deployed.table_arn, keys)]
         case "BatchWriteItem":
             (written,) = parameters["RequestItems"].values()
             keys = [_partition(_item_or_key(next(iter(element.values())))) for element in written]

@@ -10,8 +10,7 @@ Authorization Reference.
 
 from collections.abc import Iterator
 
-from cruddur_infra.projection import NETWORK_INTERFACE_ACTIONS
-
+from cruddur_infra.constructs.projection import NETWORK_INTERFACE_ACTIONS
 from tests.policies.authorization import OPERATOR, SOURCE_FUNCTION, Request
 from tests.policies.deployed import FLOW_LOGS, PROJECTION, SEED, Deployed
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from cruddur_infra.projection import NETWORK_INTERFACE_ACTIONS
-from cruddur_infra.template import only, resources
 
+from cruddur_infra.constructs.projection import NETWORK_INTERFACE_ACTIONS
+from drawings.template import only, resources
 from tests.policies.deployed import OURS, VARIANTS, deployed
 from tests.templates.fixtures import synthesize
 
@@ -61,7 +61,7 @@ def test_each_function_has_a_role_of_its_own(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES_ON_AWS)
 def test_the_network_has_one_way_out(stage: str) -> None:
-    network = stacks(stage)["network"]
+    network = stacks(stage)["main"]
     for absent in ("InternetGateway", "NatGateway", "VPCPeeringConnection", "Route", "SecurityGroupIngress"):
         assert not resources(network, f"AWS::EC2::{absent}")
     group = only(network, "AWS::EC2::SecurityGroup")["Properties"]
@@ -79,7 +79,7 @@ def test_the_network_has_one_way_out(stage: str) -> None:
 
 @pytest.mark.parametrize("stage", STAGES_ON_AWS)
 def test_the_queue_is_encrypted(stage: str) -> None:
-    queue = only(stacks(stage)["projection"], "AWS::SQS::Queue")["Properties"]
+    queue = only(stacks(stage)["main"], "AWS::SQS::Queue")["Properties"]
     assert queue["SqsManagedSseEnabled"] is True
 
 
@@ -88,7 +88,7 @@ def test_the_table_can_be_brought_back(stage: str) -> None:
     table = only(stacks(stage)["table"], "AWS::DynamoDB::Table")
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["DeletionProtectionEnabled"] is (stage == "prod")
-    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == ("Retain" if stage == "prod" else "Delete")
+    assert table["DeletionPolicy"] == ("RetainExceptOnCreate" if stage == "prod" else "Delete")
 
 
 def test_an_existing_vpc_is_asked_for_in_the_place_of_the_endpoint() -> None:
@@ -97,6 +97,7 @@ def test_an_existing_vpc_is_asked_for_in_the_place_of_the_endpoint() -> None:
     through = [
         statement["Condition"].get("StringEquals")
         for statement in existing.policies.identities["projection"]
-        if statement["Sid"] in {"ReadMemberRows", "ReadNewestMessage", "MoveGroupRows", "CheckWhatMovesRestOn"}
+        if statement["Sid"]
+        in {"LockConversation", "ReadNewestMessage", "ReadGroupRows", "FindGroupRows", "MoveGroupRows"}
     ]
-    assert through == [{"aws:SourceVpc": [existing.data_path["aws:SourceVpc"]]}] * 4
+    assert through == [{"aws:SourceVpc": [existing.data_path["aws:SourceVpc"]]}] * 5

@@ -178,7 +178,7 @@ def test_the_deployed_function_works_under_its_role(system: System) -> None:
 
 def test_the_backend_works_under_its_policy_and_no_further(system: System) -> None:
     policies = system.client("iam").list_policies(Scope="Local")["Policies"]
-    (arn,) = [policy["Arn"] for policy in policies if "cruddur-messages-local-backend" in policy["PolicyName"]]
+    (arn,) = [policy["Arn"] for policy in policies if "cruddur-messages-local-Backend" in policy["PolicyName"]]
     dynamodb = system.as_user_with(arn)
     store = MessageStore(client=dynamodb, table_name=schema.TABLE_NAME)
     of_two = store.start_conversation((BO, CY), sender=BO, message="hello")
@@ -207,11 +207,12 @@ def test_the_backend_works_under_its_policy_and_no_further(system: System) -> No
 @pytest.mark.parametrize(
     ("sid", "action"),
     [
-        ("ReadMemberRows", "dynamodb:Query"),
+        ("LockConversation", "dynamodb:GetItem"),
+        ("LockConversation", "dynamodb:UpdateItem"),
         ("ReadNewestMessage", "dynamodb:Query"),
+        ("ReadGroupRows", "dynamodb:BatchGetItem"),
         ("MoveGroupRows", "dynamodb:PutItem"),
         ("MoveGroupRows", "dynamodb:DeleteItem"),
-        ("CheckWhatMovesRestOn", "dynamodb:ConditionCheckItem"),
     ],
 )
 def test_without_an_action_the_write_is_denied_nothing_is_lost_and_all_is_well_when_it_is_back(

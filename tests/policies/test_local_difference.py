@@ -2,39 +2,41 @@
 
 import dataclasses
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
-from cruddur_infra.template import Templates
+import pytest
 
 from cruddur_infra.settings import STAGES
 from cruddur_messages.projection import filters as stream_filters
+from drawings.template import Templates
 from tests.templates.fixtures import synthesize
 
 GUARD = {"Null": {"dynamodb:LeadingKeys": "false"}}
 THROUGH_THE_ENDPOINT = "StringEquals"
 
 CONDITIONS_LEFT_OUT = {
-    ("projection", "ReadMemberRows"): {THROUGH_THE_ENDPOINT},
-    ("projection", "ReadNewestMessage"): {THROUGH_THE_ENDPOINT, "Null"},
-    ("projection", "MoveGroupRows"): {THROUGH_THE_ENDPOINT, "Null"},
-    ("projection", "CheckWhatMovesRestOn"): {THROUGH_THE_ENDPOINT, "Null"},
+    ("main", "LockConversation"): {THROUGH_THE_ENDPOINT, "Null"},
+    ("main", "ReadNewestMessage"): {THROUGH_THE_ENDPOINT, "Null"},
+    ("main", "ReadGroupRows"): {THROUGH_THE_ENDPOINT, "Null"},
+    ("main", "FindGroupRows"): {THROUGH_THE_ENDPOINT},
+    ("main", "MoveGroupRows"): {THROUGH_THE_ENDPOINT, "Null"},
     ("seed", "ReadConversations"): {"Null"},
     ("seed", "WriteConversations"): {"Null"},
-    ("backend", "ReadConversations"): {"Null"},
-    ("backend", "SendMessages"): {"Null"},
-    ("backend", "StartConversations"): {"Null"},
-    ("backend", "StartConversationsInBatches"): {"Null"},
+    ("main", "ReadConversations"): {"Null"},
+    ("main", "SendMessages"): {"Null"},
+    ("main", "StartConversations"): {"Null"},
+    ("main", "StartConversationsInBatches"): {"Null"},
 }
 """By stack and statement."""
 
 Path = tuple[str, ...]
 
 
-def test_the_difference_is_what_the_emulator_cannot_evaluate() -> None:
-    local = _comparable(synthesize("local"), "local")
-    dev = _comparable(synthesize("dev", **_settings_of_local()), "dev")
+@pytest.mark.parametrize("monitoring", ["essential", "full"])
+def test_the_difference_is_what_the_emulator_cannot_evaluate(monitoring: str) -> None:
+    local = _comparable(synthesize("local", monitoring=monitoring), "local")
+    dev = _comparable(synthesize("dev", **_settings_of_local(), monitoring=monitoring), "dev")
     conditions: dict[tuple[str, str], set[str]] = {}
     others: list[tuple[Path, Any, Any]] = []
     for path, in_dev, in_local in _differences(dev, local):
@@ -42,43 +44,27 @@ def test_the_difference_is_what_the_emulator_cannot_evaluate() -> None:
             case (part, *_, sid, "Condition", operator) if in_local is None:
                 conditions.setdefault((part, sid), set()).add(operator)
                 assert _is_left_out(operator, in_dev), path
-            case ("monitoring", "Resources", _) if in_local is None:
+            case ("main", "Resources", _) if in_local is None:
                 assert in_dev["Type"] == "AWS::Logs::QueryDefinition" or "Metrics" in in_dev["Properties"], path
-            case ("monitoring", "Resources", _, "Properties", "DashboardBody", *_):
-                assert _alarm_arns(in_local) < _alarm_arns(in_dev)
             case _:
                 others.append((path, in_dev, in_local))
     assert conditions == CONDITIONS_LEFT_OUT
-    (no_longer_needed, filter_form) = others
-    assert no_longer_needed[0][:2] == ("network", "Outputs")
-    assert no_longer_needed[1]["Value"] == {"Ref": _endpoint(dev)}
-    assert filter_form[0][0] == "projection"
-    assert [json.loads(pattern) for pattern in filter_form[1:]] == [
-        stream_filters.patterns(emulator=False)[1],
-        stream_filters.patterns(emulator=True)[1],
-    ]
+    ((path, of_aws, of_the_emulator),) = others
+    assert path[0] == "main"
+    assert json.loads(of_aws) == stream_filters.patterns()[1]
+    assert of_the_emulator == of_aws.replace('{"S": [{"exists": false}]}', '[{"exists": false}]') != of_aws
 
 
 def _settings_of_local() -> dict[str, str]:
     """Every setting of `local` that anybody may give `dev` too, such as that there is a seed."""
     local, dev = (dataclasses.asdict(STAGES[stage]) for stage in ("local", "dev"))
     differing = {name: value for name, value in local.items() if value != dev[name]}
-    return {name: str(value).lower() for name, value in differing.items() if name not in ("stage", "emulator")}
+    return {name: str(value).lower() for name, value in differing.items() if name != "stage"}
 
 
 def _is_left_out(operator: str, condition: Any) -> bool:
     """Whether a condition is the guard, or the one that names the endpoint, which the emulator does not see."""
     return {operator: condition} == GUARD or (operator, list(condition)) == (THROUGH_THE_ENDPOINT, ["aws:SourceVpce"])
-
-
-def _alarm_arns(dashboard_parts: Any) -> set[str]:
-    """The alarms that a dashboard shows, of which the emulator does not have those on an expression."""
-    return set(re.findall(r":alarm:([\w<>-]+)", json.dumps(dashboard_parts)))
-
-
-def _endpoint(templates: Any) -> Any:
-    resources = templates["network"]["Resources"]
-    return next(name for name, resource in resources.items() if resource["Type"] == "AWS::EC2::VPCEndpoint")
 
 
 def _comparable(templates: Templates, stage: str) -> Any:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cruddur_infra.context import context_of_the_app
 
 from cruddur_infra import REPOSITORY
+from cruddur_infra.settings import context_of_the_app
 from cruddur_local import paths
 from tests.templates.fixtures import STAGES
 
@@ -118,7 +118,7 @@ def test_cdk_nag_would_find_what_is_not_acknowledged(tmp_path: Path) -> None:
     def add_queue(app: Any) -> None:
         from aws_cdk import aws_sqs as sqs
 
-        sqs.Queue(app.node.find_child("cruddur-messages-dev-projection"), "Plain")
+        sqs.Queue(app.node.find_child("cruddur-messages-dev"), "Plain")
 
     found = scan_with_cdk_nag(tmp_path, "dev", {"point_in_time_recovery": "false"}, add=add_queue)
     rules = {finding.partition(":")[0].rpartition("::")[2] for finding in found}
@@ -131,7 +131,7 @@ def test_cdk_nag_would_find_what_is_not_acknowledged(tmp_path: Path) -> None:
 
 
 def test_the_other_scanners_would_find_what_is_not_acknowledged(templates: Path, tmp_path: Path) -> None:
-    template = json.loads((templates / "cruddur-messages-dev-projection.template.json").read_text())
+    template = json.loads((templates / "cruddur-messages-dev.template.json").read_text())
     for resource in template["Resources"].values():
         resource.pop("Metadata", None)
     bare = tmp_path / "bare.template.json"

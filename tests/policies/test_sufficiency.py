@@ -16,7 +16,7 @@ OPERATIONS = tuple(
 CALLED_BY_FILE: Mapping[str, set[str]] = {
     "message_store.py": {"put_item", "query", "transact_write_items"},
     "load.py": {"batch_write_item", "query"},
-    "table.py": {"query", "transact_write_items"},
+    "table.py": {"batch_get_item", "get_item", "query", "transact_write_items", "update_item"},
 }
 
 
@@ -28,7 +28,10 @@ def test_every_call_is_allowed(case: Case) -> None:
 def test_every_operation_that_stands_in_the_code_has_been_recorded(recording: Recording) -> None:
     called = {(call.principal, call.operation) for call in recording.own}
     assert called == {
+        (PROJECTION, "GetItem"),
         (PROJECTION, "Query"),
+        (PROJECTION, "BatchGetItem"),
+        (PROJECTION, "UpdateItem"),
         (PROJECTION, "TransactWriteItems"),
         (SEED, "Query"),
         (SEED, "BatchWriteItem"),
@@ -54,8 +57,7 @@ def test_every_kind_of_action_in_a_transaction_has_been_recorded(recording: Reco
     assert kinds == {
         (PROJECTION, "Put", "GRP"),
         (PROJECTION, "Delete", "GRP"),
-        (PROJECTION, "ConditionCheck", "GRP"),
-        (PROJECTION, "ConditionCheck", "MSG"),
+        (PROJECTION, "Update", "CONV"),
         (BACKEND, "Put", "GRP"),
         (BACKEND, "Put", "MSG"),
         (BACKEND, "Put", "PAIR"),

@@ -4,7 +4,8 @@ import functools
 from collections.abc import Callable
 
 import pytest
-from cruddur_infra.template import Templates
+
+from drawings.template import Templates
 
 STAGES = ("local", "dev", "prod")
 
@@ -13,7 +14,7 @@ STAGES = ("local", "dev", "prod")
 def synthesize(stage: str, **overrides: object) -> Templates:
     """Synthesize a stage, once for all tests of this process."""
     # Importing CDK starts Node; tests that do without are spared it.
-    from cruddur_infra import synthesis
+    from drawings import synthesis
 
     return synthesis.synthesize(stage, **overrides)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from cruddur_infra.drawing import DOCUMENT, EVERY_STACK, documented, draw
-from cruddur_infra.template import Templates
+from drawings.architecture import DOCUMENT, EVERY_STACK, documented, draw
+from drawings.template import Templates
 
 
 def test_it_is_up_to_date(templates: Callable[..., Templates]) -> None:

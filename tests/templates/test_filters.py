@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cruddur_infra.template import Templates, only
 
+from drawings.template import Templates, only
 from tests.projection.event_source_mapping import passes
 
 MESSAGE_KEYS = {"pk": {"S": "MSG#6a7e"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}
@@ -52,7 +52,7 @@ of_every_kind = pytest.mark.parametrize(
 
 
 def patterns_of(templates: Callable[..., Templates], stage: str) -> list[dict[str, Any]]:
-    mapping = only(templates(stage)["projection"], "AWS::Lambda::EventSourceMapping")["Properties"]
+    mapping = only(templates(stage)["main"], "AWS::Lambda::EventSourceMapping")["Properties"]
     return [json.loads(given["Pattern"]) for given in mapping["FilterCriteria"]["Filters"]]
 
 
@@ -66,7 +66,7 @@ def test_on_aws(stage: str, sample: dict[str, Any], is_let_through: bool, templa
 def test_on_the_emulator(sample: dict[str, Any], is_let_through: bool, templates: Callable[..., Templates]) -> None:
     from ministack.services import lambda_svc
 
-    mapping = only(templates("local")["projection"], "AWS::Lambda::EventSourceMapping")["Properties"]
+    mapping = only(templates("local")["main"], "AWS::Lambda::EventSourceMapping")["Properties"]
     assert bool(lambda_svc._apply_filter_criteria([sample], mapping)) is is_let_through
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cruddur_infra.template import Template, Templates, resources
 
+from drawings.template import Template, Templates, resources
 from tests.templates.fixtures import STAGES
 
 LOCKED = {

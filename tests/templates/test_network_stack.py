@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from cruddur_infra.template import Templates, only, resources
 
 from cruddur_infra.settings import SettingsError
-from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
+from drawings.template import Templates, only, resources
+from tests.policies.deployed import ACCOUNT, EXISTING_VPC, REGION, in_existing_vpc
 from tests.templates.fixtures import STAGES
 
 
@@ -14,7 +14,7 @@ from tests.templates.fixtures import STAGES
 def test_subnets_are_isolated_and_the_endpoint_is_on_their_routes(
     stage: str, templates: Callable[..., Templates]
 ) -> None:
-    template = templates(stage)["network"]
+    template = templates(stage)["main"]
     subnets = resources(template, "AWS::EC2::Subnet")
     zones = [str(subnet["Properties"]["AvailabilityZone"]) for subnet in subnets.values()]
     assert len(subnets) == len(set(zones)) == 2
@@ -33,12 +33,12 @@ def test_subnets_are_isolated_and_the_endpoint_is_on_their_routes(
 
 @pytest.mark.parametrize(("stage", "count"), [("local", 0), ("dev", 0), ("prod", 1)])
 def test_flow_logs_are_kept_in_prod(stage: str, count: int, templates: Callable[..., Templates]) -> None:
-    assert len(resources(templates(stage)["network"], "AWS::EC2::FlowLog")) == count
+    assert len(resources(templates(stage)["main"], "AWS::EC2::FlowLog")) == count
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_function_is_deployed_behind_our_back(stage: str, templates: Callable[..., Templates]) -> None:
-    allowed = {"projection": 1, "seed": 1}
+    allowed = {"main": 1, "seed": 1}
     for part, template in templates(stage).items():
         assert len(resources(template, "AWS::Lambda::Function")) == allowed.get(part, 0)
 
@@ -49,8 +49,8 @@ def test_an_existing_vpc_without_a_subnet_for_the_function_is_refused() -> None:
 
 
 def test_flow_logs_are_kept_as_long_as_other_logs(templates: Callable[..., Templates]) -> None:
-    group = only(templates("prod", log_retention_days="731")["network"], "AWS::Logs::LogGroup")
-    assert group["Properties"]["RetentionInDays"] == 731
+    groups = resources(templates("prod", log_retention_days="731")["main"], "AWS::Logs::LogGroup").values()
+    assert [group["Properties"]["RetentionInDays"] for group in groups] == [731, 731]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -63,3 +63,15 @@ def test_nothing_with_a_fixed_name_stays_behind_to_stop_the_next_deployment(
         for resource in template["Resources"].values():
             is_named = names.get(resource["Type"]) in resource.get("Properties", {})
             assert not (is_named and resource.get("DeletionPolicy", "Delete") != "Delete"), part
+
+
+def test_a_bound_stack_has_the_same_network_and_looks_nothing_up(templates: Callable[..., Templates]) -> None:
+    """Where account and region are given, CDK would ask the account for its availability zones."""
+    from aws_cdk import Environment
+
+    from cruddur_infra.settings import STAGES as SETTINGS
+    from drawings import synthesis
+
+    bound = synthesis.of_settings(SETTINGS["dev"], env=Environment(account=ACCOUNT, region=REGION))["main"]
+    for resource_type in ("AWS::EC2::Subnet", "AWS::EC2::VPC"):
+        assert resources(bound, resource_type) == resources(templates("dev")["main"], resource_type)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cruddur_infra import LAMBDA_CODE, package
+from cruddur_infra import LAMBDA_CODE
+from cruddur_infra.constructs import package
 
 ENTRIES = ("projection.handler", "seed.handler")
 VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}

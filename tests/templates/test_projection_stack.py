@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cruddur_infra.template import Templates, only, resources
 
+from drawings.template import Templates, named, only, resources
 from tests.templates.fixtures import STAGES
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
@@ -13,15 +13,16 @@ FUNCTION = "AWS::Lambda::Function"
 
 
 def mapping_of(templates: Callable[..., Templates], stage: str, **overrides: object) -> dict[str, Any]:
-    properties: dict[str, Any] = only(templates(stage, **overrides)["projection"], MAPPING)["Properties"]
+    properties: dict[str, Any] = only(templates(stage, **overrides)["main"], MAPPING)["Properties"]
     return properties
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_nothing_is_lost_between_stream_and_function(stage: str, templates: Callable[..., Templates]) -> None:
     mapping = mapping_of(templates, stage)
-    template = templates(stage)["projection"]
+    template = templates(stage)["main"]
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["Enabled"] is True
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BisectBatchOnFunctionError"] is True
     assert mapping["MaximumRetryAttempts"] == 10
@@ -46,23 +47,27 @@ def test_the_mapping_obeys_the_settings(templates: Callable[..., Templates]) -> 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_function_is_new_small_and_logs_to_its_own_group(stage: str, templates: Callable[..., Templates]) -> None:
-    for part in templates(stage).keys() & {"projection", "seed"}:
+    for part in templates(stage).keys() & {"main", "seed"}:
         template = templates(stage)[part]
         function = only(template, FUNCTION)["Properties"]
-        group_id, group = next(iter(resources(template, "AWS::Logs::LogGroup").items()))
+        group = named(template, "AWS::Logs::LogGroup", "LogGroupName")
+        role = named(template, "AWS::IAM::Role", "RoleName")
         assert function["Runtime"] == "python3.14"
         assert function["Architectures"] == ["arm64"]
-        assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": group_id}}
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert template["Resources"][function["LoggingConfig"]["LogGroup"]["Ref"]] == group
+        assert template["Resources"][function["Role"]["Fn::GetAtt"][0]] == role
         assert group["Properties"]["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
         assert group["Properties"]["RetentionInDays"] == {"local": 1, "dev": 14, "prod": 365}[stage]
         assert function["Environment"]["Variables"] == {"TABLE_NAME": "cruddur-messages"}
-        assert len(resources(template, "AWS::IAM::Role")) == 1
-        assert not resources(template, "AWS::IAM::Policy"), "CDK has granted something that no statement of ours says"
+        assert len(role["Properties"]["Policies"]) == 1
+        granted = resources(template, "AWS::IAM::Policy")
+        assert all("FlowLog" in name for name in granted), "CDK has granted something that no statement of ours says"
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_projection_runs_in_the_isolated_subnets(stage: str, templates: Callable[..., Templates]) -> None:
-    configuration = only(templates(stage)["projection"], FUNCTION)["Properties"]["VpcConfig"]
+    configuration = only(templates(stage)["main"], FUNCTION)["Properties"]["VpcConfig"]
     assert len(configuration["SubnetIds"]) == 2
     assert len(configuration["SecurityGroupIds"]) == 1
 
@@ -73,4 +78,6 @@ def test_the_seed_is_loaded_once_the_trigger_is_there_and_never_hangs(templates:
     function = only(seed, FUNCTION)["Properties"]
     assert function["Timeout"] < int(resource["ServiceTimeout"]) <= 300
     assert len(resource["Fingerprint"]) == 64
+    waits_for = only(seed, "Custom::CruddurConversations")["DependsOn"]
+    assert {seed["Resources"][name]["Type"] for name in waits_for} == {"AWS::Lambda::EventInvokeConfig"}
     assert len(resource["Conversations"]) >= 4

@@ -3,16 +3,18 @@
 import contextlib
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+from aws_cdk import Aws
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cruddur_infra import REPOSITORY
-from cruddur_infra.settings import DEFAULT_STAGE, STAGES, Settings, SettingsError, read
+from cruddur_infra.settings import DEFAULT_STAGE, LONGEST_NAME, STAGES, Settings, SettingsError, read
 
 NUMBERS = [field.name for field in dataclasses.fields(Settings) if field.type in ("int", int)]
 SWITCHES = [field.name for field in dataclasses.fields(Settings) if field.type in ("bool", bool)]
@@ -43,6 +45,13 @@ def test_settings_are_frozen(stage: str) -> None:
         ({"max_write_units": "40"}, "max_write_units", 40),
         ({"subnet_ids": "subnet-1, subnet-2", "vpc_id": "vpc-0a1b2c3d"}, "subnet_ids", ("subnet-1", "subnet-2")),
         ({"stage": "prod", "seed": "true", "seed_prod": "true"}, "seed", True),
+        ({"name": "mine"}, "table_name", "mine"),
+        ({"name": "mine"}, "system", "mine-dev"),
+        ({"name": "mine", "table_name": "other"}, "table_name", "other"),
+        ({"account": "012345678901"}, "account", "012345678901"),
+        ({"region": "us-gov-west-1"}, "region", "us-gov-west-1"),
+        ({"region": "eusc-de-east-1"}, "region", "eusc-de-east-1"),
+        ({"monitoring": "none"}, "monitoring", "none"),
     ],
 )
 def test_a_good_value_arrives_with_its_type(context: dict[str, Any], name: str, value: object) -> None:
@@ -66,8 +75,22 @@ def test_a_good_value_arrives_with_its_type(context: dict[str, Any], name: str, 
         ({"billing": "provisioned", "max_read_units": "5"}, ["max_read_units", "provisioned_read_units"]),
         ({"stage": "prod", "seed": "true"}, ["seed=true", "prod", "seed_prod=true"]),
         ({"seed_prod": "true"}, ["seed_prod", "leave it out"]),
-        ({"emulator": "true"}, ["emulator", "stage=dev"]),
-        ({"stage": "local", "emulator": "false"}, ["emulator", "stage=local"]),
+        ({"name": "Cruddur"}, ["name", "'Cruddur'", "a-z"]),
+        ({"name": "cr"}, ["name", "'cr'", "3 to 32"]),
+        ({"name": "c" * 33}, ["name", "3 to 32"]),
+        ({"name": "cruddur_messages"}, ["name", "hyphens"]),
+        ({"name": "-cruddur"}, ["name", "a letter first"]),
+        ({"name": "cruddur-"}, ["name", "no hyphen last"]),
+        ({"name": "aws-messages"}, ["name", "'aws'"]),
+        ({"name": "ssm-messages"}, ["name", "'ssm'"]),
+        ({"name": ""}, ["name", "''"]),
+        ({"account": "12345678901"}, ["account", "'12345678901'", "twelve digits"]),
+        ({"account": "1234567890123"}, ["account", "twelve digits"]),
+        ({"account": "my-account"}, ["account", "'my-account'", "twelve digits"]),
+        ({"region": "Virginia"}, ["region", "'Virginia'", "us-east-1"]),
+        ({"monitoring": "all"}, ["monitoring", "'all'", "none, essential, full"]),
+        ({"monitoring": "ful"}, ["monitoring", "did you mean 'full'"]),
+        ({"monitoring": "none", "alarm_email": "team@example.com"}, ["alarm_email", "monitoring=none"]),
         ({"stage": "local", "flow_logs": "true"}, ["flow_logs", "emulator"]),
         ({"subnet_ids": "subnet-1"}, ["subnet_ids", "vpc_id"]),
         ({"vpc_id": "my-vpc"}, ["vpc_id", "'my-vpc'", "vpc-"]),
@@ -76,15 +99,10 @@ def test_a_good_value_arrives_with_its_type(context: dict[str, Any], name: str, 
         ({"vpc_cidr": "127.0.0.0/16"}, ["vpc_cidr", "'127.0.0.0/16'", "private"]),
         ({"vpc_id": "vpc-"}, ["vpc_id", "'vpc-'", "vpc-0123456789abcdef0"]),
         ({"batching_window_seconds": "300"}, ["batching_window_seconds", "300", "alarm_age_seconds", "shorter"]),
-        (
-            {"delivery_repository": "a/b", "delivery_provider_arn": "x"},
-            ["delivery_provider_arn", "oidc-provider"],
-        ),
         ({"alarm_email": "nobody"}, ["alarm_email", "'nobody'", "team@example.com"]),
         ({"alarm_age_seconds": "0"}, ["alarm_age_seconds", "0", "1 to 86400"]),
         ({"delivery_repository": "cruddur"}, ["delivery_repository", "'cruddur'", "owner/name"]),
         ({"delivery_repository": "acme@1/cruddur"}, ["delivery_repository", "owner@id/name@id"]),
-        ({"delivery_provider_arn": "arn:aws:iam::1:x"}, ["delivery_provider_arn", "delivery_repository"]),
         ({"stream_arn": "arn:aws:dynamodb:eu-west-1:1:table/t"}, ["stream_arn", "stream"]),
     ],
 )
@@ -114,6 +132,8 @@ def test_a_switch_is_true_or_false_and_nothing_else(name: str, value: str) -> No
     [
         (["stage=prods"], "error: unknown stage 'prods' (did you mean 'prod'?); known are local, dev, prod"),
         (["seed=true", "seed_file=no/such/file.txt"], "no/such/file.txt"),
+        (["account=111122223333"], "account is 111122223333, and your credentials are those of 999988887777"),
+        (["name=Cruddur"], "name is 'Cruddur'; it takes 3 to 32"),
     ],
 )
 def test_the_app_ends_with_that_line_and_status_1_before_anything_is_synthesized(
@@ -127,6 +147,8 @@ def test_the_app_ends_with_that_line_and_status_1_before_anything_is_synthesized
     ended = subprocess.run(
         [sys.executable, "-c", program, json.dumps(given_context), str(tmp_path / "out")],
         cwd=REPOSITORY,
+        # As the CDK CLI says whose credentials it has found.
+        env=os.environ | {"CDK_DEFAULT_ACCOUNT": "999988887777"},
         capture_output=True,
         text=True,
         check=False,
@@ -137,3 +159,56 @@ def test_the_app_ends_with_that_line_and_status_1_before_anything_is_synthesized
     assert line in own_lines[0]
     assert "Traceback" not in ended.stderr
     assert not list((tmp_path / "out").glob("*.template.json"))
+
+
+def test_the_longest_name_fits_wherever_it_is_used() -> None:
+    """IAM takes 64 characters for a role, Lambda for a function; regions have up to fourteen."""
+    from cruddur_infra import names
+
+    for stage in STAGES:
+        settings = read({"stage": stage, "name": "n" * LONGEST_NAME})
+        for part in ("projection", "seed"):
+            assert len(names.role_name(settings.system, part).replace(str(Aws.REGION), "ap-southeast-1")) <= 64
+            assert len(names.function_name(settings.system, part)) <= 64
+        assert len(settings.table_name) <= 255
+        assert len(settings.stack_name("delivery")) <= 128
+
+
+@pytest.mark.parametrize(
+    ("context", "found", "bound_to"),
+    [
+        ({}, {"CDK_DEFAULT_ACCOUNT": "999988887777", "CDK_DEFAULT_REGION": "eu-west-1"}, None),
+        ({"account": "999988887777"}, {"CDK_DEFAULT_ACCOUNT": "999988887777"}, ("999988887777", None)),
+        ({"account": "999988887777", "region": "eu-west-1"}, {}, ("999988887777", "eu-west-1")),
+        ({"vpc_id": "vpc-0a1b2c3d"}, {"CDK_DEFAULT_ACCOUNT": "9", "CDK_DEFAULT_REGION": "r"}, ("9", "r")),
+        ({"vpc_id": "vpc-0a1b2c3d", "region": "eu-west-1"}, {"CDK_DEFAULT_ACCOUNT": "9"}, ("9", "eu-west-1")),
+    ],
+)
+def test_stacks_are_bound_where_it_is_asked_for_or_needed(
+    context: dict[str, str], found: dict[str, str], bound_to: tuple[str, str | None] | None
+) -> None:
+    from cruddur_infra.stacks import environment
+
+    bound = environment(read(context), found)
+    assert (bound and (bound.account, bound.region)) == bound_to
+
+
+@pytest.mark.parametrize(
+    ("context", "found", "words"),
+    [
+        (
+            {"account": "111122223333"},
+            {"CDK_DEFAULT_ACCOUNT": "999988887777"},
+            "111122223333.*999988887777",
+        ),
+        ({"vpc_id": "vpc-0a1b2c3d"}, {"CDK_DEFAULT_REGION": "eu-west-1"}, "vpc_id.*no credentials"),
+        ({"vpc_id": "vpc-0a1b2c3d"}, {"CDK_DEFAULT_ACCOUNT": "9"}, "vpc_id.*no.*region"),
+    ],
+)
+def test_other_credentials_than_asked_for_or_none_where_needed_are_refused(
+    context: dict[str, str], found: dict[str, str], words: str
+) -> None:
+    from cruddur_infra.stacks import environment
+
+    with pytest.raises(SettingsError, match=words):
+        environment(read(context), found)

@@ -1,12 +1,13 @@
 """The table as the design fixes it, whatever the settings, and what the settings do change."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cruddur_infra.template import Templates, only
 
 from cruddur_messages import schema
+from drawings.template import Templates, only
 from tests.templates.fixtures import STAGES
 
 TABLE = "AWS::DynamoDB::Table"
@@ -46,7 +47,8 @@ def test_prod_keeps_its_data_and_the_others_clean_up(
 ) -> None:
     table = table_of(templates, stage)
     assert table["Properties"].get("DeletionProtectionEnabled", False) is is_protected
-    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == ("Retain" if is_protected else "Delete")
+    policies = ("RetainExceptOnCreate", "Retain") if is_protected else ("Delete", "Delete")
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == policies
 
 
 def test_on_demand_has_no_ceiling_unless_asked_for(templates: Callable[..., Templates]) -> None:
@@ -89,4 +91,18 @@ def test_a_table_that_exists_is_used_by_the_arn_of_its_stream(templates: Callabl
     arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/cruddur-messages/stream/2022-11-01T12:00:00.000"
     found = templates("dev", stream_arn=arn)
     assert "table" not in found
-    assert only(found["projection"], "AWS::Lambda::EventSourceMapping")["Properties"]["EventSourceArn"] == arn
+    assert only(found["main"], "AWS::Lambda::EventSourceMapping")["Properties"]["EventSourceArn"] == arn
+
+
+def test_a_key_of_its_own_is_kept_with_the_table(templates: Callable[..., Templates]) -> None:
+    key = only(templates("prod", encryption="customer-managed")["table"], "AWS::KMS::Key")
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_the_stream_crosses_by_an_export_and_nothing_else_does(templates: Callable[..., Templates]) -> None:
+    found = templates("prod", seed="true", seed_prod="true", delivery_repository="owner/name")
+    exports = [output for part in found.values() for output in part.get("Outputs", {}).values() if "Export" in output]
+    assert [output["Value"] for output in exports] == [{"Fn::GetAtt": ["MessagesTable", "StreamArn"]}]
+    mapping = only(found["main"], "AWS::Lambda::EventSourceMapping")["Properties"]
+    assert mapping["EventSourceArn"] == {"Fn::ImportValue": exports[0]["Export"]["Name"]}
+    assert "Fn::GetStackOutput" not in json.dumps(found)
