@@ -239,17 +239,19 @@ def test_ctrl_c_and_sigkill(process_environment: Environment, table: CruddurTabl
     environment = process_environment | {"AWS_ENDPOINT_URL_DYNAMODB": table.endpoint}
     words = ("smoke", "--messages", "1000", "--table", table.name)
 
-    def begun() -> "subprocess.Popen[bytes]":
+    def begun(runs: int) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen([str(DDB), *words], env=environment, stderr=subprocess.PIPE)
-        while len(items(table.client, table.name)) < 5:
+        while len(list(smoke.Place(table.client, table.name).read(schema.SMOKE_PARTITION))) < runs:
             assert process.poll() is None
         return process
 
-    killed = begun()
+    killed = begun(1)
+    while len(items(table.client, table.name)) < 5:
+        assert killed.poll() is None
     killed.kill()
     killed.communicate()
     assert items(table.client, table.name)
-    interrupted = begun()
+    interrupted = begun(2)
     interrupted.send_signal(signal.SIGINT)
     _, err = interrupted.communicate()
     assert interrupted.returncode == 130
