@@ -1,5 +1,6 @@
 """An account whose answers a test writes, in the shapes that AWS documents: botocore's Stubber refuses any other."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,12 +42,23 @@ class Answers:
         for stubber in self.stubbers.values():
             stubber.assert_no_pending_responses()
 
+    def end(self) -> None:
+        """Give the clients back."""
+        for stubber in self.stubbers.values():
+            stubber.deactivate()
+
     def _of(self, service: str) -> Stubber:
         if service not in self.stubbers:
-            create: Any = boto3.Session("key", "secret", region_name=REGION).client
-            self.stubbers[service] = Stubber(create(service))
+            self.stubbers[service] = Stubber(_client(service))
             self.stubbers[service].activate()
         return self.stubbers[service]
+
+
+@functools.cache
+def _client(service: str) -> Any:
+    """Making one takes long, so that all tests of a process share them."""
+    create: Any = boto3.Session("key", "secret", region_name=REGION).client
+    return create(service)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Every step that the emulator cannot do, on answers of the documented shape: as claimed, and otherwise."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,10 @@ POLICY = {
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> StubbedWorld:
-    return world_in(tmp_path)
+def world(tmp_path: Path) -> Iterator[StubbedWorld]:
+    made = world_in(tmp_path)
+    yield made
+    made.answers.end()
 
 
 def outputs(world: StubbedWorld, times: int = 1) -> None:
@@ -60,7 +62,12 @@ def a_stack(world: StubbedWorld, times: int = 1) -> None:
 
 
 def mapping(world: StubbedWorld, times: int = 1, **more: str) -> None:
-    found = {"UUID": "u-1", "State": "Enabled", "LastProcessingResult": "OK", "EventSourceArn": STREAM} | more
+    found = {
+        "UUID": "14e0db71-5d35-4eb5-b481-8945cf9d10c2",
+        "State": "Enabled",
+        "LastProcessingResult": "OK",
+        "EventSourceArn": STREAM,
+    } | more
     world.answers.add("lambda", "list_event_source_mappings", {"EventSourceMappings": [found]}, times)
 
 
@@ -431,7 +438,7 @@ def test_alarms_ring(world: StubbedWorld) -> None:
 
 def test_alarms_stay_silent(world: StubbedWorld) -> None:
     subscribed(world)
-    alarms(world, "OK", "INSUFFICIENT_DATA")
+    alarms(world, "OK", "OK", "INSUFFICIENT_DATA")
     differs(failures.alarms_ring, world, "ring: not within 20 minutes")
 
 
@@ -586,7 +593,7 @@ def test_metrics_have_data(world: StubbedWorld) -> None:
 
 def test_a_metric_without_data(world: StubbedWorld) -> None:
     watched(world)
-    data(world, *[{"m0": [], "m1": []}] * 4)
+    data(world, *[{"m0": [], "m1": []}] * 5)
     differs(metrics.metrics_have_data, world, "without data: AWS/Lambda/Errors FunctionName=f")
 
 
