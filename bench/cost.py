@@ -1,4 +1,4 @@
-"""What the app costs: units measured on the emulator, times the prices of cruddur_infra/prices.py.
+"""What the app costs: units measured on the emulator, times the prices of cruddur_infra/monitoring/prices.py.
 
     make bench-cost
 
@@ -17,11 +17,11 @@ import matplotlib as mpl
 
 from bench.limits import POLLS_A_SECOND, Lag, simulate
 from bench.projection import TABLE, TEXT, Load, baseline, measure, projection
+from bench.standing import MONITORING, Standing, standing_rows
 from cruddur_cli import table_definition
 from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring import prices
 from drawings.synthesis import synthesize
-from drawings.template import Template, resources
 from tests.engines import ministack, tables
 from tests.engines.fixtures import free_port
 
@@ -53,7 +53,7 @@ NAT_MONTH = prices.NAT_GATEWAY_HOUR * prices.HOURS_OF_A_MONTH
 PAGE = """# Cost, and the limits
 
 Made by `make bench-cost`: units measured, times the prices of {region} as written down on {as_of} in
-[prices.py](../cruddur_infra/prices.py), without tax and free tier. They
+[prices.py](../cruddur_infra/monitoring/prices.py), without tax, and without free tier where it is not named. They
 agree with price guides of 2026; AWS's own list was not at hand, so check them before you rely on a sum.
 
 ![Cost by traffic, and lag by members](cost.svg)
@@ -81,12 +81,16 @@ The last column is what one NAT gateway asks a month before the first byte (${na
 none, since its way to the table is a gateway endpoint, which is free. The bootcamp's handler is taken to be called
 as often.
 
-Whether there are messages or not:
+Whether there are messages or not, by `-c monitoring=`. The free tier is the account's: ten metrics under alarm, ten
+metrics of one's own, three dashboards. It is taken to be this system's alone; a second one in the account pays in full.
 
-| | $ a month |
-|---|---:|
+| | `none` | `essential` (`dev`) | `full` (`prod`) |
+|---|---:|---:|---:|
 {standing}
-| together | {standing_sum:.2f} |
+
+A metric costs only in the hours in which it has data, so that while nobody writes, the metrics of the log and of the
+mapping cost nothing: **`dev` idle is ${idle:.2f} a month within the free tier**, ${idle_without:.2f} without. The
+mapping's counts are taken to be metrics of one's own, as the cautious reading of Lambda's documentation has it.
 
 Storage: a million messages of two are about {storage_gb:.2f} GB, ${storage:.2f} a month with point-in-time recovery.
 
@@ -199,19 +203,6 @@ def month(units: Units, messages_a_day: int) -> Month:
     )
 
 
-def fixed(monitoring: Template) -> dict[str, float]:
-    """Dollars a month without a single message, off the template of the monitoring stack."""
-    alarms = resources(monitoring, "AWS::CloudWatch::Alarm").values()
-    on = sum(len(_metrics_of(alarm["Properties"])) for alarm in alarms)
-    filters = len(resources(monitoring, "AWS::Logs::MetricFilter"))
-    return {
-        f"{len(alarms)} alarms on {on} metrics": on * prices.ALARM_METRIC_MONTH,
-        f"{filters} metrics from the log, once they have data": filters * prices.METRIC_MONTH,
-        "the dashboard (three are free in an account)": prices.DASHBOARD_MONTH,
-        "the key of the alarm topic": prices.KEY_MONTH,
-    }
-
-
 def limits(index_units_a_member: float) -> dict[tuple[int, float, int], Lag]:
     """The lag of one conversation by members, messages a second and batching window."""
     return {
@@ -237,14 +228,15 @@ def main() -> None:
         row = row_bytes(endpoint)
     # Deleting an entry of an index and putting another.
     lags = limits(index_units_a_member=2 * -(-row // KILOBYTE))
-    DOCUMENT.write_text(page(units, fixed(synthesize("dev")["main"]), lags, row))
+    standing = {which: Standing.of(synthesize("prod", monitoring=which)["main"]) for which in MONITORING}
+    DOCUMENT.write_text(page(units, standing, lags, row))
     plot(units, lags)
     sys.stdout.write(f"{DOCUMENT.relative_to(REPOSITORY)}, {PLOT.relative_to(REPOSITORY)}\n")
 
 
 def page(
     units: Mapping[int, tuple[Units, Units]],
-    standing: Mapping[str, float],
+    standing: Mapping[str, Standing],
     lags: Mapping[tuple[int, float, int], Lag],
     row: int,
 ) -> str:
@@ -256,8 +248,9 @@ def page(
         units="\n".join(_unit_rows(units)),
         months="\n".join(_month_rows(units)),
         nat_gb=prices.NAT_GATEWAY_GB,
-        standing="\n".join(f"| {what} | {dollars:.2f} |" for what, dollars in standing.items()),
-        standing_sum=sum(standing.values()),
+        standing="\n".join(standing_rows(standing)),
+        idle=standing["essential"].idle_dollars(free_tier=True),
+        idle_without=standing["essential"].idle_dollars(free_tier=False),
         storage_gb=_storage_gb(),
         storage=_storage_gb() * (prices.STORED_GB_MONTH + prices.RECOVERY_GB_MONTH),
         call=1000 * CALL_SECONDS,
@@ -319,10 +312,6 @@ def plot(units: Mapping[int, tuple[Units, Units]], lags: Mapping[tuple[int, floa
     lag.set(xscale="log", yscale="log", xlabel="members of one conversation", title="lag of the slowest 1 %, seconds")
     lag.legend(fontsize=7)
     figure.savefig(PLOT, metadata={"Date": None})
-
-
-def _metrics_of(alarm: Mapping[str, Any]) -> list[Any]:
-    return [query for query in alarm.get("Metrics", [{"MetricStat": {}}]) if "MetricStat" in query]
 
 
 def _size(item: Mapping[str, Any]) -> int:

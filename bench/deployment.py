@@ -1,4 +1,4 @@
-"""What synthesis, the zip file and a cold start cost, beside the least they could cost, in one run.
+"""What synthesis, deployment, the zip file and a cold start cost, beside what to measure them by, in one run.
 
     make bench-deployment
 
@@ -21,11 +21,17 @@ from rich.console import Console
 from rich.progress import track
 
 from cruddur_infra import REPOSITORY
+from tests.end_to_end.checkout import SHARED, Checkout
+from tests.engines.fixtures import free_port
 
 CDK = REPOSITORY / "node_modules/.bin/cdk"
 ENVIRONMENT_BIN = Path(sys.executable).parent
 REPORT = REPOSITORY / "docs/bench/deployment.md"
 ROUNDS = 7
+DEPLOYMENTS = 3
+
+FIVE_STACKS = "85632bb"
+"""The last commit with five stacks, deployed beside this one; a clone without that history measures this one alone."""
 
 EMPTY_APP = """
 from aws_cdk import App, CfnWaitConditionHandle, Stack
@@ -66,8 +72,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         comparisons = [_synthesis(Path(folder)), _cold_start(Path(folder))]
         sizes = _zip_sizes(Path(folder) / "ours")
+        deployments = _deployments(Path(folder))
         runs = _make_up(Path(folder) / "clone")
-    report = _report(comparisons, sizes, runs)
+    report = _report(comparisons, sizes, deployments, runs)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(report)
     Console().print(report, markup=False, highlight=False, soft_wrap=True)
@@ -133,9 +140,52 @@ def _zip_sizes(assembly: Path) -> list[str]:
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
             for file in sorted(asset.rglob("*.*")):
                 packed.write(file, file.relative_to(asset))
-        entry = next(path.stem for path in asset.rglob("*_handler.py"))
+        entry = next(path.parent.name for path in asset.rglob("handler.py"))
         rows.append(f"| `{entry}` | {archive.stat().st_size / 1024:.1f} KB |")
     return rows
+
+
+def _deployments(folder: Path) -> list[str]:
+    """`cdk deploy --all` of the stage local from nothing, of this commit and of the last with five stacks, in turn."""
+    found = subprocess.run(["git", "cat-file", "-e", FIVE_STACKS], cwd=REPOSITORY, check=False, capture_output=True)
+    commits = {"two stacks": "HEAD"} | ({"five stacks": FIVE_STACKS} if found.returncode == 0 else {})
+    checkouts = {name: _clone(folder / name.replace(" ", "-"), commit) for name, commit in commits.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in checkouts}
+    try:
+        for checkout in checkouts.values():
+            checkout.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
+        for _ in track(range(DEPLOYMENTS), description="cdk deploy --all"):
+            for name, checkout in checkouts.items():
+                checkout.cdk("destroy", "--all", "--force")
+                deploy = ("deploy", "--all", "--require-approval", "never", "--concurrency", "4")
+                seconds[name].append(_seconds(lambda: checkout.cdk(*deploy, "--context", "seed=false")))  # noqa: B023
+    finally:
+        for checkout in checkouts.values():
+            checkout.make_target("down")
+    return [
+        f"| {name} | {_resources(checkouts[name])} "
+        f"| {statistics.median(taken):.1f} s ({min(taken):.1f}-{max(taken):.1f} s) |"
+        for name, taken in seconds.items()
+    ]
+
+
+def _clone(folder: Path, commit: str) -> Checkout:
+    """The repository at a commit, with what is installed here."""
+    _run(["git", "clone", "--quiet", "--no-checkout", str(REPOSITORY), str(folder)], REPOSITORY, {})
+    _run(["git", "checkout", "--quiet", "--detach", commit], folder, {})
+    for name in SHARED:
+        (folder / name).symlink_to(REPOSITORY / name)
+    return Checkout(folder)
+
+
+def _resources(checkout: Checkout) -> int:
+    """How many resources the templates of `dev` have."""
+    output = checkout.folder / "dev.out"
+    search_path = {"PATH": f"{ENVIRONMENT_BIN}:{os.environ['PATH']}"}
+    _run(
+        [str(CDK), "synth", "--quiet", "--context", "stage=dev", "--output", str(output)], checkout.folder, search_path
+    )
+    return sum(len(json.loads(file.read_text())["Resources"]) for file in output.glob("*.template.json"))
 
 
 def _make_up(clone: Path) -> list[str]:
@@ -152,7 +202,9 @@ def _make_up(clone: Path) -> list[str]:
     return [f"| {which} | {taken:.0f} s |" for which, taken in seconds.items()]
 
 
-def _report(comparisons: Sequence[Comparison], sizes: Sequence[str], runs: Sequence[str]) -> str:
+def _report(
+    comparisons: Sequence[Comparison], sizes: Sequence[str], deployments: Sequence[str], runs: Sequence[str]
+) -> str:
     rows = "\n".join(comparison.row for comparison in comparisons)
     return f"""# What deployment and a cold start cost
 
@@ -161,6 +213,10 @@ Made by `make bench-deployment`: medians of {ROUNDS} rounds in turn, on Python {
 | whole process | ours (spread) | least possible | ratio |
 |---|---|---|---|
 {rows}
+
+| `cdk deploy --all` to the emulator, from nothing | resources of `dev` | {DEPLOYMENTS} deployments in turn |
+|---|---:|---|
+{chr(10).join(deployments)}
 
 | function | zip file |
 |---|---|

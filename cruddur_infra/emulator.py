@@ -35,8 +35,9 @@ class ForTheEmulator:
             _without_unseen_keys(node, "PolicyDocument", Stack.of(node).resolve(node.policy_document))
         elif isinstance(node, lambda_.CfnEventSourceMapping):
             for number, given in enumerate(Stack.of(node).resolve(node.filter_criteria)["filters"]):
-                pattern = json.dumps(_without_leaf(json.loads(given["pattern"])))
-                node.add_property_override(f"FilterCriteria.Filters.{number}.Pattern", pattern)
+                pattern = json.dumps(_without_leaf(json.loads(given["pattern"])), separators=(",", ":"))
+                if pattern != given["pattern"]:
+                    node.add_property_override(f"FilterCriteria.Filters.{number}.Pattern", pattern)
         elif isinstance(node, logs.CfnQueryDefinition) or (
             isinstance(node, cloudwatch.CfnAlarm) and node.metrics is not None
         ):

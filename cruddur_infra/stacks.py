@@ -121,7 +121,7 @@ class MainStack(Stack):
             watched=Watched(
                 system=settings.system,
                 function_name=names.function_name(settings.system, PART),
-                log_group_name=names.log_group_name(settings.system, PART),
+                log_group_name=projection.log_group_name,
                 table_name=settings.table_name,
                 mapping_id=projection.event_source_mapping.ref,
                 queue_name=projection.failure_queue.queue_name,
@@ -137,8 +137,6 @@ class MainStack(Stack):
             memory_mb=settings.memory_mb,
             email=settings.alarm_email,
         )
-        # The metric filters name its log group.
-        monitoring.node.add_dependency(projection)
         dashboard = {"DashboardName": monitoring.dashboard_name} if monitoring.dashboard_name else {}
         return {"AlarmTopicArn": monitoring.topic_arn, **dashboard}
 

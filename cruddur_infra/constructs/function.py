@@ -51,6 +51,7 @@ class Function(Construct):
         )
         # Kept, it would stand in the way of the next deployment: its name is fixed.
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
+        self.log_group_name = log_group.ref
         self.role = iam.Role(
             self,
             "Role",

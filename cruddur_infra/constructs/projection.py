@@ -90,6 +90,7 @@ class Projection(Construct):
         )
         _acknowledge(function)
         self.function = function.function
+        self.log_group_name = function.log_group_name
         self.event_source_mapping = lambda_.CfnEventSourceMapping(
             self,
             "EventSourceMapping",

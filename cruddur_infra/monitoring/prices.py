@@ -1,7 +1,9 @@
-"""What AWS asks in us-east-1, in US dollars without tax or free tier, as written down on the day of `AS_OF`.
+"""What AWS asks in us-east-1, in US dollars without tax, as written down on the day of `AS_OF`.
 
 Compared on that day with several price guides of 2026, which agree; AWS's own list was not at hand.
 """
+
+from dataclasses import dataclass
 
 AS_OF = "2026-11-20"
 REGION = "us-east-1"
@@ -26,3 +28,16 @@ NAT_GATEWAY_GB = 0.045
 HOURS_OF_A_MONTH = 730
 DAYS_OF_A_MONTH = 30
 """What the price lists take for a month; traffic is counted in days."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeTier:
+    """What CloudWatch does not ask for, by account and month."""
+
+    alarm_metrics: int
+    own_metrics: int
+    dashboards: int
+
+
+FREE_TIER = FreeTier(alarm_metrics=10, own_metrics=10, dashboards=3)
+NO_FREE_TIER = FreeTier(alarm_metrics=0, own_metrics=0, dashboards=0)

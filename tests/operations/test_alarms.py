@@ -225,7 +225,7 @@ def test_each_expression_knows_trouble_from_traffic(
 
 
 def test_thresholds_follow_the_stage_and_the_settings(templates: Callable[..., Templates]) -> None:
-    def above(stage: str, name: str, **overrides: object) -> float:
+    def above(stage: str, name: str, **overrides: str) -> float:
         return float(alarms(templates, stage, **overrides)[name]["Threshold"])
 
     assert above("prod", "inboxes-behind") == 60_000 < above("dev", "inboxes-behind")

@@ -1,14 +1,18 @@
 """The limits' simulation behaves as queues do, and the page of costs is that of the present prices."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.limits import PARTITION_WRITE_UNITS, simulate
+from bench.standing import Standing
 from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring import prices
 from cruddur_infra.monitoring.dashboard import cost
 from cruddur_infra.settings import STAGES
+from drawings.template import Templates
 from tests.operations import metric_math
 
 
@@ -45,3 +49,15 @@ def test_the_dashboard_counts_with_the_same_prices() -> None:
     compute = 1e6 * prices.LAMBDA_REQUEST + 4e3 * memory_mb / 1024 * prices.LAMBDA_GB_SECOND
     expected = 4e6 * prices.WRITE_UNIT + 2e6 * prices.READ_UNIT + compute
     assert metric_math.value(expression, day) == pytest.approx(expected)
+
+
+def test_dev_is_free_while_nobody_writes_and_prod_is_not(templates: Callable[..., Templates]) -> None:
+    dev, prod = (Standing.of(templates(stage)["main"]) for stage in ("dev", "prod"))
+    assert dev.idle_dollars(free_tier=True) == dev.dollars(free_tier=True) == 0
+    assert 0 < dev.idle_dollars(free_tier=False) <= 1
+    assert prod.idle_dollars(free_tier=True) == pytest.approx(
+        (prod.alarm_metrics - 10) * prices.ALARM_METRIC_MONTH + prices.KEY_MONTH
+    )
+    without = prod.alarm_metrics * prices.ALARM_METRIC_MONTH + prices.KEY_MONTH + prices.DASHBOARD_MONTH
+    assert prod.idle_dollars(free_tier=False) == pytest.approx(without)
+    assert prod.dollars(free_tier=False) == pytest.approx(without + prod.own_metrics * prices.METRIC_MONTH)

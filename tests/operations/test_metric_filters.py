@@ -74,10 +74,12 @@ MESSAGE, NAMELESS, OWN_WRITE = change("MSG#<group>"), change("MSG#"), change("GR
 def filters(templates: Callable[..., Templates]) -> dict[str, tuple[str, str]]:
     """For each metric: the pattern, and where its value is in a line, of the filters as synthesized."""
     found = {}
-    for resource in resources(templates("dev", monitoring="full")["main"], "AWS::Logs::MetricFilter").values():
+    main = templates("dev", monitoring="full")["main"]
+    for resource in resources(main, "AWS::Logs::MetricFilter").values():
         properties = resource["Properties"]
         (transformation,) = properties["MetricTransformations"]
-        assert properties["LogGroupName"] == "/aws/lambda/cruddur-messages-dev-projection"
+        watched = main["Resources"][properties["LogGroupName"]["Ref"]]["Properties"]
+        assert watched["LogGroupName"] == "/aws/lambda/cruddur-messages-dev-projection"
         assert transformation["MetricNamespace"] == "cruddur-messages-dev"
         found[transformation["MetricName"]] = (properties["FilterPattern"], transformation["MetricValue"])
     return found

@@ -38,6 +38,7 @@ def test_rehearsals_exist() -> None:
 
 
 def test_cdk_commands_name_the_stage_which_would_else_be_dev() -> None:
-    commands = [" ".join(found.split()) for found in re.findall(r"`(npx cdk [^`]+)`", TEXT)]
+    written = re.findall(r"`(npx cdk\s[^`]+)`|^    (npx cdk .+)$", TEXT, re.MULTILINE)
+    commands = [" ".join((inline or indented).split()) for inline, indented in written]
     assert len(commands) > 4
     assert [command for command in commands if "-c stage=" not in command] == []

@@ -52,7 +52,7 @@ def test_the_difference_is_what_the_emulator_cannot_evaluate(monitoring: str) ->
     ((path, of_aws, of_the_emulator),) = others
     assert path[0] == "main"
     assert json.loads(of_aws) == stream_filters.patterns()[1]
-    assert of_the_emulator == of_aws.replace('{"S": [{"exists": false}]}', '[{"exists": false}]') != of_aws
+    assert of_the_emulator == of_aws.replace('{"S":[{"exists":false}]}', '[{"exists":false}]') != of_aws
 
 
 def _settings_of_local() -> dict[str, str]:

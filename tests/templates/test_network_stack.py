@@ -6,7 +6,8 @@ import pytest
 
 from cruddur_infra.settings import SettingsError
 from drawings.template import Templates, only, resources
-from tests.policies.deployed import ACCOUNT, EXISTING_VPC, REGION, in_existing_vpc
+from tests.policies.authorization import ACCOUNT, REGION
+from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
 from tests.templates.fixtures import STAGES
 
 

@@ -1,0 +1,79 @@
+"""What a system costs by the month, whether people write or not: counted in its template."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cruddur_infra.monitoring import prices
+from drawings.template import Template, resources
+
+MONITORING = ("none", "essential", "full")
+MAPPING_METRICS = 6
+"""Polled, filtered out, invoked, failed, dropped, delivered on failure (Lambda Developer Guide, "Event source mapping
+metrics")."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a template has that CloudWatch and KMS ask for by the month."""
+
+    alarms: int
+    alarm_metrics: int
+    log_metrics: int
+    mapping_metrics: int
+    dashboards: int
+    keys: int
+
+    @classmethod
+    def of(cls, template: Template) -> "Standing":
+        """Counted in the template of the main stack."""
+        alarms = resources(template, "AWS::CloudWatch::Alarm").values()
+        return cls(
+            alarms=len(alarms),
+            alarm_metrics=sum(len(_metrics_of(alarm["Properties"])) for alarm in alarms),
+            log_metrics=len(resources(template, "AWS::Logs::MetricFilter")),
+            mapping_metrics=MAPPING_METRICS,
+            dashboards=len(resources(template, "AWS::CloudWatch::Dashboard")),
+            keys=len(resources(template, "AWS::KMS::Key")),
+        )
+
+    @property
+    def own_metrics(self) -> int:
+        """Metrics that are not AWS's own, which cost while they have data."""
+        return self.log_metrics + self.mapping_metrics
+
+    def idle_dollars(self, *, free_tier: bool) -> float:
+        """A month in which nobody writes: no metric has data."""
+        free = prices.FREE_TIER if free_tier else prices.NO_FREE_TIER
+        return (
+            max(0, self.alarm_metrics - free.alarm_metrics) * prices.ALARM_METRIC_MONTH
+            + max(0, self.dashboards - free.dashboards) * prices.DASHBOARD_MONTH
+            + self.keys * prices.KEY_MONTH
+        )
+
+    def dollars(self, *, free_tier: bool) -> float:
+        """A month in which every metric has data in every hour."""
+        free = prices.FREE_TIER if free_tier else prices.NO_FREE_TIER
+        return (
+            self.idle_dollars(free_tier=free_tier) + max(0, self.own_metrics - free.own_metrics) * prices.METRIC_MONTH
+        )
+
+
+def standing_rows(standing: Mapping[str, Standing]) -> Iterator[str]:
+    """The rows of the table, a column for each choice of `monitoring`."""
+    columns = [standing[which] for which in MONITORING]
+
+    def row(what: str, cell: Callable[[Standing], str]) -> str:
+        return f"| {what} | " + " | ".join(cell(column) for column in columns) + " |"
+
+    yield row("alarms, and metrics under alarm", lambda one: f"{one.alarms}, {one.alarm_metrics}")
+    yield row("metrics of the log and of the mapping", lambda one: f"{one.log_metrics} + {one.mapping_metrics}")
+    yield row("dashboards, keys", lambda one: f"{one.dashboards}, {one.keys}")
+    yield row("idle, $ a month within the free tier", lambda one: f"{one.idle_dollars(free_tier=True):.2f}")
+    yield row("idle, $ a month without", lambda one: f"{one.idle_dollars(free_tier=False):.2f}")
+    yield row("at work, $ a month within the free tier", lambda one: f"{one.dollars(free_tier=True):.2f}")
+    yield row("at work, $ a month without", lambda one: f"{one.dollars(free_tier=False):.2f}")
+
+
+def _metrics_of(alarm: Mapping[str, Any]) -> list[Any]:
+    return [query for query in alarm.get("Metrics", [{"MetricStat": {}}]) if "MetricStat" in query]
