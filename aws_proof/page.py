@@ -33,14 +33,12 @@ def page(journal: Journal, claims: Mapping[str, Claim], *, place: str, versions:
     )
 
 
-def table_of(claims: Iterable[Claim]) -> str:
+def described(claims: Iterable[Claim]) -> str:
     """What docs/aws-proof.md says of every claim."""
-    rows = [
-        f"| {one.id} | {_cell(one.says)} | {_cell(one.how)} | {_cell(one.never or one.not_on_emulator or 'yes')} |"
+    return "\n".join(
+        f"### {one.id}\n\n{one.says}\n\n*Tested:* {one.how}\n\n*On the emulator:* {_on_emulator(one)}\n"
         for one in claims
-    ]
-    head = ["| claim | what is claimed | how it is tested | on the emulator |", "|---|---|---|---|"]
-    return "\n".join([*head, *rows]) + "\n"
+    )
 
 
 def has_failed(journal: Journal) -> bool:
@@ -51,6 +49,11 @@ def has_failed(journal: Journal) -> bool:
 def _row(outcome: Outcome, claims: Mapping[str, Claim]) -> str:
     cells = (outcome.phase, outcome.claim, claims[outcome.claim].says, outcome.result, outcome.seen)
     return f"| {' | '.join(map(_cell, cells))} | {outcome.seconds:.0f} |"
+
+
+def _on_emulator(claim: Claim) -> str:
+    reason = claim.never or claim.not_on_emulator
+    return f"not shown: {reason}." if reason else "shown."
 
 
 def _cell(text: str) -> str:

@@ -12,7 +12,7 @@ from aws_proof import __main__ as command
 from aws_proof import removal, runner
 from aws_proof.claims import Claim, DiffersError, Phase, Result, StopError
 from aws_proof.journal import Journal, Made
-from aws_proof.page import has_failed, page, table_of
+from aws_proof.page import described, has_failed, page
 from aws_proof.runner import CutOffError, run
 from aws_proof.steps import CLAIMS
 from aws_proof.world import World
@@ -395,7 +395,7 @@ def test_a_real_client_goes_to_aws_unless_an_endpoint_is_given(tmp_path: Path) -
 
 
 def test_every_claim_is_described() -> None:
-    described = table_of(CLAIMS.values())
-    assert all(f"| {name} |" in described for name in CLAIMS)
+    text = described(CLAIMS.values())
+    assert all(f"### {name}\n" in text for name in CLAIMS)
     assert all(one.how for one in CLAIMS.values())
     assert json.dumps(sorted(CLAIMS)) == json.dumps(sorted({one.id for one in CLAIMS.values()}))
