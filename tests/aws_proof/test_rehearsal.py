@@ -1,8 +1,9 @@
 """`make prove-on-aws REHEARSE=1` from beginning to end, on the emulator of `make up`."""
 
-import json
+import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,8 @@ from aws_proof.steps import PHASES
 from cruddur_infra import REPOSITORY
 from tests.end_to_end.checkout import Checkout
 from tests.engines.fixtures import free_port
+
+pytestmark = pytest.mark.proof
 
 ROW = re.compile(r"^\| (\w+) \| ([a-z-]+) \| .*? \| ([a-z ]+) \| (.*) \| \d+ \|$", re.MULTILINE)
 NAME = "cruddur-aws-proof"
@@ -35,7 +38,6 @@ def stacks(checkout: Checkout) -> list[str]:
     return [one["StackName"] for one in found if one["StackName"].startswith(NAME)]
 
 
-@pytest.mark.proof
 def test_every_claim_is_shown_or_named_with_the_reason_and_nothing_is_left(checkout: Checkout) -> None:
     ended = checkout.make_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1", "PAGE=page.md")
     assert "AWS is not reached" in ended.stderr
@@ -53,19 +55,23 @@ def test_every_claim_is_shown_or_named_with_the_reason_and_nothing_is_left(check
     assert not (checkout.folder / f".local/aws-proof/{NAME}.json").exists()
 
 
-@pytest.mark.proof
-def test_ctrl_c_takes_everything_away_and_a_killed_run_is_cleaned_up(checkout: Checkout) -> None:
+def test_ctrl_c_takes_everything_away(checkout: Checkout) -> None:
     journal = checkout.folder / f".local/aws-proof/{NAME}.json"
-
-    def begin() -> None:
-        process = checkout.begin_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1")
-        while not journal.exists() or not json.loads(journal.read_text())["made"] or not stacks(checkout):
-            assert process.poll() is None
-        processes.append(process)
-
-    processes: list[object] = []
-    begin()
-    _, err = checkout.interrupt(processes[-1])  # type: ignore[arg-type]
+    process = checkout.begin_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1")
+    while not stacks(checkout):
+        assert process.poll() is None
+    _, err = checkout.interrupt(process)
     assert "interrupted; all that was made is removed again" in err
     assert stacks(checkout) == []
     assert not journal.exists()
+
+
+def test_what_a_killed_run_has_left_is_removed_on_demand(checkout: Checkout) -> None:
+    process = checkout.begin_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1")
+    while not stacks(checkout):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    cleaned = checkout.make_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1", "CLEAN_UP=1")
+    assert "all that was made is removed again" in cleaned.stderr
+    assert stacks(checkout) == []

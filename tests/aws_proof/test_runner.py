@@ -140,7 +140,7 @@ def test_where_removal_fails_too_its_command_is_printed_and_the_next_run_goes_on
     if second == "ExpiredToken":
         world.answers.refuse("iam", "get_role", "ExpiredToken")
     else:
-        monkeypatch.setitem(removal._REMOVERS, "role", lambda *_: raising(KeyboardInterrupt())(world))  # type: ignore[index]
+        monkeypatch.setitem(removal._REMOVERS, "role", lambda *_: raising(KeyboardInterrupt())(world))
     done = claim(lambda _: "well", "done")
     phases = [
         phase(done, name="first"),
@@ -266,7 +266,12 @@ def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world: StubbedWorld) 
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setattr(command, "FOLDER", tmp_path)
-    monkeypatch.setattr(command, "World", lambda journal, **_: setattr(world, "journal", journal) or world)
+
+    def this_world(journal: Journal, **_: object) -> StubbedWorld:
+        world.journal = journal
+        return world
+
+    monkeypatch.setattr(command, "World", this_world)
     monkeypatch.setattr(command, "PHASES", [phase(claim(lambda _: "well", "deploys"))])
 
     def run_it(*words: str, answer: str = "") -> str:
@@ -285,14 +290,17 @@ def identity(world: StubbedWorld) -> None:
     world.answers.add("sts", "get_caller_identity", {"Account": ACCOUNT})
 
 
-def prepared(world: StubbedWorld) -> None:
-    """An account with the CDK's bootstrap stack, and nothing of ours."""
+def prepared(world: StubbedWorld, *, has_table: bool = False) -> None:
+    """An account with the CDK's bootstrap stack, and nothing of ours, but for a table if that is asked for."""
     identity(world)
     toolkit = {"StackName": "CDKToolkit", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
     world.answers.add("cloudformation", "describe_stacks", {"Stacks": [toolkit]})
     for _ in range(4):
         world.answers.refuse("cloudformation", "describe_stacks", "ValidationError")
-    world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    if has_table:
+        world.answers.add("dynamodb", "describe_table", {"Table": {}})
+    else:
+        world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
 
 
 def test_the_account_is_typed_and_the_page_written(
@@ -356,9 +364,7 @@ def test_a_name_that_is_taken_is_refused(typed: Callable[..., str], world: Stubb
 
 
 def test_a_table_of_that_name_is_refused(typed: Callable[..., str], world: StubbedWorld) -> None:
-    prepared(world)
-    world.answers.stubbers["dynamodb"]._queue.clear()
-    world.answers.add("dynamodb", "describe_table", {"Table": {}})
+    prepared(world, has_table=True)
     assert "this account has a table called cruddur-aws-proof" in typed("--region", REGION)
 
 
@@ -389,7 +395,7 @@ def test_a_real_client_goes_to_aws_unless_an_endpoint_is_given(tmp_path: Path) -
     made = world_in(tmp_path)
     real = World(made.journal, print, {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"})
     assert real.client("sts").meta.endpoint_url == f"https://sts.{REGION}.amazonaws.com"
-    emulated = World(made.journal, print, real.environment | {"AWS_ENDPOINT_URL": "http://localhost:1"})
+    emulated = World(made.journal, print, {**real.environment, "AWS_ENDPOINT_URL": "http://localhost:1"})
     assert emulated.client("sts").meta.endpoint_url == "http://localhost:1"
     assert isinstance(real.session, boto3.Session)
 

@@ -515,8 +515,8 @@ def test_a_policy_without_an_action_keeps_the_rest_and_every_deny() -> None:
     assert denies["Action"] == ["dynamodb:PutItem"]
 
 
-def lasting(world: StubbedWorld, **table_is: str) -> None:
-    table(world, **table_is)
+def lasting(world: StubbedWorld, table_id: str = "t-1") -> None:
+    table(world, TableId=table_id)
     function(world)
     mapping(world)
     outputs(world)
@@ -535,7 +535,7 @@ def test_settings_change(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -
 def test_a_table_that_is_replaced(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StubbedWorld, "smoke", lambda *_, **__: works())
     lasting(world)
-    lasting(world, TableId="t-2")
+    lasting(world, "t-2")
     world.programs.append((0, ""))
     differs(updates.settings_change, world, "has replaced: table")
 
@@ -593,7 +593,8 @@ def test_metrics_have_data(world: StubbedWorld) -> None:
 
 def test_a_metric_without_data(world: StubbedWorld) -> None:
     watched(world)
-    data(world, *[{"m0": [], "m1": []}] * 5)
+    nothing: dict[str, list[float]] = {"m0": [], "m1": []}
+    data(world, *[nothing] * 5)
     differs(metrics.metrics_have_data, world, "without data: AWS/Lambda/Errors FunctionName=f")
 
 
