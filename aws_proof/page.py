@@ -11,13 +11,14 @@ def page(journal: Journal, claims: Mapping[str, Claim], *, place: str, versions:
     counts = {result: sum(one.result is result for one in journal.outcomes) for result in Result}
     facts = {
         "where": place,
-        "account": f"...{journal.account[-4:]}",
+        "account": journal.account,
         "region": journal.region,
         "begun": journal.begun,
         **versions,
         "claims": ", ".join(f"{count} {result}" for result, count in counts.items() if count),
     }
-    return "\n".join(
+    account = f"...{journal.account[-4:]}"
+    text = "\n".join(
         [
             f"# Claims, tested on {place}",
             "",
@@ -31,6 +32,8 @@ def page(journal: Journal, claims: Mapping[str, Claim], *, place: str, versions:
             "",
         ]
     )
+    # What was seen may name it too.
+    return text.replace(journal.account, account)
 
 
 def described(claims: Iterable[Claim]) -> str:
