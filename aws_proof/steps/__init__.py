@@ -49,6 +49,7 @@ PHASES = (
             adoption.adoption_by_reference,
             adoption.first_batch,
             adoption.adoption_by_import,
+            adoption.imported_table,
             adoption.imported_stream,
         ),
     ),

@@ -34,15 +34,29 @@ def first_batch(world: World) -> str:
     return f"after the deployment: {world.notes['first batch']}"
 
 
-@claim("The same table is taken over by import: CloudFormation finds it equal to the template.", blocks=True)
+@claim("The same table is taken over by import, and stays the table that it was.", blocks=True)
 def adoption_by_import(world: World) -> str:
-    """The system by reference is destroyed, which leaves the table; `cdk import`, and drift detection of its stack."""
+    """The system by reference is destroyed, which leaves the table; then `cdk import`."""
+    before = table_of(world)
     world.cdk("destroy", "--all", "--force", stream_arn=stream_of(world))
     mapping = FOLDER / "import.json"
     mapping.parent.mkdir(parents=True, exist_ok=True)
     mapping.write_text(json.dumps({"MessagesTable": {"TableName": world.table_name}}))
     settings = {"point_in_time_recovery": "false"}
     world.cdk("import", f"{world.system}-table", "--resource-mapping", str(mapping), "--force", **settings)
+    if f"{world.system}-table" not in stacks_of(world):
+        raise DiffersError("there is no stack for the table")
+    if table_of(world) != before:
+        raise DiffersError(f"the table was {before}, it is {table_of(world)}")
+    return f"imported, with the stream that it had: {before[1]}"
+
+
+@claim(
+    "CloudFormation finds the imported table equal to the template.",
+    not_on_emulator="the emulator detects no drift in a stack that was just imported",
+)
+def imported_table(world: World) -> str:
+    """Drift detection of the table's stack, after the import and before anything else."""
     return nothing_drifts.step(world)
 
 
@@ -95,6 +109,12 @@ def messages_in(dynamodb: Any, table_name: str) -> list[str]:
     return sorted(f"{item['pk']['S']} {item['sk']['S']} {item['message']['S']}" for item in found)
 
 
+def table_of(world: World) -> tuple[str, str]:
+    """What tells the table from another of its name, and its stream."""
+    table = world.client("dynamodb").describe_table(TableName=world.table_name)["Table"]
+    return str(table.get("TableId", table["TableArn"])), str(table["LatestStreamArn"])
+
+
 def stream_of(world: World) -> str:
     """The table's stream."""
-    return str(world.client("dynamodb").describe_table(TableName=world.table_name)["Table"]["LatestStreamArn"])
+    return table_of(world)[1]

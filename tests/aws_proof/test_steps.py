@@ -623,6 +623,29 @@ def messages(world: StubbedWorld, *texts: str) -> None:
     world.answers.add("dynamodb", "scan", {"Items": [*found, {"pk": {"S": "GRP#u"}, "sk": {"S": "1"}}]})
 
 
+def test_imported_table(world: StubbedWorld) -> None:
+    no_stack(world)
+    a_stack(world)
+    drift(world, "IN_SYNC")
+    stays(adoption.imported_table, world, "proof-run-dev-table: in sync")
+
+
+@pytest.mark.parametrize(("stack_is_there", "seen"), [(True, "the table was .*, it is"), (False, "there is no stack")])
+def test_an_import_that_is_none(
+    stack_is_there: bool, seen: str, world: StubbedWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(adoption, "FOLDER", tmp_path)
+    table(world, 2)
+    world.programs += [(0, ""), (0, "")]
+    no_stack(world)
+    if stack_is_there:
+        a_stack(world)
+        table(world, 2, TableId="t-2")
+    else:
+        no_stack(world)
+    differs(adoption.adoption_by_import, world, seen)
+
+
 def test_imported_stream(world: StubbedWorld) -> None:
     table(world, 2)
     mapping(world)
