@@ -93,6 +93,11 @@ bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and t
 .PHONY: setup
 setup: $(VENV)/local.stamp node_modules/.stamp ## Install what deployment and bin/ddb need, for plain cdk commands
 
+.PHONY: prove-on-aws
+prove-on-aws: $(VENV)/dev.stamp node_modules/.stamp ## Test in an AWS account what only AWS can show; REHEARSE=1 on the emulator
+	@$(PYTHON) -m aws_proof $(if $(NAME),--name $(NAME)) $(if $(REGION),--region $(REGION)) $(if $(YES),--yes) \
+		$(if $(REHEARSE),--rehearse) $(if $(CLEAN_UP),--clean-up) $(if $(PAGE),--page $(PAGE))
+
 .PHONY: synth
 synth: setup ## Synthesize every stage, into cdk.out
 	@for stage in local dev prod; do node_modules/.bin/cdk synth --quiet --context stage=$$stage --output cdk.out/$$stage || exit 1; done

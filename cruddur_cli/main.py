@@ -15,6 +15,7 @@ from cruddur_cli import completion, local_system
 from cruddur_cli.bootcamp_arguments import modern
 from cruddur_cli.commands.conversations import conversations
 from cruddur_cli.commands.maintenance import maintenance
+from cruddur_cli.commands.smoke import smoke_test
 from cruddur_cli.commands.tables import tables
 from cruddur_cli.errors import WrongUseError, explained, one_line
 
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": HELP},
 )
-for group in (tables, conversations, maintenance):
+for group in (tables, conversations, maintenance, smoke_test):
     app.add_typer(group.app)
 
 

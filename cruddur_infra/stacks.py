@@ -158,8 +158,10 @@ class DeliveryStack(Stack):
             stage=settings.stage,
             stack_names=[settings.stack_name(part) for part in (None, "table", "seed", "delivery")],
             looks_up=settings.vpc_id is not None,
+            table_arn=names.table_arn(settings.table_name),
         )
         CfnOutput(self, "DeployRoleArn", value=delivery.deploy_role.attr_arn)
+        CfnOutput(self, "SmokeRoleArn", value=delivery.smoke_role.attr_arn)
         CfnOutput(self, "DiffRoleArn", value=delivery.diff_role.attr_arn)
 
 

@@ -8,6 +8,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
+from cruddur_infra.constructs.statements import only_partitions
+from cruddur_messages import schema
 
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
@@ -16,11 +18,11 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 class Delivery(Construct):
-    """Two roles: one deploys, for the repository's environment of this stage; one compares, for pull requests.
+    """Three roles: for the repository's environment of this stage, to deploy and to try; for pull requests, to compare.
 
-    Both trust the account's identity provider for GitHub, which belongs to no stage: there can be one only. What
+    All trust the account's identity provider for GitHub, which belongs to no stage: there can be one only. What
     deploys may assume roles of the CDK's bootstrap stack. What compares reads this stage's templates itself: the
-    bootstrap stack's lookup role could read the messages.
+    bootstrap stack's lookup role could read the messages. What tries may run `bin/ddb smoke`: made-up people alone.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Delivery(Construct):
         stage: str,
         stack_names: Sequence[str],
         looks_up: bool,
+        table_arn: str,
     ) -> None:
         super().__init__(scope, construct_id)
         self.deploy_role = _role(
@@ -39,21 +42,30 @@ class Delivery(Construct):
             "Deploy",
             description=f"Deploys the stage {stage} from {repository}",
             subject=f"repo:{repository}:environment:{stage}",
-            statement={"Sid": "Deploy", "Action": "sts:AssumeRole", "Resource": _bootstrap_roles(looks_up=looks_up)},
+            statements=[{"Sid": "Deploy", "Action": "sts:AssumeRole", "Resource": _bootstrap_roles(looks_up=looks_up)}],
+        )
+        self.smoke_role = _role(
+            self,
+            "Smoke",
+            description=f"Tries the stage {stage} from {repository}, with made-up people",
+            subject=f"repo:{repository}:environment:{stage}",
+            statements=_smoke_statements(table_arn),
         )
         self.diff_role = _role(
             self,
             "Diff",
             description=f"Compares the stage {stage} with pull requests of {repository}",
             subject=f"repo:{repository}:pull_request",
-            statement={
-                "Sid": "ReadTemplates",
-                "Action": ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"],
-                "Resource": [
-                    f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{name}/*"
-                    for name in stack_names
-                ],
-            },
+            statements=[
+                {
+                    "Sid": "ReadTemplates",
+                    "Action": ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"],
+                    "Resource": [
+                        f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{name}/*"
+                        for name in stack_names
+                    ],
+                }
+            ],
         )
         acknowledge(
             self.diff_role,
@@ -67,7 +79,7 @@ class Delivery(Construct):
 
 
 def _role(
-    scope: Construct, construct_id: str, *, description: str, subject: str, statement: dict[str, Any]
+    scope: Construct, construct_id: str, *, description: str, subject: str, statements: Sequence[dict[str, Any]]
 ) -> iam.CfnRole:
     trust: dict[str, Any] = {
         "Version": "2012-10-17",
@@ -80,7 +92,7 @@ def _role(
             }
         ],
     }
-    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]}
     role = iam.CfnRole(
         scope,
         construct_id,
@@ -95,6 +107,23 @@ def _role(
         *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
     )
     return role
+
+
+def _smoke_statements(table_arn: str) -> list[dict[str, Any]]:
+    """What `bin/ddb smoke` calls: every key but that of its own notes begins as only made-up ids do."""
+    made_up = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, schema.CONVERSATION_PREFIX)
+    keys = only_partitions(*(prefix + schema.SMOKE_UUID_PREFIX for prefix in made_up), schema.SMOKE_PARTITION)
+    return [
+        # Inboxes, conversations, notes: Query. Messages, first rows, notes: PutItem. What is removed: DeleteItem.
+        {
+            "Sid": "MadeUpPeople",
+            "Action": ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+            "Resource": table_arn,
+            "Condition": keys,
+        },
+        # Who is in a conversation that the third person joins: Query on the index.
+        {"Sid": "FindGroupRows", "Action": "dynamodb:Query", "Resource": f"{table_arn}/index/{schema.INDEX_NAME}"},
+    ]
 
 
 def _bootstrap_roles(*, looks_up: bool) -> list[str]:

@@ -24,6 +24,12 @@ CONVERSATION_PREFIX: Final = "CONV#"
 
 CONVERSATION_SORT_KEY: Final = "CONV"
 
+SMOKE_UUID_PREFIX: Final = "5e1f7e57-"
+"""What the ids of made-up people and their conversations begin with, so that a policy tells them from real ones."""
+
+SMOKE_PARTITION: Final = "SMOKE#runs"
+"""Of the items by which a run of `bin/ddb smoke` is found and removed, should it die (docs/ddb.md)."""
+
 TABLE_NAME_VARIABLE: Final = "TABLE_NAME"
 """The environment variable by which a Lambda function finds its table."""
 

@@ -4,15 +4,18 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cruddur_cli import smoke
 from cruddur_infra import REPOSITORY
 from drawings.architecture import EVERY_STACK
 from drawings.template import Templates, resources
+from tests.engines.fixtures import CruddurTable
 from tests.policies.test_scanners import scan_with_cdk_nag, scan_with_cfn_lint, scan_with_checkov
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
@@ -44,7 +47,11 @@ def test_there_is_no_such_stack_unless_it_is_asked_for(templates: Callable[..., 
 
 @pytest.mark.parametrize(
     ("output", "subject"),
-    [("DeployRoleArn", "environment:prod"), ("DiffRoleArn", "pull_request")],
+    [
+        ("DeployRoleArn", "environment:prod"),
+        ("SmokeRoleArn", "environment:prod"),
+        ("DiffRoleArn", "pull_request"),
+    ],
 )
 @pytest.mark.parametrize("repository", ["acme/cruddur", "acme@123456/cruddur@456789"])
 def test_only_this_repository_and_only_this_part_of_it_assumes_a_role(
@@ -64,6 +71,40 @@ def test_the_deploying_role_may_assume_two_bootstrap_roles_and_nothing_else(
     assert found["Action"] == "sts:AssumeRole"
     assert re.findall(r"cdk-hnb659fds-([\w-]+)-role-", written(found["Resource"])) == ["deploy", "file-publishing"]
     assert len(found["Resource"]) == 2
+
+
+def test_the_trying_role_may_make_every_call_of_smoke_and_touch_made_up_items_alone(
+    templates: Callable[..., Templates], cruddur_table_on: Callable[[str], CruddurTable], dynamodb_local_endpoint: str
+) -> None:
+    (policy,) = roles(templates)["SmokeRoleArn"]["Policies"]
+    on_table, on_index = policy["PolicyDocument"]["Statement"]
+    patterns = on_table["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert all("5e1f7e57-" in pattern or pattern == "SMOKE#runs*" for pattern in patterns)
+    assert on_table["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+    assert on_index["Action"] == "dynamodb:Query"
+
+    asked: set[tuple[str, str]] = set()
+    table = cruddur_table_on(dynamodb_local_endpoint)
+
+    def note(params: Any, model: Any, **_: Any) -> None:
+        if "IndexName" in params:
+            asked.add((model.name, "index"))
+            return
+        for element in [next(iter(one.values())) for one in params.get("TransactItems", [])] or [params]:
+            values = element.get("ExpressionAttributeValues", {})
+            key = element.get("Item", element.get("Key", {})).get("pk") or values[":pk"]
+            asked.add(("PutItem" if "TransactItems" in params else model.name, key["S"]))
+
+    table.client.meta.events.register("provide-client-params.dynamodb", note)
+    smoke.talk(smoke.Place(table.client, table.name), messages=2, limit_seconds=0)
+    watched = smoke.Place(table.client, table.name)
+    talk = smoke.Talk(watched, smoke.smoke_uuid(), [smoke.person(name) for name in smoke.NAMES], limit_seconds=60)
+    talk.speak()
+    talk.join()
+    assert {name for name, _ in asked} == {"Query", "PutItem", "DeleteItem"}
+    assert {name for name, _ in asked} <= {action.removeprefix("dynamodb:") for action in on_table["Action"]}
+    denied = [key for _, key in asked if key != "index" and not any(fnmatchcase(key, one) for one in patterns)]
+    assert denied == []
 
 
 def test_the_comparing_role_reads_this_stages_templates_and_nothing_else(templates: Callable[..., Templates]) -> None:

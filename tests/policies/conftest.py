@@ -38,10 +38,10 @@ def recording(dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], Cr
 @pytest.fixture(scope="session", params=VARIANTS)
 def case(request: pytest.FixtureRequest, recording: Recording) -> Case:
     """Each variant."""
-    return _case(request.param, recording)
+    return case_of(request.param, recording)
 
 
-def _case(variant: str, recording: Recording) -> Case:
+def case_of(variant: str, recording: Recording) -> Case:
     found = deployed(variant)
     # In prod, backend_batch_write is off.
     calls = recording.own if variant == "prod" else (*recording.own, *recording.bootcamp)

@@ -104,7 +104,8 @@ class StartedConversation:
 class MessageStore:
     """The conversations of one table.
 
-    `clock` tells the present, `sleep` and `draw` (uniform in 0..1) serve the backoff. Safe to share between threads.
+    `clock` tells the present, `new_uuid` names what is new, `sleep` and `draw` (uniform in 0..1) serve the backoff.
+    Safe to share between threads.
     """
 
     def __init__(
@@ -115,12 +116,14 @@ class MessageStore:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[], float] = random.random,
+        new_uuid: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._client = client
         self._table_name = table_name
         self._clock = clock
         self._sleep = sleep
         self._draw = draw
+        self._new_uuid = new_uuid
 
     def get_conversation(
         self,
@@ -163,7 +166,7 @@ class MessageStore:
         if check_member:
             self.require_member(message_group_uuid, sender.uuid)
         instant = self._clock()
-        message_uuid = str(uuid.uuid4())
+        message_uuid = self._new_uuid()
         for _ in range(MAX_TAKEN_KEYS):
             sent = _message(message_group_uuid, instant, message_uuid, sender, message)
             if self._put_unless_taken(sent):
@@ -181,7 +184,7 @@ class MessageStore:
         _check_message(message)
         _check_members(members, sender)
         instant = self._clock()
-        message_group_uuid, message_uuid = str(uuid.uuid4()), str(uuid.uuid4())
+        message_group_uuid, message_uuid = self._new_uuid(), self._new_uuid()
         for attempt in range(ATTEMPTS):
             pair: list[TransactWriteItemTypeDef] = []
             if len(members) == 2:

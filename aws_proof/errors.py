@@ -1,0 +1,30 @@
+"""Every error that a run may meet in an account, as one line: what is wrong, with what value, and what to do."""
+
+from botocore import exceptions as botocore_errors
+
+from aws_proof.claims import StopError
+from cruddur_cli import errors as ddb_errors
+
+QUOTA = ("LimitExceeded", "QuotaExceeded", "TooMany")
+TAKEN = ("EntityAlreadyExists", "AlreadyExists", "ResourceInUse", "QueueNameExists")
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+
+
+def explained(error: BaseException) -> str | None:
+    """The line for an error; None for one that is a fault of the program."""
+    if isinstance(error, StopError):
+        return ddb_errors.one_line(str(error))
+    if isinstance(error, botocore_errors.EndpointConnectionError):
+        return f"{ddb_errors.one_line(str(error))}: is this service in the region, and is the network up?"
+    if isinstance(error, botocore_errors.ClientError):
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        reason = ddb_errors.one_line(str(error.response.get("Error", {}).get("Message", "")))
+        if code in EXPIRED:
+            return f"the session has expired ({error.operation_name}): sign in again, then run the same command"
+        if any(part in code for part in QUOTA):
+            return f"a quota is reached ({error.operation_name}: {reason}): ask AWS for more, or use another region"
+        if any(part in code for part in TAKEN):
+            return f"a name is taken ({error.operation_name}: {reason}): choose another with NAME="
+        if code.removesuffix("Exception") in ("AccessDenied", "UnauthorizedOperation"):
+            return f"these credentials may not do that ({error.operation_name}: {reason}): ask for the permission"
+    return ddb_errors.explained(error) if isinstance(error, Exception) else None

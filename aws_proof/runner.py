@@ -1,0 +1,85 @@
+"""The claims in turn: what is seen is noted at once, a cut-off run goes on, and whatever happens, all is removed."""
+
+import shlex
+from collections.abc import Sequence
+
+from aws_proof import removal
+from aws_proof.claims import Claim, DiffersError, Outcome, Phase, Result, StopError
+from aws_proof.errors import explained
+from aws_proof.world import World
+
+
+class CutOffError(Exception):
+    """The run ended before its end; the text is one line for the person who started it."""
+
+
+def run(world: World, phases: Sequence[Phase]) -> None:
+    """Test every claim of the phases that are not finished, and remove what each phase has made.
+
+    Raises CutOffError where the run cannot go on: then all is removed, or the text has the command that does.
+    """
+    try:
+        for phase in phases:
+            if phase.name not in world.journal.finished_phases:
+                _run_phase(world, phase)
+                world.journal.finish(phase.name)
+    except KeyboardInterrupt:
+        raise CutOffError(f"interrupted; {clean_up(world)}") from None
+    except Exception as error:
+        text = explained(error)
+        cleaned = clean_up(world)
+        if text is None:
+            world.say(cleaned)
+            raise
+        raise CutOffError(f"{text}; {cleaned}") from error
+
+
+def clean_up(world: World) -> str:
+    """Remove what was made, and say so; where that fails, say why and which command does it."""
+    try:
+        world.journal.borrowed.clear()
+        removal.remove_all(world)
+    except (KeyboardInterrupt, Exception) as error:
+        why = "interrupted again" if isinstance(error, KeyboardInterrupt) else explained(error) or repr(error)
+        return f"what was made is still there ({why}): remove it with {removal_command(world)}"
+    return "all that was made is removed again"
+
+
+def removal_command(world: World) -> str:
+    """What a person types to remove what this run has made."""
+    rehearsal = " REHEARSE=1" if world.is_rehearsal else ""
+    name, region = shlex.quote(world.journal.name), shlex.quote(world.journal.region)
+    return f"make prove-on-aws CLEAN_UP=1 NAME={name} REGION={region}{rehearsal}"
+
+
+def _run_phase(world: World, phase: Phase) -> None:
+    world.stage = "local" if world.is_rehearsal else phase.stage
+    world.notes.clear()
+    # A run that was cut off may have left something changed.
+    world.give_back()
+    blocked: Claim | None = None
+    for claim in phase.claims:
+        hidden = claim.hidden_by(is_rehearsal=world.is_rehearsal)
+        begun = world.clock()
+        world.say(f"{phase.name}: {claim.id}")
+        if hidden:
+            result, seen = Result.NOT_SHOWN, hidden
+        elif blocked:
+            result, seen = Result.NOT_RUN, f"{blocked.id} is not as claimed"
+        else:
+            result, seen = _test(world, claim)
+            blocked = claim if claim.blocks and result is Result.DIFFERS else None
+        world.journal.see(Outcome(phase.name, claim.id, result, seen, world.clock() - begun))
+    world.give_back()
+    removal.remove_all(world)
+
+
+def _test(world: World, claim: Claim) -> tuple[Result, str]:
+    try:
+        return Result.AS_CLAIMED, claim.step(world)
+    except DiffersError as differs:
+        return Result.DIFFERS, " ".join(str(differs).split())
+    except StopError as stop:
+        if not claim.blocks:
+            raise
+        return Result.DIFFERS, " ".join(str(stop).split())

@@ -1,0 +1,125 @@
+"""Deploying, working, staying as deployed, and going away."""
+
+from collections.abc import Callable
+
+from botocore.exceptions import ClientError
+
+from aws_proof.claims import DiffersError, claim
+from aws_proof.world import World, code
+
+
+@claim("The stacks deploy from nothing, and Lambda takes up the stream.", blocks=True)
+def deploys(world: World) -> str:
+    """`cdk deploy --all` under a name that nothing has, then the function and the event source mapping are asked."""
+    seconds = world.deploy()
+    world.wait("the mapping is enabled", lambda: world.mapping()["State"] == "Enabled" or None, minutes=5)
+    return f"deployed in {seconds:.0f} s, the mapping is enabled"
+
+
+@claim("Every message reaches every inbox, once, in order.", blocks=True)
+def smoke_passes(world: World) -> str:
+    """`bin/ddb smoke`: made-up people talk, and each message is followed into all inboxes."""
+    # The first batch of a new mapping may take minutes.
+    world.require_smoke(messages=1, limit_seconds=300)
+    return world.require_smoke(messages=20)
+
+
+@claim(
+    "Lambda's own calls on stream and network do not carry lambda:SourceFunctionArn, so that the Deny leaves them be.",
+    not_on_emulator="the emulator asks for no permission when it reads the stream and makes no network interface",
+)
+def source_function_arn(world: World) -> str:
+    """The role denies these calls to requests with the function's ARN; the mapping and the function are asked."""
+    _, document = world.role_policy()
+    denies = [one["Sid"] for one in document["Statement"] if one["Effect"] == "Deny"]
+    if not denies:
+        raise DiffersError("the deployed role denies nothing, so this shows nothing")
+    function = world.client("lambda").get_function_configuration(FunctionName=f"{world.system}-projection")
+    result = world.mapping().get("LastProcessingResult", "")
+    if function["State"] != "Active" or result != "OK":
+        raise DiffersError(f"the function is {function['State']}, the mapping's last result is {result!r}")
+    return f"the role has {' and '.join(denies)}; the function is active, the mapping's last result is OK"
+
+
+@claim("Nothing drifts from what was deployed.")
+def nothing_drifts(world: World) -> str:
+    """Drift detection of every stack of the system, after all changes by hand were taken back."""
+    cloudformation = world.client("cloudformation")
+    stacks = stacks_of(world)
+    for stack in stacks:
+        asked = cloudformation.detect_stack_drift(StackName=stack)["StackDriftDetectionId"]
+
+        def ended(asked: str = asked) -> str | None:
+            found = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=asked)
+            if found["DetectionStatus"] == "DETECTION_IN_PROGRESS":
+                return None
+            return str(found.get("StackDriftStatus", found["DetectionStatus"]))
+
+        status = world.wait(f"drift detection of {stack} ends", ended, minutes=10)
+        if status != "IN_SYNC":
+            drifted = cloudformation.describe_stack_resource_drifts(
+                StackName=stack, StackResourceDriftStatusFilters=["MODIFIED", "DELETED"]
+            )["StackResourceDrifts"]
+            names = ", ".join(one["LogicalResourceId"] for one in drifted)
+            raise DiffersError(f"{stack} is {status}: {names or 'no resource is named'}")
+    return f"{', '.join(stacks)}: in sync"
+
+
+@claim(
+    "prod cannot be deleted by mistake: neither its table nor the stack that holds it.",
+    not_on_emulator="the emulator drops deletion protection, and its local stage protects nothing",
+)
+def prod_is_protected(world: World) -> str:
+    """The table stack and the table are deleted, with every permission: both have to be refused."""
+    refusals = []
+    attempts: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("the stack", lambda: world.client("cloudformation").delete_stack(StackName=f"{world.system}-table")),
+        ("the table", lambda: world.client("dynamodb").delete_table(TableName=world.table_name)),
+    )
+    for what, call in attempts:
+        try:
+            call()
+        except ClientError as error:
+            if code(error) != "ValidationError" and code(error) != "ValidationException":
+                raise
+            refusals.append(f"{what}: {code(error)}")
+        else:
+            raise DiffersError(f"{what} is being deleted")
+    return "refused, " + ", ".join(refusals)
+
+
+@claim("`cdk destroy --all` takes away everything that the deployment has made.")
+def destroys(world: World) -> str:
+    """`cdk destroy --all`, then CloudFormation and DynamoDB are asked for what is there."""
+    begun = world.clock()
+    world.cdk("destroy", "--all", "--force")
+    if stacks := stacks_of(world):
+        raise DiffersError(f"still there: {', '.join(stacks)}")
+    if has_table(world):
+        raise DiffersError(f"the table {world.table_name} is still there")
+    return f"stacks and table are gone after {world.clock() - begun:.0f} s"
+
+
+def stacks_of(world: World) -> list[str]:
+    """The stacks of the system that are there, the table's last."""
+    found = []
+    for stack in (world.system, f"{world.system}-table"):
+        try:
+            world.client("cloudformation").describe_stacks(StackName=stack)
+        except ClientError as error:
+            if code(error) != "ValidationError":
+                raise
+        else:
+            found.append(stack)
+    return found
+
+
+def has_table(world: World) -> bool:
+    """Whether the table is there."""
+    try:
+        world.client("dynamodb").describe_table(TableName=world.table_name)
+    except ClientError as error:
+        if code(error) != "ResourceNotFoundException":
+            raise
+        return False
+    return True

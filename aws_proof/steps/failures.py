@@ -1,0 +1,259 @@
+"""The projection loses a permission: what fails, who is told, and how it is mended."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aws_proof.claims import DiffersError, claim
+from aws_proof.world import TAG, World
+from cruddur_cli import smoke
+from cruddur_messages import schema
+
+NEEDED = "dynamodb:PutItem"
+"""Without it, no row can be moved."""
+
+QUEUE_ALARM, FAILING_ALARM = "failure-queue", "conversations-failing"
+
+DENY_ALL: Mapping[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}],
+}
+
+NO_QUEUE = "the emulator ignores retry limits, and delivers nothing to a failure queue"
+NO_ALARMS = "the emulator has no metric filters, and refuses alarms on an expression"
+
+
+@claim(
+    "The endpoint's policy is asked as well: what it denies, the projection cannot do.",
+    not_on_emulator="the emulator does not enforce the policy of an endpoint",
+)
+def endpoint_policy(world: World) -> str:
+    """The endpoint denies everything: a message stays out of the inboxes. As it was: messages arrive again."""
+    world.set_endpoint_policy(DENY_ALL)
+
+    def stays_out() -> str | None:
+        problems = world.smoke(messages=1, limit_seconds=20).problems
+        return problems[0] if problems else None
+
+    problem = world.wait("the changed policy is in force", stays_out, minutes=5)
+    world.give_back()
+    world.wait("messages arrive again", lambda: True if not world.smoke(messages=1).problems else None, minutes=10)
+    return f"with everything denied: {problem}; after that messages arrive again"
+
+
+@claim("Without a permission messages wait: no inbox shows them, no row is lost.")
+def messages_fail(world: World) -> str:
+    """`dynamodb:PutItem` is taken from the projection's role; made-up people go on talking."""
+    name, document = world.role_policy()
+    people = begin(world)
+    world.set_role_policy(name, without(document, NEEDED))
+
+    def is_left_out() -> bool | None:
+        sent = people.send()
+        world.sleep(5)
+        return True if people.shown() != {sent} else None
+
+    world.wait("the permission is gone everywhere", is_left_out, minutes=5)
+    if people.rows() != [1, 1]:
+        raise DiffersError(f"the two members have {people.rows()} rows")
+    world.notes["people"] = people
+    return "the newest message is in no inbox, and every member has one row"
+
+
+@claim(
+    "What fails for good reaches the failure queue within the caps, sent by Lambda under the projection's role: its "
+    "call does not carry lambda:SourceFunctionArn, and the queue sees the role as aws:PrincipalArn.",
+    not_on_emulator=NO_QUEUE,
+)
+def failure_queue(world: World) -> str:
+    """Retries are capped at 2 and the age at 120 s; the queue is watched until something waits in it."""
+    queue = world.outputs()["FailureQueueUrl"]
+    begun = world.clock()
+
+    def waiting() -> int | None:
+        found = world.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(found["Attributes"]["ApproximateNumberOfMessages"]) or None
+
+    count = world.wait("a failed batch reaches the queue", waiting, minutes=10)
+    return f"{count} failed batches in the queue after {world.clock() - begun:.0f} s"
+
+
+@claim(
+    "Alarms change their state: those on failing conversations and on the failure queue ring.",
+    not_on_emulator=NO_ALARMS,
+)
+def alarms_ring(world: World) -> str:
+    """Messages go on failing, one a minute, until both alarms are in the state ALARM."""
+    begun, people = world.clock(), _people(world)
+    subscribe(world)
+
+    def rung() -> bool | None:
+        people.send()
+        world.sleep(60)
+        return True if set(states(world).values()) == {"ALARM"} else None
+
+    world.wait(f"{QUEUE_ALARM} and {FAILING_ALARM} ring", rung, minutes=20)
+    return f"both in the state ALARM after {world.clock() - begun:.0f} s"
+
+
+@claim("Who has subscribed to the topic is told of an alarm.", not_on_emulator=NO_ALARMS)
+def alarm_notice(world: World) -> str:
+    """A queue is subscribed to the topic as an address would be, and read until the alarm's notice is there."""
+    sqs = world.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"{world.system}-notices")["QueueUrl"]
+
+    def notice() -> str | None:
+        for one in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10, MaxNumberOfMessages=10).get("Messages", []):
+            body = json.loads(one["Body"])
+            told = json.loads(body.get("Message", "{}")) if "Message" in body else {}
+            if told.get("NewStateValue") == "ALARM":
+                return str(told["AlarmName"])
+        return None
+
+    return f"told of {world.wait('a notice arrives', notice, minutes=15)}"
+
+
+@claim(
+    "With the permission back, `bin/ddb redrive` settles what failed and empties the failure queue.",
+    not_on_emulator=NO_QUEUE,
+)
+def redrive(world: World) -> str:
+    """The permission is given back, new messages arrive; then `redrive`, until the queue is empty, and `verify`."""
+    world.give_back()
+    world.wait("messages arrive again", lambda: True if not world.smoke(messages=1).problems else None, minutes=10)
+    queue = world.outputs()["FailureQueueUrl"]
+    removed = 0
+
+    def is_empty() -> bool | None:
+        nonlocal removed
+        status, answer = world.ddb("redrive", "--queue", queue, "--yes")
+        if status:
+            raise DiffersError(f"redrive: exit status {status}: {answer}")
+        removed += answer.get("removed", 0)
+        return True if not answer.get("messages") else None
+
+    world.wait("the queue is empty", is_empty, minutes=10)
+    _require_mended(world)
+    return f"{removed} failed batches settled, the queue is empty, every inbox is right"
+
+
+@claim("A lasting failure is mended by `bin/ddb rebuild`, whatever became of its records.")
+def rebuild(world: World) -> str:
+    """`rebuild`, once the permission is back, then `verify`."""
+    world.give_back()
+    status, answer = world.ddb("rebuild", "--yes")
+    if status:
+        raise DiffersError(f"rebuild: exit status {status}: {answer}")
+    _require_mended(world)
+    _people(world).leave()
+    return "every inbox is right"
+
+
+@claim("Alarms end by themselves when what they ring for is over.", not_on_emulator=NO_ALARMS)
+def alarms_end(world: World) -> str:
+    """The same two alarms are watched until both are in the state OK."""
+    begun = world.clock()
+    world.wait("both alarms end", lambda: True if set(states(world).values()) == {"OK"} else None, minutes=30)
+    return f"both in the state OK after {world.clock() - begun:.0f} s"
+
+
+@claim(
+    "The stream keeps records for 24 hours, and no longer.",
+    never='no run of an hour can show it; it is in the DynamoDB Developer Guide, "Change data capture for DynamoDB '
+    'Streams"',
+)
+def stream_keeps_a_day(world: World) -> str:
+    """Not tested."""
+    raise NotImplementedError
+
+
+class People:
+    """Two made-up people whose conversation outlasts a failure; the journal of `bin/ddb smoke` knows them."""
+
+    def __init__(self, world: World) -> None:
+        place = smoke.Place(world.client("dynamodb"), world.table_name)
+        self._place = place
+        self.group = smoke.smoke_uuid()
+        self.members = [smoke.person(name) for name in ("Ann", "Bo")]
+        self._note = smoke.Register(place).note({self.group: [one.uuid for one in self.members]})
+        self._talk = smoke.Talk(place, self.group, self.members, limit_seconds=0)
+
+    def send(self) -> str:
+        """Send a message; its id."""
+        self._talk.speak()
+        self._note.renew()
+        return self._talk.newest
+
+    def shown(self) -> set[str]:
+        """The ids of the messages that the inboxes show."""
+        return {row["message_uuid"]["S"] for row in self._rows() if "message_uuid" in row}
+
+    def rows(self) -> list[int]:
+        """How many rows each member has."""
+        return [sum(row["pk"]["S"].endswith(one.uuid) for row in self._rows()) for one in self.members]
+
+    def leave(self) -> None:
+        """Remove all of it."""
+        self._note.remove()
+
+    def _rows(self) -> list[Any]:
+        return [row for one in self.members for row in self._place.read(schema.group_row_partition(one.uuid))]
+
+
+def begin(world: World) -> People:
+    """A conversation that has been shown to work."""
+    people = People(world)
+    sent = people.send()
+    world.wait("the first message is in both inboxes", lambda: people.shown() == {sent} or None, minutes=5)
+    return people
+
+
+def subscribe(world: World) -> None:
+    """A queue for the notices of the alarms."""
+    sqs, topic = world.client("sqs"), world.outputs()["AlarmTopicArn"]
+    name = f"{world.system}-notices"
+    world.journal.make("queue", name)
+    url = sqs.create_queue(QueueName=name, tags={TAG: world.journal.name})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    world.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+
+def states(world: World) -> dict[str, str]:
+    """The states of the two alarms, by name. Raises DiffersError where one is missing."""
+    names = [f"{world.system}-projection-{alarm}" for alarm in (QUEUE_ALARM, FAILING_ALARM)]
+    found = world.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    known = {one["AlarmName"]: one["StateValue"] for one in found}
+    if known.keys() != set(names):
+        raise DiffersError(f"of the alarms {', '.join(names)}, only {', '.join(known) or 'none'} are there")
+    return known
+
+
+def without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
+    """A policy that allows all that another allows, but for one action."""
+    statements = []
+    for one in document["Statement"]:
+        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        kept = [other for other in actions if one["Effect"] == "Deny" or other != action]
+        if kept:
+            statements.append({**one, "Action": kept})
+    return {**document, "Statement": statements}
+
+
+def _people(world: World) -> People:
+    people: People = world.notes["people"]
+    return people
+
+
+def _require_mended(world: World) -> None:
+    status, answer = world.ddb("verify")
+    if status:
+        raise DiffersError(f"verify: exit status {status}: {answer}")

@@ -1,0 +1,251 @@
+"""Who may do what: asked of AWS's policy simulator, and tried."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from aws_proof import removal
+from aws_proof.claims import DiffersError, claim
+from aws_proof.journal import Made
+from aws_proof.world import TAG, World, is_denied
+from cruddur_cli.smoke import smoke_uuid
+from cruddur_messages import schema
+
+if TYPE_CHECKING:
+    from aws_proof.probes import Cases
+    from tests.policies.authorization import Document, Policies, Request
+
+ACTIONS_AT_ONCE = 50
+EXAMPLES = 3
+
+CONTEXT_TYPES = {
+    "dynamodb:LeadingKeys": "stringList",
+    "dynamodb:EnclosingOperation": "stringList",
+    "aws:SecureTransport": "boolean",
+}
+"""Of the condition keys whose type is not `string` (Service Authorization Reference)."""
+
+Question = tuple[str, str, frozenset[tuple[str, tuple[str, ...]]]]
+"""A gate, a resource and a context: what one call of the simulator is about, for many actions."""
+
+
+@claim(
+    "AWS's policy simulator allows every call of ours and denies every probe of tests/policies.",
+    not_on_emulator="the emulator's policy simulator passes over condition keys",
+)
+def simulator(world: World) -> str:
+    """`iam:SimulateCustomPolicy` on every policy as synthesized, with context keys, for each call and each probe."""
+    from aws_proof.probes import cases
+
+    found = cases(world.stage)
+    return compare(world.client("iam"), found)
+
+
+def compare(iam: Any, cases: "Cases") -> str:
+    """Ask the simulator about all requests. Raises DiffersError, with some examples, where it sees one otherwise."""
+    allowed = _judged(iam, cases.policies, [*cases.allowed, *cases.denied])
+    wrong = [f"denied: {request}" for request in cases.allowed if not allowed[request.identity]]
+    wrong += [f"allowed: {request}" for request in cases.denied if allowed[request.identity]]
+    if wrong:
+        raise DiffersError(f"{len(wrong)} of {len(allowed)} otherwise, such as {'; '.join(wrong[:EXAMPLES])}")
+    return f"{len(cases.allowed)} calls allowed, {len(cases.denied)} probes denied"
+
+
+def _judged(iam: Any, policies: "Policies", requests: "Iterable[Request]") -> "dict[tuple[object, ...], bool]":
+    """Whether each request passes all of its gates (the policies of who asks, of the way, and of what is asked for)."""
+    requests = list(requests)
+    questions: dict[Question, set[str]] = defaultdict(set)
+    for request in requests:
+        for gate in policies.gates(request):
+            questions[gate, request.resource, _context(policies, request)].add(request.action)
+    decisions = {
+        (question, action): decision
+        for question, actions in questions.items()
+        for action, decision in _simulate(iam, policies.document(question[0]), question, sorted(actions))
+    }
+
+    def passes(request: "Request", gate: str) -> bool:
+        decision = decisions[(gate, request.resource, _context(policies, request)), request.action]
+        # The queue's own policy can only deny to identities whose own policies allow.
+        return decision != "explicitDeny" if gate == "queue policy" else decision == "allowed"
+
+    return {request.identity: all(passes(request, gate) for gate in policies.gates(request)) for request in requests}
+
+
+def _context(policies: "Policies", request: "Request") -> frozenset[tuple[str, tuple[str, ...]]]:
+    who = {"aws:PrincipalArn": (policies.arns[request.principal],)}
+    return frozenset((dict(request.context) | who).items())
+
+
+def _simulate(iam: Any, document: "Document", question: Question, actions: list[str]) -> Iterator[tuple[str, str]]:
+    _, resource, context = question
+    # An identity's policy has no principal; who it is stands in the context.
+    statements = [{name: part for name, part in one.items() if name != "Principal"} for one in document]
+    for first in range(0, len(actions), ACTIONS_AT_ONCE):
+        pages = iam.get_paginator("simulate_custom_policy").paginate(
+            PolicyInputList=[json.dumps({"Version": "2012-10-17", "Statement": statements})],
+            ActionNames=actions[first : first + ACTIONS_AT_ONCE],
+            ResourceArns=[resource],
+            ContextEntries=[
+                {
+                    "ContextKeyName": key,
+                    "ContextKeyValues": list(values),
+                    "ContextKeyType": CONTEXT_TYPES.get(key, "string"),
+                }
+                for key, values in sorted(context)
+            ],
+        )
+        for page in pages:
+            for result in page["EvaluationResults"]:
+                yield result["EvalActionName"], result["EvalDecision"]
+
+
+@claim(
+    "DynamoDB tells IAM that an action is part of a transaction (dynamodb:EnclosingOperation).",
+)
+def enclosing_operation(world: World) -> str:
+    """A role with the projection's statements, but for where calls come from, deletes a row that is not there.
+
+    Within a transaction it may; by itself it may not.
+    """
+    with _role_like_the_projections(world, anywhere=True) as dynamodb:
+        row = _key(schema.GROUP_ROW_PREFIX)
+        _require_allowed(world, "a transaction", lambda: _delete_in_transaction(world, dynamodb, row))
+        _require_denied("a delete by itself", lambda: dynamodb.delete_item(TableName=world.table_name, Key=row))
+    return "allowed within a transaction, denied by itself"
+
+
+@claim(
+    "In a transaction, dynamodb:LeadingKeys holds the keys of the elements that an action is asked for.",
+    not_on_emulator="the emulator does not enforce dynamodb:LeadingKeys",
+)
+def leading_keys(world: World) -> str:
+    """The same role, in transactions: two rows it may delete; a message, and a row beside a message, it may not."""
+    with _role_like_the_projections(world, anywhere=True) as dynamodb:
+        row, other, message = (
+            _key(schema.GROUP_ROW_PREFIX),
+            _key(schema.GROUP_ROW_PREFIX),
+            _key(schema.MESSAGE_PREFIX),
+        )
+        _require_allowed(world, "two rows", lambda: _delete_in_transaction(world, dynamodb, row, other))
+        _require_denied("a message", lambda: _delete_in_transaction(world, dynamodb, message))
+        _require_denied("a row and a message", lambda: _delete_in_transaction(world, dynamodb, row, message))
+    return "two rows are allowed; a message, alone or beside a row, is denied"
+
+
+@claim(
+    "The projection's permissions are worth nothing anywhere but behind its endpoint, and nobody else may put messages "
+    "on its failure queue.",
+    not_on_emulator="the emulator has no endpoint and does not enforce the queue's policy",
+)
+def outside_callers(world: World) -> str:
+    """A role with exactly the projection's policy is used from here; then an administrator sends to the queue."""
+    with _role_like_the_projections(world, anywhere=False) as dynamodb:
+        index = {"TableName": world.table_name, "IndexName": schema.INDEX_NAME}
+        partition = schema.MESSAGE_PREFIX + smoke_uuid()
+        for what, call in {
+            "a query of messages": lambda: dynamodb.query(TableName=world.table_name, **_equals("pk", partition)),
+            "a query of the index": lambda: dynamodb.query(**index, **_equals("message_group_uuid", partition)),
+            "a transaction": lambda: _delete_in_transaction(world, dynamodb, _key(schema.GROUP_ROW_PREFIX)),
+        }.items():
+            _require_denied(what, call)
+    queue = world.outputs()["FailureQueueUrl"]
+    _require_denied(
+        "a message of an administrator", lambda: world.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    )
+    return "queries, a transaction, and a message to the failure queue: all denied"
+
+
+@contextmanager
+def _role_like_the_projections(world: World, *, anywhere: bool) -> Iterator[Any]:
+    """DynamoDB under a role that this account may assume, with the projection's policy.
+
+    With `anywhere`, without its conditions on the way that a request has to come.
+    """
+    iam = world.client("iam")
+    _, document = world.role_policy()
+    statements = [_from_anywhere(one) if anywhere else one for one in document["Statement"]]
+    # Granted for this test: the one call that shows that the policy has arrived where calls are judged.
+    statements.append({"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"})
+    name = f"{world.system}-probe"
+    world.journal.make("role", name)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {
+            "AWS": f"arn:{world.session.get_partition_for_region(world.journal.region)}:iam::"
+            f"{world.journal.account}:root"
+        },
+        "Action": "sts:AssumeRole",
+    }
+    try:
+        role = iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+            Tags=[{"Key": TAG, "Value": world.journal.name}],
+        )["Role"]
+        iam.put_role_policy(
+            RoleName=name,
+            PolicyName="probe",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}),
+        )
+        yield world.wait("the probe's role can be used", lambda: _assumed(world, role["Arn"]), minutes=3)
+    finally:
+        removal.remove(world, Made("role", name))
+
+
+def _assumed(world: World, arn: str) -> Any:
+    try:
+        given = world.client("sts").assume_role(RoleArn=arn, RoleSessionName="aws-proof")["Credentials"]
+        session = boto3.Session(
+            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=world.journal.region
+        )
+        dynamodb = world.client_of(session, "dynamodb")
+        return None if is_denied(lambda: dynamodb.describe_table(TableName=world.table_name)) else dynamodb
+    except ClientError as error:
+        if "AccessDenied" in str(error) or "InvalidClientTokenId" in str(error):
+            return None
+        raise
+
+
+def _from_anywhere(statement: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {
+        operator: {key: values for key, values in keys.items() if key not in ("aws:SourceVpce", "aws:SourceVpc")}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    conditions = {operator: keys for operator, keys in kept.items() if keys}
+    return {name: part for name, part in statement.items() if name != "Condition"} | (
+        {"Condition": conditions} if conditions else {}
+    )
+
+
+def _delete_in_transaction(world: World, dynamodb: Any, *keys: Mapping[str, Any]) -> object:
+    elements = [{"Delete": {"TableName": world.table_name, "Key": key}} for key in keys]
+    return dynamodb.transact_write_items(TransactItems=elements)
+
+
+def _key(prefix: str) -> dict[str, Any]:
+    """The key of nothing: deleting it leaves no record in the stream."""
+    return {schema.PARTITION_KEY: {"S": prefix + smoke_uuid()}, schema.SORT_KEY: {"S": "nothing"}}
+
+
+def _equals(name: str, value: str) -> dict[str, Any]:
+    return {
+        "KeyConditionExpression": "#name = :value",
+        "ExpressionAttributeNames": {"#name": name},
+        "ExpressionAttributeValues": {":value": {"S": value}},
+    }
+
+
+def _require_denied(what: str, call: Callable[[], object]) -> None:
+    if not is_denied(call):
+        raise DiffersError(f"{what} is allowed")
+
+
+def _require_allowed(world: World, what: str, call: Callable[[], object]) -> None:
+    """Policies take a moment to arrive everywhere, so that one denial means nothing yet."""
+    world.wait(f"{what} is allowed", lambda: None if is_denied(call) else True, minutes=1)

@@ -1,0 +1,140 @@
+"""The command that answers in ten seconds whether the system works: smoke."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from cruddur_cli import smoke as made_up
+from cruddur_cli.commands.group import CommandGroup
+from cruddur_cli.context import Context
+from cruddur_cli.smoke import Held, Place, Report
+
+BROKEN = 1
+BOUNDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, float("inf"))
+WIDTH = 30
+
+smoke_test = CommandGroup("Does it work?")
+
+
+@smoke_test.command("smoke", example="smoke --prod")
+def smoke(
+    context: Context,
+    messages: Annotated[int, typer.Option(min=1, max=1000, help="How many messages to send.")] = 20,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="How long a message may take into the last inbox; with --rate, also how long each rate is held.",
+        ),
+    ] = 30.0,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, max=1000, help="Hold a load of up to so many messages a second, and say at which the delay grows."
+        ),
+    ] = None,
+) -> int:
+    """Let made-up people talk, follow every message into every inbox, and remove it all again.
+
+    Exit status 1, with the reason, if a message is late, a row missing or there twice, or anything in the wrong order.
+    What a run leaves that is killed, the next one removes.
+    """
+    context.announce_write("made-up people talk in")
+    if not context.target.has_projection:
+        context.output.note("nothing reads the stream here: this command settles the conversations itself")
+    place = Place(
+        context.client,
+        context.target.table_name,
+        None if context.target.has_projection else lambda group: context.settle_where_no_lambda_does([group]),
+    )
+    if rate is None:
+        with context.output.progress("messages", messages) as bar:
+            report = made_up.talk(place, messages=messages, limit_seconds=seconds, on_delivered=lambda: bar.advance(1))
+        return _print(context, report, {})
+    held = made_up.hold(
+        place, rate=rate, seconds=seconds, limit_seconds=seconds, on_held=lambda one: _note_held(context, one)
+    )
+    total = Report()
+    for one in held:
+        total.delays += one.report.delays
+        total.problems += one.report.problems
+    return _print(context, total, {"rates": [_rate_as_json(one) for one in held], **_verdict(context, held)})
+
+
+def _print(context: Context, report: Report, more: dict[str, object]) -> int:
+    output = context.output
+    if output.as_json:
+        output.document(
+            {
+                "table": context.target.table_name,
+                "at": context.target.place,
+                "settled_by": "the projection" if context.target.has_projection else "this command",
+                "ok": not report.problems,
+                "delivered": len(report.delays),
+                **_figures(report),
+                "problems": report.problems,
+                **more,
+            }
+        )
+        return BROKEN if report.problems else 0
+    if report.delays:
+        output.table(["seconds", "how many", ""], _histogram(report.delays))
+        figures = ", ".join(
+            f"{name} {value:.2f} s"
+            for name, value in (
+                ("median", report.median),
+                ("99 of 100", report.of_99_in_100),
+                ("largest", report.largest),
+            )
+        )
+        output.line(f"{len(report.delays):,} messages into every inbox: {figures}")
+    for problem in report.problems:
+        output.paragraph(problem)
+    output.line("it does not work" if report.problems else "it works")
+    return BROKEN if report.problems else 0
+
+
+def _figures(report: Report) -> dict[str, float | None]:
+    found = {
+        "median_seconds": report.median,
+        "seconds_of_99_in_100": report.of_99_in_100,
+        "largest_seconds": report.largest,
+    }
+    # JSON has no word for what is not a number.
+    return {name: round(value, 3) if report.delays else None for name, value in found.items()}
+
+
+def _histogram(delays: Sequence[float]) -> list[tuple[str, str, str]]:
+    counts = [sum(low < delay <= high for delay in delays) for low, high in zip((-1.0, *BOUNDS), BOUNDS, strict=False)]
+    last = max(number for number, count in enumerate(counts) if count)
+    names = [f"to {bound:g}" for bound in BOUNDS[:-1]] + [f"above {BOUNDS[-2]:g}"]
+    return [
+        (name, f"{count:,}", "█" * -(-count * WIDTH // max(counts)))
+        for name, count in zip(names, counts[: last + 1], strict=False)
+    ]
+
+
+def _note_held(context: Context, held: Held) -> None:
+    delay = f"median delay {held.report.median:.2f} s, largest {held.report.largest:.2f} s"
+    context.output.note(f"{held.asked:g} messages a second asked for, {held.sent:.1f} sent: {delay}")
+
+
+def _rate_as_json(held: Held) -> dict[str, object]:
+    return {
+        "asked": held.asked,
+        "sent": round(held.sent, 2),
+        "messages": len(held.report.delays),
+        **_figures(held.report),
+    }
+
+
+def _verdict(context: Context, held: Sequence[Held]) -> dict[str, object]:
+    steady = made_up.highest_steady(held)
+    if not context.output.as_json:
+        context.output.line(
+            "the delay grew at the lowest rate"
+            if steady is None
+            else f"up to {steady:.1f} messages a second sent, the delay did not grow"
+        )
+    return {"highest_steady_rate": None if steady is None else round(steady, 2)}

@@ -1,0 +1,259 @@
+"""bin/ddb smoke: what it finds in a projection that works and in others, and that it leaves nothing behind."""
+
+import json
+import math
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cruddur_cli import smoke
+from cruddur_cli.context import Context
+from cruddur_messages import schema
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Projection
+from tests.cli.conftest import DDB, Answer, Environment
+from tests.end_to_end.inboxes import items
+from tests.engines.fixtures import CruddurTable
+
+SECONDS = 60.0
+IMPATIENT_SECONDS = 0.2
+
+
+@pytest.fixture
+def table(cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str) -> CruddurTable:
+    return cruddur_table_on(ministack_endpoint)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody reads these tables' streams, so nothing comes late."""
+    monkeypatch.setattr(smoke, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(smoke, "SILENCE_SECONDS", 0.0)
+
+
+def settled(table: CruddurTable) -> Callable[[str], None]:
+    projection = Projection(client=table.client, table_name=table.name, seconds_left=lambda: math.inf)
+    return lambda group: [None for _ in projection.settle_all([DirtyConversation(group)])].clear()
+
+
+def place(table: CruddurTable, afterwards: Callable[[str, list[Any]], None] | None = None) -> smoke.Place:
+    """The table with the projection's work done; `afterwards` spoils it, given the conversation and its rows."""
+    settle = settled(table)
+
+    def settle_and_spoil(group: str) -> None:
+        settle(group)
+        if afterwards:
+            afterwards(group, [item for item in items(table.client, table.name) if is_row(item, group)])
+
+    return smoke.Place(table.client, table.name, settle_and_spoil)
+
+
+def is_row(item: Any, group: str) -> bool:
+    return bool(item.get(schema.INDEX_PARTITION_KEY) == {"S": group})
+
+
+def key(item: Any) -> Any:
+    return {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
+
+
+def test_every_message_is_followed_and_nothing_stays(cruddur_table: CruddurTable) -> None:
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item={"pk": {"S": "USER#real"}, "sk": {"S": "1"}})
+    seen: list[int] = []
+
+    def look(_: str, rows: list[Any]) -> None:
+        seen.append(len(rows))
+        assert all(row["pk"]["S"].startswith("GRP#5e1f7e57-") for row in rows)
+
+    report = smoke.talk(place(cruddur_table, look), messages=5, limit_seconds=SECONDS)
+    assert report.problems == []
+    assert len(report.delays) == 5
+    assert report.median <= report.of_99_in_100 <= report.largest
+    assert seen[0] == 2
+    assert seen[-1] == 3
+    assert [item["pk"]["S"] for item in items(cruddur_table.client, cruddur_table.name)] == ["USER#real"]
+
+
+def test_a_load_is_held(table: CruddurTable, quick: None) -> None:  # noqa: ARG001
+    held = smoke.hold(place(table), rate=16, seconds=1, limit_seconds=SECONDS)
+    assert [one.asked for one in held] == [2, 4, 8, 16]
+    assert [one.report.problems for one in held] == [[], [], [], []]
+    assert all(one.report.delays for one in held)
+    assert items(table.client, table.name) == []
+
+
+def _late(table: CruddurTable) -> smoke.Place:
+    return smoke.Place(table.client, table.name, lambda _: None)
+
+
+def _missing(table: CruddurTable) -> smoke.Place:
+    return place(
+        table, lambda _, rows: [table.client.delete_item(TableName=table.name, Key=key(row)) for row in rows].clear()
+    )
+
+
+def _duplicate(table: CruddurTable) -> smoke.Place:
+    def put_again(_: str, rows: list[Any]) -> None:
+        for row in rows:
+            table.client.put_item(TableName=table.name, Item={**row, "sk": {"S": row["sk"]["S"] + "0"}})
+
+    return place(table, put_again)
+
+
+def _backwards(table: CruddurTable) -> smoke.Place:
+    shown: list[Any] = []
+
+    def show_old(_: str, rows: list[Any]) -> None:
+        shown.extend(row["message_uuid"] for row in rows[:1])
+        for row in rows if len(shown) > 2 else ():
+            table.client.put_item(TableName=table.name, Item={**row, "message_uuid": shown[0]})
+
+    return place(table, show_old)
+
+
+def _reordered(table: CruddurTable) -> smoke.Place:
+    def lose_the_first(group: str, _: list[Any]) -> None:
+        found = items(table.client, table.name)
+        messages = [item for item in found if item["pk"]["S"] == schema.message_partition(group)]
+        if len(messages) == 3:
+            table.client.delete_item(TableName=table.name, Key=key(min(messages, key=lambda item: item["sk"]["S"])))
+
+    return place(table, lose_the_first)
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        (_late, "late: message 1 is not in the inbox of ann-"),
+        (_missing, "missing: ann-"),
+        (_duplicate, "duplicate: ann-"),
+        (_backwards, "wrong order: ann-"),
+        (_reordered, "wrong order: the conversation does not have its 3 messages"),
+    ],
+)
+def test_a_broken_projection_is_told_by_its_fault_and_nothing_stays(
+    broken: Callable[[CruddurTable], smoke.Place],
+    problem: str,
+    table: CruddurTable,
+    quick: None,  # noqa: ARG001
+) -> None:
+    limit = IMPATIENT_SECONDS if broken is _late else SECONDS
+    report = smoke.talk(broken(table), messages=3, limit_seconds=limit)
+    assert report.problems
+    assert report.problems[0].startswith(problem)
+    assert items(table.client, table.name) == []
+
+
+def test_ctrl_c_leaves_nothing(table: CruddurTable, quick: None) -> None:  # noqa: ARG001
+    def press() -> None:
+        assert items(table.client, table.name)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        smoke.talk(place(table), messages=3, limit_seconds=SECONDS, on_delivered=press)
+    assert items(table.client, table.name) == []
+
+
+def test_what_a_dead_run_has_left_goes_with_the_next_and_a_living_one_is_left_alone(
+    table: CruddurTable,
+    quick: None,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.setattr(smoke.Note, "remove", lambda _: None)
+        smoke.talk(place(table), messages=2, limit_seconds=SECONDS)
+    left = items(table.client, table.name)
+    assert [item["pk"]["S"] for item in left if not item["pk"]["S"].startswith("SMOKE#")]
+
+    living = smoke.Register(place(table)).note({smoke.smoke_uuid(): [smoke.smoke_uuid(), smoke.smoke_uuid()]})
+    monkeypatch.setattr(smoke, "BEAT_SECONDS", 0.0)
+    smoke.talk(place(table), messages=2, limit_seconds=SECONDS, on_delivered=living.renew)
+    assert [item["sk"]["S"] for item in items(table.client, table.name)] == [living.key]
+
+
+def test_no_message_is_shown_as_no_delay() -> None:
+    report = smoke.Report()
+    assert math.isnan(report.median)
+    assert math.isnan(report.of_99_in_100)
+    assert math.isnan(report.largest)
+
+
+def held(rate: float, delay: float, *problems: str) -> smoke.Held:
+    return smoke.Held(rate, rate, smoke.Report([delay], list(problems)))
+
+
+def test_the_rate_before_the_delay_grows() -> None:
+    assert smoke.highest_steady([held(1, 0.1), held(2, 0.4), held(4, 0.6)]) == 2
+    assert smoke.highest_steady([held(1, 1.0), held(2, 1.9), held(4, 2.1)]) == 2
+    assert smoke.highest_steady([held(1, 0.1), held(2, 0.1, "late")]) == 1
+    assert smoke.highest_steady([held(1, 0.1, "late")]) is None
+
+
+def test_the_command_says_who_settles_and_what_it_has_seen(
+    at: Callable[..., Answer], dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]
+) -> None:
+    table = cruddur_table_on(dynamodb_local_endpoint)
+    answer = at(table, "smoke", "--messages", "3", "--json")
+    assert answer.status == 0, answer.err
+    assert "nothing reads the stream here: this command settles the conversations itself" in answer.err
+    document = json.loads(answer.out)
+    assert document["ok"] is True
+    assert document["delivered"] == 3
+    assert document["settled_by"] == "this command"
+    assert 0 <= document["median_seconds"] <= document["largest_seconds"]
+
+    shown = at(table, "smoke", "--messages", "3")
+    assert shown.status == 0
+    assert "█" in shown.out
+    assert shown.out.splitlines()[-1] == "it works"
+
+    held = at(table, "smoke", "--rate", "8", "--seconds", "0.5", "--json")
+    assert held.status == 0, held.err + held.out
+    assert [one["asked"] for one in json.loads(held.out)["rates"]] == [1, 2, 4, 8]
+
+
+def test_a_fault_is_exit_status_1_and_the_reason(
+    at: Callable[..., Answer],
+    table: CruddurTable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Context, "settle_where_no_lambda_does", lambda *_: None)
+    answer = at(table, "smoke", "--seconds", "0.1")
+    assert answer.status == 1
+    assert answer.out.splitlines()[0].startswith("late: message 1 is not in the inbox of ann-")
+    assert answer.out.splitlines()[-1] == "it does not work"
+    shown = at(table, "smoke", "--seconds", "0.1", "--json")
+    assert json.loads(shown.out)["median_seconds"] is None
+
+
+def test_without_a_table_it_is_one_line(at: Callable[..., Answer], table: CruddurTable) -> None:
+    answer = at(replace(table, name="no-such-table"), "smoke")
+    assert answer.status == 1
+    assert answer.err.splitlines()[-1].startswith("ddb: there is no such table here")
+
+
+def test_ctrl_c_and_sigkill(process_environment: Environment, table: CruddurTable) -> None:
+    environment = process_environment | {"AWS_ENDPOINT_URL_DYNAMODB": table.endpoint}
+    words = ("smoke", "--messages", "1000", "--table", table.name)
+
+    def begun(runs: int) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen([str(DDB), *words], env=environment, stderr=subprocess.PIPE)
+        while len(list(smoke.Place(table.client, table.name).read(schema.SMOKE_PARTITION))) < runs:
+            assert process.poll() is None
+        return process
+
+    killed = begun(1)
+    while len(items(table.client, table.name)) < 5:
+        assert killed.poll() is None
+    killed.kill()
+    killed.communicate()
+    assert items(table.client, table.name)
+    interrupted = begun(2)
+    interrupted.send_signal(signal.SIGINT)
+    _, err = interrupted.communicate()
+    assert interrupted.returncode == 130
+    assert err.endswith(b"ddb: stopped\n")
+    assert items(table.client, table.name) == []
