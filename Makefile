@@ -29,6 +29,10 @@ down: $(VENV)/local.stamp ## Take it away again
 env: $(VENV)/local.stamp ## Print the environment for the running system: see make up
 	@$(PYTHON) -m cruddur_local env
 
+.PHONY: pages
+pages: $(VENV)/local.stamp ## Serve the messages page of the running system; PORT=4567
+	@$(PYTHON) -m cruddur_local pages $(if $(PORT),--port $(PORT))
+
 .PHONY: logs
 logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on
 	@$(PYTHON) -m cruddur_local logs $(if $(FOLLOW),--follow)
