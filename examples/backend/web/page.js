@@ -18,6 +18,7 @@ let rowsOf = "";
 let turn = 0;
 let wake = () => {};
 let sending = false;
+let isAtEnd = true;
 
 const characters = (text) => [...text].length;
 const names = (uuid, otherwise) =>
@@ -97,12 +98,15 @@ function draw() {
   $("none").hidden = Boolean(group);
   const line = inbox.lines.find((one) => one.uuid === group);
   $("with").textContent = names(group, line?.display_name ?? "");
-  const scroller = $("scroller");
-  const fromBottom = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
   fill($("messages"), [...messages.lines].reverse(), (message) => `${message.uuid} ${message.created_at}`, messageLine);
   $("older").hidden = !messages.next;
-  if (fromBottom < 40) scroller.scrollTop = scroller.scrollHeight;
+  stayAtEnd();
   if (!$("table").hidden) table.draw();
+}
+
+// Who reads the newest message goes on to; who has scrolled up is left there.
+function stayAtEnd() {
+  if (isAtEnd) $("scroller").scrollTop = $("scroller").scrollHeight;
 }
 
 function inboxLine({ uuid, title, message, created_at, open }) {
@@ -138,6 +142,7 @@ function openConversation() {
   turn += 1;
   group = location.hash.slice(1);
   messages = NOTHING;
+  isAtEnd = true;
   $("send-error").textContent = "";
   $("messages").replaceChildren();
   draw();
@@ -168,11 +173,10 @@ function sendMessage(event) {
   return attempt($("send"), "send-error", async () => {
     const to = group;
     const sent = await post("/api/messages", { message_group_uuid: to, message: text });
-    table.asked("C", [["PutItem", `MSG#${to}`], ["sk", sent.created_at]]);
+    table.asked("C", [["PutItem", `MSG#${to}`], ["sk", table.clock(sent.created_at)]]);
     $("text").value = "";
     countCharacters();
-    const scroller = $("scroller");
-    scroller.scrollTop = scroller.scrollHeight;
+    isAtEnd = true;
   });
 }
 
@@ -204,7 +208,7 @@ function chosenPeople(event) {
   return attempt($("dialog-form"), "dialog-error", async () => {
     if ($("dialog").dataset.isNew) {
       const started = await post("/api/messages", { handle: handles, message: $("first-text").value.trim() });
-      table.asked("D", [["TransactWriteItems", `MSG#${started.message_group_uuid}`], [`and ${handles.length + 1} rows`, "GRP#…"]]);
+      table.asked("D", [["TransactWriteItems", `MSG#${started.message_group_uuid}`], [`${handles.length + 1} rows`, "GRP#…"]]);
       location.hash = started.message_group_uuid;
     } else {
       for (const handle of handles) await post(`/api/message_groups/${encodeURIComponent(group)}/members`, { handle });
@@ -285,6 +289,13 @@ async function begin() {
   $("add").addEventListener("click", () => choosePeople(false));
   $("cancel").addEventListener("click", () => $("dialog").close());
   $("dialog-form").addEventListener("submit", chosenPeople);
+  let top = 0;
+  $("scroller").addEventListener("scroll", ({ target }) => {
+    const hasGoneUp = target.scrollTop < top;
+    top = target.scrollTop;
+    isAtEnd = target.scrollHeight - top - target.clientHeight < 40 || (isAtEnd && !hasGoneUp);
+  });
+  new ResizeObserver(stayAtEnd).observe($("scroller"));
   $("older").addEventListener("click", (event) => showOlder(event.target, olderMessages));
   $("inbox-older").addEventListener("click", (event) => showOlder(event.target, olderConversations));
   $("rows-switch").addEventListener("change", () => {

@@ -7,14 +7,16 @@ const PATTERNS = {
   B: "list the conversations",
   C: "send a message",
   D: "start a conversation",
-  E: "the stream function moves the rows",
+  E: "the function moves rows",
 };
-const seen = Object.fromEntries(Object.keys(PATTERNS).map((letter) => [letter, { letter, times: 0, what: "" }]));
+const seen = Object.fromEntries(Object.keys(PATTERNS).map((letter) => [letter, { letter, times: 0, what: [] }]));
 let rows = [];
 let moved = new Map();
 
 const short = (pk) => pk.replace(/^(\w+#.{8}).*/, "$1…");
-const clock = (sk) => sk.slice(11).replace("+00:00", "");
+export const clock = (sk) => sk.slice(11).replace("+00:00", "");
+const moment = (sk) => sk.slice(0, 19).replace("T", " ");
+const way = (from, to) => (from.slice(0, 10) === to.slice(0, 10) ? `${clock(from)} → ${clock(to)}` : `${moment(from)} → ${moment(to)}`);
 
 export function asked(letter, what, times = 1) {
   seen[letter] = { letter, times: seen[letter].times + times, what: what.map(([name, key]) => [name, short(key)]) };
@@ -29,7 +31,7 @@ export function take(newRows, isSame) {
     seen.E = {
       letter: "E",
       times: seen.E.times + 1,
-      what: now.map((row) => [`${row.display_name}:`, `${clock(moved.get(row.pk))} → ${clock(row.sk)}`]),
+      what: now.map((row) => [short(row.pk), way(moved.get(row.pk), row.sk)]),
     };
   }
   if (!isSame) moved = new Map();
@@ -43,14 +45,15 @@ export function draw() {
 }
 
 function patternRow({ letter, times, what }) {
-  const name = element("td", {}, PATTERNS[letter], ...(times ? [element("small", {}, ` ${times}×`)] : []));
+  const count = element("td", {}, element("small", {}, times ? `${times}×` : ""));
   const lines = what.map(([call, key]) => element("div", {}, `${call} `, element("code", {}, key)));
   const cell = element("td", {}, ...(lines.length ? lines : [element("small", {}, "not yet")]));
-  return element("tr", times ? { class: letter === "A" || letter === "B" ? "" : "new" } : {}, element("th", { scope: "row" }, letter), name, cell);
+  const isWrite = times > 0 && !["A", "B"].includes(letter);
+  return element("tr", isWrite ? { class: "new" } : {}, element("th", { scope: "row" }, letter), element("td", {}, PATTERNS[letter]), count, cell);
 }
 
 function tableRow({ pk, sk, message, display_name, was }) {
-  const owner = display_name === undefined ? [] : [element("small", {}, ` ${display_name}`)];
+  const owner = display_name === undefined ? [] : [element("small", {}, display_name)];
   const place = was === undefined ? [] : [element("del", {}, was), element("span", { "aria-label": "moved to" }, " → ")];
   return element(
     "tr",
