@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import socket
 import sys
 from collections.abc import Mapping
 
@@ -29,12 +30,15 @@ THREADS = 8
 
 # A person waits for the answer, so a table that does not answer is soon said to be away.
 CLIENT_CONFIG = Config(
-    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2}, max_pool_connections=THREADS
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    max_pool_connections=THREADS,
 )
 
 
 def app_of(environment: Mapping[str, str]) -> Flask:
-    """The app that the environment describes. Raises ValueError, BotoCoreError, psycopg.Error where it describes none."""
+    """The app that the environment describes. Raises ValueError, BotoCoreError, psycopg.Error."""
     client = boto3.client("dynamodb", config=CLIENT_CONFIG)
     table_name = environment.get("DDB_TABLE_NAME") or schema.TABLE_NAME
     store = MessageStore(client=client, table_name=table_name)
@@ -45,9 +49,7 @@ def app_of(environment: Mapping[str, str]) -> Flask:
         if not database or not client_id:
             raise ValueError("COGNITO_USER_POOL_ID is set: set COGNITO_USER_POOL_CLIENT_ID and DATABASE_URL as well")
         accounts = UsersOfPostgres(database)
-        verified = CognitoLogin(
-            user_pool_id=user_pool_id, client_id=client_id, by_cognito_id=accounts.by_cognito_id
-        )
+        verified = CognitoLogin(user_pool_id=user_pool_id, client_id=client_id, by_cognito_id=accounts.by_cognito_id)
         return create_app(store=store, users=accounts, login=verified)
     users = UsersOfPostgres(database) if database else UsersOfFile()
     login = HeaderLogin(users.by_handle)
@@ -64,25 +66,23 @@ def main() -> None:
     port = parser.parse_args().port
     try:
         app = app_of(os.environ)
-        server = _listen(app, port)
     except (ValueError, BotoCoreError, psycopg.Error) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+    try:
+        listening = _listen(port)
     except (OSError, OverflowError) as error:
         sys.exit(f"error: cannot listen on port {port} ({error}); choose another one with make pages PORT=<number>")
-    print(f"Messages: http://{HOST}:{server.effective_port}/  (Ctrl-C ends it)", flush=True)  # noqa: T201
-    server.run()
+    print(f"Messages: http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    waitress.serve(app, sockets=[listening], threads=THREADS, ident=None)
 
 
-def _listen(app: Flask, port: int | None) -> waitress.server.BaseWSGIServer:
-    def listen(on: int) -> waitress.server.BaseWSGIServer:
-        return waitress.create_server(app, host=HOST, port=on, threads=THREADS, ident=None)
-
+def _listen(port: int | None) -> socket.socket:
     if port is not None:
-        return listen(port)
+        return socket.create_server((HOST, port))
     try:
-        return listen(PORT)
+        return socket.create_server((HOST, PORT))
     except OSError:
-        return listen(0)
+        return socket.create_server((HOST, 0))
 
 
 if __name__ == "__main__":

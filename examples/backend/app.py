@@ -78,9 +78,9 @@ def _routes(store: MessageStore, users: Users, login: Login) -> Blueprint:
     @api.post("/messages")
     def create_message() -> Response:
         sender, body = me(), _body()
-        message_group_uuid = body.get("message_group_uuid")
+        message_group_uuid, message = body.get("message_group_uuid"), body.get("message", "")
         if message_group_uuid is not None:
-            sent = store.send(message_group_uuid, sender=sender, message=body.get("message"), check_member=True)
+            sent = store.send(message_group_uuid, sender=sender, message=message, check_member=True)
             return jsonify({"message_group_uuid": message_group_uuid, **_message(sent), "uuid": sender.uuid})
         # The bootcamp's page names one person; ours may name several.
         named = body.get("handle")
@@ -88,7 +88,7 @@ def _routes(store: MessageStore, users: Users, login: Login) -> Blueprint:
         if len(handles) >= MAX_FIRST_MEMBERS:
             raise errors.TooManyMembersError(len(handles) + 1, MAX_FIRST_MEMBERS)
         others = [user_of(handle) for handle in handles]
-        started = store.start_conversation([sender, *others], sender=sender, message=body.get("message"))
+        started = store.start_conversation([sender, *others], sender=sender, message=message)
         return jsonify({"message_group_uuid": started.message_group_uuid})
 
     @api.post("/message_groups/<message_group_uuid>/members")

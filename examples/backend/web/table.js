@@ -4,10 +4,10 @@ import { $, element, fill } from "./elements.js";
 
 const PATTERNS = {
   A: "read a conversation",
-  B: "list the conversations",
+  B: "list conversations",
   C: "send a message",
   D: "start a conversation",
-  E: "the function moves rows",
+  E: "rows move",
 };
 const seen = Object.fromEntries(Object.keys(PATTERNS).map((letter) => [letter, { letter, times: 0, what: [] }]));
 let rows = [];
