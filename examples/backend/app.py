@@ -1,5 +1,6 @@
 """The bootcamp's routes for messages, on the store. A refusal is `{"errors": [code, ...]}`, never a stack trace."""
 
+import json
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -144,7 +145,7 @@ def _body() -> dict[str, Any]:
     try:
         body = request.get_json()
         # A lone surrogate is JSON, but no text that can be stored.
-        str(body).encode()
+        json.dumps(body, ensure_ascii=False).encode()
     except (RecursionError, UnicodeEncodeError):
         abort(HTTPStatus.BAD_REQUEST)
     return body if isinstance(body, dict) else abort(HTTPStatus.BAD_REQUEST)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 import psycopg
+import psycopg.conninfo
 from psycopg_pool import ConnectionPool
 
 from cruddur_messages.items import User
@@ -50,6 +51,7 @@ class UsersOfPostgres:
     """The bootcamp's table `users`. Every method raises psycopg.Error where the database does not answer."""
 
     def __init__(self, url: str) -> None:
+        psycopg.conninfo.conninfo_to_dict(url)  # the pool itself would try a bad one for ever
         self._pool = ConnectionPool(
             url,
             min_size=0,

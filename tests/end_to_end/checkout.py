@@ -14,7 +14,18 @@ import boto3
 
 from cruddur_infra import REPOSITORY
 
-COPIED = ("Makefile", "app.py", "bin", "cdk.json", "cruddur_cli", "cruddur_infra", "cruddur_local", "lambda", "scripts")
+COPIED = (
+    "Makefile",
+    "app.py",
+    "bin",
+    "cdk.json",
+    "cruddur_cli",
+    "cruddur_infra",
+    "cruddur_local",
+    "examples",
+    "lambda",
+    "scripts",
+)
 SHARED = (".venv", "node_modules")
 INSTALLED = ("--old-file=node_modules/.stamp", "--old-file=.venv/base.stamp", "--old-file=.venv/local.stamp")
 """Keeps make from installing anything into what is shared."""
