@@ -130,6 +130,10 @@ drawing: $(VENV)/dev.stamp ## Draw architecture and dashboard again, from the co
 	@$(PYTHON) -m cruddur_infra.drawing
 	@$(PYTHON) -m cruddur_infra.dashboard_drawing
 
+.PHONY: screenshot
+screenshot: $(VENV)/dev.stamp node_modules/.stamp ## Take the picture of the messages page again
+	@PYTHONPATH=lambda $(PYTHON) -m tests.pages.screenshot
+
 .PHONY: snapshots
 snapshots: $(VENV)/dev.stamp ## Accept the templates as they are now
 	@$(BIN)/pytest --quiet tests/templates/test_snapshots.py --snapshot-update

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_playwright
 
 VARIABLE = "CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -29,12 +28,16 @@ WIDE = {"width": 1280, "height": 800}
 NARROW = {"width": 390, "height": 800}
 
 
+class NoChromiumError(Exception):
+    """This machine has no Chromium; the text says what to do."""
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser, without a window to see. Skips the test where the machine has none."""
+    """The browser, without a window to see. Raises NoChromiumError."""
     path = os.environ.get(VARIABLE) or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        pytest.skip(f"no Chromium on this machine: apt-get install chromium, or name it in {VARIABLE}")
+        raise NoChromiumError(f"no Chromium on this machine: apt-get install chromium, or name it in {VARIABLE}")
     with sync_playwright() as driver:
         expect.set_options(timeout=HANG_MILLISECONDS)
         browser = driver.chromium.launch(executable_path=path, args=list(ARGUMENTS))
@@ -58,6 +61,11 @@ class Window:
     def texts(self) -> Locator:
         """The texts of the open conversation."""
         return self.page.locator("#messages .text")
+
+    def dismiss(self, dialog: Dialog) -> None:
+        """Note a dialog that a script has opened, and close it."""
+        self.wrong.append(dialog.message)
+        dialog.dismiss()
 
     def open(self, name: str) -> None:
         """Open the conversation with people of exactly these names."""
@@ -86,7 +94,7 @@ def window(browser: Browser, address: str, handle: str, **options: Any) -> Windo
     page.set_default_timeout(HANG_MILLISECONDS)
     opened = Window(page)
     page.on("pageerror", lambda error: opened.wrong.append(str(error)))
-    page.on("dialog", lambda dialog: (opened.wrong.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", opened.dismiss)
     page.goto(f"{address}?as={handle}")
     expect(page.locator("#me")).to_have_value(handle)
     return opened

@@ -69,14 +69,14 @@ class Backend:
     def start(self, handle: str, with_handle: str | list[str], message: str) -> str:
         """Start a conversation, as the bootcamp's page for new messages does, and return its id."""
         started = self.post(handle, "/api/messages", {"handle": with_handle, "message": message})
-        assert (started.status_code, list(started.json)) == (200, ["message_group_uuid"]), started.text
-        return str(started.json["message_group_uuid"])
+        assert (started.status_code, list(body_of(started))) == (200, ["message_group_uuid"]), started.text
+        return str(body_of(started)["message_group_uuid"])
 
     def send(self, handle: str, group: str, message: str) -> dict[str, str]:
         """Send a message into a conversation, as the bootcamp's page does, and return the answer."""
         sent = self.post(handle, "/api/messages", {"message_group_uuid": group, "message": message})
         assert sent.status_code == 200, sent.text
-        answer: dict[str, str] = sent.json
+        answer: dict[str, str] = body_of(sent)
         return answer
 
     def everything(self, handle: str, path: str) -> list[list[dict[str, str]]]:
@@ -86,7 +86,7 @@ class Backend:
         while following is not None:
             answer = self.get(handle, following)
             assert answer.status_code == 200, answer.text
-            pages.append(answer.json)
+            pages.append(body_of(answer))
             link = answer.headers.get("Link")
             following = link.removeprefix("<").removesuffix('>; rel="next"') if link else None
         return pages
@@ -99,6 +99,11 @@ class Backend:
     def messages(self, handle: str, group: str) -> list[dict[str, str]]:
         """The messages of a conversation, oldest first."""
         return [line for page in reversed(self.everything(handle, f"/api/messages/{group}")) for line in page]
+
+
+def body_of(answer: TestResponse) -> Any:
+    """The JSON of an answer."""
+    return answer.json
 
 
 def headers(handle: str | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.pages.conftest import Backend
+from tests.pages.conftest import Backend, body_of
 
 LINE = {"uuid", "display_name", "handle", "message", "created_at"}
 
@@ -107,8 +107,8 @@ def test_a_person_in_short(backend: Backend) -> None:
 def test_what_only_the_page_asks_for(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     backend.settle()
-    assert [user["handle"] for user in backend.get(None, "/api/users").json] == ["ann", "bo", "cy", "dee"]
-    rows = backend.get("bo", f"/api/rows/{group}").json
+    assert [user["handle"] for user in body_of(backend.get(None, "/api/users"))] == ["ann", "bo", "cy", "dee"]
+    rows = body_of(backend.get("bo", f"/api/rows/{group}"))
     assert {(row["pk"][:4], row["message"], row.get("handle")) for row in rows} == {
         ("GRP#", "hello", "ann"), ("GRP#", "hello", "bo"), ("MSG#", "hello", None),
     }  # fmt: skip

@@ -11,7 +11,7 @@ from examples.backend.app import MAX_BODY_BYTES, create_app
 from examples.backend.login import HeaderLogin
 from examples.backend.users import UsersOfFile
 from tests.engines.fixtures import CruddurTable
-from tests.pages.conftest import Backend, headers
+from tests.pages.conftest import Backend, body_of, headers
 
 pytestmark = pytest.mark.parametrize("cruddur_table", ["dynamodb_local"], indirect=True)
 """What is refused here is refused by the backend itself, whichever engine it has."""
@@ -90,7 +90,7 @@ def test_a_body_that_is_no_json_object_is_refused(
         "/api/messages", headers=headers("ann"), data=data, content_type=content_type
     )
     assert refused.status_code == status
-    assert refused.json.keys() == {"errors"}
+    assert body_of(refused).keys() == {"errors"}
     assert backend.table.client.scan(TableName=backend.table.name)["Count"] == 0
 
 

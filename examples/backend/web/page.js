@@ -13,7 +13,7 @@ let people = [];
 let inbox = NOTHING;
 let messages = NOTHING;
 let group = location.hash.slice(1);
-let members = new Map();
+const members = new Map();
 let rowsOf = "";
 let turn = 0;
 let wake = () => {};
@@ -35,28 +35,27 @@ async function round() {
     of ? newest(`/api/messages/${encodeURIComponent(of)}`, messages) : NOTHING,
     of ? get(`/api/rows/${encodeURIComponent(of)}`) : { body: [] },
   ]);
+  await learnMembers(lines.lines);
   if (mine !== turn) return;
   inbox = lines;
   messages = page;
-  members.set(of, rows.body.filter((row) => row.handle !== undefined));
+  if (of) members.set(of, rows.body.filter((row) => row.handle !== undefined));
   table.asked("B", [["Query", `GRP#${people.find((person) => person.handle === me).uuid}`]]);
   if (of) table.asked("A", [["Query", `MSG#${of}`]]);
   table.take(rows.body, rowsOf === of);
   rowsOf = of;
   draw();
-  await learnMembers(lines.lines);
 }
 
+// A row names one other person, so who else is there is asked once.
 async function learnMembers(lines) {
   const unknown = lines.filter((line) => !members.has(line.uuid));
-  if (!unknown.length) return;
   await Promise.all(
     unknown.map(async ({ uuid }) => {
       const rows = await get(`/api/rows/${encodeURIComponent(uuid)}`);
       members.set(uuid, rows.body.filter((row) => row.handle !== undefined));
     }),
   );
-  draw();
 }
 
 async function follow() {
