@@ -29,7 +29,7 @@ NARROW = {"width": 390, "height": 800}
 
 
 class NoChromiumError(Exception):
-    """This machine has no Chromium; the text says what to do."""
+    """There is no Chromium on this machine; the text says what to do."""
 
 
 @contextmanager
