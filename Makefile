@@ -36,6 +36,10 @@ status: $(VENV)/local.stamp ## Show what runs, where, and whether it is kept
 env: $(VENV)/local.stamp ## Print the environment for the running system: see make up; UNDO=1 undoes it
 	@$(PYTHON) -m cruddur_local env $(if $(UNDO),--undo)
 
+.PHONY: pages
+pages: $(VENV)/local.stamp ## Serve the messages page of the running system; PORT=4567
+	@$(PYTHON) -m cruddur_local pages $(if $(PORT),--port $(PORT))
+
 .PHONY: logs
 logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on, JSON=1 prints it as it is
 	@$(PYTHON) -m cruddur_local logs $(if $(FOLLOW),--follow) $(if $(JSON),--json)
@@ -137,6 +141,10 @@ lock: $(VENV)/dev.stamp ## Write requirements*.txt from pyproject.toml
 drawing: $(VENV)/dev.stamp ## Draw architecture and dashboard again, from the code
 	@$(PYTHON) -m drawings.architecture
 	@$(PYTHON) -m drawings.dashboard
+
+.PHONY: screenshot
+screenshot: $(VENV)/dev.stamp node_modules/.stamp ## Take the picture of the messages page again
+	@PYTHONPATH=lambda $(PYTHON) -m tests.pages.screenshot
 
 .PHONY: snapshots
 snapshots: $(VENV)/dev.stamp ## Accept the templates as they are now

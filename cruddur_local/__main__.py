@@ -1,4 +1,4 @@
-"""What `make up`, `make down`, `make status`, `make env`, `make logs` and `make dynamodb-local` run."""
+"""What `make up`, `make down`, `make status`, `make env`, `make pages`, `make logs` and `make dynamodb-local` run."""
 
 import shlex
 import signal
@@ -13,6 +13,7 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from cruddur_local import dynamodb_local, function_logs, system
+from cruddur_local import pages as messages_page
 from cruddur_local.emulator import OVERRIDING_VARIABLES
 from cruddur_local.errors import LocalSystemError
 
@@ -20,6 +21,7 @@ HOW_TO_GO_ON = """
 How to go on:
   eval "$(make -s env)"  points boto3, the AWS CLI and the Flask backend here
   bin/ddb --help         what a person can do with the table
+  make pages             the messages page, in a browser
   make status            what runs, where, and whether it is kept
   make logs              what the projection logs; FOLLOW=1 until Ctrl-C
   make up                deploys what you have changed
@@ -84,6 +86,14 @@ def logs(
 ) -> None:
     """Print what the projection has logged."""
     function_logs.show(system.running(), follow=follow, as_json=as_json, console=console)
+
+
+@app.command()
+def pages(
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="The page's port.")] = None,
+) -> None:
+    """Serve the messages page of the running system until Ctrl-C."""
+    messages_page.serve(system.running(), port=port)
 
 
 @app.command("dynamodb-local")

@@ -23,6 +23,7 @@ COPIED = (
     "cruddur_cli",
     "cruddur_infra",
     "cruddur_local",
+    "examples",
     "lambda",
     "scripts",
 )

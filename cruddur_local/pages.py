@@ -1,0 +1,23 @@
+"""The messages page of examples/backend, on the running system."""
+
+import json
+import os
+import sys
+from typing import NoReturn
+
+from cruddur_local import paths
+from cruddur_local.emulator import OVERRIDING_VARIABLES, Emulator
+from cruddur_local.errors import LocalSystemError
+
+
+def serve(emulator: Emulator, *, port: int | None) -> NoReturn:
+    """Become the backend, in an environment such as `make env` prints. Raises LocalSystemError."""
+    try:
+        table_name = json.loads(paths.SYSTEM.read_text())["table_name"]
+    except FileNotFoundError:
+        raise LocalSystemError("the system is not deployed yet; wait for make up to end") from None
+    inherited = {name: value for name, value in os.environ.items() if name not in OVERRIDING_VARIABLES}
+    search_path = os.pathsep.join([str(paths.REPOSITORY), str(paths.REPOSITORY / "lambda")])
+    environment = inherited | emulator.variables | {"DDB_TABLE_NAME": table_name, "PYTHONPATH": search_path}
+    words = [] if port is None else ["--port", str(port)]
+    os.execve(sys.executable, [sys.executable, "-m", "examples.backend", *words], environment)  # noqa: S606

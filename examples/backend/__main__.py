@@ -1,0 +1,89 @@
+"""Serve the backend on this machine until Ctrl-C; the environment says on which table, for which users, by which login.
+
+`DDB_TABLE_NAME`, boto3's own variables; `DATABASE_URL`; `COGNITO_USER_POOL_ID` and `COGNITO_USER_POOL_CLIENT_ID`.
+"""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Mapping
+
+import boto3
+import psycopg
+import waitress
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from flask import Flask
+
+from cruddur_messages import schema
+from cruddur_messages.store import MessageStore
+
+from .app import create_app
+from .login import CognitoLogin, HeaderLogin
+from .page import HOSTS, page
+from .users import UsersOfFile, UsersOfPostgres
+
+HOST = "127.0.0.1"
+PORT = 4567
+THREADS = 8
+
+# A person waits for the answer, so a table that does not answer is soon said to be away.
+CLIENT_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    max_pool_connections=THREADS,
+)
+
+
+def app_of(environment: Mapping[str, str]) -> Flask:
+    """The app that the environment describes. Raises ValueError, BotoCoreError, psycopg.Error."""
+    client = boto3.client("dynamodb", config=CLIENT_CONFIG)
+    table_name = environment.get("DDB_TABLE_NAME") or schema.TABLE_NAME
+    store = MessageStore(client=client, table_name=table_name)
+    database = environment.get("DATABASE_URL")
+    user_pool_id = environment.get("COGNITO_USER_POOL_ID")
+    if user_pool_id:
+        client_id = environment.get("COGNITO_USER_POOL_CLIENT_ID")
+        if not database or not client_id:
+            raise ValueError("COGNITO_USER_POOL_ID is set: set COGNITO_USER_POOL_CLIENT_ID and DATABASE_URL as well")
+        accounts = UsersOfPostgres(database)
+        verified = CognitoLogin(user_pool_id=user_pool_id, client_id=client_id, by_cognito_id=accounts.by_cognito_id)
+        return create_app(store=store, users=accounts, login=verified)
+    users = UsersOfPostgres(database) if database else UsersOfFile()
+    login = HeaderLogin(users.by_handle)
+    app = create_app(store=store, users=users, login=login)
+    app.config["TRUSTED_HOSTS"] = HOSTS
+    app.register_blueprint(page(store=store, users=users, login=login, client=client, table_name=table_name))
+    return app
+
+
+def main() -> None:
+    """Serve; what a person can mend is one line on standard error, and exit status 1."""
+    parser = argparse.ArgumentParser(prog="backend", description="The messages page and its API, on this machine.")
+    parser.add_argument("--port", type=int, help=f"the port to listen on; {PORT} if it is free, else any")
+    port = parser.parse_args().port
+    try:
+        app = app_of(os.environ)
+    except (ValueError, BotoCoreError, psycopg.Error) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    try:
+        listening = _listen(port)
+    except (OSError, OverflowError) as error:
+        sys.exit(f"error: cannot listen on port {port} ({error}); choose another one with make pages PORT=<number>")
+    print(f"Messages: http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    waitress.serve(app, sockets=[listening], threads=THREADS, ident=None)
+
+
+def _listen(port: int | None) -> socket.socket:
+    if port is not None:
+        return socket.create_server((HOST, port))
+    try:
+        return socket.create_server((HOST, PORT))
+    except OSError:
+        return socket.create_server((HOST, 0))
+
+
+if __name__ == "__main__":
+    main()

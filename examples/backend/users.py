@@ -1,0 +1,88 @@
+"""Who is who: the app's own `users` table where `DATABASE_URL` is set, else the users file of the seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+import psycopg.conninfo
+from psycopg_pool import ConnectionPool
+
+from cruddur_messages.items import User
+from cruddur_messages.seed.file import USERS_PATH, parse_users
+
+CONNECTIONS = 4
+CONNECT_SECONDS = 5.0
+
+
+class Users(Protocol):
+    """A source of users."""
+
+    def all(self) -> Sequence[User]:
+        """Every user."""
+
+    def by_handle(self, handle: str) -> User | None:
+        """The user of a handle, None where there is none."""
+
+    def by_uuid(self, user_uuid: str) -> User | None:
+        """The user of an id, None where there is none."""
+
+
+class UsersOfFile:
+    """The users of a JSON file such as the seed's."""
+
+    def __init__(self, path: Path = USERS_PATH) -> None:
+        self._users = parse_users(path.read_text(encoding="utf-8"))
+
+    def all(self) -> Sequence[User]:
+        """Every user, in the order of the file."""
+        return self._users
+
+    def by_handle(self, handle: str) -> User | None:
+        """The user of a handle, None where there is none."""
+        return next((user for user in self._users if user.handle == handle), None)
+
+    def by_uuid(self, user_uuid: str) -> User | None:
+        """The user of an id, None where there is none."""
+        return next((user for user in self._users if user.uuid == user_uuid), None)
+
+
+class UsersOfPostgres:
+    """The bootcamp's table `users`. Every method raises psycopg.Error where the database does not answer."""
+
+    def __init__(self, url: str) -> None:
+        psycopg.conninfo.conninfo_to_dict(url)  # the pool itself would try a bad one for ever
+        self._pool = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=CONNECTIONS,
+            timeout=CONNECT_SECONDS,
+            check=ConnectionPool.check_connection,
+            open=True,
+        )
+
+    def all(self) -> Sequence[User]:
+        """Every user, by handle."""
+        return self._select("ORDER BY handle")
+
+    def by_handle(self, handle: str) -> User | None:
+        """The user of a handle, None where there is none."""
+        return next(iter(self._select("WHERE handle = %s LIMIT 1", handle)), None)
+
+    def by_uuid(self, user_uuid: str) -> User | None:
+        """The user of an id, None where there is none."""
+        return next(iter(self._select("WHERE uuid::text = %s LIMIT 1", user_uuid)), None)
+
+    def by_cognito_id(self, cognito_user_id: str) -> User | None:
+        """The user who logs in with this Cognito account, None where there is none."""
+        return next(iter(self._select("WHERE cognito_user_id = %s LIMIT 1", cognito_user_id)), None)
+
+    def _select(self, clause: str, *values: str) -> list[User]:
+        query = f"SELECT uuid::text, handle, display_name FROM users {clause}"  # noqa: S608
+        with self._pool.connection() as connection:
+            try:
+                found = connection.execute(query.encode(), values).fetchall()
+            except (psycopg.DataError, UnicodeEncodeError):
+                # What PostgreSQL cannot hold as text, such as a NUL, is the name of nobody.
+                return []
+        return [User(uuid=row[0], handle=row[1], display_name=row[2] or "") for row in found]

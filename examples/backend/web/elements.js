@@ -1,0 +1,55 @@
+// Elements made of data. Texts of users become text nodes and nothing else.
+
+export const $ = (id) => document.getElementById(id);
+
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+// Makes the children of `list` those of `lines`, in order; what has not changed stays the element that it is.
+export function fill(list, lines, key, make) {
+  const old = new Map([...list.children].map((child) => [child.dataset.key, child]));
+  const focused = list.contains(document.activeElement) && document.activeElement.closest("[data-key]").dataset.key;
+  lines.forEach((line, place) => {
+    const name = key(line);
+    const shown = JSON.stringify(line);
+    let child = old.get(name);
+    if (child?.dataset.shown !== shown) {
+      const made = make(line);
+      child?.replaceWith(made);
+      child = made;
+      child.dataset.key = name;
+      child.dataset.shown = shown;
+    }
+    old.delete(name);
+    if (list.children[place] !== child) list.insertBefore(child, list.children[place] ?? null);
+  });
+  for (const child of old.values()) child.remove();
+  if (focused && !list.contains(document.activeElement)) {
+    [...list.children].find((child) => child.dataset.key === focused)?.querySelector("a")?.focus();
+  }
+}
+
+export function picture(name) {
+  const initials = name.split(/\s+/).filter(Boolean).map((word) => [...word][0]);
+  const made = element("span", { class: "picture", "aria-hidden": "true" }, (initials[0] ?? "?") + (initials[1] ?? ""));
+  made.style.setProperty("--hue", [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7));
+  return made;
+}
+
+// Times without an offset are UTC, as everywhere in the table.
+const instant = (text) => new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
+
+export function time(text) {
+  const when = instant(text);
+  if (Number.isNaN(when.getTime())) return element("time", {}, text);
+  const isToday = when.toDateString() === new Date().toDateString();
+  const clock = { hour: "2-digit", minute: "2-digit", hour12: false };
+  const day = { day: "numeric", month: "short" };
+  const year = when.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+  const shown = new Intl.DateTimeFormat("en-GB", isToday ? clock : { ...day, ...year, ...clock }).format(when);
+  return element("time", { datetime: when.toISOString(), title: text }, shown);
+}

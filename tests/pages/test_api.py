@@ -1,0 +1,117 @@
+"""The bootcamp's calls in the wire format of its pages, and both inboxes after each of them."""
+
+from datetime import UTC, datetime, timedelta
+
+from tests.pages.conftest import Backend, body_of
+
+LINE = {"uuid", "display_name", "handle", "message", "created_at"}
+
+
+def test_two_people_talk(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "hello")
+    (ann_sees,), (bo_sees,) = backend.inbox("ann"), backend.inbox("bo")
+    assert ann_sees.keys() == bo_sees.keys() == LINE
+    assert (ann_sees["uuid"], ann_sees["handle"], ann_sees["display_name"], ann_sees["message"]) == (
+        group, "bo", "Bo", "hello",
+    )  # fmt: skip
+    assert (bo_sees["uuid"], bo_sees["handle"], bo_sees["message"]) == (group, "ann", "hello")
+
+    sent = backend.send("bo", group, "hi")
+    assert sent.keys() == LINE | {"message_group_uuid"}
+    assert sent == {
+        "message_group_uuid": group, "uuid": backend.people["bo"].uuid, "handle": "bo", "display_name": "Bo",
+        "message": "hi", "created_at": sent["created_at"],
+    }  # fmt: skip
+    for handle in ("ann", "bo"):
+        (line,) = backend.inbox(handle)
+        assert (line["message"], line["created_at"]) == ("hi", sent["created_at"])
+        messages = backend.messages(handle, group)
+        assert [message.keys() for message in messages] == [LINE, LINE]
+        assert [(message["handle"], message["message"]) for message in messages] == [("ann", "hello"), ("bo", "hi")]
+
+
+def test_a_second_first_message_goes_where_the_first_went(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "hello")
+    assert backend.start("bo", "ann", "hello yourself") == group
+    for handle in ("ann", "bo"):
+        assert [line["message"] for line in backend.inbox(handle)] == ["hello yourself"]
+
+
+def test_a_conversation_moves_to_the_top_of_every_inbox(backend: Backend) -> None:
+    with_bo, with_cy = backend.start("ann", "bo", "one"), backend.start("ann", "cy", "two")
+    assert [line["uuid"] for line in backend.inbox("ann")] == [with_cy, with_bo]
+    backend.send("bo", with_bo, "three")
+    assert [(line["uuid"], line["message"]) for line in backend.inbox("ann")] == [(with_bo, "three"), (with_cy, "two")]
+    assert [line["message"] for line in backend.inbox("bo")] == ["three"]
+    assert [line["message"] for line in backend.inbox("cy")] == ["two"]
+
+
+def test_several_people_talk_and_one_more_joins(backend: Backend) -> None:
+    group = backend.start("ann", ["bo", "cy"], "all of us")
+    for handle in ("ann", "bo", "cy"):
+        assert [line["message"] for line in backend.inbox(handle)] == ["all of us"]
+    assert backend.inbox("dee") == []
+    joined = backend.post("bo", f"/api/message_groups/{group}/members", {"handle": "dee"})
+    assert joined.json == vars(backend.people["dee"])
+    assert [line["message"] for line in backend.inbox("dee")] == ["all of us"]
+    backend.send("dee", group, "thank you")
+    for handle in ("ann", "bo", "cy", "dee"):
+        assert [line["message"] for line in backend.inbox(handle)] == ["thank you"]
+        assert [line["message"] for line in backend.messages(handle, group)] == ["all of us", "thank you"]
+
+
+def test_a_burst_of_thirty_arrives_in_order(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "0")
+    for number in range(1, 31):
+        backend.send("ann" if number % 3 else "bo", group, str(number))
+    for handle in ("ann", "bo"):
+        assert [line["message"] for line in backend.inbox(handle)] == ["30"]
+        assert [line["message"] for line in backend.messages(handle, group)] == [str(number) for number in range(31)]
+
+
+def test_messages_come_page_by_page(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "0")
+    for number in range(1, 60):
+        backend.send("ann", group, str(number))
+    pages = backend.everything("bo", f"/api/messages/{group}")
+    texts = [[line["message"] for line in page] for page in pages]
+    assert texts == [[str(number) for number in range(20, 60)], [str(number) for number in range(20)]]
+
+
+def test_timestamps_of_other_backends_are_read_and_shown_as_they_are(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "now")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    for minutes, text in enumerate(("naive", "newest naive")):
+        sort_key = (later + timedelta(minutes=minutes)).replace(tzinfo=None, microsecond=0).isoformat()
+        backend.table.client.put_item(
+            TableName=backend.table.name,
+            Item={
+                "pk": {"S": f"MSG#{group}"}, "sk": {"S": sort_key}, "message": {"S": text},
+                "message_uuid": {"S": f"00000000-0000-0000-0000-00000000000{minutes}"},
+                "user_uuid": {"S": backend.people["bo"].uuid},
+                "user_display_name": {"S": "Bo"}, "user_handle": {"S": "bo"},
+            },
+        )  # fmt: skip
+    for handle in ("ann", "bo"):
+        (line,) = backend.inbox(handle)
+        assert line["message"] == "newest naive"
+        assert [message["message"] for message in backend.messages(handle, group)] == ["now", "naive", "newest naive"]
+        assert backend.messages(handle, group)[-1]["created_at"] == sort_key
+
+
+def test_a_person_in_short(backend: Backend) -> None:
+    answer = backend.get(None, "/api/users/@bo/short")
+    assert answer.json == vars(backend.people["bo"])
+
+
+def test_what_only_the_page_asks_for(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "hello")
+    backend.settle()
+    assert [user["handle"] for user in body_of(backend.get(None, "/api/users"))] == ["ann", "bo", "cy", "dee"]
+    rows = body_of(backend.get("bo", f"/api/rows/{group}"))
+    assert {(row["pk"][:4], row["message"], row.get("handle")) for row in rows} == {
+        ("GRP#", "hello", "ann"), ("GRP#", "hello", "bo"), ("MSG#", "hello", None),
+    }  # fmt: skip
+    index = backend.get(None, "/")
+    assert index.content_type.startswith("text/html")
+    assert "default-src 'self'" in index.headers["Content-Security-Policy"]

@@ -1,0 +1,177 @@
+"""What is refused is refused in the bootcamp's shape or with a plain status, never with a stack trace."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_messages.items import User
+from cruddur_messages.store import MessageStore
+from examples.backend.app import MAX_BODY_BYTES, create_app
+from examples.backend.login import HeaderLogin
+from examples.backend.users import UsersOfFile
+from tests.engines.fixtures import CruddurTable
+from tests.pages.conftest import Backend, body_of, headers
+
+pytestmark = pytest.mark.parametrize("cruddur_table", ["dynamodb_local"], indirect=True)
+"""What is refused here is refused by the backend itself, whichever engine it has."""
+
+NOWHERE = "00000000-0000-0000-0000-000000000000"
+SECRET = "nobody else may read this"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"handle": "nobody", "message": "hi"}, 404, "user_unknown"),
+        ({"handle": ["bo", "nobody"], "message": "hi"}, 404, "user_unknown"),
+        ({"handle": "a\0b", "message": "hi"}, 404, "user_unknown"),
+        ({"handle": "", "message": "hi"}, 422, "user_reciever_handle_blank"),
+        ({"handle": 7, "message": "hi"}, 422, "user_reciever_handle_blank"),
+        ({"message": "hi"}, 422, "user_reciever_handle_blank"),
+        ({"handle": [], "message": "hi"}, 422, "members_too_few"),
+        ({"handle": ["bo", "bo"], "message": "hi"}, 422, "member_repeated"),
+        ({"handle": "ann", "message": "hi"}, 422, "member_repeated"),
+        ({"handle": ["bo"] * 200, "message": "hi"}, 422, "members_too_many"),
+        ({"handle": "bo", "message": ""}, 422, "message_blank"),
+        ({"handle": "bo", "message": None}, 422, "message_blank"),
+        ({"handle": "bo", "message": ["hi"]}, 422, "message_blank"),
+        ({"handle": "bo"}, 422, "message_blank"),
+        ({"handle": "bo", "message": "x" * 1025}, 422, "message_exceed_max_chars"),
+        ({"message_group_uuid": "7", "message": "hi"}, 422, "uuid_invalid"),
+        ({"message_group_uuid": {"S": "7"}, "message": "hi"}, 422, "uuid_invalid"),
+        ({"message_group_uuid": NOWHERE, "message": "hi"}, 403, "not_a_member"),
+    ],
+)
+def test_a_message_is_refused_and_nothing_written(
+    backend: Backend, body: dict[str, object], status: int, code: str
+) -> None:
+    refused = backend.post("ann", "/api/messages", body)
+    assert (refused.status_code, refused.json) == (status, {"errors": [code]})
+    assert backend.table.client.scan(TableName=backend.table.name)["Count"] == 0
+
+
+def test_the_longest_message_is_taken_and_a_longer_one_refused(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "x" * 1024)
+    for message, code in (("y" * 1025, "message_exceed_max_chars"), ("", "message_blank")):
+        refused = backend.post("bo", "/api/messages", {"message_group_uuid": group, "message": message})
+        assert (refused.status_code, refused.json) == (422, {"errors": [code]})
+    assert [line["message"] for line in backend.messages("bo", group)] == ["x" * 1024]
+
+
+@pytest.mark.parametrize("cursor", ["", "nonsense", "x" * 5000, "%00", "2026"])
+def test_a_bad_cursor_is_refused(backend: Backend, cursor: str) -> None:
+    group = backend.start("ann", "bo", "hello")
+    for path in ("/api/message_groups", f"/api/messages/{group}"):
+        refused = backend.get("ann", f"{path}?before={cursor}")
+        assert (refused.status_code, refused.json) == (422, {"errors": ["cursor_invalid"]})
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "status"),
+    [
+        ("{", "application/json", 400),
+        ("", "application/json", 400),
+        ('"text"', "application/json", 400),
+        ("[]", "application/json", 400),
+        ("[" * 60_000, "application/json", 400),
+        (b"\xff\xfe\x00", "application/json", 400),
+        ('{"handle": "bo", "message": "\\ud800"}', "application/json", 400),
+        ("handle=bo&message=hi", "application/x-www-form-urlencoded", 415),
+        ("x" * (MAX_BODY_BYTES + 1), "application/json", 413),
+        ("x" * 10_000_000, "application/json", 413),
+    ],
+    ids=["cut off", "empty", "text", "list", "nested", "no UTF-8", "no text", "form", "too long", "10 MB"],
+)
+def test_a_body_that_is_no_json_object_is_refused(
+    backend: Backend, data: str | bytes, content_type: str, status: int
+) -> None:
+    refused = backend.app.test_client().post(
+        "/api/messages", headers=headers("ann"), data=data, content_type=content_type
+    )
+    assert refused.status_code == status
+    assert body_of(refused).keys() == {"errors"}
+    assert backend.table.client.scan(TableName=backend.table.name)["Count"] == 0
+
+
+def test_what_one_has_said_to_another_is_for_nobody_else(backend: Backend) -> None:
+    group = backend.start("ann", "bo", SECRET)
+    backend.settle()
+    assert backend.inbox("cy") == []
+    answers = [
+        backend.get("cy", f"/api/messages/{group}"),
+        backend.get("cy", f"/api/rows/{group}"),
+        backend.post("cy", "/api/messages", {"message_group_uuid": group, "message": "let me in"}),
+        backend.post("cy", f"/api/message_groups/{group}/members", {"handle": "cy"}),
+    ]
+    assert [(answer.status_code, answer.json) for answer in answers] == [(403, {"errors": ["not_a_member"]})] * 4
+    assert [line["message"] for line in backend.messages("ann", group)] == [SECRET]
+    assert backend.inbox("cy") == []
+
+
+@pytest.mark.parametrize("handle", [None, "", "nobody", "%00", "Ann"])
+def test_who_is_not_logged_in_sees_nothing(backend: Backend, handle: str | None) -> None:
+    group = backend.start("ann", "bo", SECRET)
+    for answer in (
+        backend.get(handle, "/api/message_groups"),
+        backend.get(handle, f"/api/messages/{group}"),
+        backend.get(handle, f"/api/rows/{group}"),
+        backend.post(handle, "/api/messages", {"message_group_uuid": group, "message": "hi"}),
+        backend.post(handle, f"/api/message_groups/{group}/members", {"handle": "cy"}),
+    ):
+        assert (answer.status_code, answer.json) == (401, {"errors": ["unauthorized"]})
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/api/messages/7", 422, "uuid_invalid"),
+        (f"/api/messages/{NOWHERE}", 403, "not_a_member"),
+        (f"/api/rows/{NOWHERE}", 403, "not_a_member"),
+        ("/api/users/@nobody/short", 404, "user_unknown"),
+        ("/api/messages", 405, "method_not_allowed"),
+        ("/api/nothing", 404, "not_found"),
+        ("/web/../app.py", 404, "not_found"),
+        ("/web/%2e%2e/app.py", 404, "not_found"),
+    ],
+)
+def test_an_address_that_leads_nowhere(backend: Backend, path: str, status: int, code: str) -> None:
+    answer = backend.get("ann", path)
+    assert (answer.status_code, answer.json) == (status, {"errors": [code]})
+
+
+def test_another_sites_name_that_leads_here_is_refused(backend: Backend) -> None:
+    answer = backend.app.test_client().get("/api/users", headers={"Host": "elsewhere.example"})
+    assert (answer.status_code, answer.json) == (400, {"errors": ["bad_request"]})
+
+
+def test_a_table_that_is_not_there_is_said_to_be_away(cruddur_table: CruddurTable) -> None:
+    users = UsersOfFile()
+    app = create_app(
+        store=MessageStore(client=cruddur_table.client, table_name="no-such-table"),
+        users=users,
+        login=HeaderLogin(users.by_handle),
+    )
+    answer = app.test_client().get("/api/message_groups", headers=headers("bayko"))
+    assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})
+
+
+def test_a_slip_of_our_own_is_logged_and_not_shown(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+    def stumbling(_: str) -> User | None:
+        raise KeyError(SECRET)
+
+    users = UsersOfFile()
+    login: Any = HeaderLogin(stumbling)
+    store = MessageStore(client=backend.table.client, table_name=backend.table.name)
+    answer = create_app(store=store, users=users, login=login).test_client().get("/api/message_groups")
+    assert (answer.status_code, answer.json) == (500, {"errors": ["internal_server_error"]})
+    assert SECRET in caplog.text
+
+
+def test_too_much_at_once_is_said_to_be_away(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def throttled(**_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
+
+    monkeypatch.setattr(backend.table.client, "query", throttled)
+    answer = backend.get("ann", "/api/message_groups")
+    assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})

@@ -1,0 +1,151 @@
+"""Who is logged in by a token of Cognito: a key pair of our own stands for the user pool's."""
+
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from werkzeug.datastructures import Headers
+
+from cruddur_messages.store import MessageStore
+from examples.backend.app import create_app
+from examples.backend.login import USER_HEADER, CognitoLogin
+from examples.backend.users import UsersOfFile
+from tests.access_patterns.people import person
+from tests.engines import tables
+from tests.engines.fixtures import free_port
+
+ANN = person("ann")
+ACCOUNT = "0d1f5c0e-1a2b-4c3d-8e4f-000000000001"
+CLIENT_ID = "the-app"
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A user pool of the tests' own: its issuer, and the login that trusts it."""
+
+    issuer: str
+    login: CognitoLogin
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """What an access token says; None takes a claim away."""
+        claims = {
+            "sub": ACCOUNT, "iss": self.issuer, "client_id": CLIENT_ID, "token_use": "access",
+            "exp": time.time() + 60, "iat": time.time(),
+        }  # fmt: skip
+        return {name: value for name, value in (claims | changes).items() if value is not None}
+
+
+def login_of(issuer: str) -> CognitoLogin:
+    return CognitoLogin(
+        user_pool_id="us-east-1_pool",
+        client_id=CLIENT_ID,
+        by_cognito_id={ACCOUNT: ANN}.get,
+        issuer=issuer,
+    )
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    key = jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True)
+    keys = json.dumps({"keys": [{**key, "kid": "ours", "use": "sig", "alg": "RS256"}]}).encode()
+
+    class Keys(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/.well-known/jwks.json" else 404)
+            self.end_headers()
+            self.wfile.write(keys)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Keys) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        issuer = f"http://127.0.0.1:{server.server_port}"
+        yield Pool(issuer, login_of(issuer))
+        server.shutdown()
+
+
+def signed(claims: dict[str, Any], *, key: Any = KEY, algorithm: str = "RS256", kid: str = "ours") -> str:
+    return jwt.encode(claims, key, algorithm=algorithm, headers={"kid": kid})
+
+
+def bearer(token: str) -> Headers:
+    return Headers({"Authorization": f"Bearer {token}"})
+
+
+def test_a_token_of_the_pool_names_its_user(pool: Pool) -> None:
+    assert pool.login.user(bearer(signed(pool.claims()))) == ANN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"iss": "https://cognito-idp.us-east-1.amazonaws.com/us-east-1_other"},
+        {"iss": None},
+        {"client_id": "another-app"},
+        {"client_id": None},
+        {"token_use": "id"},
+        {"token_use": None},
+        {"sub": None},
+        {"sub": "somebody else"},
+        {"nbf": 9_999_999_999},
+    ],
+    ids=str,
+)
+def test_a_token_of_other_claims_names_nobody(pool: Pool, changes: dict[str, Any]) -> None:
+    assert pool.login.user(bearer(signed(pool.claims(**changes)))) is None
+
+
+def forged_with_the_public_key(pool: Pool) -> str:
+    """A token whose signature an app accepts that lets the token choose the algorithm."""
+    public = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    header = jwt.utils.base64url_encode(b'{"alg": "HS256", "kid": "ours", "typ": "JWT"}')
+    body = header + b"." + jwt.utils.base64url_encode(json.dumps(pool.claims()).encode())
+    signature = hmac.digest(public, body, "sha256")
+    return (body + b"." + jwt.utils.base64url_encode(signature)).decode()
+
+
+def test_a_token_that_the_pool_has_not_signed_names_nobody(pool: Pool) -> None:
+    header, payload, signature = signed(pool.claims()).split(".")
+    for token in (
+        signed(pool.claims(), key=OTHER_KEY),
+        signed(pool.claims(), kid="unknown"),
+        forged_with_the_public_key(pool),
+        signed(pool.claims(), key=None, algorithm="none"),
+        f"{header}.{payload}.",
+        f"{header}.{payload[:-2]}.{signature}",
+        "no token", "", "a.b.c", "é.é.é",
+    ):  # fmt: skip
+        assert pool.login.user(bearer(token)) is None
+
+
+def test_a_name_in_a_header_is_not_believed_where_cognito_is_set_up(pool: Pool) -> None:
+    for headers in (
+        Headers({USER_HEADER: "ann"}),
+        Headers({"Authorization": f"Basic {signed(pool.claims())}"}),
+        Headers({"Authorization": signed(pool.claims())}),
+        Headers(),
+    ):
+        assert pool.login.user(headers) is None
+
+
+def test_keys_that_cannot_be_read_are_no_stack_trace() -> None:
+    issuer = f"http://127.0.0.1:{free_port()}"
+    store = MessageStore(client=tables.dynamodb(issuer), table_name="cruddur-messages")
+    app = create_app(store=store, users=UsersOfFile(), login=login_of(issuer))
+    token = signed(Pool(issuer, login_of(issuer)).claims())
+    answer = app.test_client().get("/api/message_groups", headers=bearer(token))
+    assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})

