@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cruddur_cli import smoke as made_up
+from cruddur_cli.console import Column
 from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.context import Context
 from cruddur_cli.smoke import Held, Place, Report
@@ -79,7 +80,7 @@ def _print(context: Context, report: Report, more: dict[str, object]) -> int:
         )
         return BROKEN if report.problems else 0
     if report.delays:
-        output.table(["seconds", "how many", ""], _histogram(report.delays))
+        output.table([Column("seconds"), Column("how many"), Column("")], _histogram(report.delays))
         figures = ", ".join(
             f"{name} {value:.2f} s"
             for name, value in (

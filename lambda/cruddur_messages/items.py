@@ -177,18 +177,18 @@ class GroupRow:
 
 def item_size(attributes: AttributeMap) -> int:
     """An upper bound of an item's size in bytes (Developer Guide, "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in attributes.items())
+    return sum(len(name.encode(errors="surrogatepass")) + _value_size(value) for name, value in attributes.items())
 
 
 def _value_size(value: object) -> int:
     if isinstance(value, dict):
         text = value.get("S")
         if isinstance(text, str):
-            return len(text.encode())
-        return 3 + sum(len(name.encode()) + 1 + _value_size(nested) for name, nested in value.items())
+            return len(text.encode(errors="surrogatepass"))
+        return 3 + sum(len(name.encode(errors="surrogatepass")) + 1 + _value_size(nested) for name, nested in value.items())
     match value:
         case str():
-            return len(value.encode())
+            return len(value.encode(errors="surrogatepass"))
         case bytes() | bytearray():
             return len(value)
         case Iterable():

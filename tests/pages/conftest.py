@@ -34,7 +34,7 @@ def projection_of(table: CruddurTable) -> Callable[[], None]:
     poller = Poller(
         streams=tables.streams(table.endpoint),
         stream_arn=table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"],
-        patterns=patterns(emulator=False),
+        patterns=patterns(),
         lanes=[Lane(retries=None)],
         batch_size=100,
     )

@@ -242,7 +242,7 @@ def the_filter_lets_its_own_writes_through() -> list[Patch]:
     """Group rows pass, whoever wrote them."""
     prefixes = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
     open_patterns = [{"dynamodb": {"Keys": {"pk": {"S": [{"prefix": prefix}]}}}} for prefix in prefixes]
-    return [patch.object(simulation, "patterns", lambda emulator: open_patterns)]  # noqa: ARG005
+    return [patch.object(simulation, "patterns", lambda: open_patterns)]
 
 
 @_mutation
@@ -253,7 +253,7 @@ def the_filter_drops_deletions() -> list[Patch]:
         patch.object(
             simulation,
             "patterns",
-            lambda emulator: [{**one, "eventName": ["INSERT", "MODIFY"]} for one in patterns(emulator=emulator)],
+            lambda: [{**one, "eventName": ["INSERT", "MODIFY"]} for one in patterns()],
         )
     ]
 

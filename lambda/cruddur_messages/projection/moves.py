@@ -92,7 +92,7 @@ def stands_for(sort_key: str, newest: Message) -> bool:
 
 def cut_to_fit(message: str, size: int) -> str:
     """The longest beginning of a message that takes no more than `size` bytes."""
-    return message.encode()[: max(size, 0)].decode(errors="ignore")
+    return message.encode(errors="surrogatepass")[: max(size, 0)].decode(errors="ignore")
 
 
 def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -> Move:

@@ -297,6 +297,11 @@ def test_a_message_too_long_for_a_row_is_cut_where_a_character_ends(case: Case) 
     assert case.rows()["a"] == shown
 
 
+def test_half_a_character_that_an_engine_has_stored_harms_nobody(case: Case) -> None:
+    assert case.handle(case.put(row("a", note={"S": "\ud800"}), message(text="x\ud800"))) == []
+    assert case.rows()["a"]["message_uuid"] == message()["message_uuid"]
+
+
 @pytest.mark.parametrize(
     "malformed",
     [
