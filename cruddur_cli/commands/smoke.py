@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from cruddur_cli import smoke as made_up
-from cruddur_cli.console import Column
 from cruddur_cli.commands.group import CommandGroup
+from cruddur_cli.console import Column
 from cruddur_cli.context import Context
 from cruddur_cli.smoke import Held, Place, Report
 

@@ -185,7 +185,9 @@ def _value_size(value: object) -> int:
         text = value.get("S")
         if isinstance(text, str):
             return len(text.encode(errors="surrogatepass"))
-        return 3 + sum(len(name.encode(errors="surrogatepass")) + 1 + _value_size(nested) for name, nested in value.items())
+        return 3 + sum(
+            len(name.encode(errors="surrogatepass")) + 1 + _value_size(nested) for name, nested in value.items()
+        )
     match value:
         case str():
             return len(value.encode(errors="surrogatepass"))
