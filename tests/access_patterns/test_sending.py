@@ -72,7 +72,7 @@ def test_throttled_for_ever_ends_in_an_error_of_its_own(cruddur_table: CruddurTa
         store_of(cruddur_table, client=client).send(str(uuid.uuid4()), sender=person("ann"), message="x")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("message", ["x", "x" * MAX_MESSAGE_CHARACTERS, "é🙂" * (MAX_MESSAGE_CHARACTERS // 2), " "])
+@pytest.mark.parametrize("message", ["x", "x" * MAX_MESSAGE_CHARACTERS, "é🙂" * (MAX_MESSAGE_CHARACTERS // 2), " x "])
 def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, message: str) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
     store = store_of(cruddur_table)
@@ -85,11 +85,12 @@ def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, messag
     ("message", "error", "code"),
     [
         ("", errors.MessageBlankError, "message_blank"),
+        (" \n", errors.MessageBlankError, "message_blank"),
         (None, errors.MessageBlankError, "message_blank"),
         ("x" * (MAX_MESSAGE_CHARACTERS + 1), errors.MessageTooLongError, "message_exceed_max_chars"),
         ("half an \ud83d", errors.MessageNotUtf8Error, "message_not_utf8"),
     ],
-    ids=["empty", "none", "too long", "no UTF-8"],
+    ids=["empty", "blank", "none", "too long", "no UTF-8"],
 )
 def test_a_message_that_cannot_be_is_refused(
     cruddur_table: CruddurTable, message: str, error: type[errors.RejectedError], code: str

@@ -18,8 +18,10 @@ from cruddur_messages.dynamodb import MAX_ACTIONS
 from cruddur_messages.items import GroupRow, Message
 from cruddur_messages.projection.moves import plan
 from cruddur_messages.projection.transactions import actions_of
-from tests.engines.fixtures import CruddurTable
+from tests.engines.fixtures import CruddurTable, on_both_engines
 from tests.projection.memory_engine import MemoryEngine
+
+pytestmark = on_both_engines
 
 MAX_ACTIONS_OF_OLD = 10
 """What the DynamoDB Local of the time took that the tests run on."""
