@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cruddur_cli import table_definition
 from cruddur_local import dynamodb_local
@@ -22,6 +23,14 @@ _numbers = itertools.count(1)
 ENGINES = ("ministack", "dynamodb_local")
 on_both_engines = pytest.mark.parametrize("cruddur_table", ENGINES, indirect=True)
 """For what compares the engines: on both of them in `make test` too."""
+
+on_an_engine = settings(
+    max_examples=int(os.environ.get("CRUDDUR_EXAMPLES", "8")),
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+"""Of generated tests that call an engine: a few examples, and more in `make proof`."""
 
 
 @dataclass(frozen=True)
