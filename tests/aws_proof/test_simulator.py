@@ -1,4 +1,4 @@
-"""The policy simulator's step on the calls and probes as they are recorded, with MiniStack's evaluator as the simulator.
+"""The policy simulator's step on the calls and probes as recorded, with MiniStack's evaluator as the simulator.
 
 Its answers have the shape that AWS documents; what AWS itself would say, only AWS can.
 """

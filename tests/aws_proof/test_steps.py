@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -589,6 +590,26 @@ def test_a_message_that_is_lost_meanwhile(fault: str, world: StubbedWorld, monke
     expected = {"late": (DiffersError, "late: message 1"), "error": (StopError, "the session is over")}[fault]
     with pytest.raises(expected[0], match=expected[1]):
         updates.settings_change.step(world)
+
+
+def test_ctrl_c_does_not_wait_for_the_people_who_write(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk_ends = Event()
+
+    def smoke(*_: object, **__: object) -> Report:
+        talk_ends.wait()
+        return works()
+
+    def interrupted(*_: object, **__: object) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StubbedWorld, "smoke", smoke)
+    monkeypatch.setattr(StubbedWorld, "deploy", interrupted)
+    lasting(world)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            updates.settings_change.step(world)
+    finally:
+        talk_ends.set()
 
 
 def watched(world: StubbedWorld) -> None:
