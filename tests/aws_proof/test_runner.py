@@ -213,6 +213,30 @@ def test_a_system_is_removed_whatever_protects_it(world: StubbedWorld) -> None:
     assert world.journal.made == []
 
 
+def updating(world: StubbedWorld, times: int) -> None:
+    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}
+    world.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
+
+
+def test_a_stack_that_is_being_updated_is_waited_for(world: StubbedWorld) -> None:
+    world.journal.make("system", world.system)
+    updating(world, 2)
+    world.answers.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.answers.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    removal.remove_all(world)
+    world.answers.are_used_up()
+    assert world.journal.made == []
+
+
+def test_an_update_that_never_ends_is_told(world: StubbedWorld) -> None:
+    world.journal.make("system", world.system)
+    updating(world, 11)
+    said = runner.clean_up(world)
+    assert "the update of the stack proof-run-dev ends: not within 60 minutes" in said
+    assert "make prove-on-aws CLEAN_UP=1" in said
+
+
 def test_a_stack_that_cannot_be_deleted_is_told(world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
     stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "DELETE_FAILED"}
