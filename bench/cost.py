@@ -130,12 +130,12 @@ faster than one move, and each move of a large group is expensive. So, in this o
 
 | at | do | what it costs |
 |---|---|---|
-| bursts, `table-throttled` | `-c batching_window_seconds=1`: at most one move per second and conversation | that second |
+| bursts, `table-throttled` | `-c batching_window_seconds=1`: one move per second and conversation | that second |
 | `inboxes-behind`, many conversations | `-c parallelization_factor=4`, then 10 | nothing; conflicts are settled |
 | an inbox with 250 moves a second | the window again: moves are shared per conversation | lag |
 | groups of more than about 100 | **fan-out on read**, see below | a query for each large group and page |
 | more than one region | global tables, with the projection in one region: two would race | each write in each region |
-| more than the quota of a table | several tables, chosen by a hash of the conversation, see below | the backend asks each table |
+| more than the quota of a table | tables by a hash of the conversation, see below | the backend asks each table |
 
 **Fan-out on read**: the rows of a large group do not move. A member's inbox merges the rows with the newest message
 of each large group. It changes schema and backend. **Several tables**: one system for each (`-c name=...`), and the
