@@ -142,7 +142,9 @@ def test_a_page_size_out_of_bounds_is_refused(cruddur_table: CruddurTable, limit
         store.list_conversations(str(uuid.uuid4()), limit=limit)
 
 
-@pytest.mark.parametrize("cursor", ["", "x" * 1025, "é" * 600])
+@pytest.mark.parametrize(
+    "cursor", ["", "x" * 1025, "é" * 600, "\ud83d"], ids=["empty", "long", "many bytes", "no UTF-8"]
+)
 def test_a_cursor_of_nobody_is_refused(cruddur_table: CruddurTable, cursor: str) -> None:
     with pytest.raises(errors.InvalidCursorError, match="is no cursor that a page has given out"):
         store_of(cruddur_table).get_conversation(str(uuid.uuid4()), before=cursor)

@@ -87,9 +87,11 @@ def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, messag
         ("", errors.MessageBlankError, "message_blank"),
         (None, errors.MessageBlankError, "message_blank"),
         ("x" * (MAX_MESSAGE_CHARACTERS + 1), errors.MessageTooLongError, "message_exceed_max_chars"),
+        ("half an \ud83d", errors.MessageNotUtf8Error, "message_not_utf8"),
     ],
+    ids=["empty", "none", "too long", "no UTF-8"],
 )
-def test_a_message_too_short_or_too_long_is_refused(
+def test_a_message_that_cannot_be_is_refused(
     cruddur_table: CruddurTable, message: str, error: type[errors.RejectedError], code: str
 ) -> None:
     ann, bo = person("ann"), person("bo")

@@ -704,18 +704,33 @@ def key_state(world: StubbedWorld, state: str) -> None:
     world.answers.add("kms", "describe_key", {"KeyMetadata": {"KeyId": "1", "KeyState": state}})
 
 
+TABLE = STREAM.partition("/stream")[0]
+
+
 def test_nothing_is_left(world: StubbedWorld) -> None:
-    left(world, STREAM)
-    left(world)
+    left(world, TABLE)
+    table(world)
     left(world)
     stays(leftovers.nothing_left, world, "nothing")
+
+
+def test_a_table_that_only_the_tagging_api_still_names_is_gone(world: StubbedWorld) -> None:
+    left(world, TABLE)
+    world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    stays(leftovers.nothing_left, world, "nothing; still named: what its own service no longer has")
+
+
+def test_an_answer_of_another_kind_does_not_say_that_a_table_is_gone(world: StubbedWorld) -> None:
+    left(world, TABLE)
+    world.answers.refuse("dynamodb", "describe_table", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        leftovers.nothing_left.step(world)
 
 
 def test_a_key_that_waits_for_its_deletion_is_as_good_as_gone(world: StubbedWorld) -> None:
     left(world, KEY)
     key_state(world, "PendingDeletion")
-    left(world, KEY)
-    stays(leftovers.nothing_left, world, "nothing but keys that are waiting for their deletion")
+    stays(leftovers.nothing_left, world, "nothing; still named: keys that wait for their deletion")
 
 
 def test_something_is_left(world: StubbedWorld) -> None:
@@ -723,6 +738,12 @@ def test_something_is_left(world: StubbedWorld) -> None:
         left(world, KEY)
         key_state(world, "Enabled")
     differs(leftovers.nothing_left, world, f"left: {KEY}")
+
+
+def test_what_other_services_have_is_left(world: StubbedWorld) -> None:
+    for _ in range(4):
+        left(world, "arn:aws:sqs:eu-north-1:111122223333:failures")
+    differs(leftovers.nothing_left, world, "left: arn:aws:sqs:eu-north-1:111122223333:failures")
 
 
 def test_every_claim_that_only_aws_shows_is_played_here() -> None:

@@ -9,6 +9,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from cruddur_messages import schema
 from cruddur_messages.seed.file import SeedConversation, load
 from cruddur_messages.store import MessageStore
 from tests.end_to_end.checkout import Checkout
@@ -57,7 +58,8 @@ def test_what_the_environment_points_to_is_the_system(checkout: Checkout, seeded
     conversation = seeded[-1]
     sent = store_of(checkout).send(conversation.message_group_uuid, sender=conversation.members[-1], message="By hand")
     found = await_exact(checkout.connection().client("dynamodb"))
-    shown = [item for item in found if item.get("message_uuid") == {"S": sent.message_uuid} and "message_sk" in item]
+    rows = [item for item in found if item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
+    shown = [row for row in rows if row.get("message_uuid") == {"S": sent.message_uuid}]
     assert len(shown) == len(conversation.members)
     logged = [
         json.loads(line) for line in checkout.make_target("logs", "JSON=1").stdout.splitlines() if line.startswith("{")
@@ -93,7 +95,8 @@ def test_a_changed_seed_file_replaces_what_it_had_loaded_and_nothing_else(
     old = seeded[0].messages[-1].message
     file.write_text(file.read_text().replace(old, "A line that has been changed."))
     checkout.make_target("up")
-    texts = [item["message"]["S"] for item in await_exact(checkout.connection().client("dynamodb"))]
+    found = await_exact(checkout.connection().client("dynamodb"))
+    texts = [item["message"]["S"] for item in found if "message" in item]
     assert old not in texts
     assert texts.count("A line that has been changed.") >= 1
     assert "By hand" in texts
@@ -115,11 +118,12 @@ def test_destroying_the_seed_takes_out_what_it_loaded(checkout: Checkout, seeded
     loaded = {message.message_uuid for conversation in seeded for message in conversation.messages}
     checkout.cdk("destroy", STACKS[-1], "--force")
     left = items(checkout.connection().client("dynamodb"))
-    messages = [item for item in left if item["pk"]["S"].startswith("MSG#")]
+    messages = [item for item in left if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX)]
+    rows = [item for item in left if item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
     assert {item["message_uuid"]["S"] for item in messages}.isdisjoint(loaded)
     assert "By hand" in [item["message"]["S"] for item in messages]
-    groups = {item["pk"]["S"].removeprefix("MSG#") for item in messages}
-    assert {item["message_group_uuid"]["S"] for item in left if item not in messages} == groups
+    groups = {item["pk"]["S"].removeprefix(schema.MESSAGE_PREFIX) for item in messages}
+    assert {row["message_group_uuid"]["S"] for row in rows} == groups
     await_exact(checkout.connection().client("dynamodb"))
 
 
