@@ -386,8 +386,8 @@ def test_what_a_run_has_left_can_be_removed(typed: Callable[..., str], world: St
 
 
 def test_a_wrong_account_of_the_cdk_is_its_line(world: StubbedWorld) -> None:
-    world.programs.append((1, "error: account is 1, and your credentials are those of 2; set AWS_PROFILE"))
-    with pytest.raises(StopError, match="credentials are those of 2"):
+    world.programs.append((1, "error: account is 1, and your credentials belong to 2; set AWS_PROFILE"))
+    with pytest.raises(StopError, match="credentials belong to 2"):
         world.cdk("deploy")
 
 
