@@ -121,12 +121,12 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
             if system.get("endpoint", "").rstrip("/") == endpoint.rstrip("/"):
                 return _of_system(system, table_name, f"{reason} to the system of make up")
             return _local(endpoint, table_name, reason)
-    answers, is_dynamodb = _probe(DYNAMODB_LOCAL)
+    responds, is_dynamodb = _probe(DYNAMODB_LOCAL)
     if is_dynamodb:
         return _local(DYNAMODB_LOCAL, table_name, f"no endpoint variable is set, and DynamoDB is at {DYNAMODB_LOCAL}")
     if system.get("endpoint"):
         return _of_system(system, table_name, "no endpoint variable is set, and the system of make up is up")
-    there = f"what is at {DYNAMODB_LOCAL} is not DynamoDB" if answers else f"nothing listens at {DYNAMODB_LOCAL}"
+    there = f"what is at {DYNAMODB_LOCAL} is not DynamoDB" if responds else f"nothing listens at {DYNAMODB_LOCAL}"
     raise DdbError(
         f"{there} and no system is up: run make dynamodb-local or make up, "
         f"set {ENDPOINT_VARIABLE}, or say --prod for AWS"

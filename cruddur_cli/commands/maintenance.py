@@ -65,8 +65,8 @@ def rebuild(
             raise WrongUseError(
                 "--dry-run does nothing, so there is nothing to note or to forget: leave the other option out"
             )
-        foreseen = _rebuild_of(context).foresee()
-        report(context, foreseen.snapshot, foreseen.findings, examples, would_be_done=foreseen.done)
+        previewed = _rebuild_of(context).preview()
+        report(context, previewed.snapshot, previewed.findings, examples, would_be_done=previewed.done)
         return 0
     checkpoint = _checkpoint(context, state)
     checkpoint.require_writable()

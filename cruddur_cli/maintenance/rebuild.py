@@ -63,11 +63,11 @@ class Rebuild:
         self._reader = ConversationReader(client=client, table_name=table_name)
         self._repairer = Repairer(client=client, table_name=table_name, reader=self._reader, named=named, sleep=sleep)
 
-    def foresee(self) -> Outcome:
+    def preview(self) -> Outcome:
         """What `run` would do, without doing it."""
         snapshot = self._read()
         findings = self._confirm(snapshot, list(check_table(snapshot)))
-        repairs = self._each("foresee", suspects_of(snapshot, findings), self._repairer.foresee)
+        repairs = self._each("preview", suspects_of(snapshot, findings), self._repairer.preview)
         return Outcome(snapshot, findings, repairs)
 
     def run(self, checkpoint: Checkpoint) -> Outcome:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 PAUSE_SECONDS = 0.2
-MOST_HINDRANCES = 50
+MOST_FAILURES = 50
 """How often a message is tried to be put under its time while others write it, or the table has no capacity."""
 
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
@@ -38,7 +38,7 @@ class Rekeying:
         self._reader = reader
         self._sleep = sleep
 
-    def foresee(self, message_group_uuid: str) -> int:
+    def preview(self, message_group_uuid: str) -> int:
         """How many messages of a conversation `run` would give another key."""
         return sum(1 for _ in self._messages(message_group_uuid))
 
@@ -65,8 +65,8 @@ class Rekeying:
             **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
         }
         latest = instant + MAX_BEHIND
-        hindered = 0
-        while instant <= latest and hindered < MOST_HINDRANCES:
+        failures = 0
+        while instant <= latest and failures < MOST_FAILURES:
             moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}
             try:
                 self._client.transact_write_items(
@@ -84,7 +84,7 @@ class Rekeying:
                 elif TRANSIENT_CODES.isdisjoint(codes):
                     raise
                 else:
-                    hindered += 1
+                    failures += 1
                     self._sleep(PAUSE_SECONDS)
             else:
                 return True

@@ -116,11 +116,11 @@ class Repairer:
             repair.failure = str(error)
         return repair
 
-    def foresee(self, suspect: Suspect) -> Repair:
+    def preview(self, suspect: Suspect) -> Repair:
         """What `repair` would do, without doing it."""
         repair = Repair(suspect.message_group_uuid)
         if suspect.rekey:
-            repair.done["messages_rekeyed"] = self._rekeying.foresee(suspect.message_group_uuid)
+            repair.done["messages_rekeyed"] = self._rekeying.preview(suspect.message_group_uuid)
         seen = self._read(suspect)
         repair.done["rows_recreated"] = len(self._missing_rows(seen))
         moves = [move for move in plan(seen.rows, seen.newest, is_shown=seen.is_shown) if move.is_needed]
