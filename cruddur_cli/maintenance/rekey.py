@@ -1,4 +1,4 @@
-"""Messages whose timestamps are written in several forms get the one form, so that text order is time order again."""
+"""Rewrites timestamps of several forms in the canonical form, so that text order is time order again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 PAUSE_SECONDS = 0.2
 MOST_FAILURES = 50
-"""How often a message is tried to be put under its time while others write it, or the table has no capacity."""
+"""How many attempts to move a message may fail on conflicts or lack of capacity."""
 
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
 class Rekeying:
-    """Gives messages of one table their time in the one form; nothing else of a message is ever changed."""
+    """Gives messages of one table a sort key in the canonical form; nothing else of a message changes."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class Rekeying:
         self._sleep = sleep
 
     def preview(self, message_group_uuid: str) -> int:
-        """How many messages of a conversation `run` would give another key."""
+        """The number of messages of a conversation that would get another key."""
         return sum(1 for _ in self._messages(message_group_uuid))
 
     def run(self, message_group_uuid: str) -> int:
-        """Give each message of a conversation its time in the one form; returns how many got another key."""
+        """Rekey the messages of a conversation and return how many got another key."""
         return sum(self._rekey(item, instant) for item, instant in list(self._messages(message_group_uuid)))
 
     def _messages(self, message_group_uuid: str) -> Iterator[tuple[AttributeMap, datetime]]:
@@ -53,9 +53,9 @@ class Rekeying:
                 yield item, instant
 
     def _rekey(self, item: AttributeMap, instant: datetime) -> bool:
-        """Put a message under its time in the one form, in the same transaction that takes it from its old key.
+        """Put a message under its canonical key and delete it under the old one, in one transaction.
 
-        False where it has been changed or deleted meanwhile, or others were always faster.
+        False if it was changed or deleted meanwhile, or if too many attempts failed.
         """
         key = {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
         shown = [name for name in (MESSAGE, MESSAGE_UUID) if name in item]

@@ -327,7 +327,7 @@ def test_a_claim_that_differs_is_exit_status_1(
 
 
 @pytest.mark.parametrize(
-    ("words", "answer", "line"),
+    ("words", "response", "line"),
     [
         (["--name", "No"], "", "NAME is 'No'"),
         ([], "", "no AWS region is set"),

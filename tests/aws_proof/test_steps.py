@@ -604,7 +604,7 @@ def test_fill(world: StubbedWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "seen"),
+    ("response", "seen"),
     [
         ({"puts": [3.0], "idle": []}, "the expression gives nothing: projection-idle would never ring"),
         ({"puts": [3.0], "idle": [0.0]}, r"the expression gives \[0.0\]"),

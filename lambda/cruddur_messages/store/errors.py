@@ -34,7 +34,7 @@ class InvalidUuidError(RejectedError):
     code = "uuid_invalid"
 
     def __init__(self, name: str, value: object) -> None:
-        super().__init__(f"{name} is no UUID: {str(value)[:80]!r}")
+        super().__init__(f"{name} is not a UUID: {str(value)[:80]!r}")
 
 
 class InvalidLimitError(RejectedError):
@@ -52,7 +52,7 @@ class InvalidCursorError(RejectedError):
     code = "cursor_invalid"
 
     def __init__(self, value: str) -> None:
-        super().__init__(f"{value[:80]!r} is no cursor that a page has given out: begin again without one")
+        super().__init__(f"{value[:80]!r} is not a cursor from a page: start again without one")
 
 
 class TooFewMembersError(RejectedError):
