@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from aws_proof.claims import DiffersError
 from aws_proof.probes import cases
@@ -36,14 +37,14 @@ def recorded() -> Case:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Case) -> Iterator[StubbedWorld]:
     monkeypatch.setattr("aws_proof.probes.cases", lambda _: recorded)
     made = world_in(tmp_path)
-    made.answers.add(
+    made.responses.add(
         "dynamodb",
         "describe_table",
         {"Table": {"LatestStreamArn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{NAME}/stream/{STREAM}"}},
     )
     queue = {"OutputKey": "FailureQueueUrl", "OutputValue": f"https://sqs/{ACCOUNT}/failures"}
     stack = {"StackName": made.system, "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
-    made.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack | {"Outputs": [queue]}]})
+    made.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack | {"Outputs": [queue]}]})
     endpoint = {
         "LogicalResourceId": "Endpoint",
         "PhysicalResourceId": "vpce-1",
@@ -51,9 +52,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Case) -> It
         "LastUpdatedTimestamp": datetime.now(UTC),
         "ResourceStatus": "CREATE_COMPLETE",
     }
-    made.answers.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [endpoint]})
+    made.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [endpoint]})
     yield made
-    made.answers.end()
+    made.responses.end()
 
 
 def deployed_policy(recorded: Case) -> list[dict[str, Any]]:
@@ -86,7 +87,8 @@ def simulate_with(monkeypatch: pytest.MonkeyPatch, role_policy: list[dict[str, A
         if model.name != "GetRole":
             (text,) = asked[-1].get("PolicyInputList", [json.dumps({"Statement": role_policy})])
             parsed = {"EvaluationResults": list(evaluated(text, asked[-1])), "IsTruncated": False}
-        return AWSResponse("", 200, {}, None), parsed
+        raw: Any = None
+        return AWSResponse("", 200, HTTPHeaders(), raw), parsed
 
     iam.meta.events.register("provide-client-params.iam", lambda params, **_: asked.append(params))
     iam.meta.events.register("before-call.iam", answer)
@@ -122,7 +124,7 @@ def test_every_recorded_call_and_every_probe_is_asked_and_agrees(
     seen = permissions.simulator.step(world)
     assert seen.startswith(f"{len(recorded.allowed)} requests allowed, {len(recorded.denied)} denied; ")
     assert set(made) == {"SimulateCustomPolicy", "GetRole", "SimulatePrincipalPolicy"}
-    world.answers.are_used_up()
+    world.responses.are_used_up()
 
 
 @pytest.mark.parametrize("fault", ["less", "more"])
