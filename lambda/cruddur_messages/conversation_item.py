@@ -40,7 +40,8 @@ class ConversationItem:
                 rows |= dict.fromkeys(uuids, sort_key)
             else:
                 is_whole = False
-        shown = text_or_empty(attributes, SHOWN) if is_whole and ROWS in attributes else ""
+        is_whole = is_whole and isinstance(attributes.get(ROWS, {}).get("M"), Mapping)
+        shown = text_or_empty(attributes, SHOWN) if is_whole else ""
         return cls(attributes.get(VERSION), rows, shown or None)
 
     @property

@@ -52,6 +52,11 @@ def text(attributes: AttributeMap, name: str) -> str:
     return found
 
 
+def key_of(attributes: AttributeMap) -> Key:
+    """The key of an item that was read."""
+    return text(attributes, schema.PARTITION_KEY), text(attributes, schema.SORT_KEY)
+
+
 def text_or_empty(attributes: AttributeMap, name: str) -> str:
     """The value of a string attribute, or the empty string if it is missing or of another type."""
     try:

@@ -89,11 +89,11 @@ def a_version_comes_again() -> list[Patch]:
 @_mutation
 def shown_is_written_too_early() -> list[Patch]:
     """The first of several transactions already says that all rows show the message."""
-    move, write = Attempts._move, Attempts._write
+    commit, write = Attempts._commit, Attempts._write
 
-    def move_knowing(self: Any, item: Any, planned: Any, shown: Any) -> None:
+    def commit_knowing(self: Any, steps: Any, item: Any, shown: Any) -> None:
         self.early = shown
-        move(self, item, planned, shown)
+        commit(self, steps, item, shown)
 
     def write_early(self: Any, moved: Any, change: Any) -> Any:
         if " REMOVE" in change["UpdateExpression"] and self.early:
@@ -101,7 +101,7 @@ def shown_is_written_too_early() -> list[Patch]:
             change["ExpressionAttributeValues"][":shown"] = {"S": self.early}
         return write(self, moved, change)
 
-    return [patch.object(Attempts, "_move", move_knowing), patch.object(Attempts, "_write", write_early)]
+    return [patch.object(Attempts, "_commit", commit_knowing), patch.object(Attempts, "_write", write_early)]
 
 
 @_mutation

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import ClassVar
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import MAX_ITEM_BYTES, MESSAGE, MESSAGE_UUID, GroupRow, Message, item_size
@@ -65,6 +66,19 @@ class Move:
             return None
         target = GroupRow({**self.target.attributes, schema.SORT_KEY: {"S": sort_key}})
         return replace(self, target=target, place=self.place + 1)
+
+
+@dataclass(frozen=True)
+class Departure:
+    """A member without a row: none is to be where the conversation item has it.
+
+    The condition makes a transaction fail while another one, whose version is already read, still writes that row.
+    """
+
+    member_uuid: str
+    sort_key: str
+    deleted: ClassVar[tuple[GroupRow, ...]] = ()
+    size: ClassVar[int] = 0
 
 
 def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) -> list[Move]:

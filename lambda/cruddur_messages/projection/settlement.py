@@ -16,13 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cruddur_messages import schema
 from cruddur_messages.conversation_item import ConversationItem, fingerprint, update
 from cruddur_messages.dynamodb import MAX_ACTIONS, CancelledError, OutOfTimeError, RefusedError, TransientError
-from cruddur_messages.items import MESSAGE, GroupRow, MalformedItemError, Message
-from cruddur_messages.projection.moves import Move, plan
+from cruddur_messages.items import MESSAGE, GroupRow, Key, MalformedItemError, Message, key_of
+from cruddur_messages.projection.moves import Departure, Move, plan
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.table import ProjectionTable
-from cruddur_messages.projection.transactions import Action, judge, pack
+from cruddur_messages.projection.table import ProjectionTable, rows_of
+from cruddur_messages.projection.transactions import Action, Step, judge, pack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -183,14 +184,23 @@ class Attempts:
             # The next version makes the commit of everybody fail who has read an older message.
             self._write((), update(self._group, read=item, version=self._new_version()))
             return
-        rows = self._rows(item)
+        rows, free = self._rows(item)
         moves = plan(rows, newest, is_shown=is_shown)
-        self._settlement.left = frozenset(item.rows) - {move.member_uuid for move in moves}
+        members = {move.member_uuid for move in moves}
+        left = {member: place for member, place in item.rows.items() if member not in members}
+        departures = [Departure(*one) for one in left.items() if (schema.group_row_partition(one[0]), one[1]) in free]
+        self._settlement.left = (self._settlement.left | frozenset(item.rows)) - members
         self._settlement.counts["previews_cut"] = sum(
             newest is not None and move.target.attributes[MESSAGE] != {"S": newest.message} for move in moves
         )
         is_whole = sum(len(move.rows) for move in moves) == len(rows)
-        self._move(item, moves, fingerprint(newest) if is_whole else None)
+        # Where another message is noted, rows that look right are conditioned too: a transaction whose version is
+        # already read may still be writing them.
+        steps: list[Step] = [*departures, *(move for move in moves if move.is_needed or not is_shown)]
+        places = {move.member_uuid: move.rows[0].sort_key for move in moves}
+        places |= {row.member_uuid: row.sort_key for row in rows if row.key in item.keys}
+        places |= {departure.member_uuid: departure.sort_key for departure in departures}
+        self._commit(steps, replace(item, rows=places), fingerprint(newest) if is_whole else None)
         if self._refused:
             raise RefusedError(", ".join(sorted(set(self._refused.values()))))
         if not is_whole:
@@ -206,27 +216,33 @@ class Attempts:
                 self._settlement.counts["malformed_messages"] += 1
         return None
 
-    def _rows(self, item: ConversationItem) -> list[GroupRow]:
-        """The rows that the item and the records name; the index is asked only where these may not be all."""
-        keys = item.keys | self._put_keys
-        rows = self._table.rows(self._group, keys)
-        if item.shown is None or not item.keys <= {row.key for row in rows}:
-            rows += self._table.rows(self._group, self._table.keys_in_index(self._group) - keys)
-        return rows
+    def _rows(self, item: ConversationItem) -> tuple[list[GroupRow], set[Key]]:
+        """The rows that the item and the records name, and which of the item's keys nothing stands under.
 
-    def _move(self, item: ConversationItem, moves: Sequence[Move], shown: str | None) -> None:
-        """Commit the moves that are needed, and where every row is; what they show is noted with the last of them."""
-        rows = {move.member_uuid: move.rows[0].sort_key for move in moves}
-        needed = [move for move in moves if move.is_needed and move.member_uuid not in self._refused]
+        The index is asked only where these may not be all rows.
+        """
+        keys = item.keys | self._put_keys
+        found = self._table.items(keys)
+        rows = rows_of(self._group, found)
+        if item.shown is None or not item.keys <= {row.key for row in rows}:
+            rows += rows_of(self._group, self._table.items(self._table.keys_in_index(self._group) - keys))
+        return rows, item.keys - {key_of(attributes) for attributes in found}
+
+    def _commit(self, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+        """Commit what is needed, and where every row is then; what the rows show is noted with the last of it."""
+        needed = [step for step in steps if step.member_uuid not in self._refused]
         pending = deque(pack(needed, self._max_actions) if needed else [()])
         while pending:
             batch = pending.popleft()
             if not batch and pending:
                 continue
             version = self._new_version()
-            rows_then = rows | {move.member_uuid: move.target.sort_key for move in batch}
+            moved = [step for step in batch if isinstance(step, Move)]
+            gone = {step.member_uuid for step in batch if isinstance(step, Departure)}
+            rows = {member: place for member, place in item.rows.items() if member not in gone}
+            rows |= {move.member_uuid: move.target.sort_key for move in moved}
             shown_then = None if pending or self._refused else shown
-            change = update(self._group, read=item, version=version, rows=rows_then, shown=shown_then)
+            change = update(self._group, read=item, version=version, rows=rows, shown=shown_then)
             try:
                 again = self._write(batch, change)
             except RefusedError as error:
@@ -235,17 +251,17 @@ class Attempts:
                 if len(batch) == 1:
                     self._refused[batch[0].member_uuid] = str(error)
                 # Alone, each shows whether it is the one; and an engine of old takes no more than ten actions.
-                pending.extendleft([(move,) for move in batch] if len(batch) > 1 else [()])
+                pending.extendleft([(step,) for step in batch] if len(batch) > 1 else [()])
                 continue
             if again is not None:
                 pending.appendleft(again)
                 continue
-            rows, item = rows_then, replace(item, version={"S": version})
-            self._settlement.counts["rows_moved"] += len(batch)
-            self._settlement.counts["duplicates_removed"] += sum(len(move.rows) - 1 for move in batch)
+            item = replace(item, version={"S": version}, rows=rows)
+            self._settlement.counts["rows_moved"] += sum(move.is_needed for move in moved)
+            self._settlement.counts["duplicates_removed"] += sum(len(move.rows) - 1 for move in moved)
 
-    def _write(self, batch: tuple[Move, ...], change: Action) -> tuple[Move, ...] | None:
-        """Commit moves and a change of the conversation item; None, or what to commit instead.
+    def _write(self, batch: tuple[Step, ...], change: Action) -> tuple[Step, ...] | None:
+        """Commit steps and a change of the conversation item; None, or what to commit instead.
 
         Raises OutdatedError where something was written since it was read.
         """
@@ -255,14 +271,12 @@ class Attempts:
             verdict = judge(batch, cancelled.reasons)
             if verdict.outdated is not None:
                 raise OutdatedError(verdict.outdated) from cancelled
-            self._refused |= {move.member_uuid: code for move, code in verdict.refused}
+            self._refused |= {step.member_uuid: code for step, code in verdict.refused}
             self._settlement.counts["ties"] += len(verdict.taken)
-            again: list[Move] = []
-            for move in batch:
-                moved = move.to_next_place() if move in verdict.taken else move
-                if moved is None:
-                    self._refused[move.member_uuid] = "every place behind the message's time is taken"
-                elif moved.is_needed and move.member_uuid not in self._refused:
-                    again.append(moved)
-            return tuple(again)
+            elsewhere = {move.member_uuid: move.to_next_place() for move in verdict.taken}
+            for member, move in elsewhere.items():
+                if move is None:
+                    self._refused[member] = "every place behind the message's time is taken"
+            again = [elsewhere.get(step.member_uuid) or step for step in batch]
+            return tuple(step for step in again if step.member_uuid not in self._refused)
         return None

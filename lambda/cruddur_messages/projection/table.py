@@ -1,6 +1,6 @@
 """The projection's calls of DynamoDB, with errors as temporary, refused or cancelled."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +8,7 @@ from cruddur_messages import dynamodb, schema
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import OutOfTimeError, TransientError, sorted_errors
 from cruddur_messages.items import AttributeMap, GroupRow, Key, MalformedItemError
-from cruddur_messages.projection.moves import Move
-from cruddur_messages.projection.transactions import Action, actions_of
+from cruddur_messages.projection.transactions import Action, Step, actions_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,9 +42,9 @@ class ProjectionTable:
         messages = dynamodb.of_partition(schema.message_partition(message_group_uuid))
         return dynamodb.items(self._query, first_page=1, ScanIndexForward=False, **messages)
 
-    def rows(self, message_group_uuid: str, keys: Collection[Key]) -> list[GroupRow]:
-        """The group rows of a conversation that stand under these keys: BatchGetItem, consistent."""
-        rows: list[GroupRow] = []
+    def items(self, keys: Collection[Key]) -> list[AttributeMap]:
+        """What stands under these keys: BatchGetItem, consistent."""
+        found: list[AttributeMap] = []
         pending = [
             {schema.PARTITION_KEY: {"S": partition}, schema.SORT_KEY: {"S": sort_key}}
             for partition, sort_key in sorted(keys)
@@ -54,25 +53,25 @@ class ProjectionTable:
             asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
             request = {self._table_name: {"Keys": asked, "ConsistentRead": True}}
             page = self._call("batch_get_item", RequestItems=request)
-            rows += _rows_of(message_group_uuid, page["Responses"].get(self._table_name, []))
+            found += page["Responses"].get(self._table_name, [])
             unprocessed = page.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
             if len(unprocessed) == len(asked):
                 raise TransientError("UnprocessedKeys")
             pending += unprocessed
-        return rows
+        return found
 
     def keys_in_index(self, message_group_uuid: str) -> set[Key]:
         """The keys of the group rows that the index shows: Query, possibly outdated, possibly not all."""
         found = dynamodb.items(self._query, **dynamodb.of_conversation(message_group_uuid))
-        return {row.key for row in _rows_of(message_group_uuid, found)}
+        return {row.key for row in rows_of(message_group_uuid, found)}
 
-    def write(self, moves: Sequence[Move], update: Action) -> None:
-        """Commit moves and the update of the conversation item together: TransactWriteItems, or a lone UpdateItem.
+    def write(self, steps: Sequence[Step], update: Action) -> None:
+        """Commit steps and the update of the conversation item together: TransactWriteItems, or a lone UpdateItem.
 
         Raises CancelledError if a condition does not hold, or in a conflict.
         """
-        if moves:
-            self._call("transact_write_items", TransactItems=actions_of(moves, update, self._table_name))
+        if steps:
+            self._call("transact_write_items", TransactItems=actions_of(steps, update, self._table_name))
         else:
             self._call("update_item", **update)
 
@@ -88,7 +87,7 @@ class ProjectionTable:
             return getattr(self._client, operation)(**arguments)
 
 
-def _rows_of(message_group_uuid: str, items: Iterator[AttributeMap] | Sequence[AttributeMap]) -> list[GroupRow]:
+def rows_of(message_group_uuid: str, items: Iterable[AttributeMap]) -> list[GroupRow]:
     """The items that are group rows of the conversation; others are ignored."""
     rows: list[GroupRow] = []
     for attributes in items:

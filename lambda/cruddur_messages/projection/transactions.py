@@ -7,7 +7,7 @@ from typing import Any
 from cruddur_messages import schema
 from cruddur_messages.dynamodb import CONDITION_FAILED, NO_REASON, TRANSIENT_CODES
 from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, GroupRow
-from cruddur_messages.projection.moves import Move
+from cruddur_messages.projection.moves import Departure, Move
 
 MAX_BYTES = 3_500_000
 """Kept below DynamoDB's limit of 4 MB on the items of one transaction."""
@@ -17,6 +17,7 @@ MOST_COMPARED = 140
 
 COMPARED_FIRST = (schema.INDEX_PARTITION_KEY, MESSAGE, MESSAGE_UUID)
 
+Step = Move | Departure
 Action = dict[str, Any]
 """One element of TransactItems (API reference, "TransactWriteItem")."""
 
@@ -31,12 +32,12 @@ class Verdict:
 
     outdated: str | None
     taken: tuple[Move, ...]
-    refused: tuple[tuple[Move, str], ...]
+    refused: tuple[tuple[Step, str], ...]
 
 
-def pack(moves: Iterable[Move], max_actions: int) -> Iterator[tuple[Move, ...]]:
+def pack(moves: Iterable[Step], max_actions: int) -> Iterator[tuple[Step, ...]]:
     """Moves in as few transactions as DynamoDB's limits allow; each also updates the conversation item."""
-    packed: list[Move] = []
+    packed: list[Step] = []
     actions, size = 1, 0
     for move in moves:
         if packed and (actions + len(move.deleted) + 1 > max_actions or size + move.size > MAX_BYTES):
@@ -49,19 +50,19 @@ def pack(moves: Iterable[Move], max_actions: int) -> Iterator[tuple[Move, ...]]:
         yield tuple(packed)
 
 
-def actions_of(moves: Sequence[Move], update: Action, table_name: str) -> list[Action]:
+def actions_of(moves: Sequence[Step], update: Action, table_name: str) -> list[Action]:
     """The actions of a transaction as TransactWriteItems takes them: the conversation item, then each move's."""
     return [{"Update": {"TableName": table_name, **update}}] + [
         action for move in moves for action in _actions(move, table_name)
     ]
 
 
-def judge(moves: Sequence[Move], reasons: Sequence[str]) -> Verdict:
+def judge(moves: Sequence[Step], reasons: Sequence[str]) -> Verdict:
     """Read the codes of the cancellation reasons, of which there is one for each action, in order."""
     codes = iter(reasons)
     outdated = {next(codes, NO_REASON)} - {NO_REASON}
     taken: list[Move] = []
-    refused: list[tuple[Move, str]] = []
+    refused: list[tuple[Step, str]] = []
     for move in moves:
         own = [next(codes, NO_REASON) for _ in range(len(move.deleted) + 1)]
         for code in set(own) - {NO_REASON, CONDITION_FAILED}:
@@ -69,7 +70,7 @@ def judge(moves: Sequence[Move], reasons: Sequence[str]) -> Verdict:
                 outdated.add(code)
             else:
                 refused.append((move, code))
-        if own[-1] == CONDITION_FAILED and move.replaced is None:
+        if own[-1] == CONDITION_FAILED and isinstance(move, Move) and move.replaced is None:
             taken.append(move)
             own = own[:-1]
         if CONDITION_FAILED in own:
@@ -79,11 +80,14 @@ def judge(moves: Sequence[Move], reasons: Sequence[str]) -> Verdict:
     return Verdict(", ".join(sorted(outdated)) or None, tuple(taken), tuple(refused))
 
 
-def _actions(move: Move, table_name: str) -> list[Action]:
+def _actions(move: Step, table_name: str) -> list[Action]:
     """Delete what goes and put the target, if each row still is what was read and the target's key is free."""
+    if isinstance(move, Departure):
+        key = _key(schema.group_row_partition(move.member_uuid), move.sort_key)
+        return [{"Delete": {"TableName": table_name, "Key": key, **_KEY_IS_FREE}}]
     replaced = move.replaced
     return [
-        *({"Delete": {"TableName": table_name, "Key": _key(row), **_unchanged(row)}} for row in move.deleted),
+        *({"Delete": {"TableName": table_name, "Key": _key(*row.key), **_unchanged(row)}} for row in move.deleted),
         {
             "Put": {
                 "TableName": table_name,
@@ -94,8 +98,8 @@ def _actions(move: Move, table_name: str) -> list[Action]:
     ]
 
 
-def _key(row: GroupRow) -> AttributeMap:
-    return {schema.PARTITION_KEY: {"S": row.partition}, schema.SORT_KEY: {"S": row.sort_key}}
+def _key(partition: str, sort_key: str) -> AttributeMap:
+    return {schema.PARTITION_KEY: {"S": partition}, schema.SORT_KEY: {"S": sort_key}}
 
 
 _KEY_IS_FREE: Action = {

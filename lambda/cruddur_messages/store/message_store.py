@@ -191,7 +191,7 @@ class MessageStore:
                 pair_partition = schema.pair_partition(members[0].uuid, members[1].uuid)
                 seen = self._pair_item(pair_partition)
                 existing = self._conversation_between(members[0].uuid, members[1].uuid)
-                if existing is not None:
+                if existing is not None and existing != message_group_uuid:
                     sent = self.send(existing, sender=sender, message=message)
                     return StartedConversation(existing, sent, is_new=False)
                 pair = [self._pair_put(pair_partition, message_group_uuid, seen)]
@@ -206,9 +206,11 @@ class MessageStore:
             except ClientError as error:
                 if not self._may_try_again(error, attempt):
                     raise
-                # It may be committed although its response was lost.
-                if not self.get_conversation(message_group_uuid, limit=1).items:
-                    instant = max(self._clock(), instant + timestamps.MICROSECOND)
+                # It may be committed although its response was lost; then the same keys are no longer free.
+                partition = schema.message_partition(message_group_uuid)
+                if next(self._newest_first(partition, ConsistentRead=True, Limit=1), None) is None:
+                    if CONDITION_FAILED in _codes(error):
+                        instant = max(self._clock(), instant + timestamps.MICROSECOND)
                     continue
             return StartedConversation(message_group_uuid, first, is_new=True)
         raise errors.ContendedError(ATTEMPTS)

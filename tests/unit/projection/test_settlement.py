@@ -6,12 +6,12 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from cruddur_messages.items import MAX_ITEM_BYTES, item_size
+from cruddur_messages.items import MAX_ITEM_BYTES, item_size, key_of
 from cruddur_messages.projection.handler import reserve_of
 from cruddur_messages.projection.moves import MAX_ROWS
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Limits, Projection
-from tests.projection.memory_engine import Item
+from tests.projection.memory_engine import Item, MemoryEngine, cancelled
 from tests.unit.projection.case import BEFORE, DAYS, GROUP, SENT, Case, message, number_of, record, row
 
 pytestmark = pytest.mark.check
@@ -133,8 +133,9 @@ def test_another_conversations_row_under_a_listed_key_is_left_alone(pair: Case) 
         {"version": {"N": "1"}, "rows": {"S": "?"}, "shown": {"BOOL": True}},
         {"version": {"S": "v"}, "rows": {"M": {DAYS[0]: {"S": "a"}}}, "shown": {"S": "?"}},
         {"version": {"S": "v"}, "rows": {"M": {}}},
+        {"version": {"S": "v"}, "rows": {"NULL": True}, "shown": {"S": "?"}},
     ],
-    ids=["empty", "other types", "rows of another type", "unfinished"],
+    ids=["empty", "other types", "rows of another type", "unfinished", "no rows"],
 )
 def test_a_doctored_conversation_item_is_written_again(pair: Case, doctored: Item) -> None:
     right = pair.conversation()
@@ -166,6 +167,73 @@ def test_whoever_reads_before_somebody_else_commits_reads_again(pair: Case) -> N
     assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
     assert pair.calls == LONE_MESSAGE * 2
     assert pair.lines[-1]["conflicts"] == 1
+
+
+def half_committed(case: Case, *pending: tuple[str, str]) -> None:
+    """Let every transaction conflict that touches these keys: another one is committed, and still writes them.
+
+    A read of several items is not isolated from it (DynamoDB Developer Guide, "Isolation levels").
+    """
+    commit = case.engine.transact_write_items
+
+    def conflicting(**arguments: Any) -> Any:
+        bodies = [next(iter(action.values())) for action in arguments["TransactItems"]]
+        keys = [key_of(body.get("Item") or body["Key"]) for body in bodies]
+        codes = ["TransactionConflict" if key in pending else "None" for key in keys]
+        if set(codes) != {"None"}:
+            raise cancelled(codes)
+        return commit(**arguments)
+
+    case.engine.transact_write_items = conflicting  # type: ignore[method-assign]
+
+
+def test_whose_row_another_transaction_is_still_putting_has_not_left(pair: Case) -> None:
+    commit = pair.engine.transact_write_items
+    old = pair.rows()["b"]
+    pair.handle(pair.put(message(DAYS[1], "first")))
+    put = pair.rows()["b"]
+    pair.delete(put)
+    half_committed(pair, ("GRP#b", DAYS[1]))
+    second = pair.put(message(DAYS[2], "second"))
+    assert pair.handle(second) != []
+    assert "b" in str(pair.conversation()["rows"])
+    assert old["sk"] != put["sk"]
+    pair.put(put)
+    pair.engine.transact_write_items = commit  # type: ignore[method-assign]
+    assert pair.handle(second) == []
+    assert pair.shown() == {"a": "second", "b": "second"}
+
+
+def test_rows_that_look_right_while_another_transaction_is_still_writing_them_are_not_believed(pair: Case) -> None:
+    commit = pair.engine.transact_write_items
+    before = pair.rows()
+    pair.handle([record(message(DAYS[0], "edited"), "MODIFY")] if pair.put(message(DAYS[0], "edited")) else [])
+    after = pair.rows()
+    undone = pair.put(message(DAYS[0]))
+    pair.put(*before.values())
+    half_committed(pair, ("GRP#a", DAYS[0]), ("GRP#b", DAYS[0]))
+    records = [{**undone[0], "eventName": "MODIFY"}]
+    assert pair.handle(records) != []
+    pair.put(*after.values())
+    pair.engine.transact_write_items = commit  # type: ignore[method-assign]
+    assert pair.handle(records) == []
+    assert pair.shown() == {"a": "new", "b": "new"}
+
+
+def test_a_listed_row_stays_listed_until_it_is_deleted(case: Case) -> None:
+    case.limits = Limits(max_actions=4, attempts=1)
+    case.handle([*case.put(*(row(member) for member in "abc")), *case.put(message(DAYS[0]))])
+    listed = case.rows()["c"]
+    case.hidden = "abc"
+    twice = case.put(row("c", sort_key=DAYS[3]))
+    half_committed(case, key_of(listed))
+    commit = case.engine.transact_write_items
+    assert case.handle([*twice, *case.put(message(DAYS[1], "newer"))]) != []
+    case.engine.transact_write_items = MemoryEngine.transact_write_items.__get__(case.engine)  # type: ignore[method-assign]
+    assert commit is not case.engine.transact_write_items
+    case.limits = Limits()
+    assert case.handle(twice) == []
+    assert case.shown() == dict.fromkeys("abc", "newer")
 
 
 def test_other_attributes_of_any_type_stay(case: Case) -> None:
