@@ -26,7 +26,7 @@ from cruddur_messages.items import AttributeMap, GroupRow, Message, User
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.store import MessageStore
-from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of
+from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of, without_versions
 from tests.access_patterns.test_conversations import delete_rows
 from tests.access_patterns.test_paging import put_message, put_row
 from tests.cli import damage
@@ -392,7 +392,7 @@ def test_a_row_whose_messages_are_gone_shows_nothing_any_more(ministack_table: C
         ministack_table.client.delete_item(
             TableName=ministack_table.name, Key={name: message[name] for name in ("pk", "sk")}
         )
-    assert problems(ministack_table) == {Problem.ROW_WITHOUT_CONVERSATION}
+    assert problems(ministack_table) == {Problem.ROW_WITHOUT_CONVERSATION, Problem.WRONG_CONVERSATION_ITEM}
     check_repaired(ministack_table, ann, bo)
     assert rows_of(ministack_table, ann)[0].attributes["message"] == {"S": ""}
 
@@ -499,7 +499,7 @@ def test_what_nobody_can_repaired_is_named_and_left_alone(cruddur_table: Cruddur
     client.put_item(TableName=name, Item={"pk": {"S": "OTHER#1"}, "sk": {"S": "1"}})
     before = items_of(cruddur_table)
     rebuild(cruddur_table)
-    assert items_of(cruddur_table) == before
+    assert without_versions(items_of(cruddur_table)) == without_versions(before)
     assert {(f.problem, f.member_uuid, f.sort_key) for f in verify(cruddur_table)} == {
         (Problem.MALFORMED_ITEM, "", "2027-01-01T00:00:00+00:00"),
         (Problem.MALFORMED_TIMESTAMP, "", "sometime"),
