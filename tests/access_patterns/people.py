@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cruddur_messages import schema
+from cruddur_messages.conversation_item import VERSION
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
 from cruddur_messages.store import Conversation, MessageStore, Page
 from tests.engines.fixtures import CruddurTable
@@ -43,6 +44,11 @@ def items_of(table: CruddurTable) -> list[AttributeMap]:
     """Everything in the table."""
     pages = table.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
     return [item for page in pages for item in page["Items"]]
+
+
+def without_versions(items: list[AttributeMap]) -> list[AttributeMap]:
+    """Who settles a conversation writes its next version, also where nothing else differs."""
+    return [{name: value for name, value in item.items() if name != VERSION} for item in items]
 
 
 def rows_of(table: CruddurTable, user: User) -> list[GroupRow]:

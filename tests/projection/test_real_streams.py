@@ -33,7 +33,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class UnreliableClient:
-    """Fails or dies at some calls, before or after DynamoDB has done what it was asked to."""
+    """Fails or dies at some calls, before or after DynamoDB did what was asked; never reaches one conversation item."""
 
     def __init__(self, client: Any, chance: random.Random, share: float) -> None:
         self._client = client
@@ -43,7 +43,9 @@ class UnreliableClient:
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         return lambda **arguments: self._call(partial(getattr(self._client, operation), **arguments))
 
-    def _call(self, call: Callable[[], Any]) -> Any:
+    def _call(self, call: partial[Any]) -> Any:
+        if "CONV#unreachable" in str(call.keywords):
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "Any")
         if self._chance.random() >= self.share:
             return call()
         kind = self._chance.choice(("crash before", "crash after", "throttle", "lost answer"))
@@ -174,19 +176,20 @@ def test_every_inbox_is_right_in_the_end(cruddur_table: CruddurTable, handler: A
 def test_a_record_that_cannot_be_settled_goes_to_the_queue_and_the_others_are_settled(
     cruddur_table: CruddurTable, handler: Any
 ) -> None:
-    """A message to a conversation without members, among those of others."""
+    """A message to a conversation whose item always fails to be read, among those of others."""
     writer = Writer(cruddur_table, "good", seeded(1))
-    orphan: Any = {name: {"S": "2026-01-01"} for name in ("sk", "message", "message_uuid")} | {
-        "pk": {"S": "MSG#orphan"}
+    unreachable: Any = {name: {"S": "2026-01-01"} for name in ("sk", "message", "message_uuid")} | {
+        "pk": {"S": "MSG#unreachable"}
     }
-    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=orphan)
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=unreachable)
     writer.run()
     poller = poller_of(cruddur_table, retries=2)
     poller.drain(handler(0.0), is_done=lambda: True)
-    (dropped,) = [record for lane in poller.lanes for record in lane.dropped]
-    assert dropped["dynamodb"]["Keys"]["pk"]["S"] == "MSG#orphan"
-    done = {sequence_number(record) for lane in poller.lanes for record in lane.done}
-    assert done == {sequence_number(record) for record in poller.records} - {sequence_number(dropped)}
+    # What follows it in its batch goes to the queue with it, and is settled all the same.
+    (lane,) = [lane for lane in poller.lanes if lane.dropped]
+    assert lane.dropped[0]["dynamodb"]["Keys"]["pk"]["S"] == "MSG#unreachable"
+    done = {sequence_number(record) for lane in poller.lanes for record in (*lane.done, *lane.dropped)}
+    assert done == {sequence_number(record) for record in poller.records}
     for row in rows_of(cruddur_table):
         messages = writer.messages[row["message_group_uuid"]["S"]]
         assert row["message"]["S"] == messages[max(messages)]
