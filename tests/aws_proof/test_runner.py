@@ -215,17 +215,17 @@ def test_a_system_is_removed_whatever_protects_it(world: StubbedWorld) -> None:
 
 def updating(world: StubbedWorld, times: int) -> None:
     stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}
-    world.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
 
 
 def test_a_stack_that_is_being_updated_is_waited_for(world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
     updating(world, 2)
-    world.answers.refuse("cloudformation", "describe_stacks", "ValidationError")
-    world.answers.refuse("cloudformation", "describe_stacks", "ValidationError")
-    world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
     removal.remove_all(world)
-    world.answers.are_used_up()
+    world.responses.are_used_up()
     assert world.journal.made == []
 
 

@@ -36,14 +36,14 @@ def recorded() -> Case:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Case) -> Iterator[StubbedWorld]:
     monkeypatch.setattr("aws_proof.probes.cases", lambda _: recorded)
     made = world_in(tmp_path)
-    made.answers.add(
+    made.responses.add(
         "dynamodb",
         "describe_table",
         {"Table": {"LatestStreamArn": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{NAME}/stream/{STREAM}"}},
     )
     queue = {"OutputKey": "FailureQueueUrl", "OutputValue": f"https://sqs/{ACCOUNT}/failures"}
     stack = {"StackName": made.system, "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
-    made.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack | {"Outputs": [queue]}]})
+    made.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack | {"Outputs": [queue]}]})
     endpoint = {
         "LogicalResourceId": "Endpoint",
         "PhysicalResourceId": "vpce-1",
@@ -51,9 +51,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Case) -> It
         "LastUpdatedTimestamp": datetime.now(UTC),
         "ResourceStatus": "CREATE_COMPLETE",
     }
-    made.answers.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [endpoint]})
+    made.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [endpoint]})
     yield made
-    made.answers.end()
+    made.responses.end()
 
 
 def deployed_policy(recorded: Case) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def test_every_recorded_call_and_every_probe_is_asked_and_agrees(
     seen = permissions.simulator.step(world)
     assert seen.startswith(f"{len(recorded.allowed)} requests allowed, {len(recorded.denied)} denied; ")
     assert set(made) == {"SimulateCustomPolicy", "GetRole", "SimulatePrincipalPolicy"}
-    world.answers.are_used_up()
+    world.responses.are_used_up()
 
 
 @pytest.mark.parametrize("fault", ["less", "more"])
