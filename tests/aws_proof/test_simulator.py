@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from aws_proof.claims import DiffersError
 from aws_proof.probes import cases
@@ -86,7 +87,8 @@ def simulate_with(monkeypatch: pytest.MonkeyPatch, role_policy: list[dict[str, A
         if model.name != "GetRole":
             (text,) = asked[-1].get("PolicyInputList", [json.dumps({"Statement": role_policy})])
             parsed = {"EvaluationResults": list(evaluated(text, asked[-1])), "IsTruncated": False}
-        return AWSResponse("", 200, {}, None), parsed
+        raw: Any = None
+        return AWSResponse("", 200, HTTPHeaders(), raw), parsed
 
     iam.meta.events.register("provide-client-params.iam", lambda params, **_: asked.append(params))
     iam.meta.events.register("before-call.iam", answer)
