@@ -1,4 +1,4 @@
-"""The CDK app: the settings of a stage become its stacks."""
+"""The CDK app: reads the settings of a stage and builds its stacks."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from cruddur_infra import stacks
 from cruddur_infra.settings import SettingsError, read
 from cruddur_messages.seed.file import SeedFileError
 
-# Where a construct was made differs from machine to machine; what is synthesized must not.
+# Stack traces contain paths of the machine; the templates must be the same on every machine.
 app = App(post_cli_context={"aws:cdk:disable-creation-stack-traces": True})
 try:
     settings = read(app.node.get_all_context())

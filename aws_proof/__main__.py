@@ -72,6 +72,8 @@ def main(
         _refuse_taken(world)
     _confirm(world, yes=yes)
     journal.save()
+    # Asked before the run: the commit may be another when it ends.
+    versions = _versions(world)
     cut_off: CutOffError | None = None
     try:
         run(world, PHASES)
@@ -79,7 +81,7 @@ def main(
         cut_off = error
     written = page or FOLDER / f"{name}.md"
     written.parent.mkdir(parents=True, exist_ok=True)
-    written.write_text(pages.page(journal, CLAIMS, place=_place(world), versions=_versions(world)))
+    written.write_text(pages.page(journal, CLAIMS, place=_place(world), versions=versions))
     console.print(f"the page: {written}")
     if not journal.made and (cut_off is None or not isinstance(cut_off.__cause__, Exception)):
         # Nothing is left to go on with, or to clean up.

@@ -186,14 +186,14 @@ def measure(work: str, table_name: str, recorded: Path | None) -> Figure:
 
 def in_a_process(work: str, table_name: str, recorded: Path | None = None) -> Figure:
     """Do it in a process of its own."""
-    answer = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "bench.verify", "--measure", work, "--table", table_name]
         + (["--recorded", str(recorded)] if recorded else []),
         check=True,
         capture_output=True,
         text=True,
     )
-    return Figure(**json.loads(answer.stdout))
+    return Figure(**json.loads(result.stdout))
 
 
 def fastest(figures: Sequence[Figure]) -> Figure:

@@ -7,11 +7,11 @@ from typer.core import TyperCommand, TyperOption
 PATTERNS = "patterns/"
 PROD = "prod"
 FREE_TEXT = frozenset({"send", "start"})
-"""The commands that take a message, which may end in any word."""
+"""The commands that take a message. Its last word may be any word, also `prod`."""
 
 
 def modern(words: Sequence[str], commands: Mapping[str, TyperCommand]) -> list[str]:
-    """The same command line in this program's words: a last `prod` means `--prod`, no other word does."""
+    """The same command line in this program's form: only a `prod` at the end means `--prod`."""
     if not words:
         return []
     name, *rest = words

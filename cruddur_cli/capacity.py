@@ -1,4 +1,4 @@
-"""What calls consume, added up; and a limit on it, in units per second."""
+"""Counts the capacity units that calls consume, and limits them per second."""
 
 import threading
 import time
@@ -15,10 +15,10 @@ ASKED_FOR = "ReturnConsumedCapacity"
 
 
 class CapacityMeter:
-    """Counts the capacity units that clients consume, and holds calls back where there is a limit.
+    """Counts the capacity units that clients consume, and delays calls where there is a limit.
 
-    `units_per_second` limits reads and writes together; a call is let through as long as nothing is owed for earlier
-    ones. Safe to share between threads.
+    `units_per_second` limits reads and writes together. A call waits until the units of earlier calls are paid off.
+    Safe to share between threads.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CapacityMeter:
         client.meta.events.register("after-call.dynamodb", self._count)
 
     def consume(self, operation: str, consumed: object) -> None:
-        """Count what an answer says it consumed: a mapping, or a list of them."""
+        """Count the ConsumedCapacity of a response: a mapping, or a list of mappings."""
         entries = consumed if isinstance(consumed, list) else [consumed]
         units = sum(float(entry.get("CapacityUnits", 0)) for entry in entries if isinstance(entry, Mapping))
         with self._lock:

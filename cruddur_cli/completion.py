@@ -1,6 +1,6 @@
-"""What the shell offers: handles, conversations and tables where they are asked for, and files only for a file.
+"""Shell completion of handles, conversations, tables and files.
 
-Nothing here may fail or wait for AWS: without an answer, nothing is offered.
+It never fails and never waits for AWS: if a lookup fails, it offers nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,7 @@ Offers = Callable[[typer.Context, str], list[str]]
 
 
 def _of_this_machine(offers: Callable[[Context, typer.Context], Iterable[str]]) -> Offers:
-    """Offer what begins with the word typed so far, unless the command is about AWS."""
+    """Offer what starts with the typed text, unless the command acts on AWS."""
 
     @wraps(offers)
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -41,7 +41,7 @@ def _of_this_machine(offers: Callable[[Context, typer.Context], Iterable[str]]) 
 
 
 def handles(incomplete: str) -> list[str]:
-    """The users' handles, with an @ if one is typed."""
+    """The users' handles, with an @ if the user typed one."""
     at = "@" if incomplete.startswith("@") else ""
     try:
         users_path = target.resolve(prod=False, table_name=None).system.get("users_file")
@@ -57,7 +57,7 @@ def handles(incomplete: str) -> list[str]:
 
 @_of_this_machine
 def conversations(context: Context, ctx: typer.Context) -> Iterable[str]:
-    """The conversations of whose inbox the command looks in, by whom they are with and by id."""
+    """The conversations in the inbox of the command, by the other person and by id."""
     reader = context.user(ctx.params.get("of") or ctx.params.get("sender"))
     lines = context.store.list_conversations(reader.uuid).items
     yield from dict.fromkeys(line.other.handle for line in lines if line.other.handle)
@@ -66,7 +66,7 @@ def conversations(context: Context, ctx: typer.Context) -> Iterable[str]:
 
 @_of_this_machine
 def tables(context: Context, _ctx: typer.Context) -> Iterable[str]:
-    """The tables that there are."""
+    """The names of all tables."""
     return context.client.list_tables()["TableNames"]
 
 
@@ -81,11 +81,11 @@ def files(incomplete: str) -> list[str]:
 
 
 def nothing(incomplete: str) -> list[str]:  # noqa: ARG001
-    """Free text."""
+    """Nothing, for free text."""
     return []
 
 
 def offer_no_files_in_bash() -> None:
-    """Let bash offer what is offered here and nothing else: typer's script falls back to files."""
+    """Keep bash from offering files: typer's script falls back to them."""
     scripts: dict[str, Any] = _completion_shared._completion_scripts
     scripts["bash"] = scripts["bash"].replace("complete -o default -F", "complete -F")

@@ -1,4 +1,4 @@
-"""What people and programs see: results on standard output, everything else on standard error."""
+"""The output of commands: results on standard output, everything else on standard error."""
 
 import base64
 import json
@@ -22,14 +22,14 @@ from rich.text import Text
 from cruddur_messages.items import AttributeMap
 
 WIDTH_OF_A_PIPE = 100_000
-"""Nothing is cut there: who reads it may be a program."""
+"""The width of a pipe. Nothing is cut, since the reader may be a program."""
 
 NARROW = 60
-"""A terminal of fewer columns has no room for what is only nice to know."""
+"""A terminal with fewer columns gets the necessary columns only."""
 
 
 class Cut(Enum):
-    """What becomes of a cell that is too wide."""
+    """How a cell that is too wide is shortened."""
 
     NEVER = auto()
     ELLIPSIS = auto()
@@ -38,7 +38,7 @@ class Cut(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. One that `grows` takes the room that the others leave, and comes last in a pipe."""
+    """A column of a table. One that `grows` gets the width that the others leave, and is last in a pipe."""
 
     title: str
     cut: Cut = Cut.NEVER
@@ -49,7 +49,7 @@ _deserialize = TypeDeserializer().deserialize
 
 
 def printable(text: str) -> str:
-    """A text on one line, with nothing that could steer a terminal."""
+    """A text on one line, without control characters."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
@@ -95,17 +95,17 @@ class Output:
             sys.stdout.flush()
 
     def line(self, text: str) -> None:
-        """Print a line for people, cut to the width of the terminal."""
+        """Print a line for people, cut to the terminal's width."""
         self.console.print(Text(printable(text)), no_wrap=True, overflow="ellipsis")
 
     @property
     def is_narrow(self) -> bool:
-        """Whether there is room for the necessary only."""
+        """Whether there is room for the necessary columns only."""
         return self.console.width < NARROW
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person is looking on."""
+        """Whether the output goes to a terminal."""
         return self._began_on_a_terminal
 
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
@@ -113,7 +113,7 @@ class Output:
         self.console.print(self._table(columns, rows))
 
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Table:
-        """A table whose cells hold nothing that could steer a terminal."""
+        """A table whose cells have no control characters."""
         order = list(range(len(columns)))
         if not self._began_on_a_terminal:
             order.sort(key=lambda number: columns[number].grows)
@@ -138,15 +138,15 @@ class Output:
         return min(max(map(cell_len, [column.title, *cells])), 8)
 
     def paragraph(self, text: str) -> None:
-        """Print a line for people whole, however narrow the terminal."""
+        """Print a line for people, wrapped and never cut."""
         self.console.print(Text(printable(text)), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Say something beside the result."""
+        """Print a note on standard error."""
         self._notes.print(Text(text))
 
     def require_reader(self) -> None:
-        """Raise BrokenPipeError where nobody reads any more: the terminal is gone, or the pipe is closed."""
+        """Raise BrokenPipeError if the terminal is gone or the pipe is closed."""
         if self._began_on_a_terminal and not sys.stdout.isatty():
             raise BrokenPipeError
         poll = select.poll()
@@ -156,7 +156,7 @@ class Output:
 
     @contextmanager
     def live(self) -> Iterator[Callable[[Sequence[Column], Sequence[Sequence[object]]], None]]:
-        """A table that is drawn anew in its place on a terminal, and once more for each change elsewhere."""
+        """A table that is redrawn in place on a terminal, and printed again for each change elsewhere."""
         if not sys.stdout.isatty():
 
             def print_once_more(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
@@ -172,7 +172,7 @@ class Output:
     def progress(self, what: str, total: int | None, *, beside_output: bool = False) -> Iterator["Bar"]:
         """A progress bar on standard error, if that is a terminal.
 
-        With `beside_output`, the command prints meanwhile: then there is none where both go to a terminal.
+        With `beside_output`, the command prints meanwhile: then there is no bar if both go to a terminal.
         """
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         is_hidden = not sys.stderr.isatty() or (beside_output and sys.stdout.isatty())
@@ -188,11 +188,11 @@ class Bar:
         self._task = progress.add_task(what, total=total)
 
     def advance(self, by: int) -> None:
-        """Go on."""
+        """Add to the steps done."""
         self._progress.advance(self._task, by)
 
     def set(self, done: int, total: int) -> None:
-        """Stand at `done` of `total`."""
+        """Set the steps done and the total."""
         self._progress.update(self._task, completed=done, total=total)
 
 

@@ -1,4 +1,4 @@
-"""What every command works with: where it acts, where it prints, and what it has consumed."""
+"""The context of a command: its target, its output, and the capacity that it consumes."""
 
 import sys
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ class Context:
 
     @cached_property
     def client(self) -> "DynamoDBClient":
-        """The DynamoDB client, metered."""
+        """The DynamoDB client, whose capacity is counted."""
         client = self.target.dynamodb()
         self.meter.attach(client)
         return client
@@ -44,66 +44,66 @@ class Context:
 
     @cached_property
     def people(self) -> People:
-        """Who is who."""
+        """The source of users."""
         return people.people(self.target.system.get("users_file"))
 
     @cached_property
     def conversations(self) -> ConversationNames:
-        """What a person may call a conversation."""
+        """The lookup of conversations by name."""
         return ConversationNames(
             client=self.client, table_name=self.target.table_name, store=self.store, people=self.people
         )
 
     def user(self, name: str | None) -> User:
-        """The user of a handle or an id; the first of all where nobody is named. Raises DdbError."""
+        """The user of a handle or an id; the first user if none is named. Raises DdbError."""
         user = people.first(self.people) if name is None else people.resolve(self.people, name)
         self._handles[user.uuid] = user.handle
         return user
 
     def with_handles(self, text: str) -> str:
-        """A text in which the users of this run have their handles instead of their ids."""
+        """A text with the handles of this run's users instead of their ids."""
         for user_uuid, handle in self._handles.items():
             text = text.replace(user_uuid, handle)
         return text
 
     def announce_write(self, what: str) -> None:
-        """Say what is about to be written, and where. Raises ClientError where there is no table."""
+        """Say what will be written, and where. Raises ClientError if there is no table."""
         self.item_count()
         self.output.note(f"{what} {self.target}")
 
     def confirm(self, *, yes: bool) -> None:
-        """Have the table's name typed, unless `yes`. Raises DdbError where it is not."""
+        """Ask for the table's name unless `yes`. Raises DdbError if something else is typed."""
         if yes:
             return
         name = self.target.table_name
         self.output.note(f"Type the table's name to go on ({name}):")
         typed = sys.stdin.readline().strip()
         if typed != name:
-            raise DdbError(f"not confirmed: {typed!r} is not {name}, nothing was done; --yes goes on without asking")
+            raise DdbError(f"not confirmed: {typed!r} is not {name}, nothing was done; --yes skips the question")
 
     def require_own_table(self) -> None:
-        """Raise DdbError where the table belongs to the stacks of `make up`, which would not notice another one."""
+        """Raise DdbError if the table belongs to the stacks of `make up`, which would not use a new one."""
         if self.target.has_projection and not self.target.is_aws:
             raise DdbError(
                 f"{self.target} belongs to make up's stacks, and nothing would read the stream of another: "
-                "make down takes it away, make up makes it anew"
+                "make down removes it, make up creates it again"
             )
 
     def require_no_table(self) -> None:
-        """Raise DdbError where the table is there already."""
+        """Raise DdbError if the table exists."""
         with suppress(self.client.exceptions.ResourceNotFoundException):
             status = self.client.describe_table(TableName=self.target.table_name)["Table"]["TableStatus"]
-            raise DdbError(f"{self.target} is there already, and {status}: see bin/ddb describe")
+            raise DdbError(f"{self.target} already exists and is {status}: see bin/ddb describe")
 
     def item_count(self) -> int:
-        """About how many items the table has.
+        """The approximate number of items in the table.
 
-        Raises ClientError where there is no table, and what botocore raises where nothing responds.
+        Raises ClientError if there is no table, and botocore's errors if nothing responds.
         """
         return self.client.describe_table(TableName=self.target.table_name)["Table"].get("ItemCount", 0)
 
     def settle_where_no_lambda_does(self, message_group_uuids: Iterable[str]) -> None:
-        """Settle conversations on an engine without a deployed projection, and say of those that could not be."""
+        """Settle conversations on an engine without a deployed projection, and note those that could not be settled."""
         if self.target.has_projection:
             return
         failures = settlement.settle(self.client, self.target.table_name, message_group_uuids)

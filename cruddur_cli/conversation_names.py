@@ -1,4 +1,4 @@
-"""What a person may call a conversation: its UUID, the beginning of it, or whom it is with."""
+"""Names of conversations for people: the UUID, the start of the UUID, or the other person."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SHORTEST = 8
-"""How many characters of a UUID are shown where there is no room for all, if they are enough."""
+"""The fewest characters of a UUID that are shown when there is no room for all."""
 
 MOST_NAMED = 5
 
@@ -32,9 +32,9 @@ class ConversationNames:
         self._people = people
 
     def resolve(self, name: str, reader: User) -> str:
-        """The message_group_uuid that a name stands for in a person's inbox; a whole UUID is itself.
+        """The message_group_uuid of a name in a person's inbox; a whole UUID is returned unchanged.
 
-        Raises DdbError where there is none, or more than one.
+        Raises DdbError if there is none, or more than one.
         """
         wanted = name.strip().lower()
         if _UUID.fullmatch(wanted):
@@ -48,13 +48,13 @@ class ConversationNames:
         in_inbox = dict.fromkeys(line.message_group_uuid for line in self._inbox(reader))
         found = [group for group in in_inbox if group.startswith(wanted)]
         if not found:
-            raise DdbError(f"no conversation of {reader.handle} begins with {name!r}: {inbox}")
+            raise DdbError(f"no conversation of {reader.handle} starts with {name!r}: {inbox}")
         if len(found) > 1:
-            raise DdbError(f"{len(found)} conversations of {reader.handle} begin with {name!r}: {_listed(found)}")
+            raise DdbError(f"{len(found)} conversations of {reader.handle} start with {name!r}: {_listed(found)}")
         return found[0]
 
     def between(self, reader: User, other: User) -> str:
-        """The newest conversation that two people have alone. Raises DdbError where there is none."""
+        """The newest conversation of two people alone. Raises DdbError if there is none."""
         if other.uuid == reader.uuid:
             raise DdbError(f"{reader.handle} has no conversation with themselves: name another person")
         naming = (line.message_group_uuid for line in self._inbox(reader) if line.other.uuid == other.uuid)
@@ -85,7 +85,7 @@ class ConversationNames:
 
 
 def beginnings(uuids: list[str]) -> dict[str, str]:
-    """The shortest beginning of each UUID, of at least SHORTEST characters, that no other of them has."""
+    """The shortest unique prefix of each UUID, of at least SHORTEST characters."""
     shown: dict[str, str] = {}
     for uuid in uuids:
         length = SHORTEST

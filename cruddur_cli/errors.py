@@ -1,4 +1,4 @@
-"""Every error that a person may meet, as one line: what is wrong, with what value, and what to do."""
+"""The errors for people, each as one line: what is wrong, with what value, and what to do."""
 
 from botocore import exceptions as botocore_errors
 
@@ -33,7 +33,7 @@ class DdbError(Exception):
 
 
 class WrongUseError(Exception):
-    """The words of a command do not fit together; the text is one line that says what is expected."""
+    """The arguments of a command do not fit together; the text is one line that says what is expected."""
 
 
 def one_line(text: str) -> str:
@@ -42,13 +42,13 @@ def one_line(text: str) -> str:
 
 
 def explained(error: Exception) -> str | None:
-    """The line for an error; None for one that is a fault of the program, not of its use."""
+    """The line for an error; None if the error is a fault of the program."""
     if isinstance(error, DdbError | RejectedError | ContendedError | SeedError | SeedFileError):
         return one_line(str(error))
     if isinstance(error, botocore_errors.ClientError):
         return _refused(error)
     if isinstance(error, NO_CREDENTIALS):
-        return f"no AWS credentials to be had ({one_line(str(error))}): run aws configure, or aws sso login"
+        return f"no AWS credentials found ({one_line(str(error))}): run aws configure, or aws sso login"
     if isinstance(error, botocore_errors.NoRegionError):
         return "no AWS region is set: set AWS_REGION, or run aws configure"
     if isinstance(error, botocore_errors.SSLError):
@@ -64,9 +64,9 @@ def _refused(error: botocore_errors.ClientError) -> str:
     code = error.response.get("Error", {}).get("Code", "unknown error")
     reason = one_line(error.response.get("Error", {}).get("Message", ""))
     if code == "ResourceNotFoundException":
-        return f"there is no such table here ({reason}): make it with bin/ddb schema-load, or check table and region"
+        return f"there is no such table here ({reason}): create it with bin/ddb schema-load, or check table and region"
     if code == "ResourceInUseException":
-        return f"the table is there already, or busy ({reason}): see bin/ddb describe"
+        return f"the table already exists, or is busy ({reason}): see bin/ddb describe"
     if code in REFUSED_CREDENTIALS:
         return f"AWS does not accept these credentials ({code}): run aws sts get-caller-identity to see whose they are"
     if code in {"AccessDenied", "AccessDeniedException"}:

@@ -1,4 +1,4 @@
-"""What the command line knows of the checkout and of the system of `make up`.
+"""What the command line reads of the checkout and of the system of `make up`.
 
 Nothing else here imports from `cruddur_local`.
 """
@@ -13,7 +13,7 @@ from cruddur_local.paths import REBUILDS, REPOSITORY, SYSTEM
 
 
 def description() -> Mapping[str, str]:
-    """What `make up` has written of its system; empty where none is up. Raises DdbError."""
+    """The description that `make up` wrote of its system; empty if none is up. Raises DdbError."""
     try:
         written = json.loads(SYSTEM.read_text())
     except FileNotFoundError:
@@ -26,7 +26,7 @@ def description() -> Mapping[str, str]:
 
 
 def checkpoint_path(table_name: str, place: str) -> Path:
-    """Where a rebuild of a table notes what is left to do, if nobody names a file."""
+    """The default file in which a rebuild of a table notes what is left to do."""
     return REBUILDS / f"{table_name}-{hashlib.sha256(f'{place}/{table_name}'.encode()).hexdigest()[:12]}.jsonl"
 
 

@@ -1,4 +1,4 @@
-"""The commands put together, and every error as one line on standard error."""
+"""The program: all commands, and every error as one line on standard error."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ HELP = ["-h", "--help"]
 
 app = typer.Typer(
     name=NAME,
-    help="Cruddur's messages in a person's hands: look at the table, use it, check it, repair it.",
+    help="Work with Cruddur's messages: look at the table, use it, check it, repair it.",
     epilog="Acts on this machine; --prod means AWS. Every command has an example: bin/ddb COMMAND --help.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,11 +49,11 @@ def _program(
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that come before a command."""
+    """The options before a command."""
 
 
 def _built() -> TyperGroup:
-    """The program as typer runs it; a flag says nothing of a type in its help."""
+    """The program as typer runs it, without the type of flags in the help."""
     program = cast(TyperGroup, typer.main.get_command(app))
     for command in (program, *_commands(program).values()):
         with typer.Context(command, help_option_names=HELP) as context:

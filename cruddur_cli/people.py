@@ -1,4 +1,4 @@
-"""Who is who: handles and ids to users, from the app's Postgres or from the users file of the seed."""
+"""Users by handle and id, from the app's Postgres or from the users file of the seed."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class People(Protocol):
-    """A source of users; `name` says which."""
+    """A source of users; `name` describes it."""
 
     name: str
 
@@ -28,14 +28,14 @@ class People(Protocol):
         """Every user, in the order of the source."""
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle in whatever case, None where there is none."""
+        """The user of a handle in any case, None if there is none."""
 
     def by_uuid(self, user_uuid: str) -> User | None:
         """The user of an id, None where there is none."""
 
 
 class PeopleOfFile:
-    """The users of a users file of the seed. Raises SeedFileError where it is missing or wrong."""
+    """The users of a users file of the seed. Raises SeedFileError if it is missing or wrong."""
 
     def __init__(self, path: Path = seed_file.USERS_PATH) -> None:
         self.name = path.name
@@ -60,7 +60,7 @@ class PeopleOfFile:
 class PeopleOfPostgres:
     """The users of the app's database: the bootcamp's table `users` with uuid, display_name and handle.
 
-    Every method raises DdbError where the database cannot be asked.
+    Every method raises DdbError if the database is not available.
     """
 
     name = DATABASE_VARIABLE
@@ -89,7 +89,7 @@ class PeopleOfPostgres:
         except psycopg.Error as error:
             raise DdbError(
                 f"the users cannot be read from {DATABASE_VARIABLE} ({one_line(str(error))}): "
-                "mend it, or unset it to use the users of the seed"
+                "correct it, or unset it to use the users of the seed"
             ) from error
         return [User(uuid=row[0], display_name=row[1] or "", handle=row[2] or "") for row in found]
 
@@ -101,12 +101,12 @@ def people(users_path: str | None = None) -> People:
 
 
 def source_name(users_path: str | None = None) -> str:
-    """Where `people` looks, without looking."""
+    """The name of the source that `people` would use, without opening it."""
     return DATABASE_VARIABLE if os.environ.get(DATABASE_VARIABLE) else str(users_path or seed_file.USERS_PATH)
 
 
 def resolve(source: People, name: str) -> User:
-    """The user of a handle (with or without @) or an id. Raises DdbError where there is none."""
+    """The user of a handle (with or without @) or an id. Raises DdbError if there is none."""
     wanted = name.strip().removeprefix("@")
     user = source.by_uuid(wanted.lower()) if _UUID.fullmatch(wanted) else source.by_handle(wanted)
     if user is None:
@@ -118,7 +118,7 @@ def resolve(source: People, name: str) -> User:
 
 
 def first(source: People) -> User:
-    """The user to show where none is named. Raises DdbError where there is nobody."""
+    """The default user. Raises DdbError if there are no users."""
     users = source.all()
     if not users:
         raise DdbError(f"there are no users in {source.name}: name one by id")

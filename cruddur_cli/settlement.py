@@ -1,4 +1,4 @@
-"""The projection's work where no Lambda does it: DynamoDB Local has a stream, and nothing that reads it."""
+"""Settles conversations where no Lambda does: DynamoDB Local has a stream, but nothing that reads it."""
 
 import math
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ def projection(client: "DynamoDBClient", table_name: str) -> Projection:
 
 
 def settle(client: "DynamoDBClient", table_name: str, message_group_uuids: Iterable[str]) -> dict[str, str]:
-    """Settle conversations with the rows that the index shows; returns why not, for each that could not be.
+    """Settle conversations with the rows of the index; returns the reason for each that could not be settled.
 
-    An engine on this machine has an index that does not lag, and no records that would name new rows.
+    The index suffices: on an engine of this machine it does not lag.
     """
     table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: True)
     dirty: list[DirtyConversation] = []

@@ -1,8 +1,8 @@
-"""Does it work? Made-up people talk, and every message is followed into every inbox. What was written is removed.
+"""The smoke test: made-up people talk, every message is followed into every inbox, and all writes are removed.
 
 The ids of people, conversations and messages begin with `schema.SMOKE_UUID_PREFIX`, so that a policy can keep a run
 from real people's data. A run first notes its ids in an item under `schema.SMOKE_PARTITION`, and renews that item while
-it lives: the next run recognises a dead one by a note that stays the same, and removes what it has left.
+it runs: the next run recognises a dead one by an unchanged note, and removes what it has left.
 """
 
 import math
@@ -29,12 +29,12 @@ BEAT = "beat"
 TALKS = "talks"
 BEAT_SECONDS = 2.0
 SILENCE_SECONDS = 3 * BEAT_SECONDS
-"""A run whose note stays the same for so long is dead."""
+"""A run is dead if its note is unchanged for this long."""
 
 PAUSE_SECONDS = 0.02
 QUIET_SECONDS = 1.0
 QUIET_LOOKS = 2
-"""So many looks, each after a pause, have to find nothing before a run counts as removed: a settlement may be late."""
+"""How many checks in a row must find nothing before a run counts as removed, since a settlement may be late."""
 
 MOST_LOOKS = 60
 MOST_TALKS = 64
@@ -61,14 +61,14 @@ class Place:
 
 @dataclass
 class Report:
-    """What a run has seen: for each message the seconds until the last inbox showed it, and what was wrong."""
+    """The result of a run: the seconds until each message was in every inbox, and the problems."""
 
     delays: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def median(self) -> float:
-        """Seconds; not a number where nothing arrived."""
+        """Seconds; NaN if nothing arrived."""
         return statistics.median(self.delays) if self.delays else math.nan
 
     @property
@@ -78,13 +78,13 @@ class Report:
 
     @property
     def largest(self) -> float:
-        """Seconds; not a number where nothing arrived."""
+        """Seconds; NaN if nothing arrived."""
         return max(self.delays, default=math.nan)
 
 
 @dataclass(frozen=True)
 class Held:
-    """A load that was held: how many messages a second were asked for and sent, and what became of them."""
+    """A load that was held: the messages a second that were requested and sent, and the report."""
 
     asked: float
     sent: float
@@ -92,7 +92,7 @@ class Held:
 
 
 class Talk:
-    """A conversation of made-up people, sent to and watched by one thread."""
+    """A conversation of made-up people, written and watched by one thread."""
 
     def __init__(self, place: Place, group: str, people: Sequence[User], *, limit_seconds: float) -> None:
         ids = iter([group])
@@ -110,7 +110,7 @@ class Talk:
         self._delivered = 0
 
     def speak(self) -> None:
-        """Send the next message, which begins the conversation if it is the first."""
+        """Send the next message; the first one starts the conversation."""
         self._send() if self._sent else self._start()
         self._settle()
 
@@ -121,7 +121,7 @@ class Talk:
         self._shown = {first.uuid: -1, second.uuid: -1}
 
     def join(self) -> None:
-        """The third person joins, and has to see what comes from now on."""
+        """Add the third person, who must see all messages from now on."""
         third = list(self._people.values())[2]
         deadline = time.monotonic() + self._limit_seconds
         while True:
@@ -153,7 +153,7 @@ class Talk:
         return bool(self.report.problems) or self._delivered == len(self._sent)
 
     def look(self) -> None:
-        """Look into every member's inbox once."""
+        """Check every member's inbox once."""
         for member in self._shown:
             self._look(member)
         now = time.monotonic()
@@ -186,7 +186,7 @@ class Talk:
             self._wrong(f"{'missing' if not rows else 'duplicate'}: {handle} has {len(rows)} rows of the conversation")
             return
         shown = text_or_empty(rows[0], MESSAGE_UUID)
-        # The row that a conversation begins with shows no message_uuid yet.
+        # The first row of a conversation has no message_uuid yet.
         position = self._positions.get(shown, -1)
         if position < self._shown[member] and shown:
             self._wrong(
@@ -212,16 +212,16 @@ class Talk:
 
 
 def smoke_uuid() -> str:
-    """A random id by which everybody sees that nobody is meant."""
+    """A random id with the prefix of made-up people."""
     return schema.SMOKE_UUID_PREFIX + str(uuid.uuid4())[len(schema.SMOKE_UUID_PREFIX) :]
 
 
 def talk(
     place: Place, *, messages: int, limit_seconds: float, on_delivered: Callable[[], None] = lambda: None
 ) -> Report:
-    """One conversation: each message is followed into all inboxes before the next; the third person joins half-way.
+    """Run one conversation: each message reaches all inboxes before the next; the third person joins half-way.
 
-    Raises what DynamoDB raises. Whatever happens, what was written is removed; where that fails, by the next run.
+    Raises what DynamoDB raises. All writes are removed in any case; if that fails, the next run removes them.
     """
     with _run(place, 1, limit_seconds) as ((conversation,), beat):
         for number in range(messages):
@@ -247,9 +247,9 @@ def hold(
     limit_seconds: float,
     on_held: Callable[[Held], None] = lambda _: None,
 ) -> list[Held]:
-    """So many messages a second, in conversations of two, for so many seconds: an eighth of the rate, then doubled.
+    """Hold loads in conversations of two for some seconds each: an eighth of the rate, then twice as much each time.
 
-    Ends with the first rate at which something is wrong.
+    Stops at the first rate with a problem.
     """
     found: list[Held] = []
     count = max(1, min(MOST_TALKS, math.ceil(rate / 2)))
@@ -280,7 +280,7 @@ def hold(
 
 
 def highest_steady(held: Sequence[Held]) -> float | None:
-    """The highest rate, in messages sent a second, before the delay grew; None where even the lowest was too much."""
+    """The highest rate, in messages sent a second, before the delay grew; None if even the lowest was too high."""
     steady: float | None = None
     for one in held:
         usual = max(GROWTH_FLOOR_SECONDS, held[0].report.median * GROWTH)
@@ -291,7 +291,7 @@ def highest_steady(held: Sequence[Held]) -> float | None:
 
 
 def _hold(conversation: Talk, interval: float, ends: float, stopped: Event) -> int:
-    """Send at intervals and look meanwhile; the answer is how many messages were sent."""
+    """Send at intervals, check the inboxes meanwhile, and return how many messages were sent."""
     sent = 0
     due = time.monotonic()
     while not stopped.is_set() and not conversation.report.problems:
@@ -310,7 +310,7 @@ def _hold(conversation: Talk, interval: float, ends: float, stopped: Event) -> i
 
 @contextmanager
 def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[Talk], Callable[[], None]]]:
-    """Conversations to be, and what renews the note of this run; at the end, this run's traces and dead ones' go."""
+    """Yield new conversations and a function that renews this run's note; then remove this run and dead ones."""
     register = Register(place)
     earlier = register.notes()
     begun = time.monotonic()
@@ -332,7 +332,7 @@ def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[
 
 
 def person(name: str) -> User:
-    """Somebody made up."""
+    """A made-up person."""
     found = smoke_uuid()
     return User(uuid=found, display_name=f"{name} (made up)", handle=f"{name.lower()}-{found[9:13]}")
 
@@ -344,7 +344,7 @@ class Register:
         self._place = place
 
     def notes(self) -> "list[Note]":
-        """Those of runs that are at work, or dead."""
+        """The notes of running and of dead runs."""
         return [
             Note(
                 self._place,
@@ -356,7 +356,7 @@ class Register:
         ]
 
     def note(self, talks: dict[str, list[str]]) -> "Note":
-        """Note a run before it begins."""
+        """Write a run's note before the run starts."""
         made = Note(self._place, f"{timestamps.now()} {smoke_uuid()}", talks, "")
         made.renew()
         return made
@@ -364,7 +364,7 @@ class Register:
 
 @dataclass
 class Note:
-    """What a run has made up: conversations, and the people of each."""
+    """The conversations of a run, and the people of each."""
 
     _place: Place
     key: str
@@ -373,7 +373,7 @@ class Note:
     _renewed: float = -math.inf
 
     def renew(self) -> None:
-        """Say that the run is alive, as often as it has to be said."""
+        """Renew the note, so that other runs see that this one is alive."""
         if time.monotonic() - self._renewed < BEAT_SECONDS:
             return
         self._renewed = time.monotonic()
@@ -387,7 +387,7 @@ class Note:
         self._place.client.put_item(TableName=self._place.table_name, Item=item)
 
     def remove(self) -> None:
-        """Delete what the run has written, until nothing more comes, and the note last."""
+        """Delete what the run has written until nothing more appears, and then the note."""
         quiet = 0
         for _ in range(MOST_LOOKS):
             quiet = 0 if self._delete_all() else quiet + 1

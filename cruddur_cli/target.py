@@ -1,4 +1,4 @@
-"""Where a command acts: this machine unless `--prod` is said."""
+"""The target of a command: this machine unless `--prod` is given."""
 
 import http.client
 import os
@@ -36,11 +36,11 @@ AWS_ATTEMPTS = 8
 
 @dataclass(frozen=True)
 class Target:
-    """A table and where it is.
+    """A table and its endpoint.
 
-    `reason` says why it is this one. `has_projection`: whether a deployed Lambda settles what is written here.
-    `system` is what `make up` has written of its system, empty elsewhere. The access key and `ca_bundle`, the
-    certificates to trust, are None where boto3's own search finds them.
+    `reason` says why it was chosen. `has_projection` is True if a deployed Lambda settles what is written here.
+    `system` is the description that `make up` wrote of its system, empty elsewhere. The access key and `ca_bundle`,
+    the certificates to trust, are None if boto3 finds them itself.
     """
 
     table_name: str
@@ -60,7 +60,7 @@ class Target:
 
     @property
     def place(self) -> str:
-        """Where the table is, in words."""
+        """The endpoint or the region, for people."""
         return self.endpoint or f"AWS, {self.region or 'no region'}"
 
     def __str__(self) -> str:
@@ -107,12 +107,12 @@ class Target:
 def resolve(*, prod: bool, table_name: str | None) -> Target:
     """The target of a command.
 
-    Without `prod`: the endpoint that a variable names, else DynamoDB on port 8000, else the system that `make up`
-    runs. Raises DdbError where there is none.
+    Without `prod`: the endpoint of an environment variable, else DynamoDB on port 8000, else the system of `make up`.
+    Raises DdbError if there is none.
     """
     if prod:
         region = _region() or boto3.Session().region_name
-        return Target(table_name or schema.TABLE_NAME, None, region, has_projection=True, reason="--prod is said")
+        return Target(table_name or schema.TABLE_NAME, None, region, has_projection=True, reason="--prod is given")
     system = local_system.description()
     for variable in (ENDPOINT_VARIABLE, GENERAL_ENDPOINT_VARIABLE):
         if endpoint := os.environ.get(variable):
@@ -121,15 +121,15 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
             if system.get("endpoint", "").rstrip("/") == endpoint.rstrip("/"):
                 return _of_system(system, table_name, f"{reason} to the system of make up")
             return _local(endpoint, table_name, reason)
-    answers, is_dynamodb = _probe(DYNAMODB_LOCAL)
+    responds, is_dynamodb = _probe(DYNAMODB_LOCAL)
     if is_dynamodb:
         return _local(DYNAMODB_LOCAL, table_name, f"no endpoint variable is set, and DynamoDB is at {DYNAMODB_LOCAL}")
     if system.get("endpoint"):
         return _of_system(system, table_name, "no endpoint variable is set, and the system of make up is up")
-    there = f"what is at {DYNAMODB_LOCAL} is not DynamoDB" if answers else f"nothing listens at {DYNAMODB_LOCAL}"
+    there = f"what is at {DYNAMODB_LOCAL} is not DynamoDB" if responds else f"nothing listens at {DYNAMODB_LOCAL}"
     raise DdbError(
         f"{there} and no system is up: run make dynamodb-local or make up, "
-        f"set {ENDPOINT_VARIABLE}, or say --prod for AWS"
+        f"set {ENDPOINT_VARIABLE}, or use --prod for AWS"
     )
 
 
@@ -142,7 +142,7 @@ def _check_endpoint(variable: str, endpoint: str) -> None:
     if parts.scheme not in ("http", "https") or not host:
         raise DdbError(f"{variable} is {endpoint!r}; it takes an address such as {DYNAMODB_LOCAL}")
     if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
-        raise DdbError(f"{variable} is {endpoint}, which is AWS: say --prod, or unset it")
+        raise DdbError(f"{variable} is {endpoint}, which is AWS: use --prod, or unset it")
 
 
 def _local(endpoint: str, table_name: str | None, reason: str) -> Target:
@@ -159,7 +159,7 @@ def _local(endpoint: str, table_name: str | None, reason: str) -> Target:
 
 
 def _region() -> str | None:
-    """The region that the environment names; boto3 itself does not look at AWS_REGION."""
+    """The region of the environment; boto3 itself does not read AWS_REGION."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
@@ -178,7 +178,7 @@ def _of_system(system: Mapping[str, str], table_name: str | None, reason: str) -
 
 
 def _probe(endpoint: str) -> tuple[bool, bool]:
-    """Whether anything answers there, and whether it speaks DynamoDB's protocol."""
+    """Whether anything responds there, and whether it speaks DynamoDB's protocol."""
     parts = urlsplit(endpoint)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_SECONDS)
     try:

@@ -18,10 +18,10 @@ def in_packs(rule: str, packs: Iterable[str]) -> tuple[str, ...]:
 
 
 def acknowledge(construct: IConstruct, reason: str, *rules: str) -> None:
-    """Accept findings on the resource that a construct stands for.
+    """Accept findings on the resource of a construct.
 
-    `rules` are named as the scanners print them. What cdk-nag's rules need stays with the construct; checkov and
-    cfn-lint read the template, and so theirs becomes metadata of the resource there.
+    `rules` are named as the scanners print them. Rules of cdk-nag are acknowledged on the construct. checkov and
+    cfn-lint read the template, so their rules become metadata of the resource.
     """
     resource = construct if isinstance(construct, CfnResource) else construct.node.default_child
     assert isinstance(resource, CfnResource)
@@ -36,7 +36,7 @@ def acknowledge(construct: IConstruct, reason: str, *rules: str) -> None:
         ignored = (resource.get_metadata("cfn-lint") or {}).get("config", {}).get("ignore_checks", [])
         resource.add_metadata("cfn-lint", {"config": {"ignore_checks": [*ignored, *cfn_lint]}})
     if of_packs:
-        # In one call: each goes to Node and back.
+        # One call for all rules: each call is a round trip to Node.
         Validations.of(resource).acknowledge(
             *(Acknowledgment(id=f"{rule.partition('-')[0]}::{rule}", reason=reason) for rule in of_packs)
         )

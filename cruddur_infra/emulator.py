@@ -1,7 +1,7 @@
-"""What the emulator cannot do, taken out of the stage `local` in this one place.
+"""Removes from the stage `local` what the emulator does not support.
 
-A condition that it cannot see would deny every request there; what it refuses to make would stop the deployment; and
-of a filter's `exists` it asks the attribute itself, where AWS asks its leaf.
+A condition on a key that it does not know would deny every request. A resource that it refuses to create would stop the
+deployment. In a filter it evaluates `exists` on the attribute itself, where AWS evaluates it on the leaf.
 """
 
 import json
@@ -24,10 +24,10 @@ ABSENT = [{"exists": False}]
 
 @jsii.implements(IAspect)
 class ForTheEmulator:
-    """Visits every construct of the app."""
+    """An aspect that visits every construct of the app."""
 
     def visit(self, node: IConstruct) -> None:
-        """Take out what the emulator cannot do."""
+        """Remove what the emulator does not support."""
         if isinstance(node, iam.CfnRole):
             for number, policy in enumerate(Stack.of(node).resolve(node.policies) or []):
                 _without_unseen_keys(node, f"Policies.{number}.PolicyDocument", policy["policyDocument"])

@@ -1,7 +1,7 @@
-"""Names that must be known before anything is deployed; all others CloudFormation makes up.
+"""Names that must be known before anything is deployed; CloudFormation generates all others.
 
-`system` is the name of the main stack, such as `cruddur-messages-dev`. Function and role have fixed names, since the
-role's own Deny and the endpoint's policy name them: a reference would be a cycle (docs/decisions/0005).
+`system` is the name of the main stack, such as `cruddur-messages-dev`. Function and role have fixed names: the role's
+own Deny and the endpoint's policy name them, and a reference would be a cycle (docs/decisions/0005).
 """
 
 from aws_cdk import Aws
@@ -38,5 +38,5 @@ def role_arn(system: str, part: str) -> str:
 
 
 def table_arn(table_name: str) -> str:
-    """The ARN of a table, which may be in another stack or in none."""
+    """The ARN of a table, in this app or not."""
     return f"arn:{Aws.PARTITION}:dynamodb:{Aws.REGION}:{Aws.ACCOUNT_ID}:table/{table_name}"

@@ -1,4 +1,4 @@
-"""Everything that differs between stages, as one frozen value for each, and how `-c key=value` overrides it."""
+"""The settings of each stage, as one frozen value, and their overrides with `-c key=value`."""
 
 import dataclasses
 import difflib
@@ -41,25 +41,25 @@ LOG_RETENTION_DAYS = (
     3288,
     3653,
 )
-"""What CloudWatch Logs accepts (API reference, "PutRetentionPolicy")."""
+"""The retention periods of CloudWatch Logs (API reference, "PutRetentionPolicy")."""
 
 
 NAME = re.compile(r"[a-z](-?[a-z0-9]){2,31}")
-"""What every resource that `name` is part of accepts. The narrowest: a table takes three characters and more; a role
-64, with stage, part and region (IAM User Guide, "IAM and AWS STS quotas"), which leaves 32; a stack letters, digits
-and hyphens, a letter first (CloudFormation API reference, "CreateStack")."""
+"""`name` is part of several names and must fit all of them. A table's name has at least three characters. A role's name
+has at most 64 with stage, part and region (IAM User Guide, "IAM and AWS STS quotas"), which leaves 32. A stack's name
+has letters, digits and hyphens, and starts with a letter (CloudFormation API reference, "CreateStack")."""
 
 LONGEST_NAME = 32
 
 RESERVED_NAMES = ("aws", "ssm")
-"""No parameter may begin with them (Systems Manager API reference, "PutParameter")."""
+"""The name of a parameter must not start with these (Systems Manager API reference, "PutParameter")."""
 
 ACCOUNT = re.compile(r"\d{12}")
 
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d")
 
 TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
-"""What DynamoDB accepts (Developer Guide, "Naming rules")."""
+"""DynamoDB's rule for table names (Developer Guide, "Naming rules")."""
 
 
 VPC_ID = re.compile(r"vpc-[0-9a-f]{8,17}")
@@ -70,7 +70,7 @@ PRIVATE_RANGES = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12"
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 GITHUB_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+|[A-Za-z0-9-]+@\d+/[A-Za-z0-9._-]+@\d+")
-"""A repository as GitHub names it in an identity, since July 2026 with the ids of owner and repository
+"""A repository as the subject of GitHub's tokens names it, since July 2026 with the ids of owner and repository
 (GitHub Docs, "OpenID Connect reference", "Immutable subject claims")."""
 
 
@@ -129,13 +129,13 @@ class Settings:
     seed_users_file: str = f"{SEED_DATA}/users.json"
 
     def __post_init__(self) -> None:
-        """Call the table by the system's name unless told otherwise; refuse what contradicts AWS's limits or itself."""
+        """Set the default of `table_name`, and refuse values that contradict AWS's limits or each other."""
         if not self.table_name:
             object.__setattr__(self, "table_name", self.name)
         if len(self.name) > LONGEST_NAME or not NAME.fullmatch(self.name) or self.name.startswith(RESERVED_NAMES):
             raise SettingsError(
                 f"name is {self.name!r}; it takes 3 to {LONGEST_NAME} of a-z, 0-9 and single hyphens, a letter first "
-                "and no hyphen last, and does not begin with 'aws' or 'ssm'"
+                "and no hyphen last, and must not start with 'aws' or 'ssm'"
             )
         if self.account is not None and not ACCOUNT.fullmatch(self.account):
             raise SettingsError(f"account is {self.account!r}; it takes the twelve digits of an AWS account")
@@ -195,27 +195,27 @@ class Settings:
             if self.batching_window_seconds >= getattr(self, limit):
                 raise SettingsError(
                     f"batching_window_seconds is {self.batching_window_seconds} and {limit} is {getattr(self, limit)}: "
-                    "records would be that old before they are looked at; make the window shorter"
+                    "records would reach that age before they are processed; make the window shorter"
                 )
         if self.stage == "prod" and self.seed and not self.seed_prod:
             raise SettingsError(
-                "seed=true would write made-up conversations into prod; if you mean it, add -c seed_prod=true"
+                "seed=true would write made-up conversations to prod; if you want that, add -c seed_prod=true"
             )
         if self.seed_prod and not (self.stage == "prod" and self.seed):
-            raise SettingsError("seed_prod=true only goes with stage=prod and seed=true; leave it out")
+            raise SettingsError("seed_prod=true is only valid with stage=prod and seed=true; leave it out")
         if self.is_emulated and self.flow_logs:
-            raise SettingsError("flow_logs=true cannot be deployed to the emulator, which has none; leave it out")
+            raise SettingsError("flow_logs=true does not work in the emulator, which has no flow logs; leave it out")
         if self.monitoring == "none" and self.alarm_email is not None:
-            raise SettingsError("alarm_email goes with alarms, and monitoring=none has none; leave one of them out")
+            raise SettingsError("alarm_email needs alarms, and monitoring=none has none; leave one of them out")
 
     @property
     def is_emulated(self) -> bool:
-        """Whether the stage is for the emulator, and nothing else is."""
+        """Whether the stage is deployed to the emulator."""
         return self.stage == "local"
 
     @property
     def system(self) -> str:
-        """What everything with a fixed name is called, or begins with: `cruddur-messages-dev`."""
+        """The prefix of all fixed names, and the main stack's name: `cruddur-messages-dev`."""
         return f"{self.name}-{self.stage}"
 
     def stack_name(self, part: str | None = None) -> str:
@@ -224,12 +224,12 @@ class Settings:
 
     @property
     def seed_path(self) -> Path:
-        """The conversations to load."""
+        """The file of the conversations to load."""
         return REPOSITORY / self.seed_file
 
     @property
     def seed_users_path(self) -> Path:
-        """The users whom the conversations are between."""
+        """The file of the users who have these conversations."""
         return REPOSITORY / self.seed_users_file
 
 
@@ -240,9 +240,9 @@ def context_of_the_app() -> dict[str, Any]:
 
 
 def read(context: Mapping[str, Any]) -> Settings:
-    """The settings that the context of the CDK app asks for.
+    """The settings from the context of the CDK app.
 
-    Keys with a colon, an at sign or a slash, and those that the CDK CLI sets itself, are not ours and are passed over.
+    Keys with a colon, an at sign or a slash, and those that the CDK CLI itself sets, are no settings and are ignored.
     Raises SettingsError for an unknown key, a value of the wrong type or range, and a contradiction.
     """
     given = {key: value for key, value in context.items() if _is_ours(key)}
@@ -254,7 +254,7 @@ def read(context: Mapping[str, Any]) -> Settings:
     if stage not in STAGES:
         raise SettingsError(f"unknown stage {stage!r}{_suggestion(str(stage), STAGES)}; known are {', '.join(STAGES)}")
     types_of = typing.get_type_hints(Settings)
-    # The table is called by the name that is given, not by that of the stage as it stands.
+    # The default of `table_name` depends on the given `name`, so it is derived again.
     unnamed = {"table_name": ""} if "name" in given else {}
     converted = {key: _convert(key, value, types_of[key]) for key, value in given.items()}
     return dataclasses.replace(STAGES[stage], **unnamed | converted)
@@ -290,7 +290,7 @@ def _check_range(name: str, value: int | None, lowest: int, highest: int | None)
 
 
 def _convert(name: str, value: object, wanted: Any) -> Any:
-    """Turn what the command line or cdk.json gives into the type of the setting."""
+    """Convert a value from the command line or cdk.json to the type of the setting."""
     if get_origin(wanted) is types.UnionType:
         wanted = next(option for option in get_args(wanted) if option is not types.NoneType)
     if get_origin(wanted) is Literal:

@@ -1,4 +1,4 @@
-"""The stacks. They only compose; what can be lost stands apart from what can be made again."""
+"""The stacks. They only compose constructs. Data and stateless resources are in separate stacks."""
 
 from collections.abc import Mapping
 
@@ -48,7 +48,7 @@ class TableStack(Stack):
 
 
 class MainStack(Stack):
-    """All that can be made again: network, projection, monitoring, and what the backend needs."""
+    """Everything without data: network, projection, monitoring, and what the backend needs."""
 
     def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, stream_arn: str) -> None:
         super().__init__(
@@ -98,7 +98,7 @@ class MainStack(Stack):
 
     @property
     def availability_zones(self) -> list[str]:
-        """Two, whichever the region has first: CDK would look them up where account and region are given."""
+        """The first two of the region. Without this, CDK looks them up where account and region are given."""
         return [Fn.select(number, Fn.get_azs()) for number in range(2)]
 
     def _network(self, settings: Settings, table_arn: str) -> Network:
@@ -142,7 +142,7 @@ class MainStack(Stack):
 
 
 class DeliveryStack(Stack):
-    """Who may deploy this stage from outside."""
+    """The roles that deploy this stage from GitHub."""
 
     def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, repository: str) -> None:
         super().__init__(
@@ -166,7 +166,7 @@ class DeliveryStack(Stack):
 
 
 class SeedStack(Stack):
-    """Made-up conversations; deleting the stack takes them out again."""
+    """Made-up conversations; deleting the stack removes them."""
 
     def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
         super().__init__(
@@ -189,11 +189,11 @@ class SeedStack(Stack):
 
 
 def build(app: App, *, settings: Settings, env: Environment | None = None) -> None:
-    """Add the stacks of a stage to an app. Raises SeedFileError where the seed is wanted and its files are wrong."""
+    """Add the stacks of a stage to an app. Raises SeedFileError if the files of a wanted seed are wrong."""
     stream_arn = settings.stream_arn or TableStack(app, settings=settings, env=env).stream_arn
     main = MainStack(app, settings=settings, env=env, stream_arn=stream_arn)
     if settings.seed:
-        # The first message must find the trigger there, or it would not reach the group rows.
+        # The projection must exist before the seed's messages are written.
         SeedStack(app, settings=settings, env=env).add_stack_dependency(main)
     if settings.delivery_repository is not None:
         DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
@@ -202,15 +202,15 @@ def build(app: App, *, settings: Settings, env: Environment | None = None) -> No
 
 
 def environment(settings: Settings, variables: Mapping[str, str]) -> Environment | None:
-    """The account and region that the stacks are bound to; None where neither is asked for nor needed.
+    """The account and region that the stacks are bound to; None where neither is set nor needed.
 
-    `variables` are those that the CDK CLI sets from the user's credentials. Only an existing VPC needs them: it is
-    looked up. Raises SettingsError where they are needed and missing, or are of another account than is asked for.
+    `variables` are those that the CDK CLI sets from the user's credentials. Only an existing VPC needs them, since it
+    is looked up. Raises SettingsError if they are needed and missing, or belong to another account than the setting.
     """
     found_account, found_region = variables.get("CDK_DEFAULT_ACCOUNT"), variables.get("CDK_DEFAULT_REGION")
     if settings.account and found_account and settings.account != found_account:
         raise SettingsError(
-            f"account is {settings.account}, and your credentials are those of {found_account}; "
+            f"account is {settings.account}, and your credentials belong to {found_account}; "
             "set AWS_PROFILE to the right one, or leave account out"
         )
     if settings.vpc_id is None:

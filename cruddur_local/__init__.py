@@ -1,1 +1,1 @@
-"""The whole system on this machine: the emulator, the real deployment into it, and a first look at it."""
+"""The whole system on this machine: the emulator, the deployment to it, and a demonstration."""

@@ -25,7 +25,7 @@ How to go on:
   make status            what runs, where, and whether it is kept
   make logs              what the projection logs; FOLLOW=1 until Ctrl-C
   make up                deploys what you have changed
-  make down              takes all of it away; KEEP=1 keeps its data"""
+  make down              removes all of it; KEEP=1 keeps its data"""
 
 HOW_TO_UNDO = 'eval "$(make -s env UNDO=1)"'
 
@@ -50,7 +50,7 @@ def up(
 def down(
     keep: Annotated[bool | None, typer.Option("--keep/--forget", help="Keep the data, or delete what is kept.")] = None,
 ) -> None:
-    """Stop the system and remove what it has made."""
+    """Stop the system and remove its files."""
     system.down(keep_state=keep, console=console)
 
 
@@ -105,13 +105,13 @@ def run_dynamodb_local(
 
 
 def main() -> None:
-    """Run a command; what a person can mend is one line on standard error, and exit status 1."""
+    """Run a command; an error that a person can fix is one line on standard error, with exit status 1."""
     try:
         app(standalone_mode=False)
     except (LocalSystemError, OSError) as error:
         sys.exit(f"error: {error}")
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"error: the system did not answer as it should ({' '.join(str(error).split())}); is it still up?")
+        sys.exit(f"error: the system did not respond as expected ({' '.join(str(error).split())}); is it still up?")
     except TyperException as wrong_use:
         sys.exit(f"error: {wrong_use.format_message()}")
     except (KeyboardInterrupt, typer.Abort):

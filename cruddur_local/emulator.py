@@ -21,9 +21,9 @@ from cruddur_local.waiting import HANG_SECONDS, wait_until
 
 DEFAULT_PORT = 4566
 BUSY_SECONDS = 60.0
-"""How long an emulator that an earlier run has started may take to answer, before another takes its place."""
+"""How long an emulator of an earlier run may take to respond before it is replaced."""
 CLOCK_SECONDS = 60.0
-"""How far a process's time of birth may seem to move when the machine's clock is set."""
+"""How much a process's start time may differ after the machine's clock is set."""
 REGION = "us-east-1"
 ROOT_KEY = "test"
 
@@ -34,7 +34,7 @@ OVERRIDING_VARIABLES = (
     "AWS_ENDPOINT_URL_S3",
     "AWS_ENDPOINT_URL_SQS",
 )
-"""With any of these set, boto3, the AWS CLI or the CDK CLI would go elsewhere, or as somebody else."""
+"""With any of these set, boto3, the AWS CLI or the CDK CLI would use another endpoint or other credentials."""
 
 UNSET_FOR_EMULATOR = (
     "AWS_ENDPOINT_URL",
@@ -46,12 +46,12 @@ UNSET_FOR_EMULATOR = (
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 )
-"""Its Lambda functions inherit its environment, and would distrust or bypass it with any of these set."""
+"""Its Lambda functions inherit its environment. With any of these set they would distrust or bypass it."""
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """A started emulator: its process (the number may be given again, the time of birth is not) and its port."""
+    """A started emulator: its process and its port. A process id can be reused, so the start time identifies it too."""
 
     pid: int
     born: float
@@ -60,22 +60,22 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """Where it answers."""
+        """Its URL."""
         return f"https://localhost:{self.port}"
 
     @property
     def certificate(self) -> str:
-        """The file with the certificate that it shows, and that its clients have to trust."""
+        """The file with its certificate, which its clients have to trust."""
         return str(paths.EMULATOR_CERTIFICATE)
 
     @property
     def session(self) -> boto3.Session:
-        """Its root user, whatever the environment says; clients still have to be given endpoint and certificate."""
+        """A session as its root user, independent of the environment; clients need its endpoint and certificate too."""
         return boto3.Session(aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_KEY, region_name=REGION)
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment in which boto3, the AWS CLI and the CDK CLI talk to it, as its root user."""
+        """The environment in which boto3, the AWS CLI and the CDK CLI use it as its root user."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_CA_BUNDLE": self.certificate,
@@ -88,22 +88,22 @@ class Emulator:
 
     @classmethod
     def running(cls) -> Self | None:
-        """The emulator that an earlier run has started, if it still answers."""
+        """The emulator of an earlier run, if it still responds."""
         emulator = cls.started()
-        return emulator if emulator is not None and emulator._answers_within(BUSY_SECONDS) else None
+        return emulator if emulator is not None and emulator._responds_within(BUSY_SECONDS) else None
 
     @classmethod
     def start(cls, *, port: int | None, keep_state: bool) -> Self:
-        """Start an emulator and wait until it answers.
+        """Start an emulator and wait until it responds.
 
-        Without a port, the default is taken if it is free, else any that is. Raises LocalSystemError.
+        Without a port, it gets the default port if that is free, else any free port. Raises LocalSystemError.
         """
         emulator = cls._launch(_free_port(port), keep_state=keep_state)
-        if not emulator._answers_within(HANG_SECONDS) and port is None:
-            # Somebody else has taken the port in the meantime.
+        if not emulator._responds_within(HANG_SECONDS) and port is None:
+            # Another process has taken the port meanwhile.
             emulator.stop()
             emulator = cls._launch(_any_free_port(), keep_state=keep_state)
-        if not emulator._answers_within(HANG_SECONDS):
+        if not emulator._responds_within(HANG_SECONDS):
             emulator.stop()
             raise LocalSystemError(f"the emulator did not start on port {emulator.port}; see {paths.EMULATOR_LOG}")
         return emulator
@@ -130,7 +130,7 @@ class Emulator:
         return emulator
 
     def keeping(self, keeps_state: bool) -> Self:
-        """The same emulator, which keeps its state or not when it is stopped."""
+        """The same emulator, set to keep its state or not when it is stopped."""
         changed = replace(self, keeps_state=keeps_state)
         changed._note()
         return changed
@@ -140,19 +140,19 @@ class Emulator:
 
     @classmethod
     def stop_any(cls) -> None:
-        """Stop what has been started and not stopped."""
+        """Stop the emulator of an earlier run, if any."""
         emulator = cls.started()
         if emulator is not None:
             emulator.stop()
         _forget()
 
     def stop(self) -> None:
-        """End the emulator and the function processes that it has started."""
+        """Stop the emulator and its function processes."""
         process = self._process()
         if process is not None:
             family = [process, *process.children(recursive=True)]
             process.terminate()
-            # Only the emulator itself is asked; it writes its state before it goes, if it keeps any.
+            # The emulator alone gets the signal, so that it can write its state before it ends.
             psutil.wait_procs([process], timeout=HANG_SECONDS if self.keeps_state else 2)
             for member in family:
                 if member.is_running():
@@ -164,7 +164,7 @@ class Emulator:
 
     @classmethod
     def started(cls) -> Self | None:
-        """The emulator that an earlier run has started, if its process is still there."""
+        """The emulator of an earlier run, if its process still exists."""
         try:
             emulator = cls(**json.loads(paths.EMULATOR_STATE.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -181,18 +181,18 @@ class Emulator:
             return None
         return process if is_ours else None
 
-    def _answers_within(self, seconds: float) -> bool:
-        """Whether it answers before the time is over, or its process has ended."""
-        wait_until(lambda: self._answers() or self._process() is None, within_seconds=seconds)
-        return self._answers()
+    def _responds_within(self, seconds: float) -> bool:
+        """Whether it responds within the time; a wait ends early if its process ends."""
+        wait_until(lambda: self._responds() or self._process() is None, within_seconds=seconds)
+        return self._responds()
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         if not paths.EMULATOR_CERTIFICATE.exists():
             return False
         try:
             trust = ssl.create_default_context(cafile=str(paths.EMULATOR_CERTIFICATE))
-            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=10, context=trust) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=10, context=trust) as response:
+                return bool(response.status == 200)
         except OSError:
             return False
 
@@ -218,18 +218,18 @@ def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
 
 
 def _state_directory(*, keep_state: bool) -> Path:
-    """Where the emulator writes its state; what is not to be kept is written too, as it may be wanted later."""
+    """Where the emulator writes its state. It always does: the user may decide later to keep it."""
     return paths.KEPT_STATE if keep_state else paths.PASSING_STATE
 
 
 def _forget() -> None:
-    """Leave nothing behind that speaks of a running system."""
+    """Remove the files that describe a running system."""
     for note in (paths.EMULATOR_STATE, paths.SYSTEM, paths.BOOTSTRAPPED):
         note.unlink(missing_ok=True)
 
 
 def _forget_stream_positions() -> None:
-    """Let the kept event source mapping begin anew: the emulator keeps how far it had read, but not the stream."""
+    """Reset the kept event source mapping: the emulator keeps its position in the stream, but not the stream."""
     try:
         kept = json.loads(paths.KEPT_LAMBDA_STATE.read_text())
     except FileNotFoundError:
@@ -260,7 +260,7 @@ def _is_free(port: int) -> bool:
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
-            raise LocalSystemError(f"port {port} is not for ordinary users; choose one above 1023") from None
+            raise LocalSystemError(f"port {port} needs administrator rights; choose one above 1023") from None
         except OSError:
             return False
     return True

@@ -1,4 +1,4 @@
-"""An engine that runs as a process of ours: when it is ready, and how it is stopped."""
+"""An engine as a child process: waiting until it is ready, and stopping it."""
 
 import subprocess
 from urllib.error import HTTPError, URLError
@@ -7,19 +7,19 @@ from urllib.request import urlopen
 from cruddur_local.waiting import wait_until
 
 STOP_SECONDS = 10
-ANSWER_SECONDS = 10
+RESPONSE_SECONDS = 10
 
 
 def is_ready(engine: "subprocess.Popen[bytes]", url: str, *, status: int = 200) -> bool:
-    """Wait until a GET of the URL has the status; False where the process ends before, or hangs."""
+    """Wait until a GET of the URL returns the status; False if the process ends before, or hangs."""
     wait_until(lambda: engine.poll() is not None or _status(url) == status)
     return engine.poll() is None and _status(url) == status
 
 
 def _status(url: str) -> int | None:
     try:
-        with urlopen(url, timeout=ANSWER_SECONDS) as answer:
-            return int(answer.status)
+        with urlopen(url, timeout=RESPONSE_SECONDS) as response:
+            return int(response.status)
     except HTTPError as refusal:
         return refusal.code
     except (URLError, OSError):
@@ -27,7 +27,7 @@ def _status(url: str) -> int | None:
 
 
 def stop(engine: "subprocess.Popen[bytes]") -> None:
-    """End the process, by force if it does not go."""
+    """Terminate the process, and kill it if it does not end."""
     engine.terminate()
     try:
         engine.wait(STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""What can go wrong here in a way that a person can mend."""
+"""The errors of the local system that a person can fix."""
 
 
 class LocalSystemError(Exception):

@@ -21,7 +21,7 @@ UNNAMED = frozenset({"event", "timestamp"})
 
 
 def show(emulator: Emulator, *, follow: bool, as_json: bool, console: Console) -> None:
-    """Print the log, oldest line first, for people or as it is; with `follow`, go on with what is new.
+    """Print the log, oldest line first, for people or unchanged; with `follow`, continue with new lines.
 
     Raises LocalSystemError.
     """
@@ -44,7 +44,7 @@ def show(emulator: Emulator, *, follow: bool, as_json: bool, console: Console) -
 
 
 def for_people(message: str) -> str | None:
-    """A logged line as people read it: when, what, and the counts that are not 0; None for lines of Lambda itself."""
+    """A logged line for people: time, event, and the counts that are not 0; None for lines of Lambda itself."""
     if OF_LAMBDA.match(message):
         return None
     try:
@@ -54,17 +54,17 @@ def for_people(message: str) -> str | None:
     if not isinstance(logged, dict) or "event" not in logged:
         return message
     when = str(logged.get("timestamp", ""))[11:19]
-    return f"{when}  {_words(str(logged['event']))}: {', '.join(_told(logged)) or 'nothing to do'}"
+    return f"{when}  {_words(str(logged['event']))}: {', '.join(_counts(logged)) or 'nothing to do'}"
 
 
-def _told(logged: Mapping[str, Any]) -> list[str]:
-    told: list[str] = []
+def _counts(logged: Mapping[str, Any]) -> list[str]:
+    parts: list[str] = []
     for name, value in logged.items():
         if name in UNNAMED or value in (0, None, ""):
             continue
         is_count = isinstance(value, int) and not isinstance(value, bool)
-        told.append(f"{value:,} {_words(name)}" if is_count else f"{_words(name)} {value}")
-    return told
+        parts.append(f"{value:,} {_words(name)}" if is_count else f"{_words(name)} {value}")
+    return parts
 
 
 def _words(name: str) -> str:

@@ -11,7 +11,7 @@ from cruddur_local.errors import LocalSystemError
 
 
 def serve(emulator: Emulator, *, port: int | None) -> NoReturn:
-    """Become the backend, in an environment such as `make env` prints. Raises LocalSystemError."""
+    """Replace this process with the backend, in the environment of `make env`. Raises LocalSystemError."""
     try:
         table_name = json.loads(paths.SYSTEM.read_text())["table_name"]
     except FileNotFoundError:

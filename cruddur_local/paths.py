@@ -1,4 +1,4 @@
-"""Where things lie; everything that is made here lies in `.local` and goes with it."""
+"""The paths of the local system. All files that it creates are in `.local`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole system of this machine, up and down."""
+"""Starts and stops the whole system on this machine."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.store import MessageStore
 
 TABLE_VARIABLE = "DDB_TABLE_NAME"
-"""What a backend reads (docs/backend.md)."""
+"""The variable that a backend reads (docs/backend.md)."""
 
 VARIABLES = (*Emulator(pid=0, born=0, port=0, keeps_state=False).variables, TABLE_VARIABLE)
 """The names of the variables that `variables` has."""
@@ -46,7 +46,7 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
         if keep_state:
             _refuse_another_kept_table(settings)
         elif paths.KEPT_STATE.exists():
-            _say(console, "Begins anew: what is kept stays for make up KEEP=1")
+            _say(console, "A new system starts: the kept data stays for make up KEEP=1")
         try:
             emulator = Emulator.start(port=port, keep_state=keep_state)
             _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
@@ -54,12 +54,12 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
             _deploy_and_show(emulator, settings, overrides, console)
         except BaseException as error:
             if paths.SYSTEM.exists() and isinstance(error, BrokenPipeError | SystemExit):
-                # All is deployed; only who read the output has gone.
+                # Everything is deployed; only the reader of the output has gone.
                 raise
-            # Half a system would stand in the way of the next run.
+            # A half-deployed system would make the next run fail.
             Emulator.stop_any()
             if isinstance(error, KeyboardInterrupt):
-                raise LocalSystemError("interrupted; nothing is left running, make up begins anew") from None
+                raise LocalSystemError("interrupted; nothing is left running, make up starts again") from None
             raise
         return emulator
 
@@ -67,8 +67,8 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
 def down(*, keep_state: bool | None, console: Console) -> None:
     """Stop the emulator and remove what `up` has made.
 
-    With `keep_state` the data of the running system is kept, without it what is kept is deleted; by default,
-    it is as `up` was told. Raises LocalSystemError.
+    True keeps the data of the running system, False deletes it and what was kept before, None does as `up` was asked.
+    Raises LocalSystemError.
     """
     if not paths.LOCAL.exists():
         _say(console, "Nothing to take down")
@@ -100,7 +100,7 @@ def down(*, keep_state: bool | None, console: Console) -> None:
 
 
 def status() -> Mapping[str, str]:
-    """What there is to know of the system, by name."""
+    """The state of the system, by name."""
     emulator = Emulator.running()
     kept = f"table {_kept_table()}, in {paths.KEPT_STATE}" if paths.KEPT_STATE.exists() else "nothing"
     if emulator is None:
@@ -120,7 +120,7 @@ def status() -> Mapping[str, str]:
 
 
 def description() -> Mapping[str, str]:
-    """What the last `up` has written of the running system; empty where nothing is deployed."""
+    """The description of the running system from the last `up`; empty if nothing is deployed."""
     try:
         written: Mapping[str, str] = json.loads(paths.SYSTEM.read_text())
     except (FileNotFoundError, ValueError):
@@ -175,7 +175,7 @@ def _refuse_other_port(emulator: Emulator, port: int | None) -> None:
 
 
 def _keep_if_asked(emulator: Emulator, *, keep_state: bool, console: Console) -> Emulator:
-    """The running emulator, told to keep what it has; there can be no second state beside one that is kept."""
+    """The running emulator, set to keep its state. Only one state can be kept."""
     if not keep_state or emulator.keeps_state:
         return emulator
     if paths.KEPT_STATE.exists():
@@ -236,7 +236,7 @@ def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence
 def _write_system(
     emulator: Emulator, settings: Settings, overrides: Sequence[str], outputs: Mapping[str, Mapping[str, str]]
 ) -> None:
-    """Tell bin/ddb where the system is, and the next `up` which table is kept."""
+    """Write where the system is, for bin/ddb, and which table is kept, for the next `up`."""
     state = paths.KEPT_STATE if emulator.keeps_state and paths.KEPT_STATE.exists() else paths.PASSING_STATE
     (state / paths.KEPT_TABLE.name).write_text(f"{settings.table_name}\n")
     main = outputs[settings.stack_name()]
@@ -264,7 +264,7 @@ def _write_system(
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold the lock of `.local`; the kernel lets go of it when the process ends, however it ends."""
+    """Hold the lock of `.local`; the kernel releases it when the process ends, however it ends."""
     paths.LOCAL.mkdir(exist_ok=True)
     try:
         with FileLock(paths.LOCK, blocking=False):

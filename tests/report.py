@@ -50,7 +50,7 @@ def _proofs(stats: Any) -> dict[str, Proof]:
     proofs: dict[str, Proof] = defaultdict(Proof)
     for outcome in (*OUTCOMES, ""):  # under no name: the setting up and taking down of tests
         for report in stats.get(outcome, ()):
-            if not hasattr(report, "when"):
+            if not hasattr(report, "duration"):  # a warning, or a file that cannot be imported
                 continue
             proof = proofs[counted.get(_function(report), _folder(report))]
             proof.seconds += report.duration

@@ -25,7 +25,7 @@ def adoption_by_reference(world: World) -> str:
     if f"{world.system}-table" in stacks_of(world):
         raise DiffersError("there is a stack for a table that is not ours")
     world.notes["first batch"] = world.require_smoke(messages=1, limit_seconds=300)
-    return healed(world)
+    return repaired(world)
 
 
 @claim("A new mapping on a stream reads its first batch within five minutes.")
@@ -71,7 +71,7 @@ def imported_stream(world: World) -> str:
     if stream_of(world) != stream or world.mapping()["EventSourceArn"] != stream:
         raise DiffersError(f"the mapping reads {world.mapping()['EventSourceArn']}, the table had {stream}")
     world.require_smoke(messages=1, limit_seconds=300)
-    return healed(world)
+    return repaired(world)
 
 
 def make_damaged_table(world: World) -> list[str]:
@@ -90,12 +90,12 @@ def make_damaged_table(world: World) -> list[str]:
     return messages_in(dynamodb, world.table_name)
 
 
-def healed(world: World) -> str:
+def repaired(world: World) -> str:
     """Heal and compare. Raises DiffersError where a message or a promise is missing."""
     for command in (("rebuild", "--yes"), ("verify",)):
-        status, answer = world.ddb(*command)
+        status, result = world.ddb(*command)
         if status:
-            raise DiffersError(f"{command[0]}: exit status {status}: {answer}")
+            raise DiffersError(f"{command[0]}: exit status {status}: {result}")
     now = messages_in(world.client("dynamodb"), world.table_name)
     if now != world.notes["messages"]:
         raise DiffersError(f"there were {len(world.notes['messages'])} messages, there are {len(now)}")

@@ -126,14 +126,14 @@ def redrive(world: World) -> str:
 
     def is_empty() -> bool | None:
         nonlocal removed
-        status, answer = world.ddb("redrive", "--queue", queue, "--yes")
+        status, result = world.ddb("redrive", "--queue", queue, "--yes")
         if status:
-            raise DiffersError(f"redrive: exit status {status}: {answer}")
-        removed += answer.get("removed", 0)
-        return True if not answer.get("messages") else None
+            raise DiffersError(f"redrive: exit status {status}: {result}")
+        removed += result.get("removed", 0)
+        return True if not result.get("messages") else None
 
     world.wait("the queue is empty", is_empty, minutes=10)
-    _require_mended(world)
+    _require_repaired(world)
     return f"{removed} failed batches settled, the queue is empty, every inbox is right"
 
 
@@ -141,10 +141,10 @@ def redrive(world: World) -> str:
 def rebuild(world: World) -> str:
     """`rebuild`, once the permission is back, then `verify`."""
     world.give_back()
-    status, answer = world.ddb("rebuild", "--yes")
+    status, result = world.ddb("rebuild", "--yes")
     if status:
-        raise DiffersError(f"rebuild: exit status {status}: {answer}")
-    _require_mended(world)
+        raise DiffersError(f"rebuild: exit status {status}: {result}")
+    _require_repaired(world)
     _people(world).leave()
     return "every inbox is right"
 
@@ -253,7 +253,7 @@ def _people(world: World) -> People:
     return people
 
 
-def _require_mended(world: World) -> None:
-    status, answer = world.ddb("verify")
+def _require_repaired(world: World) -> None:
+    status, result = world.ddb("verify")
     if status:
-        raise DiffersError(f"verify: exit status {status}: {answer}")
+        raise DiffersError(f"verify: exit status {status}: {result}")

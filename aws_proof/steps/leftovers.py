@@ -11,7 +11,7 @@ from aws_proof.world import TAG, World, code
 def nothing_left(world: World) -> str:
     """What was made is removed, and the Resource Groups Tagging API is asked for the tag.
 
-    It goes on naming what is gone: DynamoDB is asked whether a table is there, KMS whether a key waits for its deletion.
+    It goes on naming what is gone: DynamoDB is asked whether a table is there, KMS whether a key is being deleted.
     """
     removal.remove_all(world)
     left: list[str] = []

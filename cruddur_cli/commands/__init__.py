@@ -1,1 +1,1 @@
-"""The commands: each says what it does, where, and with what result; what it does is in the modules above."""
+"""The commands: arguments, checks and output. The work is in the other modules of this package."""

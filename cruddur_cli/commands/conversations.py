@@ -23,22 +23,18 @@ from cruddur_messages.store import (
 )
 from cruddur_messages.store.errors import NotAMemberError
 
-Before = Annotated[
-    str | None, typer.Option("--before", metavar="CURSOR", help="Go on where an earlier page has ended.")
-]
+Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="Continue where an earlier page ended.")]
 Handle = Annotated[
     str | None,
-    typer.Argument(
-        metavar="HANDLE", help="Whose; the first user's, if nobody is named.", autocompletion=completion.handles
-    ),
+    typer.Argument(metavar="HANDLE", help="The person; by default the first user.", autocompletion=completion.handles),
 ]
-CONVERSATION = "Whom it is with, its id, or the beginning of that."
+CONVERSATION = "The other person, or the conversation's id or the start of it."
 Of = Annotated[
     str | None,
     typer.Option(
         "--of",
         metavar="HANDLE",
-        help="In whose inbox the conversation is; the first user's.",
+        help="The person whose inbox has the conversation; by default the first user.",
         autocompletion=completion.handles,
     ),
 ]
@@ -47,7 +43,7 @@ Sender = Annotated[
     typer.Option(
         "--from",
         metavar="HANDLE",
-        help="Who writes; the first user, if nobody is named.",
+        help="The sender; by default the first user.",
         autocompletion=completion.handles,
     ),
 ]
@@ -78,7 +74,7 @@ def list_conversations(
     else:
         context.output.note(
             f"{user.handle} has no conversation in {context.target}: "
-            "bin/ddb start begins one, bin/ddb seed loads the project's"
+            "bin/ddb start starts one, bin/ddb seed loads the project's"
         )
 
 
@@ -89,7 +85,7 @@ def get_conversation(
         str | None,
         typer.Argument(
             metavar="CONVERSATION",
-            help=f"{CONVERSATION} The newest, if none is named.",
+            help=f"{CONVERSATION} By default the newest.",
             autocompletion=completion.conversations,
         ),
     ] = None,
@@ -130,7 +126,7 @@ def send(
         list[str],
         typer.Argument(
             metavar="[CONVERSATION] MESSAGE",
-            help=f"{CONVERSATION} None with --to.",
+            help=f"{CONVERSATION} Leave it out with --to.",
             show_default=False,
             autocompletion=completion.conversations,
         ),
@@ -140,7 +136,7 @@ def send(
         typer.Option(
             "--to",
             metavar="HANDLE",
-            help="Whom to: into the conversation of the two alone.",
+            help="The recipient: the message goes to the conversation of the two.",
             autocompletion=completion.handles,
         ),
     ] = None,
@@ -149,14 +145,14 @@ def send(
         bool, typer.Option("--check-member/--no-check-member", help="Refuse a sender who is not a member.")
     ] = True,
 ) -> None:
-    """Send a message into a conversation (pattern C)."""
+    """Send a message to a conversation (pattern C)."""
     user = context.user(sender)
     if to is not None:
         if len(words) != 1:
-            raise WrongUseError("with --to, name the message alone; more than one word needs quotation marks")
+            raise WrongUseError("with --to, give only the message; more than one word needs quotation marks")
         group = context.conversations.between(user, context.user(to))
     elif len(words) == 1:
-        raise WrongUseError("into which conversation? name one before the message, or somebody with --to HANDLE")
+        raise WrongUseError("no conversation is named: name one before the message, or a person with --to HANDLE")
     elif len(words) > 2:
         raise WrongUseError(f"{len(words)} words are too many: put the message in quotation marks")
     else:
@@ -176,11 +172,11 @@ def start(
     message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False, autocompletion=completion.nothing)],
     others: Annotated[
         list[str],
-        typer.Option("--to", metavar="HANDLE", help="Whom to; may be said again.", autocompletion=completion.handles),
+        typer.Option("--to", metavar="HANDLE", help="A recipient; may be repeated.", autocompletion=completion.handles),
     ],
     sender: Sender = None,
 ) -> None:
-    """Start a conversation (pattern D); two people who have one already go on with it."""
+    """Start a conversation (pattern D); two people who already have one continue it."""
     user = context.user(sender)
     members = [user, *(context.user(other) for other in others)]
     context.announce_write("starting a conversation in")
@@ -189,9 +185,9 @@ def start(
     if context.output.as_json:
         context.output.document({**_message(started.message), "is_new": started.is_new})
     elif started.is_new:
-        context.output.paragraph(f"conversation {started.message_group_uuid} has begun")
+        context.output.paragraph(f"conversation {started.message_group_uuid} is started")
     else:
-        context.output.paragraph(f"they have conversation {started.message_group_uuid} already: the message is there")
+        context.output.paragraph(f"they already have conversation {started.message_group_uuid}: the message is there")
 
 
 @conversations.command("add-member", example="add-member 2c8cfd87 mina --of andrewbrown")
@@ -206,7 +202,7 @@ def add_member(
     handle: Annotated[str, typer.Argument(metavar="HANDLE", show_default=False, autocompletion=completion.handles)],
     of: Of = None,
 ) -> None:
-    """Give somebody the conversation."""
+    """Add a person to a conversation."""
     user = context.user(handle)
     group = context.conversations.resolve(conversation, context.user(of))
     is_new = not _is_member(context, group, user)
@@ -220,20 +216,20 @@ def add_member(
     elif is_new:
         context.output.paragraph(f"{user.handle} is a member of {group}")
     else:
-        context.output.paragraph(f"{user.handle} is a member of {group} already: nothing has changed")
+        context.output.paragraph(f"{user.handle} is already a member of {group}: nothing has changed")
 
 
 @conversations.command("watch", example="watch andrewbrown")
 def watch(
     context: Context,
     handle: Handle = None,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two readings.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two reads.")] = 1.0,
     seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = CONVERSATIONS_ON_A_PAGE,
 ) -> None:
     """Watch a person's inbox as it changes; Ctrl-C ends it. With --json, one line per change.
 
-    What a change has brought is marked with a *.
+    What a change has added is marked with a *.
     """
     user = context.user(handle)
     until = math.inf if seconds is None else time.monotonic() + seconds
@@ -257,16 +253,16 @@ def watch(
 
 
 def _sleep_while_read(context: Context, until: float) -> None:
-    """Wait; raises BrokenPipeError soon after whoever reads the output has gone."""
+    """Wait. Raises BrokenPipeError soon after the reader of the output has gone."""
     while (left := until - time.monotonic()) > 0:
         context.output.require_reader()
         time.sleep(min(left, SECONDS_WITHOUT_READER))
 
 
 def _check_cursor(before: str | None) -> None:
-    """A cursor is the sort key of an item. Raises DdbError where it cannot be one."""
+    """Raise DdbError unless a cursor can be the sort key of an item."""
     if before is not None and timestamps.parse(before) is None:
-        raise DdbError(f"{before[:80]!r} is no cursor that a page has given out: begin again without --before")
+        raise DdbError(f"{before[:80]!r} is not a cursor from a page: start again without --before")
 
 
 def _newest_conversation(context: Context, user: User) -> str:
@@ -312,7 +308,7 @@ def _inbox_rows(context: Context, page: Page[Conversation]) -> list[tuple[str, .
 
 
 def _time(context: Context, sort_key: str, *, seconds: bool = False) -> str:
-    """A timestamp as people read it; --json has the whole."""
+    """A timestamp for people; --json has all of it."""
     whole = sort_key[: 19 if seconds else 16].replace("T", " ")
     return whole[5:16] if context.output.is_narrow else whole
 

@@ -1,4 +1,4 @@
-"""How commands are declared; the options that they share are declared here and nowhere else."""
+"""The declaration of commands and of the options that they share."""
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
@@ -24,7 +24,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "table_argument": (
         Annotated[
             str | None,
-            typer.Argument(metavar="TABLE", help="The table, if not the usual one.", autocompletion=completion.tables),
+            typer.Argument(metavar="TABLE", help="The table, if not the default.", autocompletion=completion.tables),
         ],
         None,
     ),
@@ -33,7 +33,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
         Annotated[
             str | None,
             typer.Option(
-                "--table", metavar="NAME", help="The table, if not the usual one.", autocompletion=completion.tables
+                "--table", metavar="NAME", help="The table, if not the default.", autocompletion=completion.tables
             ),
         ],
         None,
@@ -41,9 +41,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "units_per_second": (
         Annotated[
             float | None,
-            typer.Option(
-                "--units-per-second", metavar="N", min=1, help="Consume no more units, read and write, than this."
-            ),
+            typer.Option("--units-per-second", metavar="N", min=1, help="Limit the read and write units consumed."),
         ],
         None,
     ),
@@ -53,13 +51,13 @@ _SHARED: dict[str, tuple[Any, Any]] = {
 """Type and default of each shared parameter."""
 
 RARE = frozenset({"table_argument", "units_per_second"})
-"""Shared by few commands, which say that they take them."""
+"""Only the commands that take them explicitly have them."""
 
 
 class CommandGroup:
     """Commands that belong together, under a title in the help.
 
-    `takes_prod` are those whose last word `prod` means `--prod`, as in the bootcamp: those without free text.
+    `takes_prod` are the commands without free text: their last word `prod` means `--prod`, as in the bootcamp.
     """
 
     def __init__(self, title: str) -> None:
@@ -71,10 +69,10 @@ class CommandGroup:
     ) -> Callable[
         [Callable[Concatenate[Context, _Parameters], _Status]], Callable[Concatenate[Context, _Parameters], _Status]
     ]:
-        """Declare a command: a function of the context that the shared options make, and of its own parameters.
+        """Declare a command: a function of the context and of its own parameters. It returns its exit status or None.
 
-        It returns its exit status, or nothing. It has every shared parameter but those that are RARE: of these it
-        `takes` some; others that make no sense for it, it `lacks`.
+        The shared options make the context. A command has all of them except the RARE ones that it does not list in
+        `takes`, and those that it lists in `lacks`.
         """
 
         def declare(
@@ -89,7 +87,7 @@ class CommandGroup:
 
 
 def _with_shared_parameters(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
-    """The function as typer sees it: with the shared parameters in the place of the context."""
+    """The function as typer sees it: with the shared parameters instead of the context."""
 
     def run(**arguments: Any) -> Any:
         given = {name: arguments.pop(name, _SHARED[name][1]) for name in _SHARED}
@@ -120,5 +118,5 @@ def _with_shared_parameters(function: Callable[..., Any], names: Sequence[str]) 
 
 def _one_table(argument: str | None, option: str | None) -> str | None:
     if argument and option and argument != option:
-        raise DdbError(f"which table? {argument} is named, and --table says {option}")
+        raise DdbError(f"two tables are named: {argument} and --table {option}")
     return argument or option

@@ -30,7 +30,7 @@ maintenance = CommandGroup("Maintenance")
 def verify(context: Context, examples: Examples = EXAMPLES) -> int:
     """Check that every inbox is right; exit status 1 if any is not.
 
-    Reads the whole table and writes nothing. What the system is just about to settle is not reported.
+    Reads the whole table and writes nothing. Changes that the projection is still settling are not reported.
     """
     found = verify_table(
         context.client,
@@ -45,12 +45,14 @@ def verify(context: Context, examples: Examples = EXAMPLES) -> int:
 @maintenance.command("rebuild", example="rebuild --prod --dry-run", takes=["units_per_second"])
 def rebuild(
     context: Context,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Forget what an interrupted run has left.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start again instead of continuing an interrupted run.")
+    ] = False,
     state: Annotated[
         Path | None,
         typer.Option(
-            "--state", metavar="FILE", help="Where to note what is left to do.", autocompletion=completion.files
+            "--state", metavar="FILE", help="The file for what is left to do.", autocompletion=completion.files
         ),
     ] = None,
     examples: Examples = EXAMPLES,
@@ -58,15 +60,15 @@ def rebuild(
 ) -> int:
     """Repair what verify finds, while the system runs; exit status 1 if something is left for a person.
 
-    An interrupted run goes on where it was. No message is changed, but for the form of mixed timestamps.
+    A new run continues an interrupted one. Messages do not change, except the form of mixed timestamps.
     """
     if dry_run:
         if restart or state:
             raise WrongUseError(
-                "--dry-run does nothing, so there is nothing to note or to forget: leave the other option out"
+                "--dry-run changes nothing, so it does not go with --state and --restart: leave them out"
             )
-        foreseen = _rebuild_of(context).foresee()
-        report(context, foreseen.snapshot, foreseen.findings, examples, would_be_done=foreseen.done)
+        previewed = _rebuild_of(context).preview()
+        report(context, previewed.snapshot, previewed.findings, examples, would_be_done=previewed.done)
         return 0
     checkpoint = _checkpoint(context, state)
     checkpoint.require_writable()
@@ -82,13 +84,13 @@ def rebuild(
 def redrive(
     context: Context,
     queue: Annotated[
-        str | None, typer.Option("--queue", metavar="URL", help="The failure queue, if make up does not tell.")
+        str | None, typer.Option("--queue", metavar="URL", help="The failure queue; make up sets the default.")
     ] = None,
     yes: Yes = False,
 ) -> int:
-    """Settle what ended in the failure queue, and take it off the queue; exit status 1 if something stays there.
+    """Settle what is in the failure queue, and remove it there; exit status 1 if something stays in the queue.
 
-    Records that the stream no longer has (24 hours) cannot be read again: for them the table is rebuilt.
+    Records that the stream no longer has (24 hours) cannot be read again: then the table is rebuilt.
     """
     url = queue or context.target.system.get("failure_queue_url")
     if url is None:
@@ -126,7 +128,7 @@ def redrive(
 def _rebuild(context: Context, checkpoint: Checkpoint, examples: int) -> Outcome:
     rebuilding = _rebuild_of(context)
     if left := checkpoint.left():
-        context.output.note(f"going on with {len(left):,} conversations of an interrupted run")
+        context.output.note(f"continuing an interrupted run: {len(left):,} conversations are left")
     outcome = rebuilding.run(checkpoint)
     for repair in outcome.failures[:examples]:
         context.output.note(f"conversation {repair.message_group_uuid} is not settled: {repair.failure}")

@@ -23,7 +23,7 @@ def report(
     done: Mapping[str, int] | None = None,
     would_be_done: Mapping[str, int] | None = None,
 ) -> None:
-    """Print what a table has in it, what is broken with `examples` of each problem, and what was or would be done."""
+    """Print the table's contents, its problems with `examples` of each, and what was or would be done."""
     by_problem: dict[Problem, list[Finding]] = {}
     for finding in findings:
         by_problem.setdefault(finding.problem, []).append(finding)
@@ -60,7 +60,7 @@ def report(
     verdict = f"{len(findings):,} promises are broken" if findings else "every promise is kept"
     output.paragraph(f"{verdict}: {read}")
     if findings and done is not None:
-        output.note("what is left cannot be repaired without knowing more: look at the examples, item by item")
+        output.note("what is left cannot be repaired automatically: look at the examples, item by item")
     elif findings and would_be_done is None:
         output.note("bin/ddb rebuild --dry-run says what can be repaired")
 
@@ -76,7 +76,7 @@ def _as_line(context: Context, finding: Finding) -> str:
 
 
 def _name_of(context: Context, user_uuid: str) -> str:
-    """A user's handle, where the users are to be had and know them; the id else."""
+    """A user's handle if the users are available and have one, else the id."""
     with suppress(DdbError, SeedFileError):
         if user := context.people.by_uuid(user_uuid):
             return user.handle

@@ -1,4 +1,4 @@
-"""The command that answers in ten seconds whether the system works: smoke."""
+"""The command that shows in ten seconds whether the system works: smoke."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -26,20 +26,20 @@ def smoke(
         float,
         typer.Option(
             min=0.1,
-            help="How long a message may take into the last inbox; with --rate, also how long each rate is held.",
+            help="The most seconds until a message is in every inbox; with --rate, also how long each rate is held.",
         ),
     ] = 30.0,
     rate: Annotated[
         float | None,
         typer.Option(
-            min=0.1, max=1000, help="Hold a load of up to so many messages a second, and say at which the delay grows."
+            min=0.1, max=1000, help="Hold loads up to this many messages a second, and show at which the delay grows."
         ),
     ] = None,
 ) -> int:
-    """Let made-up people talk, follow every message into every inbox, and remove it all again.
+    """Let made-up people talk, follow every message into every inbox, and remove all of it.
 
-    Exit status 1, with the reason, if a message is late, a row missing or there twice, or anything in the wrong order.
-    What a run leaves that is killed, the next one removes.
+    Exit status 1, with the reason, if a message is late, a row is missing or duplicate, or the order is wrong.
+    The next run removes what a killed run has left.
     """
     context.announce_write("made-up people talk in")
     if not context.target.has_projection:
@@ -102,7 +102,7 @@ def _figures(report: Report) -> dict[str, float | None]:
         "seconds_of_99_in_100": report.of_99_in_100,
         "largest_seconds": report.largest,
     }
-    # JSON has no word for what is not a number.
+    # JSON has no NaN.
     return {name: round(value, 3) if report.delays else None for name, value in found.items()}
 
 

@@ -38,7 +38,7 @@ def schema_load(context: Context) -> None:
 
 @tables.command("where", example="where --prod")
 def where(context: Context) -> None:
-    """Show where a command acts, and why there."""
+    """Show where a command acts, and why."""
     target, system = context.target, context.target.system
     found = {
         "table": target.table_name,
@@ -58,7 +58,7 @@ def where(context: Context) -> None:
 
 @tables.command("list-tables", example="list-tables --prod", lacks=["table"])
 def list_tables(context: Context) -> None:
-    """List the tables there are."""
+    """List all tables."""
     pages = context.client.get_paginator("list_tables").paginate()
     names = [name for page in pages for name in page["TableNames"]]
     if context.output.as_json:
@@ -82,7 +82,7 @@ def describe(context: Context) -> None:
 
 @tables.command("drop", example="drop cruddur-messages", takes=["table_argument"])
 def drop(context: Context, yes: Yes = False) -> None:
-    """Delete the table with everything in it. Asks for its name."""
+    """Delete the table and all its items. Asks for its name."""
     context.require_own_table()
     items = context.item_count()
     context.announce_write("deleting")
@@ -96,9 +96,9 @@ def drop(context: Context, yes: Yes = False) -> None:
 
 @tables.command("seed", example="seed")
 def seed(context: Context, yes: Yes = False) -> None:
-    """Load the project's conversations. Doing it again changes nothing.
+    """Load the project's conversations. A second run changes nothing.
 
-    With DATABASE_URL set, those of its people who are among the app's users appear under the app's ids and names.
+    With DATABASE_URL set, people of the seed who are users of the app get the app's ids and names.
     """
     conversations = _seed_conversations(context)
     context.announce_write("seeding")
@@ -115,9 +115,9 @@ def seed(context: Context, yes: Yes = False) -> None:
 @tables.command("scan", example="scan --json | head")
 def scan(
     context: Context,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many items.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many items.")] = None,
 ) -> None:
-    """Print every item: for people one line each, with --json one JSON object per line."""
+    """Print every item: one line each, with --json one JSON object per line."""
     total = context.item_count()
     pages = context.client.get_paginator("scan").paginate(
         TableName=context.target.table_name, PaginationConfig={"MaxItems": limit} if limit else {}
@@ -161,7 +161,7 @@ def _description(context: Context) -> dict[str, Any]:
 
 
 def _seed_conversations(context: Context) -> Sequence[seed_file.SeedConversation]:
-    """The seed of the system of `make up`, else the project's own; for the app's own users where it has them."""
+    """The seed of the system of `make up`, else the project's own; with the app's users if it has them."""
     conversations_path = Path(context.target.system.get("seed_file") or seed_file.CONVERSATIONS_PATH)
     users_path = Path(context.target.system.get("users_file") or seed_file.USERS_PATH)
     own = [context.people.by_handle(user.handle) or user for user in seed_file.load_users(users_path)]

@@ -1,1 +1,1 @@
-"""What keeps a table right: scan it, check it, repair it, work off the failure queue."""
+"""The maintenance of a table: scan, check, repair, and redrive of the failure queue."""

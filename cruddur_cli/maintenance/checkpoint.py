@@ -1,4 +1,4 @@
-"""What a rebuild has left to do, noted in a file, so that an interrupted one goes on where it was."""
+"""A file of what a rebuild has left to do, so that a new run continues an interrupted one."""
 
 import json
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ from cruddur_cli.maintenance.repair import Suspect
 
 
 class Checkpoint:
-    """A file of one line per conversation found and repaired. Safe to share between threads."""
+    """A file with one line per conversation found and one per conversation repaired. Safe to share between threads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = Lock()
 
     def require_writable(self) -> None:
-        """Raise DdbError where the file cannot be written, before any work is done."""
+        """Raise DdbError if the file cannot be written. Called before any work is done."""
         try:
             if self.path.exists() and not self.path.is_file():
-                raise DdbError(f"{self.path} is no file: name another one with --state")
+                raise DdbError(f"{self.path} is not a file: name another one with --state")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             for path in (self.path, self._unfinished):
                 is_new = not path.exists()
@@ -32,7 +32,7 @@ class Checkpoint:
             raise self._cannot_be_written(error) from error
 
     def begin(self, suspects: Sequence[Suspect]) -> None:
-        """Note what there is to do. Raises DdbError where the file cannot be written."""
+        """Write what there is to do. Raises DdbError if the file cannot be written."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._unfinished.write_text("".join(json.dumps(asdict(suspect)) + "\n" for suspect in suspects))
@@ -41,12 +41,12 @@ class Checkpoint:
             raise self._cannot_be_written(error) from error
 
     def done(self, suspect: Suspect) -> None:
-        """Note that a conversation is repaired."""
+        """Write that a conversation is repaired."""
         with self._lock, self.path.open("a") as notes:
             notes.write(json.dumps({"done": suspect.message_group_uuid}) + "\n")
 
     def left(self) -> list[Suspect]:
-        """What is still to do; empty where nothing was interrupted. Raises DdbError where the file is none of ours."""
+        """What is still to do; empty if no run was interrupted. Raises DdbError if the file is not a checkpoint."""
         try:
             lines = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
             done = {line["done"] for line in lines if "done" in line}
@@ -58,11 +58,11 @@ class Checkpoint:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DdbError(f"{self.path} is no list of conversations to repair: delete it") from error
+            raise DdbError(f"{self.path} is not a list of conversations to repair: delete it") from error
         return [suspect for suspect in suspects if suspect.message_group_uuid not in done]
 
     def remove(self) -> None:
-        """Forget it: there is nothing left to do."""
+        """Delete the file: nothing is left to do."""
         self.path.unlink(missing_ok=True)
 
     @property

@@ -1,4 +1,4 @@
-"""What is promised of a table, and where a promise is broken. Pure: snapshots in, findings out."""
+"""The promises of a table, and the checks for broken ones. Pure: snapshots in, findings out."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from cruddur_messages.projection.moves import MAX_BEHIND
 
 
 class Problem(StrEnum):
-    """The ways in which a promise can be broken."""
+    """The kinds of broken promises."""
 
     DUPLICATE_ROW = "duplicate row"
     MISSING_ROW = "missing row"
@@ -31,16 +31,16 @@ MEANINGS: Mapping[Problem, str] = {
     Problem.STALE_PREVIEW: "text, id or time of the row are not those of the newest message",
     Problem.ROW_WITHOUT_CONVERSATION: "the row shows a message, and the conversation has none",
     Problem.WRONG_CONVERSATION_ITEM: "it does not say where the rows are and what they show, or is unfinished",
-    Problem.MALFORMED_TIMESTAMP: "the sort key is no ISO 8601 timestamp",
+    Problem.MALFORMED_TIMESTAMP: "the sort key is not an ISO 8601 timestamp",
     Problem.MIXED_TIMESTAMPS: "timestamps are written in several forms, so that text order is not time order",
     Problem.MALFORMED_ITEM: "an attribute that every item of its kind has is missing or of another type",
 }
 
 
 class Finding(NamedTuple):
-    """One broken promise, with nobody's words or name.
+    """One broken promise, without message text and names.
 
-    `member_uuid` is empty where it is about a message, and `sort_key` also where it is about a whole conversation.
+    `member_uuid` is empty if it is about a message. `sort_key` is empty too if it is about a whole conversation.
     """
 
     problem: Problem

@@ -1,4 +1,4 @@
-"""How long work reports how far it is, without knowing who looks on."""
+"""How long-running work reports its progress, independent of the display."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,16 +9,16 @@ class Progress(Protocol):
     """Work under way. Safe to share between threads."""
 
     def advance(self, by: int) -> None:
-        """Go on by so many steps."""
+        """Add to the steps done."""
 
 
 ShowProgress = Callable[[str, int | None], AbstractContextManager[Progress]]
-"""Given what is being done and how many steps it has, if that is known."""
+"""Called with a name of the work and its number of steps, if that is known."""
 
 
 class _Nobody:
     def advance(self, by: int) -> None:
-        """Nobody looks on."""
+        """Report to nobody."""
 
 
 @contextmanager

@@ -21,8 +21,8 @@ READINGS = 2
 class ConversationReader:
     """Reads conversations of one table. Safe to share between threads.
 
-    The index is not consistent: it may miss a row that is there. Where that matters, the inbox is read, and the
-    inboxes read last are remembered: a row that comes into being later is a backend's, which the projection settles.
+    The index is eventually consistent: it may miss an existing row. Where that matters, the inbox is read. The inboxes
+    read last are cached: a row that a backend writes later is settled by the projection.
     """
 
     def __init__(self, *, client: "DynamoDBClient", table_name: str) -> None:
@@ -41,7 +41,7 @@ class ConversationReader:
         return rows
 
     def messages(self, message_group_uuid: str, *, first_page: int | None = None) -> Iterator[AttributeMap]:
-        """The messages of a conversation as they are, newest first, page by page as they are asked for."""
+        """The messages of a conversation, newest first, by consistent reads; each page is read when it is needed."""
         partition = schema.message_partition(message_group_uuid)
         return self._partition(partition, first_page=first_page, ScanIndexForward=False)
 
@@ -66,7 +66,7 @@ class ConversationReader:
         return ConversationItem.from_attributes(self._item(message_group_uuid))
 
     def again(self, message_group_uuid: str, seen: ConversationSnapshot) -> ConversationSnapshot:
-        """A conversation of a scan as it is now; all messages are read only where that may matter."""
+        """The current state of a scanned conversation; all messages are read only if that may matter."""
         now = TableSnapshot()
         now.conversations[message_group_uuid] = fresh = ConversationSnapshot()
         if item := self._item(message_group_uuid):
@@ -80,15 +80,15 @@ class ConversationReader:
         return fresh
 
     def forget_inboxes(self) -> None:
-        """Read every inbox anew from now on."""
+        """Clear the cache of inboxes."""
         with self._lock:
             self._inboxes.clear()
 
     def _inbox(self, member_uuid: str) -> Mapping[str, list[GroupRow]]:
         """A person's rows by conversation.
 
-        Read oldest first, so that a row which is moved up meanwhile is not missed, and more than once, as a query may
-        fall between the delete and the put of a transaction (Developer Guide, "Transactions", read-committed).
+        Read oldest first, so that a row that moves up meanwhile is not missed. Read more than once, as a query may fall
+        between the delete and the put of a transaction (Developer Guide, "Transactions", read-committed).
         """
         with self._lock:
             if member_uuid in self._inboxes:

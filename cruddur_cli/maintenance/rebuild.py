@@ -1,4 +1,4 @@
-"""A whole table repaired: read, every conversation with a finding repaired, those read again."""
+"""The repair of a whole table: scan it, repair every conversation with a finding, and check these again."""
 
 import time
 from collections import Counter
@@ -25,7 +25,7 @@ SIDE_BY_SIDE = 8
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rebuild read, what is still broken, and what it did to each conversation, or would do."""
+    """The result of a rebuild: the table as read, what is still broken, and what was or would be done."""
 
     snapshot: TableSnapshot
     findings: list[Finding]
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def done(self) -> dict[str, int]:
-        """How often each kind of repair was made."""
+        """The number of repairs of each kind."""
         return dict(sum((repair.done for repair in self.repairs), Counter[str]()))
 
     @property
@@ -43,7 +43,7 @@ class Outcome:
 
 
 class Rebuild:
-    """Repairs one table; `named` finds a user's names by id, for rows that have to be made anew."""
+    """Repairs one table; `named` looks up a user by id, for rows that have to be created again."""
 
     def __init__(
         self,
@@ -63,17 +63,17 @@ class Rebuild:
         self._reader = ConversationReader(client=client, table_name=table_name)
         self._repairer = Repairer(client=client, table_name=table_name, reader=self._reader, named=named, sleep=sleep)
 
-    def foresee(self) -> Outcome:
-        """What `run` would do, without doing it."""
+    def preview(self) -> Outcome:
+        """What `run` would do, without any write."""
         snapshot = self._read()
         findings = self._confirm(snapshot, list(check_table(snapshot)))
-        repairs = self._each("foresee", suspects_of(snapshot, findings), self._repairer.foresee)
+        repairs = self._each("preview", suspects_of(snapshot, findings), self._repairer.preview)
         return Outcome(snapshot, findings, repairs)
 
     def run(self, checkpoint: Checkpoint) -> Outcome:
-        """Repair what an interrupted run has left, then what the table shows; the findings are what stays broken.
+        """Repair what an interrupted run has left, then what a scan finds. The findings are what is still broken.
 
-        Raises DdbError where the checkpoint cannot be read or written.
+        Raises DdbError if the checkpoint cannot be read or written.
         """
 
         def repair(suspect: Suspect) -> Repair:
@@ -103,7 +103,7 @@ class Rebuild:
         return confirm(self._reader, snapshot, findings, show_progress=self._show_progress, sleep=self._sleep)
 
     def _each(self, what: str, suspects: Sequence[Suspect], work: Callable[[Suspect], Repair]) -> list[Repair]:
-        """Work on conversations side by side; an error, or an interrupt, ends it after those that are under way."""
+        """Work on conversations in parallel. An error or an interrupt stops it after those in progress."""
         if not suspects:
             return []
         stopped = Event()
@@ -128,7 +128,7 @@ class Rebuild:
 
 
 def suspects_of(snapshot: TableSnapshot, findings: Collection[Finding]) -> list[Suspect]:
-    """The conversations that findings name; those next to each other whose rows are in the same inbox."""
+    """The conversations of the findings, ordered so that those with rows in the same inbox are neighbours."""
     rekeyed = {
         finding.message_group_uuid
         for finding in findings

@@ -1,4 +1,4 @@
-"""The failure queue worked off: what Lambda could not settle is settled now."""
+"""The redrive of the failure queue: settles what Lambda could not settle."""
 
 import json
 from collections import Counter
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 SECONDS_TO_SETTLE = 900
-"""For how long a message that has been taken stays out of others' hands."""
+"""The visibility timeout of a received message."""
 
 MOST_EMPTY_PAGES = 100
 MESSAGES_AT_ONCE = 10
@@ -26,12 +26,12 @@ GONE = frozenset({"ResourceNotFoundException", "TrimmedDataAccessException"})
 
 
 class UnknownNoticeError(Exception):
-    """A message of the queue is no notice of a failed batch; the text says why."""
+    """A message of the queue is not a notice of a failed batch; the text says why."""
 
 
 @dataclass(frozen=True)
 class FailedBatch:
-    """What Lambda's on-failure destination tells of a batch: where its records are, not what they are.
+    """A batch in Lambda's on-failure destination: the position of its records, not their contents.
 
     Lambda Developer Guide, "Retain discarded batches".
     """
@@ -54,7 +54,7 @@ class FailedBatch:
                 last=str(batch["endSequenceNumber"]),
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise UnknownNoticeError("it is no notice of a failed stream batch") from error
+            raise UnknownNoticeError("it is not a notice of a failed stream batch") from error
 
     @property
     def table_name(self) -> str:
@@ -64,7 +64,7 @@ class FailedBatch:
 
 
 def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBatch | None:
-    """The conversations that a failed batch concerns; None where the stream no longer has its records (24 hours)."""
+    """The conversations of a failed batch; None if the stream no longer has its records (24 hours)."""
     try:
         last = int(batch.last)
         iterator: str | None = streams.get_shard_iterator(
@@ -97,7 +97,7 @@ class FailureQueue:
         self._url = url
 
     def take(self) -> "list[MessageTypeDef]":
-        """Some of the messages, which nobody else gets for SECONDS_TO_SETTLE; none where the queue is empty."""
+        """Receive some messages, which nobody else receives for SECONDS_TO_SETTLE; none if the queue is empty."""
         return self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=MESSAGES_AT_ONCE,
@@ -106,21 +106,21 @@ class FailureQueue:
         ).get("Messages", [])
 
     def remove(self, message: "MessageTypeDef") -> None:
-        """Take a message off the queue for good."""
+        """Delete a message from the queue."""
         self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
 
     def give_back(self, message: "MessageTypeDef") -> None:
-        """Let the next one have a message."""
+        """Make a message visible again."""
         self._client.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
         )
 
 
 class Redrive:
-    """Settles what the messages of the failure queue are about; `note` is told of each that stays there.
+    """Settles the conversations of the failure queue's messages; `note` is called for each message that stays there.
 
-    `counts` has what was done so far. `too_old` are messages whose records the stream no longer has: their
-    conversations are not known, so the whole table has to be rebuilt for them.
+    `counts` is what was done so far. `too_old` are messages with records that the stream no longer has: their
+    conversations are unknown, so the whole table has to be rebuilt.
     """
 
     def __init__(
@@ -143,14 +143,14 @@ class Redrive:
         self.too_old: list[MessageTypeDef] = []
 
     def run(self) -> None:
-        """Take every message, and remove it once its conversations are settled."""
+        """Receive every message, and delete it once its conversations are settled."""
         while taken := self._queue.take():
             for message in taken:
                 self.counts["messages"] += 1
                 self._redrive(message)
 
     def table_is_rebuilt(self, *, is_right: bool) -> None:
-        """Remove the messages that were too old, or give them back where the table is still not right."""
+        """Delete the messages that were too old, or make them visible again if the table is still not right."""
         for message in self.too_old:
             if is_right:
                 self._remove(message)

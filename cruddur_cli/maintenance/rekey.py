@@ -1,4 +1,4 @@
-"""Messages whose timestamps are written in several forms get the one form, so that text order is time order again."""
+"""Rewrites timestamps of several forms in the canonical form, so that text order is time order again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 PAUSE_SECONDS = 0.2
-MOST_HINDRANCES = 50
-"""How often a message is tried to be put under its time while others write it, or the table has no capacity."""
+MOST_FAILURES = 50
+"""How many attempts to move a message may fail on conflicts or lack of capacity."""
 
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
 class Rekeying:
-    """Gives messages of one table their time in the one form; nothing else of a message is ever changed."""
+    """Gives messages of one table a sort key in the canonical form; nothing else of a message changes."""
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class Rekeying:
         self._reader = reader
         self._sleep = sleep
 
-    def foresee(self, message_group_uuid: str) -> int:
-        """How many messages of a conversation `run` would give another key."""
+    def preview(self, message_group_uuid: str) -> int:
+        """The number of messages of a conversation that would get another key."""
         return sum(1 for _ in self._messages(message_group_uuid))
 
     def run(self, message_group_uuid: str) -> int:
-        """Give each message of a conversation its time in the one form; returns how many got another key."""
+        """Rekey the messages of a conversation and return how many got another key."""
         return sum(self._rekey(item, instant) for item, instant in list(self._messages(message_group_uuid)))
 
     def _messages(self, message_group_uuid: str) -> Iterator[tuple[AttributeMap, datetime]]:
@@ -53,9 +53,9 @@ class Rekeying:
                 yield item, instant
 
     def _rekey(self, item: AttributeMap, instant: datetime) -> bool:
-        """Put a message under its time in the one form, in the same transaction that takes it from its old key.
+        """Put a message under its canonical key and delete it under the old one, in one transaction.
 
-        False where it has been changed or deleted meanwhile, or others were always faster.
+        False if it was changed or deleted meanwhile, or if too many attempts failed.
         """
         key = {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
         shown = [name for name in (MESSAGE, MESSAGE_UUID) if name in item]
@@ -65,8 +65,8 @@ class Rekeying:
             **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
         }
         latest = instant + MAX_BEHIND
-        hindered = 0
-        while instant <= latest and hindered < MOST_HINDRANCES:
+        failures = 0
+        while instant <= latest and failures < MOST_FAILURES:
             moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}
             try:
                 self._client.transact_write_items(
@@ -84,7 +84,7 @@ class Rekeying:
                 elif TRANSIENT_CODES.isdisjoint(codes):
                     raise
                 else:
-                    hindered += 1
+                    failures += 1
                     self._sleep(PAUSE_SECONDS)
             else:
                 return True

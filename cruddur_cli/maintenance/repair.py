@@ -1,8 +1,8 @@
-"""One conversation repaired while the system runs, with the projection's own planning and transactions.
+"""The repair of one conversation while the system runs, with the projection's own planning and transactions.
 
-What the projection cannot do by itself is done first, each step conditioned on what was read: messages get their time
-in the one form, and missing rows are put back as a backend puts new ones. Then the projection settles the
-conversation: it removes duplicates, moves the rows, and writes the conversation item.
+First comes what the projection cannot do, each step conditioned on what was read: messages get canonical timestamps,
+and missing rows are put back as a backend puts new ones. Then the projection settles the conversation: it removes
+duplicates, moves the rows, and writes the conversation item.
 """
 
 import math
@@ -38,25 +38,24 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
 MOST_MESSAGES_FOR_NAMES = 1000
-"""How far back in a conversation the names of its members are looked for."""
+"""How many of the newest messages are searched for the names of members."""
 
 OF_THIS_CONVERSATION = frozenset(
     {"ConditionalCheckFailedException", "TransactionCanceledException", "ValidationException"}
 )
-"""Errors that say something of one item, and nothing of the others."""
+"""Errors that concern one item only."""
 
 UNKNOWN = "unknown"
-"""The name of a person of whom nothing tells the name."""
+"""The name of a person whose name is unknown."""
 
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A conversation to repair; `rekey` tells that its messages' timestamps are mixed.
+    """A conversation to repair; `rekey` is True if its messages' timestamps are mixed.
 
-    `newest_key` is the sort key of the newest message that has been read, if it is known: senders of newer ones are
-    members too.
+    `newest_key` is the sort key of the newest message read so far, if known: senders of newer ones are members too.
     """
 
     message_group_uuid: str
@@ -67,7 +66,7 @@ class Suspect:
 
 @dataclass
 class Repair:
-    """What was done to a conversation, or would be; `failure` says why it is not right yet."""
+    """What was or would be done to a conversation; `failure` says why it is not right yet."""
 
     message_group_uuid: str
     done: Counter[str] = field(default_factory=Counter)
@@ -75,7 +74,7 @@ class Repair:
 
 
 class Repairer:
-    """Repairs conversations of one table; `named` finds a user's names by id, for rows that have to be made anew."""
+    """Repairs conversations of one table; `named` looks up a user by id, for rows that have to be created again."""
 
     def __init__(
         self,
@@ -95,9 +94,9 @@ class Repairer:
         self._projection = Projection(client=client, table_name=table_name, seconds_left=lambda: math.inf, sleep=sleep)
 
     def repair(self, suspect: Suspect) -> Repair:
-        """Repair a conversation; where its timestamps are mixed, also the form of those.
+        """Repair a conversation, and its timestamps if their forms are mixed.
 
-        Raises ClientError where DynamoDB refuses to be asked at all.
+        Raises ClientError if the error does not concern a single item.
         """
         repair = Repair(suspect.message_group_uuid)
         try:
@@ -116,11 +115,11 @@ class Repairer:
             repair.failure = str(error)
         return repair
 
-    def foresee(self, suspect: Suspect) -> Repair:
-        """What `repair` would do, without doing it."""
+    def preview(self, suspect: Suspect) -> Repair:
+        """What `repair` would do, without any write."""
         repair = Repair(suspect.message_group_uuid)
         if suspect.rekey:
-            repair.done["messages_rekeyed"] = self._rekeying.foresee(suspect.message_group_uuid)
+            repair.done["messages_rekeyed"] = self._rekeying.preview(suspect.message_group_uuid)
         seen = self._read(suspect)
         repair.done["rows_recreated"] = len(self._missing_rows(seen))
         moves = [move for move in plan(seen.rows, seen.newest, is_shown=seen.is_shown) if move.is_needed]
@@ -141,7 +140,7 @@ class Repairer:
         return settlement.failure
 
     def _read(self, suspect: Suspect) -> "_Seen":
-        """The conversation as it is: first the item, then messages, then rows, as a settlement reads them."""
+        """Read the conversation in the order of a settlement: first the item, then messages, then rows."""
         group = suspect.message_group_uuid
         item = self._reader.item(group)
         messages = self._reader.messages_since(group, suspect.newest_key)
@@ -152,9 +151,9 @@ class Repairer:
         return _Seen(group, newest, rows, frozenset(known), is_shown=item.shown == fingerprint(newest))
 
     def _missing_rows(self, seen: "_Seen") -> list[GroupRow]:
-        """A row for each known member without one, as a backend would put it: the projection takes it up.
+        """A row for each known member without one, as a backend puts it, so that the projection settles it.
 
-        It names the person whom most of the other rows name.
+        It names the person that most of the other rows name.
         """
         rows, newest = seen.rows, seen.newest
         with_row = {row.member_uuid for row in rows}
@@ -182,7 +181,7 @@ class Repairer:
         return recreated
 
     def _users(self, message_group_uuid: str, members: Sequence[str], rows: Iterable[GroupRow]) -> dict[str, User]:
-        """The members' names as the rows, else the messages, else the users of the app have them."""
+        """The members' names from the rows, else from the messages, else from the app's users."""
         users = {
             row.other_uuid: User(
                 row.other_uuid,
@@ -209,7 +208,7 @@ class Repairer:
         return users
 
     def _put_on_a_free_key(self, row: GroupRow) -> GroupRow:
-        """Put a row, microseconds later where another conversation's row has its key."""
+        """Put a row, moved by microseconds if another conversation's row has its key."""
         instant = timestamps.parse(row.sort_key)
         assert instant is not None
         latest = instant + MAX_BEHIND
@@ -229,7 +228,7 @@ class Repairer:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A conversation as it was read; `is_shown` tells that its newest message was settled before."""
+    """A conversation as read; `is_shown` is True if its newest message was settled before."""
 
     message_group_uuid: str
     newest: Message | None

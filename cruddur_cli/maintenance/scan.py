@@ -1,4 +1,4 @@
-"""A whole table, read by several workers at once."""
+"""A parallel scan of a whole table."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SEGMENTS = max(4, min(16, 2 * (os.cpu_count() or 2)))
-"""How many workers read at the same time."""
+"""The number of parallel workers."""
 
 Receive = Callable[[Sequence[AttributeMap]], None]
 
@@ -25,10 +25,10 @@ def scan(
     segments: int = SEGMENTS,
     attributes: Sequence[str] = (),
 ) -> None:
-    """Hand every page of the table to `receive`, which is called from several threads.
+    """Pass every page of the table to `receive`, which is called from several threads.
 
-    With `attributes`, items come with these alone. Items that move meanwhile may come twice or not at all. An error,
-    or an interrupt, ends all workers after the page that they are at. Raises what the client and `receive` raise.
+    With `attributes`, items have these only. Items that move meanwhile may come twice or not at all. An error or an
+    interrupt stops all workers after their current page. Raises what the client and `receive` raise.
     """
     stopped = Event()
     arguments: dict[str, Any] = {"TableName": table_name, "TotalSegments": segments}

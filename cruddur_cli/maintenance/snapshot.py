@@ -1,7 +1,7 @@
-"""What is kept of a table that is read once.
+"""The state of a table from one scan.
 
-Of each conversation only the newest message, the known members, the group rows and the conversation item are kept, of
-a preview only its hash: memory grows with the number of conversations, and not of messages.
+It keeps only the newest message, the known members, the group rows and the conversation item of each conversation, and
+only the hash of a preview. So memory grows with the number of conversations, not of messages.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ ATTRIBUTES = (
     ROWS,
     SHOWN,
 )
-"""The attributes that have to be read of each item."""
+"""The attributes to read of each item."""
 
 UTC_OFFSET = "+00:00"
 NO_OFFSET = ""
@@ -55,7 +55,7 @@ class RowSnapshot(NamedTuple):
 
 
 class MalformedRow(NamedTuple):
-    """The place of a group row that names no conversation or no member; what it lacks is empty."""
+    """The key of a group row that names no conversation or no member; a missing value is empty."""
 
     message_group_uuid: str
     member_uuid: str
@@ -96,7 +96,7 @@ class ConversationSnapshot:
     def members(self) -> frozenset[str]:
         """Everyone known to be in the conversation.
 
-        Who wrote or started it, who has a row, whom a row names, and who has a row as the conversation item says.
+        That is everyone who wrote or started it, has a row, is named by a row, or has a row in the conversation item.
         """
         of_rows = {uuid for row in self.rows for uuid in (row.member_uuid, row.other_uuid)}
         return frozenset({*self.known, *of_rows, *(self.item.rows if self.item else ())} - {""})
@@ -114,12 +114,12 @@ class Counts:
 
     @property
     def items(self) -> int:
-        """All of them."""
+        """The items of all kinds."""
         return self.messages + self.rows + self.pairs + self.conversation_items + self.foreign
 
 
 class TableSnapshot:
-    """What has been read of a table; pages are added in any order. Not safe to share between threads.
+    """The snapshot of a table; pages are added in any order. Not safe to share between threads.
 
     `inbox_forms` has, by member, the form of the timestamps of their rows, or MIXED.
     """
@@ -133,7 +133,7 @@ class TableSnapshot:
         self._user_ids: dict[str, str] = {}
 
     def add(self, items: Iterable[AttributeMap]) -> None:
-        """Take in a page."""
+        """Add a page."""
         messages = 0
         for item in items:
             partition = str(item[schema.PARTITION_KEY]["S"])
@@ -215,7 +215,7 @@ class TableSnapshot:
 
 
 def form_of(sort_key: str) -> str:
-    """How a timestamp names its offset: the offset as written, or nothing."""
+    """The form of a timestamp: its offset as written, or nothing."""
     time_of_day = sort_key[10:]
     for sign in ("+", "-", "Z"):
         place = time_of_day.find(sign)

@@ -1,4 +1,4 @@
-"""A table checked: read once, and what looks broken is read again, as the system may be at work meanwhile."""
+"""The check of a table: one scan, then a second look at what looks broken, as the system may be running."""
 
 import gc
 import time
@@ -24,12 +24,12 @@ SECONDS_BETWEEN_READINGS = 1.0
 SIDE_BY_SIDE = 8
 
 RARELY = 200_000
-"""After how many new objects Python looks for cyclic garbage during a scan; usually it is 700."""
+"""The threshold of Python's cyclic garbage collection during a scan; the default is 700 objects."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a table has in it, and which of its promises are broken."""
+    """The snapshot of a table and its broken promises."""
 
     snapshot: TableSnapshot
     findings: list[Finding]
@@ -43,7 +43,7 @@ def verify(
     show_progress: ShowProgress = no_progress,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Verification:
-    """Read a table and check it; what changes meanwhile is no finding."""
+    """Read a table and check it; changes in progress are not findings."""
     snapshot = read_table(client, table_name, expected_items=expected_items, show_progress=show_progress)
     reader = ConversationReader(client=client, table_name=table_name)
     findings = list(check_table(snapshot))
@@ -75,7 +75,7 @@ def read_table(
 
 @contextmanager
 def _rare_garbage_collection() -> Iterator[None]:
-    """Look for cyclic garbage less often: what is kept of a table has no cycles, and looking through it takes time."""
+    """Collect cyclic garbage less often: a snapshot has no cycles, and the collection takes time."""
     usual = gc.get_threshold()
     gc.set_threshold(RARELY, *usual[1:])
     try:
@@ -92,7 +92,7 @@ def confirm(
     show_progress: ShowProgress = no_progress,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[Finding]:
-    """The findings that stay when their conversations are read again: what was only under way is left out."""
+    """The findings that remain when their conversations are read again, without changes in progress."""
     lasting: dict[str, set[Finding]] = {}
     for finding in findings:
         lasting.setdefault(finding.message_group_uuid, set()).add(finding)

@@ -1,1 +1,1 @@
-"""What the stacks are made of, one construct per file; each takes the values it needs."""
+"""The constructs of the stacks, one per file. Each takes the values it needs as arguments."""

@@ -1,4 +1,4 @@
-"""What the Flask backend needs: where the table is, and a policy for its task role."""
+"""What the Flask backend needs: the table's name, and a policy for its task role."""
 
 from aws_cdk import CfnOutput
 from aws_cdk import aws_iam as iam
@@ -11,7 +11,7 @@ from cruddur_messages import schema
 
 
 class BackendAccess(Construct):
-    """Parameters, outputs, and a managed policy for access patterns A to D; with BatchWriteItem if asked for."""
+    """Parameters, outputs, and a managed policy for access patterns A to D; with BatchWriteItem if `batch_write`."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, system: str, table_name: str, table_arn: str, batch_write: bool
@@ -40,7 +40,7 @@ class BackendAccess(Construct):
 
 
 def _statements(table_arn: str, *, batch_write: bool) -> list[iam.PolicyStatement]:
-    """Reading and writing as cruddur_messages/store does; no update, no delete, no scan, no stream."""
+    """The calls of cruddur_messages/store: no update, no delete, no scan, no stream."""
     messages_and_rows = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
     everywhere = (*messages_and_rows, schema.PAIR_PREFIX)
     return [
@@ -51,7 +51,8 @@ def _statements(table_arn: str, *, batch_write: bool) -> list[iam.PolicyStatemen
             resources=[table_arn],
             conditions=only_partitions(*everywhere),
         ),
-        # Who is a member, for A and C with that check, for D between two, and for a new member: Query on the index.
+        # The members of a conversation, for A and C with the member check, D between two, and a new member: Query on
+        # the index.
         iam.PolicyStatement(
             sid="ReadMemberRows",
             actions=["dynamodb:Query"],
@@ -72,7 +73,7 @@ def _statements(table_arn: str, *, batch_write: bool) -> list[iam.PolicyStatemen
             conditions=in_transaction() | only_partitions(*everywhere),
         ),
         *(
-            # D, as the bootcamp's lib/ddb.py does it: BatchWriteItem. It could also delete, hence the setting.
+            # D, as the bootcamp's lib/ddb.py does it: BatchWriteItem. It also permits deletes, so it needs a setting.
             [
                 iam.PolicyStatement(
                     sid="StartConversationsInBatches",

@@ -1,4 +1,4 @@
-"""How a GitHub workflow may deploy: roles that it assumes with its own identity, without a stored key."""
+"""Roles with which a GitHub workflow deploys: it assumes them with its own identity, without a stored key."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,11 +18,12 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 class Delivery(Construct):
-    """Three roles: for the repository's environment of this stage, to deploy and to try; for pull requests, to compare.
+    """Three roles: to deploy and to try a stage, for the repository's environment; to compare, for pull requests.
 
-    All trust the account's identity provider for GitHub, which belongs to no stage: there can be one only. What
-    deploys may assume roles of the CDK's bootstrap stack. What compares reads this stage's templates itself: the
-    bootstrap stack's lookup role could read the messages. What tries may run `bin/ddb smoke`: made-up people alone.
+    All trust the account's identity provider for GitHub. It belongs to no stage, since an account has only one.
+    The deploying role may assume roles of the CDK's bootstrap stack. The comparing role reads this stage's templates
+    directly, since the bootstrap stack's lookup role could read the messages. The trying role may run
+    `bin/ddb smoke`, and so reach made-up people only.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Delivery(Construct):
         )
         acknowledge(
             self.diff_role,
-            "The stacks of this stage, of whose ARNs CloudFormation makes up the end.",
+            "The stacks of this stage. CloudFormation generates the end of their ARNs.",
             *(
                 "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:"
                 f"stack/{name}/*]"
@@ -103,31 +104,31 @@ def _role(
     )
     acknowledge(
         role,
-        "The policy belongs to this role alone, and is read, changed and deleted with it.",
+        "The policy belongs to this role only, and is read, changed and deleted with it.",
         *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
     )
     return role
 
 
 def _smoke_statements(table_arn: str) -> list[dict[str, Any]]:
-    """What `bin/ddb smoke` calls: every key but that of its own notes begins as only made-up ids do."""
+    """What `bin/ddb smoke` calls: every key but those of its own notes starts with the prefix of made-up ids."""
     made_up = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, schema.CONVERSATION_PREFIX)
     keys = only_partitions(*(prefix + schema.SMOKE_UUID_PREFIX for prefix in made_up), schema.SMOKE_PARTITION)
     return [
-        # Inboxes, conversations, notes: Query. Messages, first rows, notes: PutItem. What is removed: DeleteItem.
+        # Inboxes, conversations, notes: Query. Messages, first rows, notes: PutItem. Removal: DeleteItem.
         {
             "Sid": "MadeUpPeople",
             "Action": ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
             "Resource": table_arn,
             "Condition": keys,
         },
-        # Who is in a conversation that the third person joins: Query on the index.
+        # The members of a conversation that the third person joins: Query on the index.
         {"Sid": "FindGroupRows", "Action": "dynamodb:Query", "Resource": f"{table_arn}/index/{schema.INDEX_NAME}"},
     ]
 
 
 def _bootstrap_roles(*, looks_up: bool) -> list[str]:
-    """Those that `cdk deploy` assumes; the last only where an existing VPC is looked up."""
+    """The roles that `cdk deploy` assumes; the lookup role only where an existing VPC is looked up."""
     wanted = ["deploy", "file-publishing", *(["lookup"] if looks_up else [])]
     return [
         f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/"

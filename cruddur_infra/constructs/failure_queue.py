@@ -1,4 +1,4 @@
-"""Where the event source mapping sends what it could not deliver."""
+"""The on-failure destination of the event source mapping."""
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -9,7 +9,7 @@ from cruddur_infra.acknowledgements import acknowledge
 
 
 class FailureQueue(Construct):
-    """An encrypted queue that takes messages over TLS only, and only from one role; `keep` makes it stay."""
+    """An encrypted queue that accepts messages over TLS only, and from one role only; `keep` retains it."""
 
     def __init__(self, scope: Construct, construct_id: str, *, sender_role_arn: str, keep: bool) -> None:
         super().__init__(scope, construct_id)
@@ -18,7 +18,7 @@ class FailureQueue(Construct):
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            # The longest that SQS keeps a message (SQS Developer Guide, "Quotas"): a weekend is not enough.
+            # The longest retention of SQS (SQS Developer Guide, "Quotas"), so that a message outlasts a holiday.
             retention_period=Duration.days(14),
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY,
         )
@@ -34,7 +34,7 @@ class FailureQueue(Construct):
         )
         acknowledge(
             self.queue,
-            "It is the dead-letter queue: people read it, with bin/ddb redrive.",
+            "This is the dead-letter queue: bin/ddb redrive reads it.",
             "AwsSolutions-SQS3",
             "Serverless-SQSRedrivePolicy",
         )

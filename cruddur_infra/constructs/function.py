@@ -1,4 +1,4 @@
-"""What every Lambda function of this app has in common: newest Python, arm64, JSON logs, its own log group and role."""
+"""What all Lambda functions of this app share: Python version, arm64, JSON logs, a log group and role of their own."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ from cruddur_messages import schema
 
 
 class Function(Construct):
-    """A function of `lambda/`, whose role may write its own logs and do what `statements` say, and nothing else.
+    """A function of `lambda/`. Its role may write its own logs and do what `statements` allow, and nothing else.
 
-    System and part make up its name. `entry` is the module that has the handler. `data` are files that it reads: where
-    it looks for each, and what is to lie there. `retry_attempts` is how often Lambda repeats an asynchronous event.
+    Its name consists of system and part. `entry` is the module with the handler. `data` are files that it reads: for
+    each path, the file to package there. `retry_attempts` is how often Lambda retries an asynchronous event.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Function(Construct):
             log_group_name=names.log_group_name(system, part),
             retention_in_days=log_retention_days,
         )
-        # Kept, it would stand in the way of the next deployment: its name is fixed.
+        # Its name is fixed, so a retained log group would make the next deployment fail.
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
         self.log_group_name = log_group.ref
         self.role = iam.Role(
@@ -61,7 +61,7 @@ class Function(Construct):
             inline_policies={
                 part: iam.PolicyDocument(
                     statements=[
-                        # Lambda ships what the function prints under this role.
+                        # Lambda uses this role to ship what the function prints.
                         iam.PolicyStatement(
                             sid="WriteLogs",
                             actions=["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -86,7 +86,7 @@ class Function(Construct):
             architecture=lambda_.Architecture.ARM_64,
             code=lambda_.Code.from_asset(str(package.stage(files))),
             handler=f"{package.PACKAGE}.{entry}.handler",
-            # Every permission stands in the statements above; nothing that CDK would grant is added to them.
+            # Every permission is in the statements above: CDK must not add grants of its own.
             role=self.role.without_policy_updates(),
             log_group=logs.LogGroup.from_log_group_name(self, "LogsByName", log_group.ref),
             logging_format=lambda_.LoggingFormat.JSON,
@@ -103,30 +103,30 @@ class Function(Construct):
     def _acknowledge(self, name: str, log_group: logs.CfnLogGroup) -> None:
         acknowledge(
             log_group,
-            "Holds ids and counts, no text and no names; CloudWatch Logs encrypts it under a key of its own.",
+            "Holds ids and counts, no text and no names. CloudWatch Logs encrypts it with a key of its own.",
             *in_packs("CloudWatchLogGroupEncrypted", (NIST, HIPAA, PCI)),
             "CKV_AWS_158",
         )
         acknowledge(
             self.role,
-            "The policy belongs to this role alone, and is read, changed and deleted with it.",
+            "The policy belongs to this role only, and is read, changed and deleted with it.",
             *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
         )
         acknowledge(
             self.role,
-            "The streams of its own log group, whose names Lambda makes up.",
+            "The streams of its own log group. Lambda generates their names.",
             f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:"
             f"log-group:/aws/lambda/{name}:*]",
         )
         acknowledge(
             self.function,
-            "Each invocation leaves a log line with its counts; there is no call to another service to trace but "
-            "DynamoDB's, and no way from the isolated subnets to X-Ray.",
+            "Each invocation logs a line with its counts. Only DynamoDB is called, and the isolated subnets have "
+            "no route to X-Ray.",
             "Serverless-LambdaTracing",
         )
         acknowledge(
             self.function,
-            "The one variable is the table's name; Lambda encrypts it under a key of its own.",
+            "The only variable is the table's name. Lambda encrypts it with a key of its own.",
             "CKV_AWS_173",
         )
-        acknowledge(self.function, "CDK writes the dependency on the role out.", "W3005")
+        acknowledge(self.function, "CDK writes the dependency on the role explicitly.", "W3005")

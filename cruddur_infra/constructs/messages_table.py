@@ -13,12 +13,12 @@ from cruddur_infra.acknowledgements import HIPAA, NIST, acknowledge, in_packs
 from cruddur_messages import schema
 
 LOGICAL_ID = "MessagesTable"
-"""Stable by decree: if it changed, CloudFormation would replace the table."""
+"""Never change it: CloudFormation would replace the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
-    """Units per second, of the table and of the index: on demand a ceiling, if any; else what is provisioned."""
+    """Units per second of the table and of the index: the ceiling on demand, if any; else the provisioned units."""
 
     on_demand: bool
     read_units: int | None
@@ -34,9 +34,9 @@ class Throughput:
 
 
 class MessagesTable(Construct):
-    """`cruddur-messages` as the backend knows it: keys, index and stream are fixed, the rest is a choice.
+    """`cruddur-messages` as the backend knows it: keys, index and stream are fixed, the rest is configurable.
 
-    With `keep`, table and key outlive their stack; they go only with a deployment that has failed to create them.
+    With `keep`, table and key are retained when their stack is deleted. Only a failed creation removes them.
     """
 
     def __init__(
@@ -79,17 +79,21 @@ class MessagesTable(Construct):
         resource = self.table.node.default_child
         assert isinstance(resource, dynamodb.CfnTable)
         resource.override_logical_id(LOGICAL_ID)
-        # An export: CloudFormation then orders updates itself, and lets nobody delete a stream that is read.
+        # An export: CloudFormation then orders updates itself, and refuses to delete a stream that is in use.
         self.table.apply_cross_stack_reference_strength(ReferenceStrength.STRONG)
         assert self.table.table_stream_arn is not None
         self.stream_arn = self.table.table_stream_arn
         acknowledge(
             resource,
-            "Point-in-time recovery goes back 35 days; which backups an account keeps beyond is its owner's plan.",
+            "Point-in-time recovery goes back 35 days. Longer backups are the decision of the account's owner.",
             *in_packs("DynamoDBInBackupPlan", (NIST, HIPAA)),
         )
         if encryption != "customer-managed":
-            acknowledge(resource, "Encrypted; -c encryption=customer-managed makes a key of its own.", "CKV_AWS_119")
+            acknowledge(
+                resource,
+                "Encrypted; -c encryption=customer-managed creates a key.",
+                "CKV_AWS_119",
+            )
 
     def _encryption(self, encryption: str, table_name: str, removal_policy: RemovalPolicy) -> dict[str, Any]:
         if encryption == "aws-owned":
@@ -103,7 +107,7 @@ class MessagesTable(Construct):
             enable_key_rotation=True,
             removal_policy=removal_policy,
         )
-        # Whoever may use the table may use the key through it, so that no role needs a statement on the key
+        # Everyone who may use the table may use the key through it, so no role needs a statement on the key
         # (DynamoDB Developer Guide, "Using a customer managed key", "Policy for a customer managed key").
         key.add_to_resource_policy(
             iam.PolicyStatement(

@@ -1,4 +1,4 @@
-"""The network that the projection runs in: isolated subnets whose only way out is the DynamoDB gateway endpoint."""
+"""The network of the projection: isolated subnets with the DynamoDB gateway endpoint as the only way out."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from cruddur_messages import schema
 class Network(Construct):
     """Subnets of a VPC and a security group for a function that calls DynamoDB.
 
-    `data_path` is the condition, on a statement for table data, that the request has come out of this network.
+    `data_path` is the condition that a request for table data comes from this network.
     """
 
     vpc: ec2.IVpc
@@ -37,10 +37,10 @@ class Network(Construct):
 
 
 class OwnNetwork(Network):
-    """A VPC of two isolated subnets and its gateway endpoint, which lets one role call one table.
+    """A VPC with two isolated subnets and a gateway endpoint, through which one role can call one table.
 
-    `flow_log_days` is how long its traffic is logged, None where it is not; `keep_flow_logs` lets the log outlive the
-    stack.
+    `flow_log_days` is the retention of its flow logs, None for no flow logs. `keep_flow_logs` retains them when the
+    stack is deleted.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class OwnNetwork(Network):
             subnet_configuration=[
                 ec2.SubnetConfiguration(name="Isolated", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
             ],
-            # CDK would do it with a Node function under a broad role (docs/decisions/0006).
+            # CDK would use a Node function with a broad role for it (docs/decisions/0006).
             restrict_default_security_group=False,
         )
         self.subnets = ec2.SubnetSelection(subnets=vpc.isolated_subnets)
@@ -80,7 +80,7 @@ class OwnNetwork(Network):
         else:
             acknowledge(
                 vpc,
-                "Nothing but this function is in the VPC; -c flow_logs=true logs its traffic, as prod does.",
+                "Only this function is in the VPC. -c flow_logs=true logs its traffic, as prod does.",
                 "AwsSolutions-VPC7",
                 *in_packs("VPCFlowLogsEnabled", (NIST, HIPAA, PCI)),
             )
@@ -93,9 +93,9 @@ class OwnNetwork(Network):
 
 
 class ExistingNetwork(Network):
-    """A VPC that is looked up, whose endpoint is its owner's business.
+    """An existing VPC, which is looked up. Its owner is responsible for its endpoint.
 
-    Raises SettingsError where it has no subnet for the function.
+    Raises SettingsError if it has no subnet for the function.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, vpc_id: str, subnet_ids: Sequence[str]) -> None:
@@ -107,12 +107,12 @@ class ExistingNetwork(Network):
         ]
         for subnet in subnets:
             Annotations.of(subnet).acknowledge_warning(
-                "@aws-cdk/aws-ec2:noSubnetRouteTableId", "Nothing is added to the routes of a VPC that is not ours"
+                "@aws-cdk/aws-ec2:noSubnetRouteTableId", "This app does not change the routes of an existing VPC"
             )
         subnets = subnets or self.vpc.isolated_subnets or self.vpc.private_subnets
         if not subnets:
             raise SettingsError(
-                f"vpc_id is {vpc_id}, which has no isolated or private subnet; name those to use with subnet_ids"
+                f"vpc_id is {vpc_id}, which has no isolated or private subnet; set subnet_ids to those to use"
             )
         self.subnets = ec2.SubnetSelection(subnets=subnets)
         self.data_path = {"aws:SourceVpc": vpc_id}
@@ -126,28 +126,28 @@ def _log_traffic(vpc: ec2.Vpc, *, days: int, keep: bool) -> None:
         retention=logs.RetentionDays.INFINITE,
         removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY,
     )
-    # The construct takes names of its own for numbers of days.
+    # The construct takes an enum instead of a number of days.
     resource = log_group.node.default_child
     assert isinstance(resource, logs.CfnLogGroup)
     resource.retention_in_days = days
     flow_log = vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(log_group))
     acknowledge(
         log_group,
-        "Holds addresses of these subnets; CloudWatch Logs encrypts it under a key of its own.",
+        "Holds addresses of these subnets. CloudWatch Logs encrypts it with a key of its own.",
         *in_packs("CloudWatchLogGroupEncrypted", (NIST, HIPAA, PCI)),
         "CKV_AWS_158",
     )
     acknowledge(
         flow_log.node.find_child("IAMRole").node.find_child("DefaultPolicy"),
-        "The policy belongs to this role alone, and is read, changed and deleted with it.",
+        "The policy belongs to this role only, and is read, changed and deleted with it.",
         *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
     )
 
 
 def _projection_only(table_arn: str, role_arn: str) -> list[iam.PolicyStatement]:
-    """What passes the endpoint: the projection's calls on this table and its index.
+    """What the endpoint permits: the projection's calls on this table and its index.
 
-    A gateway endpoint takes no principal but `*`; who it is stands in the condition (VPC guide, "Control access to VPC
+    A gateway endpoint accepts only the principal `*`, so a condition names the role (VPC guide, "Control access to VPC
     endpoints using endpoint policies", "Principals for gateway endpoints").
     """
     return [

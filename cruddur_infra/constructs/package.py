@@ -1,4 +1,4 @@
-"""What goes into a function's zip file: the modules that its entry imports; a change elsewhere leaves it alone."""
+"""The contents of a function's zip file: the modules that its entry imports, so that other changes do not alter it."""
 
 import atexit
 import shutil
@@ -22,7 +22,7 @@ def modules(entry: str) -> dict[str, Path]:
 
 
 def stage(files: Mapping[str, Path]) -> Path:
-    """A folder with copies of the files, under the given names; it lasts until synthesis has ended."""
+    """A folder with copies of the files, under the given names; it is removed after synthesis."""
     folder = Path(tempfile.mkdtemp(prefix="cruddur-messages-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, source in files.items():

@@ -38,7 +38,7 @@ NETWORK_INTERFACE_ACTIONS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
-    """How the event source mapping hands records to the function."""
+    """How the event source mapping delivers records to the function."""
 
     batch_size: int
     batching_window_seconds: int
@@ -48,7 +48,7 @@ class Delivery:
 
 
 class Projection(Construct):
-    """The stream function and all that makes it run: role, event source mapping, failure queue."""
+    """The stream function with its role, event source mapping and failure queue."""
 
     def __init__(
         self,
@@ -94,11 +94,11 @@ class Projection(Construct):
         self.event_source_mapping = lambda_.CfnEventSourceMapping(
             self,
             "EventSourceMapping",
-            # Said, so that the next deployment switches on what somebody has switched off, if it changes the mapping.
+            # Explicit, so that a deployment that changes the mapping enables it again if somebody has disabled it.
             enabled=True,
             function_name=self.function.function_arn,
             event_source_arn=stream_arn,
-            # LATEST would lose what is written while the mapping is created or changed.
+            # LATEST would skip records that are written while the mapping is created or changed.
             starting_position="TRIM_HORIZON",
             batch_size=delivery.batch_size,
             maximum_batching_window_in_seconds=delivery.batching_window_seconds,
@@ -120,21 +120,21 @@ class Projection(Construct):
 def _acknowledge(function: Function) -> None:
     acknowledge(
         function.function,
-        "Lambda polls the stream and invokes synchronously; what fails for good goes to the mapping's failure queue.",
+        "Lambda polls the stream and invokes synchronously. Records that finally fail go to the failure queue.",
         *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
         "CKV_AWS_116",
     )
     acknowledge(
         function.function,
-        "The mapping bounds it: as many invocations at a time as the stream has shards, times the parallelization "
-        "factor. A reservation would take the same number from the account's other functions for good.",
+        "The mapping bounds it: concurrent invocations are at most the stream's shards times the parallelization "
+        "factor. Reserved concurrency would take the same number from the account's other functions.",
         *in_packs("LambdaConcurrency", (NIST, HIPAA)),
         "CKV_AWS_115",
     )
     acknowledge(
         function.role,
-        "Lambda asks for the network interface actions on every resource, or it does not make the function; a Deny "
-        "keeps the function's own code from them.",
+        "Lambda requires the network interface actions on every resource to create the function. A Deny keeps them "
+        "from the function's own code.",
         "AwsSolutions-IAM5[Resource::*]",
         "Serverless-LambdaStarPermissions",
         "CKV_AWS_111",
@@ -142,7 +142,7 @@ def _acknowledge(function: Function) -> None:
 
 
 def _table_statements(table_arn: str, data_path: dict[str, str]) -> list[iam.PolicyStatement]:
-    """What the function's own code does; each statement names the call that needs it."""
+    """The permissions of the function's own code; each statement names the call that needs it."""
     from_our_network: Conditions = {"StringEquals": dict(data_path)}
     on_group_rows = only_partitions(schema.GROUP_ROW_PREFIX)
     return [
@@ -154,14 +154,14 @@ def _table_statements(table_arn: str, data_path: dict[str, str]) -> list[iam.Pol
             resources=[table_arn],
             conditions=from_our_network | only_partitions(schema.CONVERSATION_PREFIX),
         ),
-        # What the rows have to show: Query on the partition of a conversation's messages.
+        # The newest message: Query on the partition of a conversation's messages.
         iam.PolicyStatement(
             sid="ReadNewestMessage",
             actions=["dynamodb:Query"],
             resources=[table_arn],
             conditions=from_our_network | only_partitions(schema.MESSAGE_PREFIX),
         ),
-        # The rows as they are: BatchGetItem by their keys.
+        # The current rows: BatchGetItem by their keys.
         iam.PolicyStatement(
             sid="ReadGroupRows",
             actions=["dynamodb:BatchGetItem"],
@@ -186,14 +186,14 @@ def _table_statements(table_arn: str, data_path: dict[str, str]) -> list[iam.Pol
 
 
 def _lambda_statements(function_arn: str, stream_arn: str, queue_arn: str) -> list[iam.PolicyStatement]:
-    """What Lambda itself does under the function's role, from outside the VPC, and what keeps the code from doing it.
+    """The permissions of Lambda itself, which uses the function's role from outside the VPC, and a Deny for the code.
 
-    Lambda's own requests for these do not carry the function's ARN; those of the code do (Lambda Developer Guide,
-    "Using source function ARN to control function access behavior").
+    Lambda's own requests do not carry the function's ARN. Those of the code do (Lambda Developer Guide, "Using source
+    function ARN to control function access behavior").
     """
     by_the_code: Conditions = {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}}
     return [
-        # Lambda's poller, and the check when the mapping is made (for ListStreams see docs/security.md).
+        # Lambda's poller, and the check when the mapping is created (for ListStreams see docs/security.md).
         iam.PolicyStatement(
             sid="ReadStream",
             actions=list(STREAM_ACTIONS),
@@ -201,10 +201,10 @@ def _lambda_statements(function_arn: str, stream_arn: str, queue_arn: str) -> li
         ),
         # Lambda, for records that it gives up on.
         iam.PolicyStatement(sid="SendFailures", actions=["sqs:SendMessage"], resources=[queue_arn]),
-        # Lambda, to connect the function to the VPC. It asks for these on `*`, and refuses to make a function whose
+        # Lambda, to connect the function to the VPC. It requires these on `*`, and refuses to create a function whose
         # role names interfaces or subnets instead (docs/decisions/0005).
         iam.PolicyStatement(sid="ManageNetworkInterfaces", actions=list(NETWORK_INTERFACE_ACTIONS), resources=["*"]),
-        # The function's own code must do none of this in Lambda's stead.
+        # The function's own code must not use Lambda's permissions.
         iam.PolicyStatement(
             sid="NoStreamOrQueueForTheCode",
             effect=iam.Effect.DENY,

@@ -1,4 +1,4 @@
-"""The seed: a function that loads made-up conversations, which CloudFormation runs as a custom resource."""
+"""The seed: a custom resource with a function that loads made-up conversations."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 180
 
 
 class Seed(Construct):
-    """Conversations that are in the table for as long as the stack exists. Raises SeedFileError for wrong files."""
+    """Conversations that are in the table as long as the stack exists. Raises SeedFileError for wrong files."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Seed(Construct):
             entry="seed.handler",
             data={seed_file.CONVERSATIONS_PATH: conversations_file, seed_file.USERS_PATH: users_file},
             statements=[
-                # What is in the table already: Query, partition by partition.
+                # What the table already has: Query, partition by partition.
                 iam.PolicyStatement(
                     sid="ReadConversations", actions=["dynamodb:Query"], resources=[table_arn], conditions=keys
                 ),
@@ -61,19 +61,19 @@ class Seed(Construct):
             memory_mb=memory_mb,
             timeout_seconds=TIMEOUT_SECONDS,
             log_retention_days=log_retention_days,
-            # A repeated Create could load what a rollback has just removed; the answer to CloudFormation is repeated.
+            # A retried Create could load what a rollback has just removed. The function retries its response only.
             retry_attempts=0,
         ).function
         acknowledge(
             function,
-            "CloudFormation invokes it, and takes what it does not answer within the service timeout as a failure.",
+            "CloudFormation invokes it, and treats a missing response as a failure after the service timeout.",
             *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
             "CKV_AWS_116",
         )
         invocation = function.node.find_child("EventInvokeConfig")
         acknowledge(
             invocation,
-            "CloudFormation is told of every failure, and rolls back.",
+            "Every failure is reported to CloudFormation, which rolls back.",
             "Serverless-LambdaAsyncFailureDestination",
         )
         acknowledge(
@@ -84,7 +84,7 @@ class Seed(Construct):
         )
         acknowledge(
             function,
-            "It answers CloudFormation at an address of S3, and reads and writes nothing but made-up conversations.",
+            "It sends its response to a URL of S3, and reads and writes made-up conversations only.",
             *in_packs("LambdaInsideVPC", (NIST, HIPAA, PCI)),
             "CKV_AWS_117",
         )
@@ -93,9 +93,9 @@ class Seed(Construct):
             "Conversations",
             resource_type="Custom::CruddurConversations",
             service_token=function.function_arn,
-            # A function that cannot even answer is waited for no longer than it may run.
+            # If the function sends no response, CloudFormation waits no longer than the function may run.
             service_timeout=Duration.seconds(TIMEOUT_SECONDS + 60),
             properties={"TableName": table_name, **seed_file.resource_properties(conversations)},
         )
-        # Without it the function could be invoked while Lambda would still repeat the event.
+        # Without this dependency the function could be invoked before its retries are turned off.
         resource.node.add_dependency(invocation)

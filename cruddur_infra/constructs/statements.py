@@ -4,9 +4,10 @@ Conditions = dict[str, dict[str, object]]
 
 
 def only_partitions(*prefixes: str) -> Conditions:
-    """Only keys of partitions that begin so; the guard, since ForAllValues also holds where no key is in the request.
+    """Only keys of partitions with these prefixes.
 
-    IAM User Guide, "Single-valued vs. multivalued context keys".
+    `Null` refuses requests without keys, for which ForAllValues is true (IAM User Guide, "Single-valued vs. multivalued
+    context keys").
     """
     return {
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*" for prefix in prefixes]},

@@ -1,4 +1,4 @@
-"""Where alarms go: one topic, and who hears of them."""
+"""The SNS topic of the alarms and its subscription."""
 
 from aws_cdk import Aws
 from aws_cdk import aws_kms as kms
@@ -20,7 +20,7 @@ class AlarmTopic(Construct):
         if not encrypted:
             acknowledge(
                 self.topic,
-                "What it carries names an alarm and a threshold, nobody's words; monitoring=full makes a key for it.",
+                "A notification has an alarm's name and threshold, and no message text. monitoring=full adds a key.",
                 *in_packs("SNSEncryptedKMS", (NIST, HIPAA, PCI)),
                 "CKV_AWS_26",
             )
@@ -56,12 +56,12 @@ class AlarmTopic(Construct):
             )
             acknowledge(
                 subscription,
-                "SNS takes no redrive policy for e-mail; the alarm's state stays on the dashboard.",
+                "SNS has no redrive policy for e-mail. The dashboard shows the alarm's state.",
                 "Serverless-SNSRedrivePolicy",
             )
 
     def _key(self, system: str) -> kms.CfnKey:
-        # The AWS managed key of SNS has a policy that does not admit CloudWatch (SNS Developer Guide, "Managing Amazon
+        # The policy of the AWS managed key of SNS does not allow CloudWatch (SNS Developer Guide, "Managing Amazon
         # SNS encryption keys and costs", "Enable compatibility between event sources ... and encrypted topics").
         return kms.CfnKey(
             self,

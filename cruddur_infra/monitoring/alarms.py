@@ -1,4 +1,4 @@
-"""Which alarms there are: each on what hurts users, as a plain value. docs/operations.md has a section for each."""
+"""The alarms, as plain values, on conditions that affect users. docs/operations.md has a section for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ RUNBOOK = "docs/operations.md"
 NEAR_THE_TIMEOUT = 0.8
 
 FEWEST_INVOCATIONS_OF_A_LOOP = 100
-"""Below this many in five minutes, a loop costs nothing and a ratio says nothing."""
+"""With fewer invocations in five minutes, a loop costs next to nothing and the ratio is meaningless."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What is borne before somebody is told."""
+    """The limits above which alarms trigger."""
 
     age_seconds: int
     failures: int
@@ -27,10 +27,10 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """Goes off when the value is above `above` in `breaching` of the last `periods`; missing data is no reason.
+    """Triggers when the value is above `above` in `breaching` of the last `periods`.
 
-    `is_essential` is what shows that inboxes are wrong or late. `metrics` by the name that the expression gives them;
-    without an expression there is one.
+    Missing data does not trigger it. `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed
+    by their names in the expression; without an expression there is exactly one.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Alarm:
 
     @property
     def description(self) -> str:
-        """What the person reads who is woken."""
+        """The text of the notification."""
         return f"{self.says} What to do: {RUNBOOK}, {self.name}"
 
 
 def alarms(watched: Watched, thresholds: Thresholds, *, full: bool) -> list[Alarm]:
-    """All alarms, or the essential ones; those first that speak of users.
+    """All alarms, or the essential ones; those that affect users first.
 
-    CloudWatch's free tier has ten metrics under alarm and ten metrics of one's own; the essential ones stay within it.
+    The essential ones stay within CloudWatch's free tier of ten alarm metrics and ten custom metrics.
     """
     found = [
         *_inboxes(watched, thresholds),
@@ -100,7 +100,7 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
         Alarm(
             name="conversations-failing",
             is_essential=True,
-            says="Conversations could not be settled; they are tried again until the caps of the mapping.",
+            says="Conversations could not be settled. They are retried up to the limits of the mapping.",
             metrics={"failed": watched.logged("conversations_failed")},
             above=thresholds.failures,
             periods=3,
@@ -127,7 +127,7 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
         ),
         Alarm(
             name="function-throttled",
-            says="Lambda had no concurrency left for the function.",
+            says="Lambda throttled the function: no concurrency was left.",
             metrics={"throttles": watched.of_function("Throttles")},
             above=thresholds.failures,
             periods=3,
@@ -155,7 +155,7 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
         ),
         Alarm(
             name="own-writes-delivered",
-            says="Records reach the function that its filters should keep away, such as its own writes.",
+            says="The function receives records that its filters should remove, such as its own writes.",
             metrics={"ignored": watched.logged("records_ignored")},
             above=0,
         ),
@@ -173,14 +173,14 @@ def _records(watched: Watched) -> list[Alarm]:
         ),
         Alarm(
             name="records-unusable",
-            says="Records named no conversation, and were passed over: something else writes into the table.",
+            says="Records named no conversation and were skipped: something else writes to the table.",
             metrics={"unusable": watched.logged("records_unusable")},
             above=0,
         ),
         Alarm(
             name="failure-queue",
             is_essential=True,
-            says="Records wait in the failure queue; the stream has them for 24 hours.",
+            says="Records are in the failure queue. The stream keeps them for 24 hours.",
             metrics={"waiting": watched.of_queue("ApproximateNumberOfMessagesVisible")},
             above=0,
         ),
@@ -203,7 +203,7 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
     return [
         Alarm(
             name="table-throttled",
-            says="DynamoDB refuses requests on the table for lack of capacity.",
+            says="DynamoDB throttles requests on the table: its capacity is exhausted.",
             metrics={name: watched.of_table(metric) for name, metric in throttles.items()},
             expression=either,
             above=thresholds.failures,
@@ -212,7 +212,7 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
         ),
         Alarm(
             name="index-throttled",
-            says="DynamoDB refuses requests for lack of capacity of the index; writes of the table with them.",
+            says="DynamoDB throttles requests, also writes to the table: the index's capacity is exhausted.",
             metrics={name: watched.of_index(metric) for name, metric in throttles.items()},
             expression=either,
             above=thresholds.failures,
@@ -221,7 +221,7 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
         ),
         Alarm(
             name="table-errors",
-            says="DynamoDB itself fails on requests to the table or its index.",
+            says="DynamoDB returns system errors for requests to the table or its index.",
             metrics=system_errors,
             expression=" + ".join(f"FILL({name}, 0)" for name in system_errors),
             above=thresholds.failures,
@@ -230,8 +230,8 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
         ),
         Alarm(
             name="user-errors",
-            says="DynamoDB rejects requests as wrong; it counts them for the whole account and region.",
-            # It counts cancelled transactions too, with which the projection notices that others were faster.
+            says="DynamoDB rejects requests as invalid. It counts them for the whole account and region.",
+            # The metric includes cancelled transactions, which the projection expects when others commit first.
             metrics={"errors": watched.of_account("UserErrors"), "conflicts": watched.logged("conflicts")},
             expression="FILL(errors, 0) - FILL(conflicts, 0)",
             above=thresholds.user_errors,

@@ -1,4 +1,4 @@
-"""The dashboard: are inboxes current, how far behind, what failed, what does it cost today."""
+"""The dashboard: whether inboxes are current, how late they are, what failed, and what it costs per day."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ MINUTE, DAY = 60, 86_400
 
 @dataclass(frozen=True, kw_only=True)
 class Widget:
-    """A part of the dashboard: the metrics by label, `width` of 24 columns. With an expression, only its value shows.
+    """A widget with metrics by label; `width` is of 24 columns. With an expression, only its value is shown.
 
-    `alarms` are names; a widget that has them shows their states.
+    A widget with `alarms`, which are names, shows their states.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Widget:
 
 @dataclass(frozen=True)
 class Placed:
-    """A widget and where its upper left corner is."""
+    """A widget and the position of its upper left corner."""
 
     widget: Widget
     x: int
@@ -43,7 +43,7 @@ class Placed:
 
 
 class Dashboard(Construct):
-    """A dashboard of a system, with the state of the alarms so named; `memory_mb` is what an invocation pays for."""
+    """The dashboard of a system, with the states of its alarms; `memory_mb` is the function's memory."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, watched: Watched, alarm_names: Sequence[str], memory_mb: int
@@ -71,10 +71,10 @@ def placed(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> list
 
 
 def body(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> dict[str, Any]:
-    """What CloudWatch takes (CloudWatch API Reference, "Dashboard body structure and syntax")."""
+    """The dashboard body (CloudWatch API Reference, "Dashboard body structure and syntax")."""
     return {
         "start": "-PT24H",
-        # With a start, CloudWatch would choose the periods itself, and dollars a day need a day.
+        # With `start`, CloudWatch would choose the periods itself. Dollars per day need a period of a day.
         "periodOverride": "inherit",
         "widgets": [
             {
@@ -186,7 +186,7 @@ def _cost_metrics(watched: Watched) -> dict[str, Metric]:
 
 
 def cost(memory_mb: int) -> str:
-    """Dollars for what was consumed on demand; what AWS asks by the month is in docs/cost.md."""
+    """The expression for the dollars of on-demand use; docs/cost.md has the monthly prices."""
     gigabytes = memory_mb / 1024
     return (
         f"(FILL(table_writes, 0) + FILL(index_writes, 0)) * {prices.WRITE_UNIT:.9f}"

@@ -1,4 +1,4 @@
-"""What is read off the projection's log: fields that become metrics, and the saved queries of Logs Insights.
+"""The metrics that come from the projection's log, and the saved queries of Logs Insights.
 
 docs/operations.md says when to run which query.
 """
@@ -12,10 +12,10 @@ LOGGED = (
     "duplicates_removed",
     "conflicts",
 )
-"""Counts in the line that the projection prints for each batch; each becomes a metric of the same name."""
+"""Counts in the log line of a batch; each becomes a metric of the same name."""
 
 LOGGED_LAG = "lag_seconds"
-"""From the change of a message to the rows that show it; left out of the line where nothing was settled."""
+"""Seconds from a message's change to the rows that show it; absent where nothing was settled."""
 
 LOGGED_EVENT = "batch_settled"
 

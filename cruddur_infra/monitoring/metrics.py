@@ -1,4 +1,4 @@
-"""The metrics that alarms and dashboard look at, as plain values; what each one means stands with AWS or in the log.
+"""The metrics of alarms and dashboard, as plain values.
 
 Names and dimensions: Lambda Developer Guide, "Types of metrics for Lambda functions"; DynamoDB Developer Guide,
 "DynamoDB metrics and dimensions"; SQS Developer Guide, "Available CloudWatch metrics".
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from cruddur_messages import schema
 
 MESSAGE_WRITES = ("PutItem", "DeleteItem", "BatchWriteItem")
-"""How messages come and go. Not UpdateItem, although it edits them: the projection writes conversation items with it,
-and in a loop would hide behind its own writes."""
+"""The operations that write and delete messages. UpdateItem is left out although it edits messages: the projection
+writes conversation items with it, so its own writes in a loop would hide the loop."""
 
 OPERATIONS = (*MESSAGE_WRITES, "BatchGetItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem")
-"""What backend, projection and seed ask of the table."""
+"""The operations of backend, projection and seed on the table."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of CloudWatch and the statistic of it that matters."""
+    """A metric of CloudWatch and its statistic."""
 
     namespace: str
     name: str
@@ -29,7 +29,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What is watched, by the names under which AWS keeps the metrics of it."""
+    """The watched resources, by their names in the dimensions of metrics."""
 
     system: str
     function_name: str
@@ -67,5 +67,5 @@ class Watched:
         return Metric("AWS/DynamoDB", name, "Sum")
 
     def logged(self, name: str, statistic: str = "Sum") -> Metric:
-        """A metric that a metric filter reads off the log, in a namespace for each system: it has no dimension."""
+        """A metric from a metric filter on the log. It has no dimension, so each system has a namespace of its own."""
         return Metric(self.system, name, statistic)

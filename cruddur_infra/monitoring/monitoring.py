@@ -1,4 +1,4 @@
-"""What watches the projection: metric filters on its log, alarms, saved queries, and the dashboard."""
+"""The monitoring of the projection: metric filters on its log, alarms, saved queries, and the dashboard."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,10 @@ from cruddur_infra.monitoring.metrics import Metric, Watched
 
 
 class Monitoring(Construct):
-    """Everything that a person is woken by, and what they look at then.
+    """Alarms, and the queries and dashboard to look into them.
 
-    Not `full`: the essential alarms alone, the metrics from the log that those are on, no key, no dashboard, so that
-    CloudWatch's free tier pays for it. Plain CloudFormation resources: CDK's constructs for them would double the time
-    of synthesis.
+    Without `full`: the essential alarms and their metrics only, no key, no dashboard. CloudWatch's free tier covers
+    that. These are plain CloudFormation resources: CDK's constructs for them would double the time of synthesis.
     """
 
     def __init__(
@@ -91,7 +90,7 @@ def _title(words: str, separator: str) -> str:
 
 
 def _measured(alarm: Alarm) -> dict[str, Any]:
-    """What an alarm is on, as CloudFormation wants it: one metric, or several and an expression."""
+    """The metric of an alarm as CloudFormation takes it: one metric, or several and an expression."""
     if alarm.expression is None:
         ((_, metric),) = alarm.metrics.items()
         return {

@@ -1,6 +1,6 @@
-"""What AWS asks in us-east-1, in US dollars without tax, as written down on the day of `AS_OF`.
+"""AWS's prices in us-east-1, in US dollars without tax, as of `AS_OF`.
 
-Compared on that day with several price guides of 2026, which agree; AWS's own list was not at hand.
+They were compared on that day with several price guides of 2026, which agree. AWS's own list was not available.
 """
 
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ NAT_GATEWAY_GB = 0.045
 
 HOURS_OF_A_MONTH = 730
 DAYS_OF_A_MONTH = 30
-"""What the price lists take for a month; traffic is counted in days."""
+"""The hours or days of a month in price lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FreeTier:
-    """What CloudWatch does not ask for, by account and month."""
+    """CloudWatch's free tier, per account and month."""
 
     alarm_metrics: int
     own_metrics: int

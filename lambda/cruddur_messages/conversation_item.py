@@ -19,7 +19,7 @@ NO_MESSAGE = "none"
 
 @dataclass(frozen=True)
 class ConversationItem:
-    """What the projection notes of a conversation.
+    """What the projection stores about a conversation.
 
     `version` is the attribute value that the next write is conditioned on; None where there is no item.
     `rows` gives the sort key of each member's group row. `shown` is the fingerprint of the message that all of these
@@ -65,7 +65,7 @@ def update(
     rows: Mapping[str, str] | None = None,
     shown: str | None = None,
 ) -> dict[str, Any]:
-    """The arguments of an update to the next version, conditioned on the version read.
+    """The arguments of an UpdateItem to the next version, conditioned on the version read.
 
     Without `rows`, the version alone changes. With `rows` and without `shown`, the settlement counts as unfinished.
     """

@@ -1,4 +1,4 @@
-"""What every caller of DynamoDB here shares: its limits, how its errors are sorted, and the queries by their names."""
+"""What all callers of DynamoDB share: limits, kinds of errors, and queries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,23 +31,23 @@ TRANSIENT_CODES = frozenset(
         "TransactionInProgressException",
     }
 )
-"""Error codes and cancellation reasons that pass by themselves (Developer Guide, "Error handling", "Transactions")."""
+"""Error codes and cancellation reasons of temporary errors (Developer Guide, "Error handling", "Transactions")."""
 
 
 class OutOfTimeError(Exception):
-    """The deadline is too near to begin another call."""
+    """The deadline is too close to start another call."""
 
 
 class TransientError(Exception):
-    """DynamoDB did not do it for now; the text is its error code."""
+    """DynamoDB failed temporarily, so a retry may help; the text is its error code."""
 
 
 class RefusedError(Exception):
-    """DynamoDB will not do it, now or later; the text is its error code."""
+    """DynamoDB refuses the request, also if retried; the text is its error code."""
 
 
 class CancelledError(Exception):
-    """A transaction was not made; `reasons` has a code for each of its actions, in order."""
+    """A transaction was cancelled; `reasons` has a code for each of its actions, in order."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__(", ".join(sorted(set(reasons))))
@@ -82,7 +82,7 @@ def of_conversation(message_group_uuid: str) -> dict[str, Any]:
 
 
 def of_partition(partition: str) -> dict[str, Any]:
-    """The arguments of a query for the items of a partition, as they are."""
+    """The arguments of a consistent query for the items of a partition."""
     return {
         "ConsistentRead": True,
         "KeyConditionExpression": "#pk = :pk",
@@ -92,7 +92,7 @@ def of_partition(partition: str) -> dict[str, Any]:
 
 
 def items(ask: Callable[..., Any], *, first_page: int | None = None, **arguments: Any) -> Iterator[AttributeMap]:
-    """All items that a query finds, page by page as they are asked for; `first_page` bounds the first."""
+    """All items of a query; each page is read when it is needed. `first_page` limits the first page's items."""
     paging: dict[str, Any] = {} if first_page is None else {"Limit": first_page}
     while True:
         page = ask(**arguments, **paging)

@@ -29,7 +29,7 @@ USER_HANDLE = "user_handle"
 
 
 MAX_MESSAGE_CHARACTERS = 1024
-"""The longest message that the app takes."""
+"""The longest message that the app accepts."""
 
 
 MAX_ITEM_BYTES = 400 * 1024
@@ -53,7 +53,7 @@ def text(attributes: AttributeMap, name: str) -> str:
 
 
 def text_or_empty(attributes: AttributeMap, name: str) -> str:
-    """The value of a string attribute, or the empty string where it is missing or of another type."""
+    """The value of a string attribute, or the empty string if it is missing or of another type."""
     try:
         return text(attributes, name)
     except MalformedItemError:
@@ -161,12 +161,12 @@ class GroupRow:
 
     @property
     def member_uuid(self) -> str:
-        """The user whose inbox the row stands in."""
+        """The user whose inbox has the row."""
         return self.partition.removeprefix(schema.GROUP_ROW_PREFIX)
 
     @property
     def other_uuid(self) -> str:
-        """The user whom the row names as the other person; empty where it names none."""
+        """The user that the row names as the other person; empty if it names none."""
         return text_or_empty(self.attributes, USER_UUID)
 
     @property

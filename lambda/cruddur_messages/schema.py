@@ -25,27 +25,27 @@ CONVERSATION_PREFIX: Final = "CONV#"
 CONVERSATION_SORT_KEY: Final = "CONV"
 
 SMOKE_UUID_PREFIX: Final = "5e1f7e57-"
-"""What the ids of made-up people and their conversations begin with, so that a policy tells them from real ones."""
+"""The prefix of the ids of made-up people and their conversations, so that a policy can tell them from real ones."""
 
 SMOKE_PARTITION: Final = "SMOKE#runs"
-"""Of the items by which a run of `bin/ddb smoke` is found and removed, should it die (docs/ddb.md)."""
+"""Of the items by which a run of `bin/ddb smoke` that was killed is found and removed (docs/ddb.md)."""
 
 TABLE_NAME_VARIABLE: Final = "TABLE_NAME"
 """The environment variable by which a Lambda function finds its table."""
 
 
 def message_partition(message_group_uuid: str) -> str:
-    """The partition key value under which the messages of a conversation lie."""
+    """The partition key value of a conversation's messages."""
     return MESSAGE_PREFIX + message_group_uuid
 
 
 def group_row_partition(user_uuid: str) -> str:
-    """The partition key value under which a person's group rows lie."""
+    """The partition key value of a person's group rows."""
     return GROUP_ROW_PREFIX + user_uuid
 
 
 def pair_partition(user_uuid: str, other_uuid: str) -> str:
-    """The partition key value of two people's pair item, whichever of them is named first."""
+    """The partition key value of two people's pair item, in either order of the two."""
     return PAIR_PREFIX + "#".join(sorted((user_uuid, other_uuid)))
 
 

@@ -1,4 +1,4 @@
-"""Sort keys as points in time: any ISO 8601 form is read, one form is written."""
+"""Timestamps in sort keys: every ISO 8601 form is read, one form is written."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,9 +6,9 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def parse(sort_key: str) -> datetime | None:
-    """The instant that a sort key names, in UTC, or None where it is no timestamp.
+    """The instant of a sort key, in UTC, or None if it is not a timestamp.
 
-    A timestamp without an offset is taken as UTC, which is what the backends that write none run on.
+    A timestamp without an offset is read as UTC: backends that write no offset run in UTC.
     """
     try:
         parsed = datetime.fromisoformat(sort_key)
@@ -20,10 +20,10 @@ def parse(sort_key: str) -> datetime | None:
 
 
 def canonical(instant: datetime) -> str:
-    """The one form that this project writes: UTC, six fraction digits, `+00:00`; text order is time order."""
+    """The form that this project writes: UTC, six fraction digits, `+00:00`; text order is time order."""
     return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def now() -> str:
-    """The present instant in the canonical form."""
+    """The current time in the canonical form."""
     return canonical(datetime.now(UTC))

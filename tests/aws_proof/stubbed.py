@@ -19,7 +19,7 @@ SECONDS_A_PAUSE = 400.0
 
 
 @dataclass
-class Answers:
+class Responses:
     """One stubbed client for each service; an answer is taken by the next call, which has to be of its operation."""
 
     stubbers: dict[str, Stubber] = field(default_factory=dict)
@@ -28,10 +28,10 @@ class Answers:
         """The client of a service."""
         return self._of(service).client
 
-    def add(self, service: str, operation: str, answer: Mapping[str, Any] | None = None, times: int = 1) -> None:
+    def add(self, service: str, operation: str, response: Mapping[str, Any] | None = None, times: int = 1) -> None:
         """Answer an operation, such as `describe_stacks`."""
         for _ in range(times):
-            self._of(service).add_response(operation, dict(answer or {}))
+            self._of(service).add_response(operation, dict(response or {}))
 
     def refuse(self, service: str, operation: str, error_code: str, message: str = "no") -> None:
         """Answer an operation with an error."""
@@ -65,18 +65,18 @@ def _client(service: str) -> Any:
 class StubbedWorld(World):
     """A world whose clients are stubbed, whose clock is its own, and whose programs answer what a test says."""
 
-    answers: Answers = field(default_factory=Answers)
+    responses: Responses = field(default_factory=Responses)
     programs: list[tuple[int, str]] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
 
     def client(self, service: str) -> Any:
         """The stubbed client."""
-        return self.answers.client(service)
+        return self.responses.client(service)
 
     def client_of(self, session: boto3.Session, service: str) -> Any:  # noqa: ARG002
         """The same, for whoever asks."""
-        return self.answers.client(service)
+        return self.responses.client(service)
 
     def run(self, *command: str) -> tuple[int, str]:
         """The next answer of a program."""

@@ -28,7 +28,7 @@ def said() -> list[str]:
 def world(tmp_path: Path, said: list[str]) -> Iterator[StubbedWorld]:
     made = world_in(tmp_path, said)
     yield made
-    made.answers.end()
+    made.responses.end()
 
 
 def claim(step: Callable[[World], str], name: str = "a-claim", **more: object) -> Claim:
@@ -48,7 +48,7 @@ def raising(error: BaseException) -> Callable[[World], str]:
 
 def role_goes(world: StubbedWorld) -> None:
     """What is removed in these tests is a role that is gone already."""
-    world.answers.refuse("iam", "get_role", "NoSuchEntity")
+    world.responses.refuse("iam", "get_role", "NoSuchEntity")
 
 
 def make_role(world: World) -> str:
@@ -94,7 +94,7 @@ def test_what_the_emulator_cannot_show_is_named_with_its_reason(world: StubbedWo
 def refused(error_code: str, message: str = "no") -> Callable[[World], str]:
     def step(world: World) -> str:
         assert isinstance(world, StubbedWorld)
-        world.answers.refuse("sqs", "list_queues", error_code, message)
+        world.responses.refuse("sqs", "list_queues", error_code, message)
         return str(world.client("sqs").list_queues())
 
     return step
@@ -138,7 +138,7 @@ def test_where_removal_fails_too_its_command_is_printed_and_the_next_run_goes_on
     second: str, world: StubbedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if second == "ExpiredToken":
-        world.answers.refuse("iam", "get_role", "ExpiredToken")
+        world.responses.refuse("iam", "get_role", "ExpiredToken")
     else:
         monkeypatch.setitem(removal._REMOVERS, "role", lambda *_: raising(KeyboardInterrupt())(world))
     done = claim(lambda _: "well", "done")
@@ -175,19 +175,19 @@ def test_a_fault_of_the_program_is_a_traceback_after_the_removal(world: StubbedW
 
 def test_a_run_that_goes_on_gives_back_what_the_last_one_had_borrowed(world: StubbedWorld) -> None:
     world._borrow("role-policy", "role/policy", "{}")
-    world.answers.add("iam", "put_role_policy")
+    world.responses.add("iam", "put_role_policy")
     run(world, [phase(claim(lambda _: "well"))])
     assert world.journal.borrowed == []
-    world.answers.are_used_up()
+    world.responses.are_used_up()
 
 
 def test_a_system_is_removed_whatever_protects_it(world: StubbedWorld) -> None:
     """The main stack is gone; the table's is protected, and so is its table, which stays when the stack goes."""
     world.journal.make("system", world.system)
-    answers = world.answers
-    answers.refuse("cloudformation", "describe_stacks", "ValidationError")
+    responses = world.responses
+    responses.refuse("cloudformation", "describe_stacks", "ValidationError")
     stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
-    answers.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
+    responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
     group = {
         "LogicalResourceId": "Flow",
         "PhysicalResourceId": "flow-logs",
@@ -195,33 +195,57 @@ def test_a_system_is_removed_whatever_protects_it(world: StubbedWorld) -> None:
         "LastUpdatedTimestamp": 0,
         "ResourceStatus": "CREATE_COMPLETE",
     }
-    answers.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [group]})
-    answers.add("cloudformation", "update_termination_protection", {"StackId": "s"})
+    responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [group]})
+    responses.add("cloudformation", "update_termination_protection", {"StackId": "s"})
     protected = {"Table": {"TableStatus": "ACTIVE", "DeletionProtectionEnabled": True}}
     free = {"Table": {"TableStatus": "ACTIVE"}}
-    answers.add("dynamodb", "describe_table", protected)
-    answers.add("dynamodb", "update_table")
-    answers.add("dynamodb", "describe_table", free)
-    answers.add("cloudformation", "delete_stack")
-    answers.refuse("cloudformation", "describe_stacks", "ValidationError", "Stack s does not exist")
-    answers.add("dynamodb", "describe_table", free)
-    answers.add("dynamodb", "delete_table")
-    answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
-    answers.add("logs", "delete_log_group")
+    responses.add("dynamodb", "describe_table", protected)
+    responses.add("dynamodb", "update_table")
+    responses.add("dynamodb", "describe_table", free)
+    responses.add("cloudformation", "delete_stack")
+    responses.refuse("cloudformation", "describe_stacks", "ValidationError", "Stack s does not exist")
+    responses.add("dynamodb", "describe_table", free)
+    responses.add("dynamodb", "delete_table")
+    responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    responses.add("logs", "delete_log_group")
     removal.remove_all(world)
-    answers.are_used_up()
+    responses.are_used_up()
     assert world.journal.made == []
+
+
+def updating(world: StubbedWorld, times: int) -> None:
+    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
+
+
+def test_a_stack_that_is_being_updated_is_waited_for(world: StubbedWorld) -> None:
+    world.journal.make("system", world.system)
+    updating(world, 2)
+    world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    removal.remove_all(world)
+    world.responses.are_used_up()
+    assert world.journal.made == []
+
+
+def test_an_update_that_never_ends_is_told(world: StubbedWorld) -> None:
+    world.journal.make("system", world.system)
+    updating(world, 11)
+    said = runner.clean_up(world)
+    assert "the update of the stack proof-run-dev ends: not within 60 minutes" in said
+    assert "make prove-on-aws CLEAN_UP=1" in said
 
 
 def test_a_stack_that_cannot_be_deleted_is_told(world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
     stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "DELETE_FAILED"}
-    world.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
-    world.answers.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": []})
-    world.answers.add("cloudformation", "update_termination_protection", {"StackId": "s"})
-    world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
-    world.answers.add("cloudformation", "delete_stack")
-    world.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
+    world.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": []})
+    world.responses.add("cloudformation", "update_termination_protection", {"StackId": "s"})
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    world.responses.add("cloudformation", "delete_stack")
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
     said = runner.clean_up(world)
     assert "the stack proof-run-dev is not deleted" in said
     assert "make prove-on-aws CLEAN_UP=1" in said
@@ -231,13 +255,13 @@ def test_a_stack_that_cannot_be_deleted_is_told(world: StubbedWorld) -> None:
 def test_a_queue_and_a_table_go_and_those_that_are_gone_are_passed_over(world: StubbedWorld) -> None:
     for made in (Made("queue", "q"), Made("queue", "gone"), Made("table", "gone"), Made("log-group", "gone")):
         world.journal.make(made.kind, made.name)
-    world.answers.refuse("logs", "delete_log_group", "ResourceNotFoundException")
-    world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
-    world.answers.refuse("sqs", "get_queue_url", "AWS.SimpleQueueService.NonExistentQueue")
-    world.answers.add("sqs", "get_queue_url", {"QueueUrl": "u"})
-    world.answers.add("sqs", "delete_queue")
+    world.responses.refuse("logs", "delete_log_group", "ResourceNotFoundException")
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    world.responses.refuse("sqs", "get_queue_url", "AWS.SimpleQueueService.NonExistentQueue")
+    world.responses.add("sqs", "get_queue_url", {"QueueUrl": "u"})
+    world.responses.add("sqs", "delete_queue")
     removal.remove_all(world)
-    world.answers.are_used_up()
+    world.responses.are_used_up()
 
 
 def test_a_journal_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -274,9 +298,9 @@ def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world: StubbedWorld) 
     monkeypatch.setattr(command, "World", this_world)
     monkeypatch.setattr(command, "PHASES", [phase(claim(lambda _: "well", "deploys"))])
 
-    def run_it(*words: str, answer: str = "") -> str:
+    def run_it(*words: str, response: str = "") -> str:
         monkeypatch.setattr("sys.argv", ["prove-on-aws", *words])
-        monkeypatch.setattr("sys.stdin", __import__("io").StringIO(answer + "\n"))
+        monkeypatch.setattr("sys.stdin", __import__("io").StringIO(response + "\n"))
         try:
             command.entry()
         except SystemExit as ended:
@@ -287,20 +311,20 @@ def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world: StubbedWorld) 
 
 
 def identity(world: StubbedWorld) -> None:
-    world.answers.add("sts", "get_caller_identity", {"Account": ACCOUNT})
+    world.responses.add("sts", "get_caller_identity", {"Account": ACCOUNT})
 
 
 def prepared(world: StubbedWorld, *, has_table: bool = False) -> None:
     """An account with the CDK's bootstrap stack, and nothing of ours, but for a table if that is asked for."""
     identity(world)
     toolkit = {"StackName": "CDKToolkit", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
-    world.answers.add("cloudformation", "describe_stacks", {"Stacks": [toolkit]})
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [toolkit]})
     for _ in range(4):
-        world.answers.refuse("cloudformation", "describe_stacks", "ValidationError")
+        world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
     if has_table:
-        world.answers.add("dynamodb", "describe_table", {"Table": {}})
+        world.responses.add("dynamodb", "describe_table", {"Table": {}})
     else:
-        world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+        world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
 
 
 def test_the_account_is_typed_and_the_page_written(
@@ -308,7 +332,7 @@ def test_the_account_is_typed_and_the_page_written(
 ) -> None:
     prepared(world)
     world.programs += [(0, "abc1234"), (0, "2.1148.1 (build x)")]
-    assert typed("--region", REGION, answer=ACCOUNT) == ""
+    assert typed("--region", REGION, response=ACCOUNT) == ""
     told = capfd.readouterr().err
     for said in (ACCOUNT, REGION, "less than a dollar", "half an hour", "not been timed on AWS", "cruddur-aws-proof"):
         assert said in told
@@ -327,7 +351,7 @@ def test_a_claim_that_differs_is_exit_status_1(
 
 
 @pytest.mark.parametrize(
-    ("words", "answer", "line"),
+    ("words", "response", "line"),
     [
         (["--name", "No"], "", "NAME is 'No'"),
         ([], "", "no AWS region is set"),
@@ -337,10 +361,10 @@ def test_a_claim_that_differs_is_exit_status_1(
     ],
 )
 def test_a_slip_of_a_user_is_one_line(
-    words: list[str], answer: str, line: str, typed: Callable[..., str], world: StubbedWorld
+    words: list[str], response: str, line: str, typed: Callable[..., str], world: StubbedWorld
 ) -> None:
     prepared(world)
-    assert line in typed(*words, answer=answer)
+    assert line in typed(*words, response=response)
 
 
 def test_an_endpoint_in_the_environment_is_not_taken_for_aws(
@@ -352,14 +376,14 @@ def test_an_endpoint_in_the_environment_is_not_taken_for_aws(
 
 def test_an_account_without_the_cdks_bootstrap_is_told_how(typed: Callable[..., str], world: StubbedWorld) -> None:
     identity(world)
-    world.answers.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
     assert f"run npx cdk bootstrap aws://{ACCOUNT}/{REGION}" in typed("--region", REGION)
 
 
 def test_a_name_that_is_taken_is_refused(typed: Callable[..., str], world: StubbedWorld) -> None:
     identity(world)
     stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
-    world.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times=3)
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times=3)
     assert "this account has a stack called cruddur-aws-proof-dev" in typed("--region", REGION)
 
 
@@ -386,8 +410,8 @@ def test_what_a_run_has_left_can_be_removed(typed: Callable[..., str], world: St
 
 
 def test_a_wrong_account_of_the_cdk_is_its_line(world: StubbedWorld) -> None:
-    world.programs.append((1, "error: account is 1, and your credentials are those of 2; set AWS_PROFILE"))
-    with pytest.raises(StopError, match="credentials are those of 2"):
+    world.programs.append((1, "error: account is 1, and your credentials belong to 2; set AWS_PROFILE"))
+    with pytest.raises(StopError, match="credentials belong to 2"):
         world.cdk("deploy")
 
 

@@ -4,17 +4,19 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from aws_proof.claims import Claim, DiffersError, StopError
-from aws_proof.probes import Cases
 from aws_proof.steps import adoption, deployment, failures, leftovers, metrics, permissions, updates
 from cruddur_cli.smoke import Report
 from tests.aws_proof.stubbed import StubbedWorld, late, works, world_in
 from tests.policies.authorization import Policies, Request
+from tests.policies.conftest import Case
+from tests.policies.deployed import PROJECTION, Deployed
 
 STREAM = "arn:aws:dynamodb:eu-north-1:111122223333:table/proof-run/stream/2026-11-21T00:00:00.000"
 QUEUE = "https://sqs.eu-north-1.amazonaws.com/111122223333/failures"
@@ -38,7 +40,7 @@ POLICY = {
 def world(tmp_path: Path) -> Iterator[StubbedWorld]:
     made = world_in(tmp_path)
     yield made
-    made.answers.end()
+    made.responses.end()
 
 
 def outputs(world: StubbedWorld, times: int = 1) -> None:
@@ -49,12 +51,12 @@ def outputs(world: StubbedWorld, times: int = 1) -> None:
         "StackStatus": "CREATE_COMPLETE",
         "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in given.items()],
     }
-    world.answers.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
 
 
 def no_stack(world: StubbedWorld, times: int = 1) -> None:
     for _ in range(times):
-        world.answers.refuse("cloudformation", "describe_stacks", "ValidationError", "does not exist")
+        world.responses.refuse("cloudformation", "describe_stacks", "ValidationError", "does not exist")
 
 
 def a_stack(world: StubbedWorld, times: int = 1) -> None:
@@ -68,18 +70,18 @@ def mapping(world: StubbedWorld, times: int = 1, **more: str) -> None:
         "LastProcessingResult": "OK",
         "EventSourceArn": STREAM,
     } | more
-    world.answers.add("lambda", "list_event_source_mappings", {"EventSourceMappings": [found]}, times)
+    world.responses.add("lambda", "list_event_source_mappings", {"EventSourceMappings": [found]}, times)
 
 
 def function(world: StubbedWorld, times: int = 1, **more: str) -> None:
     found = {"State": "Active", "FunctionArn": "arn:aws:lambda:eu-north-1:111122223333:function:f"} | more
-    world.answers.add("lambda", "get_function_configuration", found, times)
+    world.responses.add("lambda", "get_function_configuration", found, times)
 
 
 def role_policy(world: StubbedWorld, document: Any = POLICY, times: int = 1) -> None:
     for _ in range(times):
-        world.answers.add("iam", "list_role_policies", {"PolicyNames": ["projection"]})
-        world.answers.add(
+        world.responses.add("iam", "list_role_policies", {"PolicyNames": ["projection"]})
+        world.responses.add(
             "iam",
             "get_role_policy",
             {"RoleName": world.role_name, "PolicyName": "projection", "PolicyDocument": json.dumps(document)},
@@ -88,18 +90,18 @@ def role_policy(world: StubbedWorld, document: Any = POLICY, times: int = 1) -> 
 
 def table(world: StubbedWorld, times: int = 1, **more: str) -> None:
     found = {"TableId": "t-1", "TableArn": STREAM.partition("/stream")[0], "LatestStreamArn": STREAM} | more
-    world.answers.add("dynamodb", "describe_table", {"Table": found}, times)
+    world.responses.add("dynamodb", "describe_table", {"Table": found}, times)
 
 
 def stays(claim: Claim, world: StubbedWorld, seen: str) -> None:
     assert seen in claim.step(world)
-    world.answers.are_used_up()
+    world.responses.are_used_up()
 
 
 def differs(claim: Claim, world: StubbedWorld, seen: str) -> None:
     with pytest.raises(DiffersError, match=seen):
         claim.step(world)
-    world.answers.are_used_up()
+    world.responses.are_used_up()
 
 
 def test_a_deployment_that_fails_is_told_by_cdks_own_line(world: StubbedWorld) -> None:
@@ -147,7 +149,7 @@ def test_source_function_arn_says_nothing_without_the_deny(world: StubbedWorld) 
 
 
 def drift(world: StubbedWorld, status: str) -> None:
-    world.answers.add("cloudformation", "detect_stack_drift", {"StackDriftDetectionId": "d-1"})
+    world.responses.add("cloudformation", "detect_stack_drift", {"StackDriftDetectionId": "d-1"})
     found = {
         "StackId": "s-1",
         "StackDriftDetectionId": "d-1",
@@ -155,7 +157,7 @@ def drift(world: StubbedWorld, status: str) -> None:
         "StackDriftStatus": status,
         "Timestamp": datetime.now(UTC),
     }
-    world.answers.add("cloudformation", "describe_stack_drift_detection_status", found)
+    world.responses.add("cloudformation", "describe_stack_drift_detection_status", found)
 
 
 def test_drift(world: StubbedWorld) -> None:
@@ -175,23 +177,23 @@ def test_drift_is_told_by_the_resource(world: StubbedWorld) -> None:
         "StackResourceDriftStatus": "MODIFIED",
         "Timestamp": datetime.now(UTC),
     }
-    world.answers.add("cloudformation", "describe_stack_resource_drifts", {"StackResourceDrifts": [resource]})
+    world.responses.add("cloudformation", "describe_stack_resource_drifts", {"StackResourceDrifts": [resource]})
     differs(deployment.nothing_drifts, world, "proof-run-dev is DRIFTED: Role")
 
 
 def test_prod_is_protected(world: StubbedWorld) -> None:
-    world.answers.refuse("cloudformation", "delete_stack", "ValidationError", "TerminationProtection is enabled")
-    world.answers.refuse("dynamodb", "delete_table", "ValidationException", "deletion protection is enabled")
+    world.responses.refuse("cloudformation", "delete_stack", "ValidationError", "TerminationProtection is enabled")
+    world.responses.refuse("dynamodb", "delete_table", "ValidationException", "deletion protection is enabled")
     stays(deployment.prod_is_protected, world, "refused, the stack: ValidationError, the table: ValidationException")
 
 
 def test_prod_is_not_protected(world: StubbedWorld) -> None:
-    world.answers.add("cloudformation", "delete_stack")
+    world.responses.add("cloudformation", "delete_stack")
     differs(deployment.prod_is_protected, world, "the stack is being deleted")
 
 
 def test_an_error_of_another_kind_is_no_protection(world: StubbedWorld) -> None:
-    world.answers.refuse("cloudformation", "delete_stack", "AccessDenied")
+    world.responses.refuse("cloudformation", "delete_stack", "AccessDenied")
     with pytest.raises(ClientError):
         deployment.prod_is_protected.step(world)
 
@@ -207,13 +209,14 @@ def test_what_a_destruction_leaves(world: StubbedWorld) -> None:
     differs(deployment.destroys, world, "the table proof-run is still there")
 
 
-BACKEND = "backend"
-PUT = Request(BACKEND, "dynamodb:PutItem", "arn:aws:dynamodb:::table/t", {"dynamodb:LeadingKeys": ("MSG#u", "GRP#u")})
-SCAN = Request(BACKEND, "dynamodb:Scan", "arn:aws:dynamodb:::table/t")
-SEND = Request(BACKEND, "sqs:SendMessage", "arn:aws:sqs:::q")
+PUT = Request(
+    PROJECTION, "dynamodb:PutItem", "arn:aws:dynamodb:::table/t", {"dynamodb:LeadingKeys": ("MSG#u", "GRP#u")}
+)
+SCAN = Request(PROJECTION, "dynamodb:Scan", "arn:aws:dynamodb:::table/t")
+SEND = Request(PROJECTION, "sqs:SendMessage", "arn:aws:sqs:::q")
 POLICIES = Policies(
-    identities={BACKEND: ({"Effect": "Allow", "Action": ["dynamodb:PutItem"], "Resource": ["*"]},)},
-    arns={BACKEND: "arn:aws:iam::111122223333:role/backend"},
+    identities={PROJECTION: ({"Effect": "Allow", "Action": ["dynamodb:PutItem"], "Resource": ["*"]},)},
+    arns={PROJECTION: "arn:aws:iam::111122223333:role/projection"},
     endpoint=None,
     endpoint_id=None,
     queue=({"Effect": "Deny", "Principal": "*", "Action": ["sqs:SendMessage"], "Resource": ["*"]},),
@@ -221,14 +224,26 @@ POLICIES = Policies(
 )
 
 
-def verdicts(world: StubbedWorld, *decisions: tuple[str, str]) -> None:
+def case(allowed: list[Request], denied: list[Request]) -> Case:
+    synthesized = Deployed(
+        policies=POLICIES,
+        table_arn="arn:aws:dynamodb:::table/t",
+        stream_arn="arn:aws:dynamodb:::table/t/stream/s",
+        queue_arn="arn:aws:sqs:::q",
+        log_groups={},
+        function_arns={PROJECTION: "arn:aws:lambda:::function:f"},
+        data_path={"aws:SourceVpce": "vpce-synthesized"},
+    )
+    return Case("dev", synthesized, allowed, denied)
+
+
+def verdicts(world: StubbedWorld, *decisions: tuple[str, str], of: str = "custom") -> None:
     for action, decision in decisions:
         result = {"EvalActionName": action, "EvalDecision": decision}
-        world.answers.add("iam", "simulate_custom_policy", {"EvaluationResults": [result], "IsTruncated": False})
+        world.responses.add("iam", f"simulate_{of}_policy", {"EvaluationResults": [result], "IsTruncated": False})
 
 
-def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aws_proof.probes.cases", lambda _: Cases(POLICIES, [PUT], [SCAN, SEND]))
+def simulated(world: StubbedWorld, put: str = "allowed") -> None:
     verdicts(
         world,
         ("dynamodb:PutItem", "allowed"),
@@ -236,7 +251,24 @@ def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPat
         ("sqs:SendMessage", "allowed"),
         ("sqs:SendMessage", "explicitDeny"),
     )
-    stays(permissions.simulator, world, "1 calls allowed, 2 probes denied")
+    table(world)
+    outputs(world)
+    endpoint_resource(world)
+    world.responses.add("iam", "get_role", {"Role": ROLE})
+    of_role = (("dynamodb:PutItem", put), ("dynamodb:Scan", "implicitDeny"), ("sqs:SendMessage", "implicitDeny"))
+    verdicts(world, *of_role, of="principal")
+
+
+def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aws_proof.probes.cases", lambda _: case([PUT], [SCAN, SEND]))
+    simulated(world)
+    stays(permissions.simulator, world, "1 requests allowed, 2 denied; of the deployed role: 1 requests allowed, 2")
+
+
+def test_a_deployed_role_that_denies_more(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aws_proof.probes.cases", lambda _: case([PUT], [SCAN, SEND]))
+    simulated(world, put="explicitDeny")
+    differs(permissions.simulator, world, "1 of 3 otherwise, such as denied: projection: dynamodb:PutItem")
 
 
 def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorld) -> None:
@@ -244,18 +276,18 @@ def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorl
     iam = world.client("iam")
     iam.meta.events.register("provide-client-params.iam.SimulateCustomPolicy", lambda params, **_: asked.append(params))
     verdicts(world, ("dynamodb:PutItem", "allowed"), ("sqs:SendMessage", "allowed"), ("sqs:SendMessage", "allowed"))
-    with pytest.raises(DiffersError, match="1 of 2 otherwise, such as allowed: backend: sqs:SendMessage"):
-        permissions.compare(iam, Cases(POLICIES, [PUT], [SEND]))
+    with pytest.raises(DiffersError, match="1 of 2 otherwise, such as allowed: projection: sqs:SendMessage"):
+        permissions.compare(iam, case([PUT], [SEND]))
     entries = {one["ContextKeyName"]: one for one in asked[0]["ContextEntries"]}
     assert entries["dynamodb:LeadingKeys"]["ContextKeyType"] == "stringList"
-    assert entries["aws:PrincipalArn"]["ContextKeyValues"] == ["arn:aws:iam::111122223333:role/backend"]
+    assert entries["aws:PrincipalArn"]["ContextKeyValues"] == ["arn:aws:iam::111122223333:role/projection"]
     assert all("Principal" not in json.dumps(json.loads(one["PolicyInputList"][0])) for one in asked)
 
 
 def test_a_call_that_the_simulator_denies(world: StubbedWorld) -> None:
     verdicts(world, ("dynamodb:PutItem", "implicitDeny"))
-    with pytest.raises(DiffersError, match="1 of 1 otherwise, such as denied: backend: dynamodb:PutItem"):
-        permissions.compare(world.client("iam"), Cases(POLICIES, [PUT], []))
+    with pytest.raises(DiffersError, match="1 of 1 otherwise, such as denied: projection: dynamodb:PutItem"):
+        permissions.compare(world.client("iam"), case([PUT], []))
 
 
 ROLE = {
@@ -270,43 +302,43 @@ ROLE = {
 def probe_role(world: StubbedWorld) -> None:
     """The role comes and goes; it can be used from the second look on."""
     role_policy(world)
-    world.answers.add("iam", "create_role", {"Role": ROLE})
-    world.answers.add("iam", "put_role_policy")
-    world.answers.refuse("sts", "assume_role", "AccessDenied")
+    world.responses.add("iam", "create_role", {"Role": ROLE})
+    world.responses.add("iam", "put_role_policy")
+    world.responses.refuse("sts", "assume_role", "AccessDenied")
     key = {"AccessKeyId": "A" * 20, "SecretAccessKey": "s", "SessionToken": "t", "Expiration": datetime.now(UTC)}
-    world.answers.add("sts", "assume_role", {"Credentials": key})
+    world.responses.add("sts", "assume_role", {"Credentials": key})
     table(world)
-    world.answers.add("iam", "get_role", {"Role": ROLE})
-    world.answers.add("iam", "list_role_policies", {"PolicyNames": ["probe"]})
-    world.answers.add("iam", "delete_role_policy")
-    world.answers.add("iam", "delete_role")
+    world.responses.add("iam", "get_role", {"Role": ROLE})
+    world.responses.add("iam", "list_role_policies", {"PolicyNames": ["probe"]})
+    world.responses.add("iam", "delete_role_policy")
+    world.responses.add("iam", "delete_role")
     world.sleep = lambda _: None
 
 
 def cancelled(world: StubbedWorld) -> None:
-    world.answers.refuse("dynamodb", "transact_write_items", "AccessDeniedException")
+    world.responses.refuse("dynamodb", "transact_write_items", "AccessDeniedException")
 
 
 def test_enclosing_operation(world: StubbedWorld) -> None:
     probe_role(world)
     cancelled(world)
-    world.answers.add("dynamodb", "transact_write_items")
-    world.answers.refuse("dynamodb", "delete_item", "AccessDeniedException")
+    world.responses.add("dynamodb", "transact_write_items")
+    world.responses.refuse("dynamodb", "delete_item", "AccessDeniedException")
     stays(permissions.enclosing_operation, world, "allowed within a transaction, denied by itself")
     assert world.journal.made == []
 
 
 def test_enclosing_operation_otherwise_and_the_role_goes(world: StubbedWorld) -> None:
     probe_role(world)
-    world.answers.add("dynamodb", "transact_write_items")
-    world.answers.add("dynamodb", "delete_item")
+    world.responses.add("dynamodb", "transact_write_items")
+    world.responses.add("dynamodb", "delete_item")
     differs(permissions.enclosing_operation, world, "a delete by itself is allowed")
     assert world.journal.made == []
 
 
 def test_leading_keys(world: StubbedWorld) -> None:
     probe_role(world)
-    world.answers.add("dynamodb", "transact_write_items")
+    world.responses.add("dynamodb", "transact_write_items")
     cancelled(world)
     cancelled(world)
     stays(permissions.leading_keys, world, "two rows are allowed")
@@ -314,7 +346,7 @@ def test_leading_keys(world: StubbedWorld) -> None:
 
 def test_leading_keys_otherwise(world: StubbedWorld) -> None:
     probe_role(world)
-    world.answers.add("dynamodb", "transact_write_items", times=2)
+    world.responses.add("dynamodb", "transact_write_items", times=2)
     differs(permissions.leading_keys, world, "a message is allowed")
 
 
@@ -326,31 +358,31 @@ def test_the_probes_role_may_come_from_anywhere_and_has_all_other_conditions() -
 
 def test_outside_callers(world: StubbedWorld) -> None:
     probe_role(world)
-    world.answers.refuse("dynamodb", "query", "AccessDeniedException")
-    world.answers.refuse("dynamodb", "query", "AccessDeniedException")
+    world.responses.refuse("dynamodb", "query", "AccessDeniedException")
+    world.responses.refuse("dynamodb", "query", "AccessDeniedException")
     cancelled(world)
     outputs(world)
-    world.answers.refuse("sqs", "send_message", "AccessDenied")
+    world.responses.refuse("sqs", "send_message", "AccessDenied")
     stays(permissions.outside_callers, world, "all denied")
 
 
 def test_outside_callers_otherwise(world: StubbedWorld) -> None:
     probe_role(world)
-    world.answers.add("dynamodb", "query", {"Items": []})
+    world.responses.add("dynamodb", "query", {"Items": []})
     differs(permissions.outside_callers, world, "a query of messages is allowed")
 
 
 def test_an_administrator_who_reaches_the_queue(world: StubbedWorld) -> None:
     probe_role(world)
-    world.answers.refuse("dynamodb", "query", "AccessDeniedException")
-    world.answers.refuse("dynamodb", "query", "AccessDeniedException")
+    world.responses.refuse("dynamodb", "query", "AccessDeniedException")
+    world.responses.refuse("dynamodb", "query", "AccessDeniedException")
     cancelled(world)
     outputs(world)
-    world.answers.add("sqs", "send_message", {"MessageId": "1", "MD5OfMessageBody": "x"})
+    world.responses.add("sqs", "send_message", {"MessageId": "1", "MD5OfMessageBody": "x"})
     differs(permissions.outside_callers, world, "a message of an administrator is allowed")
 
 
-def endpoint(world: StubbedWorld) -> None:
+def endpoint_resource(world: StubbedWorld) -> None:
     resource = {
         "LogicalResourceId": "Endpoint",
         "PhysicalResourceId": "vpce-1",
@@ -358,14 +390,18 @@ def endpoint(world: StubbedWorld) -> None:
         "LastUpdatedTimestamp": datetime.now(UTC),
         "ResourceStatus": "CREATE_COMPLETE",
     }
-    world.answers.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [resource]})
+    world.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [resource]})
+
+
+def endpoint(world: StubbedWorld) -> None:
+    endpoint_resource(world)
     found = {"VpcEndpointId": "vpce-1", "PolicyDocument": json.dumps({"Statement": []})}
-    world.answers.add("ec2", "describe_vpc_endpoints", {"VpcEndpoints": [found]})
+    world.responses.add("ec2", "describe_vpc_endpoints", {"VpcEndpoints": [found]})
 
 
 def test_endpoint_policy(world: StubbedWorld) -> None:
     endpoint(world)
-    world.answers.add("ec2", "modify_vpc_endpoint", {"Return": True}, times=2)
+    world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True}, times=2)
     world.reports += [late(), late(), works()]
     stays(failures.endpoint_policy, world, "after that messages arrive again")
     assert world.journal.borrowed == []
@@ -373,18 +409,18 @@ def test_endpoint_policy(world: StubbedWorld) -> None:
 
 def test_endpoint_policy_otherwise_and_what_was_borrowed_is_known(world: StubbedWorld) -> None:
     endpoint(world)
-    world.answers.add("ec2", "modify_vpc_endpoint", {"Return": True})
+    world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True})
     world.reports += [works(), works()]
     differs(failures.endpoint_policy, world, "the changed policy is in force: not within 5 minutes")
     assert [one.name for one in world.journal.borrowed] == ["vpce-1"]
-    world.answers.add("ec2", "modify_vpc_endpoint", {"Return": True})
+    world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True})
     world.give_back()
     assert world.journal.borrowed == []
 
 
 def waiting(world: StubbedWorld, *counts: str) -> None:
     for count in counts:
-        world.answers.add("sqs", "get_queue_attributes", {"Attributes": {"ApproximateNumberOfMessages": count}})
+        world.responses.add("sqs", "get_queue_attributes", {"Attributes": {"ApproximateNumberOfMessages": count}})
 
 
 def test_failure_queue(world: StubbedWorld) -> None:
@@ -417,16 +453,16 @@ def alarms(world: StubbedWorld, *states: str) -> None:
             {"AlarmName": f"proof-run-dev-projection-{name}", "StateValue": state}
             for name in (failures.QUEUE_ALARM, failures.FAILING_ALARM)
         ]
-        world.answers.add("cloudwatch", "describe_alarms", {"MetricAlarms": found})
+        world.responses.add("cloudwatch", "describe_alarms", {"MetricAlarms": found})
 
 
 def subscribed(world: StubbedWorld) -> None:
     world.notes["people"] = Talkers()
     outputs(world)
-    world.answers.add("sqs", "create_queue", {"QueueUrl": QUEUE})
-    world.answers.add("sqs", "get_queue_attributes", {"Attributes": {"QueueArn": "arn:aws:sqs:eu-north-1:1:n"}})
-    world.answers.add("sqs", "set_queue_attributes")
-    world.answers.add("sns", "subscribe", {"SubscriptionArn": "arn:aws:sns:eu-north-1:1:n:1"})
+    world.responses.add("sqs", "create_queue", {"QueueUrl": QUEUE})
+    world.responses.add("sqs", "get_queue_attributes", {"Attributes": {"QueueArn": "arn:aws:sqs:eu-north-1:1:n"}})
+    world.responses.add("sqs", "set_queue_attributes")
+    world.responses.add("sns", "subscribe", {"SubscriptionArn": "arn:aws:sns:eu-north-1:1:n:1"})
 
 
 def test_alarms_ring(world: StubbedWorld) -> None:
@@ -443,16 +479,16 @@ def test_alarms_stay_silent(world: StubbedWorld) -> None:
 
 
 def test_an_alarm_that_is_not_there(world: StubbedWorld) -> None:
-    world.answers.add("cloudwatch", "describe_alarms", {"MetricAlarms": []})
+    world.responses.add("cloudwatch", "describe_alarms", {"MetricAlarms": []})
     differs(failures.alarms_end, world, "only none are there")
 
 
 def notices(world: StubbedWorld, *states: str) -> None:
-    world.answers.add("sqs", "get_queue_url", {"QueueUrl": QUEUE})
+    world.responses.add("sqs", "get_queue_url", {"QueueUrl": QUEUE})
     for state in states:
         told = json.dumps({"NewStateValue": state, "AlarmName": "proof-run-dev-projection-failure-queue"})
         messages = [{"Body": json.dumps({"Message": told})}, {"Body": "{}"}] if state else []
-        world.answers.add("sqs", "receive_message", {"Messages": messages})
+        world.responses.add("sqs", "receive_message", {"Messages": messages})
 
 
 def test_alarm_notice(world: StubbedWorld) -> None:
@@ -556,6 +592,26 @@ def test_a_message_that_is_lost_meanwhile(fault: str, world: StubbedWorld, monke
         updates.settings_change.step(world)
 
 
+def test_ctrl_c_does_not_wait_for_the_people_who_write(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk_ends = Event()
+
+    def smoke(*_: object, **__: object) -> Report:
+        talk_ends.wait()
+        return works()
+
+    def interrupted(*_: object, **__: object) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StubbedWorld, "smoke", smoke)
+    monkeypatch.setattr(StubbedWorld, "deploy", interrupted)
+    lasting(world)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            updates.settings_change.step(world)
+    finally:
+        talk_ends.set()
+
+
 def watched(world: StubbedWorld) -> None:
     single = {
         "AlarmName": "a",
@@ -571,17 +627,17 @@ def watched(world: StubbedWorld) -> None:
             {"Id": "e", "Expression": "m"},
         ],
     }
-    world.answers.add("cloudwatch", "describe_alarms", {"MetricAlarms": [single, several]})
+    world.responses.add("cloudwatch", "describe_alarms", {"MetricAlarms": [single, several]})
     outputs(world)
     line = ["AWS/Lambda", "Errors", "FunctionName", "f", {"stat": "Sum"}]
     body = {"widgets": [{"properties": {"alarms": []}}, {"properties": {"metrics": [line, [{"expression": "1"}]]}}]}
-    world.answers.add("cloudwatch", "get_dashboard", {"DashboardBody": json.dumps(body)})
+    world.responses.add("cloudwatch", "get_dashboard", {"DashboardBody": json.dumps(body)})
 
 
-def data(world: StubbedWorld, *answers: dict[str, list[float]]) -> None:
-    for answer in answers:
-        found = [{"Id": key, "Values": values, "StatusCode": "Complete"} for key, values in answer.items()]
-        world.answers.add("cloudwatch", "get_metric_data", {"MetricDataResults": found})
+def data(world: StubbedWorld, *responses: dict[str, list[float]]) -> None:
+    for response in responses:
+        found = [{"Id": key, "Values": values, "StatusCode": "Complete"} for key, values in response.items()]
+        world.responses.add("cloudwatch", "get_metric_data", {"MetricDataResults": found})
 
 
 def test_metrics_have_data(world: StubbedWorld) -> None:
@@ -604,15 +660,15 @@ def test_fill(world: StubbedWorld) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "seen"),
+    ("response", "seen"),
     [
         ({"puts": [3.0], "idle": []}, "the expression gives nothing: projection-idle would never ring"),
         ({"puts": [3.0], "idle": [0.0]}, r"the expression gives \[0.0\]"),
         ({"puts": [], "idle": []}, "so this shows nothing"),
     ],
 )
-def test_fill_otherwise(answer: dict[str, list[float]], seen: str, world: StubbedWorld) -> None:
-    data(world, answer)
+def test_fill_otherwise(response: dict[str, list[float]], seen: str, world: StubbedWorld) -> None:
+    data(world, response)
     differs(metrics.fill_over_nothing, world, seen)
 
 
@@ -620,7 +676,7 @@ def messages(world: StubbedWorld, *texts: str) -> None:
     found = [
         {"pk": {"S": "MSG#g"}, "sk": {"S": str(number)}, "message": {"S": text}} for number, text in enumerate(texts)
     ]
-    world.answers.add("dynamodb", "scan", {"Items": [*found, {"pk": {"S": "GRP#u"}, "sk": {"S": "1"}}]})
+    world.responses.add("dynamodb", "scan", {"Items": [*found, {"pk": {"S": "GRP#u"}, "sk": {"S": "1"}}]})
 
 
 def test_imported_table(world: StubbedWorld) -> None:
@@ -671,7 +727,7 @@ def test_an_imported_table_whose_stream_nobody_reads(world: StubbedWorld) -> Non
         ([(0, "{}"), (0, "{}")], ["hello"], "there were 2 messages, there are 1"),
     ],
 )
-def test_a_table_that_is_not_healed(
+def test_a_table_that_is_not_repaired(
     programs: list[tuple[int, str]], found: list[str] | None, seen: str, world: StubbedWorld
 ) -> None:
     world.programs += programs
@@ -679,7 +735,7 @@ def test_a_table_that_is_not_healed(
     if found:
         messages(world, *found)
     with pytest.raises(DiffersError, match=seen):
-        adoption.healed(world)
+        adoption.repaired(world)
 
 
 def test_adoption_by_reference_makes_no_stack_for_the_table(
@@ -697,11 +753,11 @@ KEY = "arn:aws:kms:eu-north-1:111122223333:key/1"
 
 def left(world: StubbedWorld, *arns: str) -> None:
     found = [{"ResourceARN": arn} for arn in arns]
-    world.answers.add("resourcegroupstaggingapi", "get_resources", {"ResourceTagMappingList": found})
+    world.responses.add("resourcegroupstaggingapi", "get_resources", {"ResourceTagMappingList": found})
 
 
 def key_state(world: StubbedWorld, state: str) -> None:
-    world.answers.add("kms", "describe_key", {"KeyMetadata": {"KeyId": "1", "KeyState": state}})
+    world.responses.add("kms", "describe_key", {"KeyMetadata": {"KeyId": "1", "KeyState": state}})
 
 
 TABLE = STREAM.partition("/stream")[0]
@@ -716,13 +772,13 @@ def test_nothing_is_left(world: StubbedWorld) -> None:
 
 def test_a_table_that_only_the_tagging_api_still_names_is_gone(world: StubbedWorld) -> None:
     left(world, TABLE)
-    world.answers.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
     stays(leftovers.nothing_left, world, "nothing; still named: what its own service no longer has")
 
 
 def test_an_answer_of_another_kind_does_not_say_that_a_table_is_gone(world: StubbedWorld) -> None:
     left(world, TABLE)
-    world.answers.refuse("dynamodb", "describe_table", "AccessDeniedException")
+    world.responses.refuse("dynamodb", "describe_table", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
         leftovers.nothing_left.step(world)
 

@@ -19,7 +19,7 @@ Environment = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Answer:
+class Result:
     """What a command line came to."""
 
     status: int
@@ -47,26 +47,26 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def ddb(nowhere: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:  # noqa: ARG001
+def ddb(nowhere: None, capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:  # noqa: ARG001
     """Runs a command line in this process."""
 
-    def run(*words: str) -> Answer:
+    def run(*words: str) -> Result:
         capfd.readouterr()
         try:
             status = main(words)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else 1
         captured = capfd.readouterr()
-        return Answer(status, captured.out, captured.err)
+        return Result(status, captured.out, captured.err)
 
     return run
 
 
 @pytest.fixture
-def at(ddb: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+def at(ddb: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs a command line on a table: `at(table, "scan", "--json")`."""
 
-    def run(table: CruddurTable, *words: str) -> Answer:
+    def run(table: CruddurTable, *words: str) -> Result:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", table.endpoint)
         return ddb(*words, "--table", table.name)
 
@@ -85,7 +85,7 @@ def process_environment(tmp_path: Path) -> Environment:
     }
 
 
-def run_process(environment: Environment, *words: str, cwd: Path) -> Answer:
+def run_process(environment: Environment, *words: str, cwd: Path) -> Result:
     """Run bin/ddb as a process."""
     ended = subprocess.run([str(DDB), *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    return Answer(ended.returncode, ended.stdout, ended.stderr)
+    return Result(ended.returncode, ended.stdout, ended.stderr)

@@ -7,10 +7,10 @@ import pytest
 
 from cruddur_cli.conversation_names import beginnings
 from cruddur_messages.seed import file as seed_file
-from tests.cli.conftest import Answer
+from tests.cli.conftest import Result
 from tests.engines.fixtures import CruddurTable
 
-At = Callable[..., Answer]
+At = Callable[..., Result]
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def seeded(at: At, ministack_table: CruddurTable) -> CruddurTable:
 
 
 def conversation_of(at: At, table: CruddurTable, *words: str) -> str:
-    answer = at(table, "get-conversation", *words, "--json")
-    assert answer.status == 0, answer.err
-    return str(json.loads(answer.out)["message_group_uuid"])
+    result = at(table, "get-conversation", *words, "--json")
+    assert result.status == 0, result.err
+    return str(json.loads(result.out)["message_group_uuid"])
 
 
 def test_a_conversation_goes_by_its_id_its_beginning_or_whom_it_is_with(at: At, seeded: CruddurTable) -> None:
@@ -54,9 +54,9 @@ def test_a_group_is_not_taken_for_the_two_alone(at: At, seeded: CruddurTable) ->
     _, _, mina, tomas = seed_file.load_users()
     started = at(seeded, "start", "all", "--from", mina.handle, "--to", tomas.handle, "--to", "bayko", "--json")
     group = json.loads(started.out)["message_group_uuid"]
-    answer = at(seeded, "send", "--to", tomas.handle, "secret", "--from", mina.handle)
-    assert answer.status == 1
-    assert f"in a group with others: {group[:8]}" in answer.err
+    result = at(seeded, "send", "--to", tomas.handle, "secret", "--from", mina.handle)
+    assert result.status == 1
+    assert f"in a group with others: {group[:8]}" in result.err
     assert "secret" not in at(seeded, "get-conversation", group).out
 
 
@@ -64,10 +64,10 @@ def test_a_beginning_of_several_is_refused_with_what_tells_them_apart(at: At, se
     groups = [
         c["message_group_uuid"] for c in json.loads(at(seeded, "list-conversations", "--json").out)["conversations"]
     ]
-    answer = at(seeded, "get-conversation", "2")
+    result = at(seeded, "get-conversation", "2")
     assert sum(group.startswith("2") for group in groups) == 2
-    assert answer.status == 1
-    assert all(group[:8] in answer.err for group in groups if group.startswith("2"))
+    assert result.status == 1
+    assert all(group[:8] in result.err for group in groups if group.startswith("2"))
 
 
 def test_beginnings_are_as_long_as_it_takes() -> None:

@@ -14,7 +14,7 @@ from cruddur_cli.errors import DdbError
 from cruddur_messages.items import User
 from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of
-from tests.cli.conftest import Answer
+from tests.cli.conftest import Result
 from tests.engines.fixtures import CruddurTable
 
 BROWN = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000001", "Andrew from Postgres", "andrewbrown")
@@ -68,7 +68,7 @@ def test_who_is_not_in_postgres_is_nobody(postgres: str) -> None:
 
 
 def test_the_seed_speaks_of_the_apps_own_users(
-    ddb: Callable[..., Answer], cruddur_table: CruddurTable, postgres: str, monkeypatch: pytest.MonkeyPatch
+    ddb: Callable[..., Result], cruddur_table: CruddurTable, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", postgres)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", cruddur_table.endpoint)
@@ -91,14 +91,14 @@ def test_the_users_file_is_there_without_a_database(nowhere: None) -> None:  # n
 
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:9/x", "nonsense", "postgresql:///x?host=/nowhere"])
 def test_a_database_that_does_not_answer_is_one_line(
-    ddb: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch, url: str, cruddur_table: CruddurTable
+    ddb: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, url: str, cruddur_table: CruddurTable
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", cruddur_table.endpoint)
-    answer = ddb("list-conversations", "ann")
-    assert answer.status == 1
-    assert answer.err.startswith("ddb: the users cannot be read from DATABASE_URL")
-    assert answer.err.count("\n") == 1
+    result = ddb("list-conversations", "ann")
+    assert result.status == 1
+    assert result.err.startswith("ddb: the users cannot be read from DATABASE_URL")
+    assert result.err.count("\n") == 1
 
 
 def test_a_database_without_users_is_one_line(postgres: str) -> None:

@@ -262,7 +262,7 @@ def test_the_shell_can_complete(process_environment: Environment, shell: str, tm
     }
     if shell == "fish":
         complete["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
-    answer = run_process(process_environment | complete, cwd=tmp_path)
-    assert "rebuild" in answer.out
-    assert "redrive" in answer.out
-    assert "seed" not in answer.out
+    result = run_process(process_environment | complete, cwd=tmp_path)
+    assert "rebuild" in result.out
+    assert "redrive" in result.out
+    assert "seed" not in result.out

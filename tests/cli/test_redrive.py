@@ -12,14 +12,14 @@ from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection, Settlement
 from tests.access_patterns.people import person, rows_of, store_of
-from tests.cli.conftest import Answer
+from tests.cli.conftest import Result
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-At = Callable[..., Answer]
+At = Callable[..., Result]
 
 
 class Queue:
@@ -93,7 +93,7 @@ def unsettled(table: CruddurTable) -> tuple[str, list[Any]]:
     return newest.sort_key, [ann, bo]
 
 
-def redrive(at: At, table: CruddurTable, queue: Queue) -> Answer:
+def redrive(at: At, table: CruddurTable, queue: Queue) -> Result:
     return at(table, "redrive", "--queue", queue.url, "--json")
 
 
@@ -102,10 +102,10 @@ def test_what_the_stream_still_has_is_settled(at: At, ministack_table: CruddurTa
     for body in batches(ministack_table):
         queue.put(body)
     assert queue.length() > 0
-    answer = redrive(at, ministack_table, queue)
-    assert answer.status == 0, answer.err
-    assert json.loads(answer.out)["removed"] == json.loads(answer.out)["messages"] > 0
-    assert "rebuilding" not in answer.err
+    result = redrive(at, ministack_table, queue)
+    assert result.status == 0, result.err
+    assert json.loads(result.out)["removed"] == json.loads(result.out)["messages"] > 0
+    assert "rebuilding" not in result.err
     assert [row.sort_key for member in members for row in rows_of(ministack_table, member)] == [newest, newest]
     assert queue.length() == 0
 
@@ -121,9 +121,9 @@ def test_what_the_stream_has_lost_is_rebuilt(at: At, ministack_table: CruddurTab
             "4421584500000000017450439099",
         )
     )
-    answer = redrive(at, ministack_table, queue)
-    assert answer.status == 0, answer.err
-    assert "no longer has the records of 1 messages: rebuilding the table" in answer.err
+    result = redrive(at, ministack_table, queue)
+    assert result.status == 0, result.err
+    assert "no longer has the records of 1 messages: rebuilding the table" in result.err
     assert [row.sort_key for member in members for row in rows_of(ministack_table, member)] == [newest, newest]
     assert queue.length() == 0
 
@@ -131,10 +131,10 @@ def test_what_the_stream_has_lost_is_rebuilt(at: At, ministack_table: CruddurTab
 def test_what_is_no_notice_or_of_another_table_stays(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
     queue.put("hello")
     queue.put(notice("arn:aws:dynamodb:us-east-1:1:table/other/stream/x", "shard", "1", "2"))
-    answer = redrive(at, ministack_table, queue)
-    assert answer.status == 1
-    assert "it is no notice of a failed stream batch" in answer.err
-    assert "it is about other" in answer.err
+    result = redrive(at, ministack_table, queue)
+    assert result.status == 1
+    assert "it is no notice of a failed stream batch" in result.err
+    assert "it is about other" in result.err
     assert queue.length() == 2
 
 
@@ -154,21 +154,21 @@ def test_what_cannot_be_settled_stays(
 
     monkeypatch.setattr(Projection, "settle", fail)
     monkeypatch.setattr(Repairer, "repair", fail_too)
-    answer = redrive(at, ministack_table, queue)
-    assert answer.status == 1
-    assert "is not settled: refused: AccessDeniedException" in answer.err
+    result = redrive(at, ministack_table, queue)
+    assert result.status == 1
+    assert "is not settled: refused: AccessDeniedException" in result.err
     assert queue.length() == before
 
 
 def test_an_empty_queue_is_soon_done(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
-    answer = redrive(at, ministack_table, queue)
-    assert (answer.status, json.loads(answer.out)) == (0, {})
+    result = redrive(at, ministack_table, queue)
+    assert (result.status, json.loads(result.out)) == (0, {})
 
 
 def test_a_queue_that_is_not_there_is_one_line(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
-    answer = at(ministack_table, "redrive", "--queue", queue.url + "-not")
-    assert answer.status == 1
-    assert answer.err.splitlines()[-1].startswith("ddb: ReceiveMessage was refused")
+    result = at(ministack_table, "redrive", "--queue", queue.url + "-not")
+    assert result.status == 1
+    assert result.err.splitlines()[-1].startswith("ddb: ReceiveMessage was refused")
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5"])

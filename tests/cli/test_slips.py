@@ -10,10 +10,10 @@ import pytest
 
 from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of
-from tests.cli.conftest import Answer
+from tests.cli.conftest import Result
 from tests.engines.fixtures import CruddurTable
 
-At = Callable[..., Answer]
+At = Callable[..., Result]
 
 PAIR = "2c8cfd87-e3c0-5ade-a324-c64f93c6000e"
 """The seed's conversation of andrewbrown and bayko."""
@@ -95,28 +95,28 @@ REFUSED = [
 ]
 
 
-def is_one_line_of_ddb(answer: Answer) -> bool:
-    last = answer.err.splitlines()[-1]
-    return last.startswith("ddb: ") and len(answer.err.splitlines()) <= 2 and "Traceback" not in answer.err
+def is_one_line_of_ddb(result: Result) -> bool:
+    last = result.err.splitlines()[-1]
+    return last.startswith("ddb: ") and len(result.err.splitlines()) <= 2 and "Traceback" not in result.err
 
 
 def test_wrong_use_is_one_line_and_status_2(at: At, ministack_table: CruddurTable) -> None:
     for words, why in WRONG_USE:
-        answer = at(ministack_table, *words)
-        assert answer.status == 2, (words, answer)
-        assert is_one_line_of_ddb(answer), (words, answer)
-        assert why in answer.err, (words, answer)
+        result = at(ministack_table, *words)
+        assert result.status == 2, (words, result)
+        assert is_one_line_of_ddb(result), (words, result)
+        assert why in result.err, (words, result)
 
 
 def test_what_cannot_be_is_one_line_and_status_1_and_changes_nothing(at: At, ministack_table: CruddurTable) -> None:
     assert at(ministack_table, "seed").status == 0
     before = items_of(ministack_table)
     for words, why in REFUSED:
-        answer = at(ministack_table, *words)
-        assert answer.status == 1, (words, answer)
-        assert is_one_line_of_ddb(answer), (words, answer)
-        assert why in answer.err.splitlines()[-1], (words, answer)
-        assert answer.out == "", (words, answer)
+        result = at(ministack_table, *words)
+        assert result.status == 1, (words, result)
+        assert is_one_line_of_ddb(result), (words, result)
+        assert why in result.err.splitlines()[-1], (words, result)
+        assert result.out == "", (words, result)
     assert items_of(ministack_table) == before
 
 
@@ -126,17 +126,17 @@ def test_what_cannot_be_is_one_line_and_status_1_and_changes_nothing(at: At, min
 def test_where_there_is_no_table_nothing_is_said_to_be_written(
     at: At, ministack_table: CruddurTable, words: tuple[str, ...]
 ) -> None:
-    answer = at(replace(ministack_table, name="no-such-table"), *words)
-    assert answer.status == 1
-    assert answer.err.startswith("ddb: there is no such table")
-    assert answer.err.count("\n") == 1
+    result = at(replace(ministack_table, name="no-such-table"), *words)
+    assert result.status == 1
+    assert result.err.startswith("ddb: there is no such table")
+    assert result.err.count("\n") == 1
 
 
 def test_a_table_that_is_there_is_not_said_to_be_created(at: At, ministack_table: CruddurTable) -> None:
-    answer = at(ministack_table, "schema-load")
-    assert answer.status == 1
-    assert "creating" not in answer.err
-    assert "is there already" in answer.err
+    result = at(ministack_table, "schema-load")
+    assert result.status == 1
+    assert "creating" not in result.err
+    assert "is there already" in result.err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

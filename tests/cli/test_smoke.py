@@ -15,7 +15,7 @@ from cruddur_cli.context import Context
 from cruddur_messages import schema
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
-from tests.cli.conftest import DDB, Answer, Environment
+from tests.cli.conftest import DDB, Environment, Result
 from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable
 
@@ -193,13 +193,13 @@ def test_the_rate_before_the_delay_grows() -> None:
 
 
 def test_the_command_says_who_settles_and_what_it_has_seen(
-    at: Callable[..., Answer], dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]
+    at: Callable[..., Result], dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]
 ) -> None:
     table = cruddur_table_on(dynamodb_local_endpoint)
-    answer = at(table, "smoke", "--messages", "3", "--json")
-    assert answer.status == 0, answer.err
-    assert "nothing reads the stream here: this command settles the conversations itself" in answer.err
-    document = json.loads(answer.out)
+    result = at(table, "smoke", "--messages", "3", "--json")
+    assert result.status == 0, result.err
+    assert "nothing reads the stream here: this command settles the conversations itself" in result.err
+    document = json.loads(result.out)
     assert document["ok"] is True
     assert document["delivered"] == 3
     assert document["settled_by"] == "this command"
@@ -216,23 +216,23 @@ def test_the_command_says_who_settles_and_what_it_has_seen(
 
 
 def test_a_fault_is_exit_status_1_and_the_reason(
-    at: Callable[..., Answer],
+    at: Callable[..., Result],
     table: CruddurTable,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Context, "settle_where_no_lambda_does", lambda *_: None)
-    answer = at(table, "smoke", "--seconds", "0.1")
-    assert answer.status == 1
-    assert answer.out.splitlines()[0].startswith("late: message 1 is not in the inbox of ann-")
-    assert answer.out.splitlines()[-1] == "it does not work"
+    result = at(table, "smoke", "--seconds", "0.1")
+    assert result.status == 1
+    assert result.out.splitlines()[0].startswith("late: message 1 is not in the inbox of ann-")
+    assert result.out.splitlines()[-1] == "it does not work"
     shown = at(table, "smoke", "--seconds", "0.1", "--json")
     assert json.loads(shown.out)["median_seconds"] is None
 
 
-def test_without_a_table_it_is_one_line(at: Callable[..., Answer], table: CruddurTable) -> None:
-    answer = at(replace(table, name="no-such-table"), "smoke")
-    assert answer.status == 1
-    assert answer.err.splitlines()[-1].startswith("ddb: there is no such table here")
+def test_without_a_table_it_is_one_line(at: Callable[..., Result], table: CruddurTable) -> None:
+    result = at(replace(table, name="no-such-table"), "smoke")
+    assert result.status == 1
+    assert result.err.splitlines()[-1].startswith("ddb: there is no such table here")
 
 
 def test_ctrl_c_and_sigkill(process_environment: Environment, table: CruddurTable) -> None:

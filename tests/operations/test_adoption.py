@@ -73,8 +73,8 @@ def by_key(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def check_it_works(checkout: Checkout, before: list[dict[str, Any]]) -> None:
     """Every message is there, the inboxes are healed, and a new message reaches them."""
     dynamodb = checkout.connection().client("dynamodb")
-    healed = ddb(checkout, "rebuild", "--yes")
-    assert healed.returncode == 0, healed.stdout + healed.stderr
+    repaired = ddb(checkout, "rebuild", "--yes")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
     assert ddb(checkout, "verify").returncode == 0
     assert by_key(messages_of(items(dynamodb))) == by_key(messages_of(before))
     store = MessageStore(client=dynamodb, table_name=schema.TABLE_NAME)

@@ -23,7 +23,7 @@ from cruddur_messages.projection.filters import patterns
 from cruddur_messages.store import MessageStore
 from drawings.template import Templates
 from tests.access_patterns.people import person, store_of
-from tests.cli.conftest import Answer, run_process
+from tests.cli.conftest import Result, run_process
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.operations.test_alarms import alarms, metrics
@@ -78,7 +78,7 @@ class Night:
             self.poller.deliver(self.handler)
         return [line for line in self.printed().splitlines() if line.startswith("{")]
 
-    def ddb(self, *words: str) -> Answer:
+    def ddb(self, *words: str) -> Result:
         """Run bin/ddb on the table."""
         return run_process(self.environment, *words, "--table", self.table.name, cwd=self.folder)
 

@@ -76,18 +76,18 @@ class Backend:
         """Send a message into a conversation, as the bootcamp's page does, and return the answer."""
         sent = self.post(handle, "/api/messages", {"message_group_uuid": group, "message": message})
         assert sent.status_code == 200, sent.text
-        answer: dict[str, str] = body_of(sent)
-        return answer
+        response: dict[str, str] = body_of(sent)
+        return response
 
     def everything(self, handle: str, path: str) -> list[list[dict[str, str]]]:
         """The pages of a list, newest first."""
         pages = []
         following: str | None = path
         while following is not None:
-            answer = self.get(handle, following)
-            assert answer.status_code == 200, answer.text
-            pages.append(body_of(answer))
-            link = answer.headers.get("Link")
+            response = self.get(handle, following)
+            assert response.status_code == 200, response.text
+            pages.append(body_of(response))
+            link = response.headers.get("Link")
             following = link.removeprefix("<").removesuffix('>; rel="next"') if link else None
         return pages
 
@@ -101,9 +101,9 @@ class Backend:
         return [line for page in reversed(self.everything(handle, f"/api/messages/{group}")) for line in page]
 
 
-def body_of(answer: TestResponse) -> Any:
+def body_of(response: TestResponse) -> Any:
     """The JSON of an answer."""
-    return answer.json
+    return response.json
 
 
 def headers(handle: str | None) -> dict[str, str]:

@@ -100,8 +100,8 @@ def test_timestamps_of_other_backends_are_read_and_shown_as_they_are(backend: Ba
 
 
 def test_a_person_in_short(backend: Backend) -> None:
-    answer = backend.get(None, "/api/users/@bo/short")
-    assert answer.json == vars(backend.people["bo"])
+    response = backend.get(None, "/api/users/@bo/short")
+    assert response.json == vars(backend.people["bo"])
 
 
 def test_what_only_the_page_asks_for(backend: Backend) -> None:

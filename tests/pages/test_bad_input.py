@@ -13,7 +13,7 @@ from examples.backend.users import UsersOfFile
 from tests.engines.fixtures import CruddurTable
 from tests.pages.conftest import Backend, body_of, headers
 
-pytestmark = pytest.mark.parametrize("cruddur_table", ["dynamodb_local"], indirect=True)
+pytestmark = pytest.mark.parametrize("cruddur_table", ["ministack"], indirect=True)
 """What is refused here is refused by the backend itself, whichever engine it has."""
 
 NOWHERE = "00000000-0000-0000-0000-000000000000"
@@ -104,7 +104,7 @@ def test_what_one_has_said_to_another_is_for_nobody_else(backend: Backend) -> No
         backend.post("cy", "/api/messages", {"message_group_uuid": group, "message": "let me in"}),
         backend.post("cy", f"/api/message_groups/{group}/members", {"handle": "cy"}),
     ]
-    assert [(answer.status_code, answer.json) for answer in answers] == [(403, {"errors": ["not_a_member"]})] * 4
+    assert [(response.status_code, response.json) for response in answers] == [(403, {"errors": ["not_a_member"]})] * 4
     assert [line["message"] for line in backend.messages("ann", group)] == [SECRET]
     assert backend.inbox("cy") == []
 
@@ -112,14 +112,14 @@ def test_what_one_has_said_to_another_is_for_nobody_else(backend: Backend) -> No
 @pytest.mark.parametrize("handle", [None, "", "nobody", "%00", "Ann"])
 def test_who_is_not_logged_in_sees_nothing(backend: Backend, handle: str | None) -> None:
     group = backend.start("ann", "bo", SECRET)
-    for answer in (
+    for response in (
         backend.get(handle, "/api/message_groups"),
         backend.get(handle, f"/api/messages/{group}"),
         backend.get(handle, f"/api/rows/{group}"),
         backend.post(handle, "/api/messages", {"message_group_uuid": group, "message": "hi"}),
         backend.post(handle, f"/api/message_groups/{group}/members", {"handle": "cy"}),
     ):
-        assert (answer.status_code, answer.json) == (401, {"errors": ["unauthorized"]})
+        assert (response.status_code, response.json) == (401, {"errors": ["unauthorized"]})
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ def test_who_is_not_logged_in_sees_nothing(backend: Backend, handle: str | None)
     ],
 )
 def test_an_address_that_leads_nowhere(backend: Backend, path: str, status: int, code: str) -> None:
-    answer = backend.get("ann", path)
-    assert (answer.status_code, answer.json) == (status, {"errors": [code]})
+    response = backend.get("ann", path)
+    assert (response.status_code, response.json) == (status, {"errors": [code]})
 
 
 def test_another_sites_name_that_leads_here_is_refused(backend: Backend) -> None:
-    answer = backend.app.test_client().get("/api/users", headers={"Host": "elsewhere.example"})
-    assert (answer.status_code, answer.json) == (400, {"errors": ["bad_request"]})
+    response = backend.app.test_client().get("/api/users", headers={"Host": "elsewhere.example"})
+    assert (response.status_code, response.json) == (400, {"errors": ["bad_request"]})
 
 
 def test_a_table_that_is_not_there_is_said_to_be_away(cruddur_table: CruddurTable) -> None:
@@ -152,8 +152,8 @@ def test_a_table_that_is_not_there_is_said_to_be_away(cruddur_table: CruddurTabl
         users=users,
         login=HeaderLogin(users.by_handle),
     )
-    answer = app.test_client().get("/api/message_groups", headers=headers("bayko"))
-    assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})
+    response = app.test_client().get("/api/message_groups", headers=headers("bayko"))
+    assert (response.status_code, response.json) == (503, {"errors": ["unavailable"]})
 
 
 def test_a_slip_of_our_own_is_logged_and_not_shown(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
@@ -163,8 +163,8 @@ def test_a_slip_of_our_own_is_logged_and_not_shown(backend: Backend, caplog: pyt
     users = UsersOfFile()
     login: Any = HeaderLogin(stumbling)
     store = MessageStore(client=backend.table.client, table_name=backend.table.name)
-    answer = create_app(store=store, users=users, login=login).test_client().get("/api/message_groups")
-    assert (answer.status_code, answer.json) == (500, {"errors": ["internal_server_error"]})
+    response = create_app(store=store, users=users, login=login).test_client().get("/api/message_groups")
+    assert (response.status_code, response.json) == (500, {"errors": ["internal_server_error"]})
     assert SECRET in caplog.text
 
 
@@ -173,5 +173,5 @@ def test_too_much_at_once_is_said_to_be_away(backend: Backend, monkeypatch: pyte
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
 
     monkeypatch.setattr(backend.table.client, "query", throttled)
-    answer = backend.get("ann", "/api/message_groups")
-    assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})
+    response = backend.get("ann", "/api/message_groups")
+    assert (response.status_code, response.json) == (503, {"errors": ["unavailable"]})

@@ -147,5 +147,5 @@ def test_keys_that_cannot_be_read_are_no_stack_trace() -> None:
     store = MessageStore(client=tables.dynamodb(issuer), table_name="cruddur-messages")
     app = create_app(store=store, users=UsersOfFile(), login=login_of(issuer))
     token = signed(Pool(issuer, login_of(issuer)).claims())
-    answer = app.test_client().get("/api/message_groups", headers=bearer(token))
-    assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})
+    response = app.test_client().get("/api/message_groups", headers=bearer(token))
+    assert (response.status_code, response.json) == (503, {"errors": ["unavailable"]})

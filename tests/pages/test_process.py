@@ -64,7 +64,7 @@ def serving(endpoint: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
         process.communicate(timeout=WAIT_SECONDS)
 
 
-def answer(address: str, data: bytes | None = None) -> tuple[int, object]:
+def response(address: str, data: bytes | None = None) -> tuple[int, object]:
     """Status and JSON of an answer."""
     asked = Request(address, data, {USER_HEADER: "bayko", "Content-Type": "application/json"})
     try:
@@ -79,7 +79,7 @@ def test_it_listens_on_this_machine_alone_and_ends_with_ctrl_c(dynamodb_local_en
         listening = [c.laddr.ip for c in psutil.Process(process.pid).net_connections() if c.status == "LISTEN"]
         assert listening == ["127.0.0.1"]
         assert address.startswith("http://127.0.0.1:")
-        assert answer(f"{address}api/users/@bayko/short")[0] == 200
+        assert response(f"{address}api/users/@bayko/short")[0] == 200
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=WAIT_SECONDS)
         assert (process.returncode, out, err) == (0, "", "")
@@ -87,15 +87,15 @@ def test_it_listens_on_this_machine_alone_and_ends_with_ctrl_c(dynamodb_local_en
 
 def test_a_body_of_10_mb_is_refused(dynamodb_local_endpoint: str) -> None:
     with serving(dynamodb_local_endpoint) as (_, address):
-        status, errors = answer(f"{address}api/messages", b"x" * 10_000_000)
+        status, errors = response(f"{address}api/messages", b"x" * 10_000_000)
         assert (status, errors) == (413, {"errors": ["request_entity_too_large"]})
 
 
 def test_an_engine_that_does_not_answer_is_said_to_be_away() -> None:
     with serving(f"http://127.0.0.1:{free_port()}") as (_, address):
         for asked in (
-            answer(f"{address}api/message_groups"),
-            answer(f"{address}api/messages", b'{"handle": "mina", "message": "hi"}'),
+            response(f"{address}api/message_groups"),
+            response(f"{address}api/messages", b'{"handle": "mina", "message": "hi"}'),
         ):
             assert asked == (503, {"errors": ["unavailable"]})
 

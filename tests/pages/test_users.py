@@ -55,8 +55,8 @@ def test_who_is_not_there_is_nobody(postgres: str, name: str) -> None:
 
 def test_the_environment_says_where_the_users_are(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    answer = app_of({"DATABASE_URL": postgres}).test_client().get("/api/users/@ann/short")
-    assert answer.json == vars(ANN)
+    response = app_of({"DATABASE_URL": postgres}).test_client().get("/api/users/@ann/short")
+    assert response.json == vars(ANN)
 
 
 def test_with_cognito_there_is_neither_page_nor_header(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +71,6 @@ def test_a_database_that_does_not_answer_is_no_stack_trace(monkeypatch: pytest.M
     monkeypatch.setattr(backend_users, "CONNECT_SECONDS", 0.5)
     client = app_of({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}).test_client()
     for path in ("/api/users/@ann/short", "/api/message_groups"):
-        answer = client.get(path, headers=headers("ann"))
-        assert (answer.status_code, answer.json) == (503, {"errors": ["unavailable"]})
-        assert not re.search("Traceback|psycopg", answer.text)
+        response = client.get(path, headers=headers("ann"))
+        assert (response.status_code, response.json) == (503, {"errors": ["unavailable"]})
+        assert not re.search("Traceback|psycopg", response.text)

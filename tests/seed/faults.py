@@ -54,9 +54,9 @@ class SeedClient:
     def _call(self, action: str, act: Callable[[], Any]) -> Any:
         self.calls.append(action)
         self._before(action)
-        answer = act()
+        result = act()
         self._after(action)
-        return answer
+        return result
 
     def _query(self, arguments: dict[str, Any]) -> Any:
         return self._client.query(**arguments)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from cruddur_messages import schema
 from cruddur_messages.seed import cloudformation
 from cruddur_messages.seed import file as seed_file
-from cruddur_messages.seed.cloudformation import LONGEST_REASON, Answer, UndeliveredError
+from cruddur_messages.seed.cloudformation import LONGEST_REASON, Response, UndeliveredError
 from cruddur_messages.seed.load import Seed
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
@@ -44,7 +44,7 @@ class Bucket:
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
 
     @property
-    def answer(self) -> dict[str, str]:
+    def response(self) -> dict[str, str]:
         """The one answer."""
         ((_, _, body),) = self.requests
         return body
@@ -146,7 +146,7 @@ def test_create_update_delete(
     assert bucket.requests.pop()[2]["Status"] == "SUCCESS"
     assert count(cruddur_table) == 0
     entry.handler(event("Delete", cruddur_table, bucket), Context())
-    assert bucket.answer["Status"] == "SUCCESS"
+    assert bucket.response["Status"] == "SUCCESS"
 
     logged = capsys.readouterr().out
     for conversation in seed_file.load():
@@ -179,14 +179,14 @@ def test_properties_that_do_not_fit_are_refused_and_their_removal_succeeds(
 ) -> None:
     given_properties = properties(cruddur_table)
     entry.handler(event(request_type, cruddur_table, bucket, ResourceProperties=given_properties), Context())
-    answer = bucket.requests.pop()[2]
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith(reason)
+    response = bucket.requests.pop()[2]
+    assert response["Status"] == "FAILED"
+    assert response["Reason"].startswith(reason)
     assert count(cruddur_table) == 0
     deletion = event("Delete", cruddur_table, bucket, ResourceProperties=given_properties, PhysicalResourceId="theirs")
     entry.handler(deletion, Context())
-    assert bucket.answer["Status"] == "SUCCESS"
-    assert bucket.answer["PhysicalResourceId"] == "theirs"
+    assert bucket.response["Status"] == "SUCCESS"
+    assert bucket.response["PhysicalResourceId"] == "theirs"
 
 
 def test_a_failed_update_keeps_the_id_of_the_resource(
@@ -195,7 +195,7 @@ def test_a_failed_update_keeps_the_id_of_the_resource(
     entry.handler(
         event("Update", cruddur_table, bucket, ResourceProperties={}, PhysicalResourceId="as-it-was"), Context()
     )
-    assert (bucket.answer["Status"], bucket.answer["PhysicalResourceId"]) == ("FAILED", "as-it-was")
+    assert (bucket.response["Status"], bucket.response["PhysicalResourceId"]) == ("FAILED", "as-it-was")
 
 
 def test_the_files_of_another_table_are_not_looked_for_in_this_one(
@@ -205,14 +205,14 @@ def test_the_files_of_another_table_are_not_looked_for_in_this_one(
     bucket.requests.clear()
     elsewhere = {**PROPERTIES, "TableName": "the-former-table"}
     entry.handler(event("Delete", cruddur_table, bucket, ResourceProperties=elsewhere), Context())
-    assert bucket.answer["Status"] == "SUCCESS"
+    assert bucket.response["Status"] == "SUCCESS"
     assert count(cruddur_table) == ALL_ITEMS
 
 
 def test_an_unknown_request_type_fails(entry: ModuleType, cruddur_table: CruddurTable, bucket: Bucket) -> None:
     entry.handler(event("Rewind", cruddur_table, bucket), Context())
-    assert bucket.answer["Status"] == "FAILED"
-    assert "'Rewind'" in bucket.answer["Reason"]
+    assert bucket.response["Status"] == "FAILED"
+    assert "'Rewind'" in bucket.response["Reason"]
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
@@ -225,9 +225,9 @@ def test_a_table_that_is_gone(
     cruddur_table.client.delete_table(TableName=cruddur_table.name)
     cruddur_table.client.get_waiter("table_not_exists").wait(TableName=cruddur_table.name, WaiterConfig={"Delay": 1})
     entry.handler(event(request_type, cruddur_table, bucket), Context())
-    assert bucket.answer["Status"] == ("SUCCESS" if request_type == "Delete" else "FAILED")
+    assert bucket.response["Status"] == ("SUCCESS" if request_type == "Delete" else "FAILED")
     if request_type != "Delete":
-        assert bucket.answer["Reason"] == f"MissingTableError: there is no table {cruddur_table.name}"
+        assert bucket.response["Reason"] == f"MissingTableError: there is no table {cruddur_table.name}"
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
@@ -243,9 +243,11 @@ def test_a_denied_call_is_said(
 
     monkeypatch.setattr(entry, "_dynamodb", SeedClient(cruddur_table.client, before=deny))
     entry.handler(event(request_type, cruddur_table, bucket), Context())
-    assert bucket.answer["Status"] == "FAILED"
-    assert bucket.answer["Reason"].startswith("SeedError: DynamoDB refuses: An error occurred (AccessDeniedException)")
-    assert "Traceback" not in bucket.answer["Reason"]
+    assert bucket.response["Status"] == "FAILED"
+    assert bucket.response["Reason"].startswith(
+        "SeedError: DynamoDB refuses: An error occurred (AccessDeniedException)"
+    )
+    assert "Traceback" not in bucket.response["Reason"]
 
 
 class ManualTimer(threading.Timer):
@@ -275,27 +277,27 @@ def test_out_of_time_is_said_once_and_the_work_stops(
     client = SeedClient(cruddur_table.client, before=run_out_in_the_third_write)
     monkeypatch.setattr(entry, "_dynamodb", client)
     entry.handler(event("Create", cruddur_table, bucket), Context(seconds=300))
-    assert bucket.answer["Status"] == "FAILED"
-    assert bucket.answer["Reason"] == f"out of time after 34 of {ALL_ITEMS} items"
+    assert bucket.response["Status"] == "FAILED"
+    assert bucket.response["Reason"] == f"out of time after 34 of {ALL_ITEMS} items"
     assert client.calls.count("BatchWriteItem") == 3
     bucket.requests.clear()
     entry.handler(event("Delete", cruddur_table, bucket), Context())
-    assert bucket.answer["Status"] == "SUCCESS"
+    assert bucket.response["Status"] == "SUCCESS"
     assert count(cruddur_table) == 0
 
 
-def test_an_answer_that_was_not_taken_at_the_deadline_is_not_changed_afterwards(
+def test_a_response_that_was_not_delivered_at_the_deadline_is_not_changed_afterwards(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cloudformation, "Timer", ManualTimer)
     bucket.statuses.extend([503] * cloudformation.ATTEMPTS)
 
-    answering(bucket.url, seconds=60, work=lambda: ManualTimer.last.run_out(), waits=[])
+    responding(bucket.url, seconds=60, work=lambda: ManualTimer.last.run_out(), waits=[])
     assert len(bucket.requests) == cloudformation.ATTEMPTS + 1
     assert {body["Reason"] for _, _, body in bucket.requests} == {"out of time after 0 of 1 items"}
 
 
-def test_work_that_hangs_is_answered_for() -> None:
+def test_work_that_hangs_gets_a_response() -> None:
     taken = threading.Event()
 
     def put(_url: str, body: bytes, _bundle: str | None) -> int:
@@ -306,13 +308,13 @@ def test_work_that_hangs_is_answered_for() -> None:
     bodies: list[bytes] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cloudformation, "_put", put)
-        answering("http://x", seconds=0.01, work=lambda: taken.wait(60), waits=[])
+        responding("http://x", seconds=0.01, work=lambda: taken.wait(60), waits=[])
     (body,) = bodies
     assert json.loads(body)["Reason"] == "out of time after 0 of 1 items"
 
 
 @pytest.mark.parametrize("statuses", [[500], [403, 503]])
-def test_an_answer_that_is_not_taken_is_given_again(
+def test_a_response_that_is_not_delivered_is_retried(
     entry: ModuleType,
     cruddur_table: CruddurTable,
     bucket: Bucket,
@@ -326,13 +328,13 @@ def test_an_answer_that_is_not_taken_is_given_again(
     assert len({json.dumps(body) for _, _, body in bucket.requests}) == 1
 
 
-def answering(url: str, *, seconds: float, work: Callable[[], object], waits: list[float]) -> None:
-    answer = Answer(
+def responding(url: str, *, seconds: float, work: Callable[[], object], waits: list[float]) -> None:
+    response = Response(
         {"ResponseURL": url, "StackId": "s", "RequestId": "r", "LogicalResourceId": "l"},
         physical_resource_id="id",
         sleep=waits.append,
     )
-    with answer.for_the_work(seconds=seconds, progress=lambda: "0 of 1 items"):
+    with response.for_work(seconds=seconds, progress=lambda: "0 of 1 items"):
         work()
 
 
@@ -342,17 +344,17 @@ def test_a_bucket_that_cannot_be_reached_is_an_error_after_bounded_attempts(url:
         closed.bind(("127.0.0.1", 0))
         waits: list[float] = []
         with pytest.raises(UndeliveredError, match="refused"):
-            answering(url.format(closed.getsockname()[1]), seconds=60, work=lambda: None, waits=waits)
+            responding(url.format(closed.getsockname()[1]), seconds=60, work=lambda: None, waits=waits)
     assert len(waits) == cloudformation.ATTEMPTS - 1
     longest = sum(waits) + cloudformation.ATTEMPTS * cloudformation.TIMEOUT_SECONDS
     assert longest < cloudformation.RESERVE_SECONDS
 
 
-def test_whatever_comes_first_is_the_answer(bucket: Bucket) -> None:
+def test_the_first_response_wins(bucket: Bucket) -> None:
     """However often work that ends at the deadline is repeated, there is one answer to each event."""
     for number in range(50):
-        answering(bucket.url, seconds=number / 10_000, work=lambda: None, waits=[])
-        assert bucket.answer["Status"] in {"SUCCESS", "FAILED"}
+        responding(bucket.url, seconds=number / 10_000, work=lambda: None, waits=[])
+        assert bucket.response["Status"] in {"SUCCESS", "FAILED"}
         bucket.requests.clear()
 
 
@@ -371,7 +373,7 @@ def test_any_reason_makes_a_body_that_cloudformation_takes(reason: str) -> None:
         def fail() -> None:
             raise ValueError(reason)
 
-        answering(arn, seconds=60, work=fail, waits=[])
+        responding(arn, seconds=60, work=fail, waits=[])
     (body,) = sent
     assert len(body) <= 4096
     said = json.loads(body)["Reason"]
@@ -418,7 +420,7 @@ def test_a_private_certificate_is_trusted_where_the_environment_names_it(
     assert bucket.requests == []
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate[0]))
     entry.handler(deletion, Context())
-    assert bucket.answer["Status"] == "SUCCESS"
+    assert bucket.response["Status"] == "SUCCESS"
 
 
 def test_a_call_that_hangs_is_over_before_the_function_is(entry: ModuleType) -> None:

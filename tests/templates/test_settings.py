@@ -134,7 +134,7 @@ def test_a_switch_is_true_or_false_and_nothing_else(name: str, value: str) -> No
     [
         (["stage=prods"], "error: unknown stage 'prods' (did you mean 'prod'?); known are local, dev, prod"),
         (["seed=true", "seed_file=no/such/file.txt"], "no/such/file.txt"),
-        (["account=111122223333"], "account is 111122223333, and your credentials are those of 999988887777"),
+        (["account=111122223333"], "account is 111122223333, and your credentials belong to 999988887777"),
         (["name=Cruddur"], "name is 'Cruddur'; it takes 3 to 32"),
     ],
 )

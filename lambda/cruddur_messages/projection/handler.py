@@ -34,7 +34,7 @@ A response that drips in can take longer: the timeout is that of each piece.
 SECONDS_TO_RESPOND = 1.0
 
 SECONDS_WITHOUT_CONTEXT = 30.0
-"""The time that a call by hand has, where no Lambda context tells it."""
+"""The time limit of a call by hand, which has no Lambda context."""
 
 _client = boto3.client("dynamodb", config=CLIENT_CONFIG)
 

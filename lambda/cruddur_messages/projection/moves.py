@@ -32,7 +32,7 @@ class Move:
 
     @property
     def member_uuid(self) -> str:
-        """Whose inbox it is."""
+        """The owner of the inbox."""
         return self.target.member_uuid
 
     @property

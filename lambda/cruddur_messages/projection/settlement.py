@@ -110,7 +110,7 @@ class Projection:
         return [settled[conversation.message_group_uuid] for conversation in conversations]
 
     def settle(self, conversation: DirtyConversation) -> Settlement:
-        """Make every member's row show the newest message; what prevents it stands in the settlement."""
+        """Make every member's row show the newest message; a failure is in the settlement."""
         settlement = Settlement(conversation.message_group_uuid, failure="not reached")
         attempts = Attempts(self._table, conversation, settlement, self._limits.max_actions, self._new_version)
         try:
@@ -129,7 +129,7 @@ class Projection:
             settlement.failure = f"out of time: {settlement.failure}"
         except RefusedError as refused:
             settlement.failure = f"refused: {refused}"
-        except Exception as fault:  # data that nobody has thought of must not take the other conversations with it
+        except Exception as fault:  # unforeseen data must not fail the other conversations
             *_, at = traceback.extract_tb(fault.__traceback__)
             settlement.failure = f"unexpected {type(fault).__name__} at {Path(at.filename).name}:{at.lineno}"
         return settlement
@@ -151,7 +151,7 @@ class Projection:
 
 
 class Attempts:
-    """The attempts to settle one conversation, and what one learns for the next."""
+    """The attempts to settle one conversation, and what each learns for the next."""
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class Attempts:
             raise TransientError("a member has more rows than one transaction takes")
 
     def _newest_message(self) -> Message | None:
-        """The newest message that can be shown; one that is malformed is passed over."""
+        """The newest message that can be shown; malformed ones are skipped."""
         self._settlement.counts["malformed_messages"] = 0
         for attributes in self._table.newest_messages(self._group):
             try:

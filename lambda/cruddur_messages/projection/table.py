@@ -1,4 +1,4 @@
-"""The calls that the projection makes, with DynamoDB's errors sorted."""
+"""The projection's calls of DynamoDB, with errors as temporary, refused or cancelled."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -21,8 +21,8 @@ MOST_KEYS = 100
 class ProjectionTable:
     """The table as the projection sees it.
 
-    `has_time` tells whether another call may still be begun; if not, every method raises OutOfTimeError. Each also
-    raises TransientError and RefusedError.
+    `has_time` returns whether another call may start; if not, every method raises OutOfTimeError. Each also raises
+    TransientError and RefusedError.
     """
 
     def __init__(self, *, client: "DynamoDBClient", table_name: str, has_time: Callable[[], bool]) -> None:
@@ -89,7 +89,7 @@ class ProjectionTable:
 
 
 def _rows_of(message_group_uuid: str, items: Iterator[AttributeMap] | Sequence[AttributeMap]) -> list[GroupRow]:
-    """The items that are group rows of the conversation; no other item is any of ours."""
+    """The items that are group rows of the conversation; others are ignored."""
     rows: list[GroupRow] = []
     for attributes in items:
         with suppress(MalformedItemError):

@@ -1,4 +1,4 @@
-"""The answer of a custom resource to CloudFormation: one for each event, whatever happens.
+"""The response of a custom resource to CloudFormation: exactly one for each event, whatever happens.
 
 Source: CloudFormation User Guide, "Custom resource request types" and "Custom resource response objects".
 """
@@ -17,25 +17,25 @@ from urllib.parse import urlsplit
 from cruddur_messages import log
 
 LONGEST_REASON: Final = 1000
-"""In bytes; CloudFormation takes a body of up to 4096."""
+"""In bytes; CloudFormation accepts a body of up to 4096."""
 
 ATTEMPTS: Final = 3
 FIRST_PAUSE_SECONDS: Final = 0.5
 TIMEOUT_SECONDS: Final = 3.0
 
 RESERVE_SECONDS: Final = 12.0
-"""What delivering an answer can take: all attempts, and the pauses between them."""
+"""The longest that sending a response takes: all attempts, and the pauses between them."""
 
 
 class UndeliveredError(Exception):
     """CloudFormation could not be reached; the text says why."""
 
 
-class Answer:
-    """The answer to one event. The first that is given counts; whatever is said later is not delivered.
+class Response:
+    """The response to one event. Only the first is sent; later ones are ignored.
 
-    `physical_resource_id` is what the resource has after success; a failure keeps the id that it had before.
-    `ca_bundle` is the path of the certificates to trust instead of the machine's own.
+    `physical_resource_id` is the resource's id after success; after a failure it keeps its previous id. `ca_bundle` is
+    the path of the certificates to trust instead of the machine's own.
     """
 
     def __init__(
@@ -55,17 +55,17 @@ class Answer:
         self._is_delivered = False
 
     @property
-    def is_given(self) -> bool:
-        """Whether the answer stands, so that there is no use in going on."""
+    def is_decided(self) -> bool:
+        """Whether the response is decided, so that further work is of no use."""
         return self._body is not None
 
     @contextmanager
-    def for_the_work(self, *, seconds: float, progress: Callable[[], str]) -> Iterator[None]:
-        """Answer for the work in the block: SUCCESS, or FAILED if it raises, or if it takes longer than `seconds`.
+    def for_work(self, *, seconds: float, progress: Callable[[], str]) -> Iterator[None]:
+        """Respond for the work in the block: SUCCESS, or FAILED if it raises or takes longer than `seconds`.
 
-        `progress` says how far the work has come. Raises UndeliveredError.
+        `progress` returns the state of the work, for the reason. Raises UndeliveredError.
         """
-        watchdog = Timer(seconds, self._give_up, [progress])
+        watchdog = Timer(seconds, self._time_out, [progress])
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -74,18 +74,18 @@ class Answer:
             frames = traceback.extract_tb(error.__traceback__)
             at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
             log.emit("custom_resource_failed", error=type(error).__name__, at=at, progress=progress())
-            self._give("FAILED", f"{type(error).__name__}: {error}")
+            self._respond("FAILED", f"{type(error).__name__}: {error}")
         else:
-            self._give("SUCCESS", "")
+            self._respond("SUCCESS", "")
         finally:
             watchdog.cancel()
 
-    def _give_up(self, progress: Callable[[], str]) -> None:
+    def _time_out(self, progress: Callable[[], str]) -> None:
         log.emit("custom_resource_out_of_time", progress=progress())
         with suppress(UndeliveredError):
-            self._give("FAILED", f"out of time after {progress()}")
+            self._respond("FAILED", f"out of time after {progress()}")
 
-    def _give(self, status: str, reason: str) -> None:
+    def _respond(self, status: str, reason: str) -> None:
         with self._lock:
             if self._body is None:
                 self._body = self._compose(status, reason)
@@ -95,13 +95,13 @@ class Answer:
 
     def _compose(self, status: str, reason: str) -> bytes:
         new_id = self._physical_resource_id
-        answer = {
+        response = {
             "Status": status,
             "Reason": _one_line(reason),
             "PhysicalResourceId": new_id if status == "SUCCESS" else self._event.get("PhysicalResourceId", new_id),
             **{name: self._event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
         }
-        return json.dumps(answer, ensure_ascii=False).encode()
+        return json.dumps(response, ensure_ascii=False).encode()
 
     def _deliver(self, body: bytes) -> None:
         problem = ""
@@ -116,7 +116,7 @@ class Answer:
                 if status == http.client.OK:
                     return
                 problem = f"HTTP status {status}"
-            log.emit("custom_resource_answer_not_taken", attempt=attempt + 1, problem=problem)
+            log.emit("custom_resource_response_not_delivered", attempt=attempt + 1, problem=problem)
         raise UndeliveredError(problem)
 
 

@@ -1,6 +1,6 @@
 """The seed as people write it: a text file of conversations and a file of users, read into items.
 
-Pure but for `load`. Ids and times follow from the place of a line alone, so that every machine computes the same.
+Pure except `load`. Ids and times depend only on the position of a line, so every machine computes the same.
 """
 
 import hashlib
@@ -35,18 +35,18 @@ _LINE_ENDING = re.compile(r"\r\n|\r|\n")
 _LONGEST_QUOTE = 60
 _Read = TypeVar("_Read")
 
-# A microsecond keeps the times of two conversations apart, whose group rows would otherwise share a key.
+# The microsecond keeps the times of two conversations apart: otherwise their group rows would share a key.
 _BETWEEN_ENDS = timedelta(hours=1) + timestamps.MICROSECOND
 _GAPS = tuple(timedelta(minutes=minutes) for minutes in (2, 8, 21, 3, 700, 5, 13, 34, 917, 6))
 
 
 class SeedFileError(ValueError):
-    """A file of the seed is not as it must be; the text says where, what is wrong and what is expected."""
+    """A file of the seed is wrong; the text says where, what is wrong and what is expected."""
 
 
 @dataclass(frozen=True)
 class LoadedConversation:
-    """What has to be known of a conversation to remove it again."""
+    """What is needed to remove a conversation again."""
 
     message_group_uuid: str
     member_uuids: tuple[str, ...]
@@ -63,7 +63,7 @@ class LoadedConversation:
 
 @dataclass(frozen=True)
 class SeedConversation:
-    """A conversation to load: members in the order of the users file, messages oldest first, none without."""
+    """A conversation to load: members in the order of the users file, messages oldest first, at least one."""
 
     message_group_uuid: str
     members: tuple[User, ...]
@@ -156,7 +156,7 @@ def parse(text: str, users: Sequence[User]) -> tuple[SeedConversation, ...]:
 
 
 def fingerprint(conversations: Sequence[SeedConversation]) -> str:
-    """SHA-256 over all items that the conversations make, in hexadecimal digits."""
+    """SHA-256 over all items of the conversations, in hexadecimal digits."""
     items = [
         [dict(row.attributes) for row in conversation.group_rows]
         + [message.to_attributes() for message in conversation.messages]
@@ -166,7 +166,7 @@ def fingerprint(conversations: Sequence[SeedConversation]) -> str:
 
 
 def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, Any]:
-    """The properties of the custom resource that follow from the files: `Fingerprint` and `Conversations`."""
+    """The properties of the custom resource that depend on the files: `Fingerprint` and `Conversations`."""
     return {
         "Fingerprint": fingerprint(conversations),
         "Conversations": [conversation.loaded.to_property() for conversation in conversations],
@@ -174,7 +174,7 @@ def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, 
 
 
 def message_uuid(message_group_uuid: str, sort_key: str, user_uuid: str) -> str:
-    """The id of a message of the seed; a message that carries another one is none of the seed's."""
+    """The id of a message of the seed; a message with another id does not belong to the seed."""
     return str(uuid5(NAMESPACE, f"{message_group_uuid}/{sort_key}/{user_uuid}"))
 
 

@@ -11,7 +11,7 @@ from botocore.config import Config
 from cruddur_messages import log, schema
 from cruddur_messages.lambda_context import LambdaContext
 from cruddur_messages.seed import file as seed_file
-from cruddur_messages.seed.cloudformation import RESERVE_SECONDS, Answer
+from cruddur_messages.seed.cloudformation import RESERVE_SECONDS, Response
 from cruddur_messages.seed.file import LoadedConversation
 from cruddur_messages.seed.load import MissingTableError, Seed
 
@@ -25,23 +25,23 @@ _dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
 
 
 class PropertyError(Exception):
-    """The properties of the resource do not fit this function; the text says which."""
+    """A property of the resource does not fit this function; the text says which."""
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Load, replace or remove the seed as the event demands, and answer CloudFormation."""
+    """Load, replace or remove the seed as the event requires, and respond to CloudFormation."""
     remaining = context.get_remaining_time_in_millis() / 1000
     properties = event.get("ResourceProperties", {})
     own_id = f"cruddur-messages-seed/{properties.get('TableName')}"
-    answer = Answer(
+    response = Response(
         event,
         # An id that differs from the last one makes CloudFormation delete the resource that had it.
         physical_resource_id=event["PhysicalResourceId"] if event["RequestType"] == "Delete" else own_id,
         ca_bundle=os.environ.get("AWS_CA_BUNDLE") or None,
     )
     table_name = os.environ.get(schema.TABLE_NAME_VARIABLE, "")
-    seed = Seed(client=_dynamodb, table_name=table_name, has_time=lambda: not answer.is_given)
-    with answer.for_the_work(
+    seed = Seed(client=_dynamodb, table_name=table_name, has_time=lambda: not response.is_decided)
+    with response.for_work(
         seconds=max(remaining - RESERVE_SECONDS, remaining / 2),
         progress=lambda: f"{seed.progress.done} of {seed.progress.total} items",
     ):
@@ -78,7 +78,7 @@ def _check_file(properties: Mapping[str, Any], packaged: Mapping[str, Any]) -> N
 
 
 def _loaded(properties: Mapping[str, Any], table_name: str) -> list[LoadedConversation]:
-    """The conversations that were loaded with the properties; none where these have never passed the checks."""
+    """The conversations that were loaded with the properties; none if the properties failed the checks."""
     try:
         _check_table(properties, table_name)
         return [LoadedConversation.from_property(entry) for entry in properties["Conversations"]]

@@ -1,7 +1,7 @@
-"""The seed in the table: conversations are loaded, replaced and removed; what others have written stays.
+"""The seed in the table: loads, replaces and removes its conversations, and keeps what others have written.
 
-Only Query on the table and BatchWriteItem are called, so nothing here can be conditioned on what was read. Doing it
-again therefore completes what was interrupted, and what the projection does at the same time is read again.
+It calls only Query on the table and BatchWriteItem, so no write is conditioned on what was read. Therefore a repeated
+run completes an interrupted one, and rows that the projection moves meanwhile are read again.
 """
 
 import random
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BATCH_SIZE: Final = 25
-"""The most that BatchWriteItem takes (API Reference)."""
+"""BatchWriteItem's limit on requests (API Reference)."""
 
 ATTEMPTS: Final = 12
 FIRST_BACKOFF_SECONDS: Final = 0.05
 LONGEST_BACKOFF_SECONDS: Final = 5.0
 
 READINGS: Final = 2
-"""How often an inbox is read before a row counts as missing: a reading misses a row that is moved across it."""
+"""How often an inbox is read before a row counts as missing: a query can miss a row that is moved meanwhile."""
 
 
 class SeedError(Exception):
@@ -43,7 +43,7 @@ class MissingTableError(SeedError):
 
 @dataclass
 class Progress:
-    """How many items have been written or deleted, of how many that are known to need it."""
+    """How many items were written or deleted, and how many are known to need it."""
 
     done: int = 0
     total: int = 0
@@ -52,9 +52,9 @@ class Progress:
 class Seed:
     """Loads and removes the conversations of the seed in one table.
 
-    `sleep` and `draw` (uniform in 0..1) serve the backoff; `has_time` is asked before each call. Every method answers
-    with counts for the log, and raises SeedError where DynamoDB refuses, or does not get to it in ATTEMPTS attempts,
-    MissingTableError where there is no table, and OutOfTimeError.
+    `sleep` and `draw` (uniform in 0..1) are for the backoff; `has_time` is checked before each call. Every method
+    returns counts for the log. It raises SeedError if DynamoDB refuses a request or ATTEMPTS attempts fail,
+    MissingTableError if there is no table, and OutOfTimeError.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class Seed:
     def load(self, conversations: Sequence[SeedConversation]) -> Counter[str]:
         """Write the group rows, then the messages, that are missing or differ.
 
-        A row that a member already has of a conversation is left alone, wherever the projection has moved it, and so
-        is a message of somebody else that has the key of one of the seed's.
+        A member's existing row of a conversation is kept, wherever the projection has moved it. A message of somebody
+        else under the key of a message of the seed is kept too.
         """
         counts: Counter[str] = Counter()
         rows = self._missing_rows(conversations)
@@ -97,7 +97,7 @@ class Seed:
         return counts
 
     def replace(self, old: Sequence[LoadedConversation], new: Sequence[SeedConversation]) -> Counter[str]:
-        """Load `new`, then remove what else the seed has: other messages in `new`, and whole conversations of `old`."""
+        """Load `new`, then remove the seed's other messages in `new`, and the conversations that are only in `old`."""
         counts = self.load(new)
         counts.update(
             self._remove_messages({conversation.message_group_uuid: conversation.messages for conversation in new})
@@ -137,7 +137,7 @@ class Seed:
                 yield {**there, **wanted}
 
     def _remove_messages(self, kept: Mapping[str, Sequence[Message]]) -> Counter[str]:
-        """Delete the messages of the seed in the given conversations, but for those kept of each."""
+        """Delete the seed's messages in the given conversations, except those to keep of each."""
         stale = [item for group, messages in kept.items() for item in self._messages_of_the_seed(group, messages)]
         self._delete(stale)
         return Counter(messages_removed=len(stale))
@@ -149,9 +149,9 @@ class Seed:
                 yield item
 
     def _remove_rows(self, conversation: LoadedConversation) -> Counter[str]:
-        """Delete the rows until none is to be seen, as the projection may be moving them.
+        """Delete the rows until none is found, as the projection may be moving them.
 
-        Should somebody send a message meanwhile, the rows are put back for the projection to settle.
+        If somebody sends a message meanwhile, the rows are put back for the projection to settle.
         """
         patience = self._patience()
         removed: dict[str, AttributeMap] = {}
@@ -167,7 +167,7 @@ class Seed:
                 readings_without += 1
                 continue
             if count:
-                patience.wait("rows of a conversation that is to be removed keep coming back")
+                patience.wait("rows of a conversation to remove keep coming back")
             self._delete(rows)
             removed.update({text_or_empty(item, schema.PARTITION_KEY): item for item in rows})
             count += len(rows)
@@ -203,8 +203,8 @@ class Seed:
             pending = list(requests[start : start + BATCH_SIZE])
             patience = self._patience()
             while pending:
-                answer = self._call(patience, self._client.batch_write_item, RequestItems={self._table_name: pending})
-                left = answer.get("UnprocessedItems", {}).get(self._table_name, [])
+                response = self._call(patience, self._client.batch_write_item, RequestItems={self._table_name: pending})
+                left = response.get("UnprocessedItems", {}).get(self._table_name, [])
                 self.progress.done += len(pending) - len(left)
                 if len(left) < len(pending):
                     patience.renew()
@@ -228,14 +228,14 @@ class Seed:
             except (NoConnectionError, HTTPClientError) as error:
                 patience.wait(type(error).__name__)
             except BotoCoreError as error:
-                raise SeedError(f"DynamoDB cannot be asked: {error}") from error
+                raise SeedError(f"DynamoDB is not reachable: {error}") from error
 
     def _patience(self) -> "_Patience":
         return _Patience(self._sleep, self._draw)
 
 
 class _Patience:
-    """Waits longer after each failure, and gives up after ATTEMPTS without progress."""
+    """Exponential backoff with jitter, which gives up after ATTEMPTS without progress."""
 
     def __init__(self, sleep: Callable[[float], None], draw: Callable[[], float]) -> None:
         self._sleep = sleep
@@ -263,7 +263,7 @@ def _is_of_the_seed(item: AttributeMap, message_group_uuid: str) -> bool:
 
 
 def _on_a_free_key(row: GroupRow, taken: set[str]) -> AttributeMap:
-    """The row, microseconds later where another conversation's row has its key: a put would overwrite that."""
+    """The row, moved by microseconds if another conversation's row has its key: a put would overwrite that row."""
     sort_key = row.sort_key
     while sort_key in taken:
         instant = timestamps.parse(sort_key)
@@ -273,5 +273,5 @@ def _on_a_free_key(row: GroupRow, taken: set[str]) -> AttributeMap:
 
 
 def _unsettled(item: AttributeMap) -> AttributeMap:
-    """The row as the projection takes up rows of others: those without the id of the message they show."""
+    """The row without the id of the message that it shows, so that the projection settles it."""
     return {name: value for name, value in item.items() if name != MESSAGE_UUID}

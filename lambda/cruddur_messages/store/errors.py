@@ -1,17 +1,17 @@
-"""What the access patterns refuse, each with an error of its own.
+"""The errors of the access patterns.
 
-`code` is for programs; where the Cruddur app has a code for the same slip, it is the app's.
+`code` is for programs. Where the Cruddur app has a code for the same error, it is the app's.
 """
 
 
 class RejectedError(ValueError):
-    """The input is refused and nothing was written; the text says what is wrong and what to do."""
+    """The input is rejected and nothing was written; the text says what is wrong and what to do."""
 
     code = "rejected"
 
 
 class MessageBlankError(RejectedError):
-    """A message without a character that is to be seen."""
+    """A message without a visible character."""
 
     code = "message_blank"
 
@@ -20,7 +20,7 @@ class MessageBlankError(RejectedError):
 
 
 class MessageTooLongError(RejectedError):
-    """A message of more characters than the app takes."""
+    """A message with more characters than the app accepts."""
 
     code = "message_exceed_max_chars"
 
@@ -38,16 +38,16 @@ class MessageNotUtf8Error(RejectedError):
 
 
 class InvalidUuidError(RejectedError):
-    """A value that stands where a UUID must stand."""
+    """A value that should be a UUID and is not."""
 
     code = "uuid_invalid"
 
     def __init__(self, name: str, value: object) -> None:
-        super().__init__(f"{name} is no UUID: {str(value)[:80]!r}")
+        super().__init__(f"{name} is not a UUID: {str(value)[:80]!r}")
 
 
 class InvalidLimitError(RejectedError):
-    """A page size outside of what a page can have."""
+    """A page size outside the limits."""
 
     code = "limit_invalid"
 
@@ -56,12 +56,12 @@ class InvalidLimitError(RejectedError):
 
 
 class InvalidCursorError(RejectedError):
-    """A cursor that no page has given out."""
+    """A cursor that did not come from a page."""
 
     code = "cursor_invalid"
 
     def __init__(self, value: str) -> None:
-        super().__init__(f"{value[:80]!r} is no cursor that a page has given out: begin again without one")
+        super().__init__(f"{value[:80]!r} is not a cursor from a page: start again without one")
 
 
 class TooFewMembersError(RejectedError):
@@ -74,7 +74,7 @@ class TooFewMembersError(RejectedError):
 
 
 class TooManyMembersError(RejectedError):
-    """More people than can be brought together all at once."""
+    """More members than one transaction can start a conversation with."""
 
     code = "members_too_many"
 
@@ -83,7 +83,7 @@ class TooManyMembersError(RejectedError):
 
 
 class RepeatedMemberError(RejectedError):
-    """The same person twice among the members."""
+    """The same user twice among the members."""
 
     code = "member_repeated"
 
@@ -92,7 +92,7 @@ class RepeatedMemberError(RejectedError):
 
 
 class SenderNotMemberError(RejectedError):
-    """A first message by somebody who is not to be a member."""
+    """A first message by a sender who is not among the members."""
 
     code = "sender_not_member"
 
@@ -101,7 +101,7 @@ class SenderNotMemberError(RejectedError):
 
 
 class NotAMemberError(RejectedError):
-    """Somebody who is not in a conversation wants to read or to change it."""
+    """A user who is not a member wants to read or change a conversation."""
 
     code = "not_a_member"
 
@@ -110,7 +110,7 @@ class NotAMemberError(RejectedError):
 
 
 class NoSuchConversationError(RejectedError):
-    """A conversation of which nobody has a group row."""
+    """A conversation without any group row."""
 
     code = "conversation_unknown"
 
@@ -119,7 +119,7 @@ class NoSuchConversationError(RejectedError):
 
 
 class ContendedError(Exception):
-    """Others were always faster; nothing was written, and trying again later is safe."""
+    """Other writers won every attempt. Nothing was written; a retry is safe."""
 
     def __init__(self, attempts: int) -> None:
         super().__init__(f"the table was too busy with these items for {attempts} attempts: try again")

@@ -1,6 +1,6 @@
 """Access patterns A to D: what a backend does with conversations. Pattern E is the projection's.
 
-Pages follow the order of the sort keys, as the table keeps it. Errors of DynamoDB itself (`ClientError`) pass through.
+Pages follow the order of the sort keys in the table. Errors of DynamoDB itself (`ClientError`) are not caught.
 """
 
 import random
@@ -42,7 +42,7 @@ MESSAGES_ON_A_PAGE = 40
 CONVERSATIONS_ON_A_PAGE = 20
 
 MAX_FIRST_MEMBERS = MAX_ACTIONS - 1
-"""A transaction holds the first message and as many group rows as this; two people's pair item fits as well."""
+"""The limit of a transaction, less the first message; two members leave room for their pair item."""
 
 MAX_CURSOR_BYTES = 1024
 """DynamoDB's limit on a sort key (Developer Guide, "Quotas")."""
@@ -52,7 +52,7 @@ FIRST_BACKOFF_SECONDS = 0.02
 LONGEST_BACKOFF_SECONDS = 1.0
 
 MAX_TAKEN_KEYS = 1000
-"""How many microseconds are tried, one after the other, for a message whose time is taken."""
+"""How many microseconds are tried in turn for a message when another message has its key."""
 
 PAIR_CONVERSATION = "latest_message_group_uuid"
 """On a pair item: the conversation that the two last started."""
@@ -94,7 +94,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class StartedConversation:
-    """Where a first message went; `is_new` is False where the two already had a conversation."""
+    """The conversation of a first message; `is_new` is False if the two already had one."""
 
     message_group_uuid: str
     message: Message
@@ -104,7 +104,7 @@ class StartedConversation:
 class MessageStore:
     """The conversations of one table.
 
-    `clock` tells the present, `new_uuid` names what is new, `sleep` and `draw` (uniform in 0..1) serve the backoff.
+    `clock` returns the current time, `new_uuid` a new id. `sleep` and `draw` (uniform in 0..1) are for the backoff.
     Safe to share between threads.
     """
 
@@ -136,7 +136,7 @@ class MessageStore:
         """Pattern A: the newest messages, oldest of them first; `before` takes a page's cursor, for older ones.
 
         Given a `reader_uuid`, raises NotAMemberError unless that user is a member. Raises InvalidUuidError,
-        InvalidLimitError, InvalidCursorError. Messages that are malformed are passed over.
+        InvalidLimitError, InvalidCursorError. Malformed messages are skipped.
         """
         _check_uuid("message_group_uuid", message_group_uuid)
         if reader_uuid is not None:
@@ -149,13 +149,13 @@ class MessageStore:
     ) -> Page[Conversation]:
         """Pattern B: a person's conversations, newest first; `before` takes a page's cursor, for older ones.
 
-        Raises InvalidUuidError, InvalidLimitError, InvalidCursorError. Rows that are malformed are passed over.
+        Raises InvalidUuidError, InvalidLimitError, InvalidCursorError. Malformed rows are skipped.
         """
         _check_uuid("user_uuid", user_uuid)
         return self._page(schema.group_row_partition(user_uuid), limit, before, Conversation.from_attributes)
 
     def send(self, message_group_uuid: str, *, sender: User, message: str, check_member: bool = False) -> Message:
-        """Pattern C: write a message, now; one of the same microsecond is never overwritten.
+        """Pattern C: write a message with the current time. A message of the same microsecond is not overwritten.
 
         With `check_member`, raises NotAMemberError unless the sender is a member. Raises MessageBlankError,
         MessageTooLongError, MessageNotUtf8Error, InvalidUuidError, ContendedError.
@@ -177,8 +177,8 @@ class MessageStore:
     def start_conversation(self, members: Sequence[User], *, sender: User, message: str) -> StartedConversation:
         """Pattern D: one group row per member and the first message, all or nothing.
 
-        Two people have one conversation: if there is one, also by a request that runs at the same time, the message
-        goes there. Raises MessageBlankError, MessageTooLongError, MessageNotUtf8Error, InvalidUuidError,
+        Two people have one conversation: if it exists already, or a concurrent request creates it, the message goes
+        there. Raises MessageBlankError, MessageTooLongError, MessageNotUtf8Error, InvalidUuidError,
         TooFewMembersError, TooManyMembersError, RepeatedMemberError, SenderNotMemberError, ContendedError.
         """
         _check_message(message)
@@ -206,7 +206,7 @@ class MessageStore:
             except ClientError as error:
                 if not self._may_try_again(error, attempt):
                     raise
-                # It may have been made, and only the answer lost.
+                # It may be committed although its response was lost.
                 if not self.get_conversation(message_group_uuid, limit=1).items:
                     instant = max(self._clock(), instant + timestamps.MICROSECOND)
                     continue
@@ -214,7 +214,7 @@ class MessageStore:
         raise errors.ContendedError(ATTEMPTS)
 
     def add_member(self, message_group_uuid: str, member: User, *, asked_by: str | None = None) -> Conversation:
-        """Give a person the conversation; who is a member already stays one, with the row they have.
+        """Add a person to a conversation; an existing member keeps their row.
 
         Given `asked_by`, raises NotAMemberError unless that user is a member. Raises NoSuchConversationError,
         InvalidUuidError, ContendedError.
@@ -269,7 +269,7 @@ class MessageStore:
         return Page(tuple(found), None)
 
     def _put_unless_taken(self, message: Message) -> bool:
-        """Put a message; False where another one has its key. A repeated call for the same message is a success."""
+        """Put a message; False if another one has its key. A repeated call for the same message succeeds."""
         for attempt in range(ATTEMPTS):
             try:
                 self._client.put_item(
@@ -293,7 +293,7 @@ class MessageStore:
     def _pair_put(
         self, partition: str, message_group_uuid: str, seen: AttributeMap | None
     ) -> "TransactWriteItemTypeDef":
-        """Put the pair item, if it still is what was seen before the two inboxes were read."""
+        """A put of the pair item, on condition that it is as it was before the two inboxes were read."""
         item: dict[str, AttributeValueTypeDef] = {
             schema.PARTITION_KEY: {"S": partition},
             schema.SORT_KEY: {"S": schema.PAIR_SORT_KEY},
@@ -311,7 +311,7 @@ class MessageStore:
         }
 
     def _conversation_between(self, user_uuid: str, other_uuid: str) -> str | None:
-        """The newest conversation that these two have alone, by either inbox; the index is asked who is there."""
+        """The newest conversation of these two alone, from either inbox; the index has its members."""
         for owner, other in ((user_uuid, other_uuid), (other_uuid, user_uuid)):
             rows = self._newest_first(
                 schema.group_row_partition(owner),
@@ -328,7 +328,7 @@ class MessageStore:
         return None
 
     def _row_of(self, message_group_uuid: str, user_uuid: str) -> AttributeMap | None:
-        """A member's group row, as it is; the inbox is read until it is found."""
+        """A member's group row, by consistent reads of the inbox until it is found."""
         rows = self._newest_first(
             schema.group_row_partition(user_uuid),
             ConsistentRead=True,
@@ -349,9 +349,9 @@ class MessageStore:
     def _joining_row(
         self, message_group_uuid: str, member: User, instant: datetime | None
     ) -> "dict[str, AttributeValueTypeDef]":
-        """A new member's row, at the newest message's time, or at `instant` where that place is taken.
+        """A new member's row, at the newest message's time, or at `instant` if another row has that key.
 
-        It names the person whom most of the rows name, which in a group is the first member.
+        It names the person that most of the rows name. In a group that is the first member.
         """
         rows = list(self._rows_in_index(message_group_uuid))
         if not rows:
@@ -386,7 +386,7 @@ class MessageStore:
         return dynamodb.items(self._client.query, TableName=self._table_name, **arguments)
 
     def _may_try_again(self, error: ClientError, attempt: int) -> bool:
-        """Whether an error is of those that pass; waits before the answer where waiting helps."""
+        """Whether to retry after an error; waits first if a pause helps."""
         codes = _codes(error)
         if not codes <= TRANSIENT_CODES | {CONDITION_FAILED}:
             return False
@@ -410,7 +410,7 @@ def _message(message_group_uuid: str, instant: datetime, message_uuid: str, send
 
 
 def _first_row(first: Message, member: User, members: Sequence[User]) -> "dict[str, AttributeValueTypeDef]":
-    """A member's row of a conversation that begins; without a message_uuid, so that the projection takes it up."""
+    """A member's row of a new conversation, without a message_uuid, so that the projection settles it."""
     other = next(user for user in members if user.uuid != member.uuid)
     return {
         **_row_key(member, first.instant),
