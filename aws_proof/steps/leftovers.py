@@ -1,4 +1,4 @@
-"""Nothing stays."""
+"""What is left after the removal."""
 
 from aws_proof import removal
 from aws_proof.claims import DiffersError, claim

@@ -287,7 +287,7 @@ def test_who_cannot_start_a_conversation_is_told_why(cruddur_table: CruddurTable
         ([ann, bo, User(bo.uuid, "Other", "other")], ann, errors.RepeatedMemberError, f"user {bo.uuid} is named"),
         (crowd, crowd[0], errors.TooManyMembersError, "at most 99 members, not 100: add the others later"),
         ([ann, bo], person("eve"), errors.SenderNotMemberError, "is not among the members"),
-        ([ann, User("bo", "Bo", "bo")], ann, errors.InvalidUuidError, "member is no UUID: 'bo'"),
+        ([ann, User("bo", "Bo", "bo")], ann, errors.InvalidUuidError, "member is not a UUID: 'bo'"),
     ):
         with pytest.raises(error, match=why):
             store.start_conversation(members, sender=sender, message="hi")

@@ -103,7 +103,7 @@ def refused(error_code: str, message: str = "no") -> Callable[[World], str]:
 @pytest.mark.parametrize(
     ("step", "line"),
     [
-        (raising(NoCredentialsError()), "no AWS credentials to be had"),
+        (raising(NoCredentialsError()), "no AWS credentials found"),
         (
             raising(EndpointConnectionError(endpoint_url="https://kms.xx.amazonaws.com")),
             "is this service in the region",

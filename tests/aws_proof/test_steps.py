@@ -457,7 +457,7 @@ def notices(world: StubbedWorld, *states: str) -> None:
 
 def test_alarm_notice(world: StubbedWorld) -> None:
     notices(world, "", "OK", "ALARM")
-    stays(failures.alarm_notice, world, "told of proof-run-dev-projection-failure-queue")
+    stays(failures.alarm_notice, world, "notified of proof-run-dev-projection-failure-queue")
 
 
 def test_alarm_notice_never_comes(world: StubbedWorld) -> None:
