@@ -132,7 +132,7 @@ def test_watch_shows_the_inbox_as_it_changes(at: At, seeded: CruddurTable) -> No
     assert watched.err == f"andrewbrown's inbox in {seeded.name} at {seeded.endpoint}; Ctrl-C ends it\n"
 
 
-def test_consumed_capacity_is_told_on_request(at: At, seeded: CruddurTable) -> None:
+def test_consumed_capacity_is_printed_on_request(at: At, seeded: CruddurTable) -> None:
     assert at(seeded, "list-conversations", "--json").err == ""
     result = at(seeded, "list-conversations", "--capacity", "--json")
     json.loads(result.out)
@@ -362,7 +362,7 @@ def test_the_limit_reaches_every_call_of_a_rebuild(
     assert waited
 
 
-def test_where_a_command_acts_is_told_without_a_call(ddb: At, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_command_acts_is_printed_without_a_call(ddb: At, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
     told = json.loads(ddb("where", "--table", "other", "--json").out)
     assert (told["table"], told["at"]) == ("other", "http://127.0.0.1:9")

@@ -25,7 +25,7 @@ def conversation_of(at: At, table: CruddurTable, *words: str) -> str:
     return str(json.loads(result.out)["message_group_uuid"])
 
 
-def test_a_conversation_goes_by_its_id_its_beginning_or_whom_it_is_with(at: At, seeded: CruddurTable) -> None:
+def test_a_conversation_is_found_by_id_prefix_or_other_person(at: At, seeded: CruddurTable) -> None:
     andrew, bayko, *_ = seed_file.load_users()
     pair = next(c for c in seed_file.load() if {*c.members} == {andrew, bayko})
     group = pair.message_group_uuid
