@@ -138,7 +138,9 @@ lock: $(VENV)/dev.stamp ## Write requirements*.txt from pyproject.toml
 # --- what is made from the code
 
 .PHONY: drawing
-drawing: $(VENV)/dev.stamp ## Draw architecture and dashboard again, from the code
+drawing: $(VENV)/dev.stamp ## Draw the pictures in docs again, from the code
+	@$(PYTHON) -m drawings.overview
+	@$(PYTHON) -m drawings.terminal
 	@$(PYTHON) -m drawings.architecture
 	@$(PYTHON) -m drawings.dashboard
 

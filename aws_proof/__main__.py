@@ -34,8 +34,9 @@ MADE = """This deploys the system into an account, tests {claims} claims about A
   account   {account}
   region    {region}
   makes     stacks, tables, roles and queues called {name}..., all with the tag cruddur-aws-proof={name}
-  costs     less than a dollar
-  takes     about an hour: alarms, and the deletion of network interfaces, have to be waited for"""
+  costs     less than a dollar, by AWS's prices; nobody has had the bill yet
+  takes     half an hour where AWS is quick, two hours where it is not; this has not been timed on AWS yet.
+            Alarms are waited for, and network interfaces: AWS takes up to 20 minutes to delete those, five times"""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -71,6 +72,8 @@ def main(
         _refuse_taken(world)
     _confirm(world, yes=yes)
     journal.save()
+    # Asked before the run: the commit may be another when it ends.
+    versions = _versions(world)
     cut_off: CutOffError | None = None
     try:
         run(world, PHASES)
@@ -78,7 +81,7 @@ def main(
         cut_off = error
     written = page or FOLDER / f"{name}.md"
     written.parent.mkdir(parents=True, exist_ok=True)
-    written.write_text(pages.page(journal, CLAIMS, place=_place(world), versions=_versions(world)))
+    written.write_text(pages.page(journal, CLAIMS, place=_place(world), versions=versions))
     console.print(f"the page: {written}")
     if not journal.made and (cut_off is None or not isinstance(cut_off.__cause__, Exception)):
         # Nothing is left to continue or to clean up.

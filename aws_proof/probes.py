@@ -2,25 +2,20 @@
 
 import os
 import tempfile
-from dataclasses import dataclass
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.policies.authorization import Policies, Request
+    from tests.policies.conftest import Case
 
 
-@dataclass(frozen=True)
-class Cases:
-    """The policies of a stage, what they have to allow and what they have to deny."""
+def cases(stage: str) -> "Case":
+    """The policies of a stage as synthesized, what they have to allow and what they have to deny.
 
-    policies: "Policies"
-    allowed: "list[Request]"
-    denied: "list[Request]"
-
-
-def cases(stage: str) -> Cases:
-    """All of a stage; the calls are recorded on an engine of this machine."""
+    The calls are recorded on an engine of this machine.
+    """
     # The handler, which is recorded, makes its client when it is imported.
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     from cruddur_cli import table_definition
@@ -37,5 +32,7 @@ def cases(stage: str) -> Cases:
             table_definition.create(client, name)
             return CruddurTable("", endpoint, client, name)
 
-        found = case_of(stage, record_all(table))
-    return Cases(found.policies, found.allowed, found.denied)
+        # The projection logs what it does there.
+        with redirect_stdout(StringIO()):
+            recording = record_all(table)
+    return case_of(stage, recording)

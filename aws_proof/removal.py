@@ -5,7 +5,7 @@ from functools import partial
 
 from botocore.exceptions import ClientError, WaiterError
 
-from aws_proof.claims import StopError
+from aws_proof.claims import DiffersError, StopError
 from aws_proof.journal import Made
 from aws_proof.world import World, code
 
@@ -37,7 +37,7 @@ def _system(world: World, name: str) -> None:
     """The stacks of a system, then what prod retains when its stacks are deleted."""
     cloudformation = world.client("cloudformation")
     for stack in (name, f"{name}-table"):
-        if not _is_there(partial(cloudformation.describe_stacks, StackName=stack)):
+        if not _is_there_and_can_go(world, stack):
             continue
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
             for resource in page["StackResourceSummaries"]:
@@ -53,6 +53,29 @@ def _system(world: World, name: str) -> None:
         except WaiterError as error:
             raise StopError(f"the stack {stack} is not deleted ({error}): see its events in CloudFormation") from error
     _table(world, world.table_name)
+
+
+def _is_there_and_can_go(world: World, stack: str) -> bool:
+    """Whether there is such a stack. CloudFormation deletes none while it is being updated, as after Ctrl-C it may be.
+
+    Raises StopError where the update does not end.
+    """
+    cloudformation = world.client("cloudformation")
+
+    def settled() -> bool | None:
+        try:
+            (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        except ClientError as error:
+            if code(error) in GONE:
+                return False
+            raise
+        status = str(found["StackStatus"])
+        return None if status.startswith("UPDATE_") and status.endswith("_IN_PROGRESS") else True
+
+    try:
+        return world.wait(f"the update of the stack {stack} ends", settled, minutes=60)
+    except DiffersError as error:
+        raise StopError(f"{error}: see its events in CloudFormation") from error
 
 
 def _log_group(world: World, name: str) -> None:

@@ -52,90 +52,94 @@ NAT_MONTH = prices.NAT_GATEWAY_HOUR * prices.HOURS_OF_A_MONTH
 
 PAGE = """# Cost, and the limits
 
-Made by `make bench-cost`: units measured, times the prices of {region} as written down on {as_of} in
-[prices.py](../cruddur_infra/monitoring/prices.py), without tax, and without free tier where it is not named. They
-agree with price guides of 2026; AWS's own list was not at hand, so check them before you rely on a sum.
+`make bench-cost` made this page: measured units, times the prices of {region} as written down on {as_of} in
+[prices.py](../cruddur_infra/monitoring/prices.py). Sums are without tax, and without free tier unless it is named.
+The prices agree with price guides of 2026. They were not compared with AWS's own list, so check them before you rely
+on a sum.
 
 ![Cost by traffic, and lag by members](cost.svg)
 
 ## A million messages
 
-Each handled alone, which is the worst case: messages that meet in a batch share one move per conversation
-([the projection's figures](bench/projection.md)). The bootcamp's design deletes and puts without a transaction, and
-loses conversations for what it saves here; in bursts it costs several times more.
+Here each message is handled alone, which is the worst case: messages that arrive in one batch share one move per
+conversation ([figures](bench/projection.md)). The bootcamp's design deletes and puts without a transaction. It costs
+less here, and a crash can lose a conversation. In bursts it costs several times more.
 
-| members | write units a message | of them the message | read units | $ a million messages | bootcamp's design, $ |
+| members | write units per message | of them the message | read units | $ per million messages | bootcamp's design, $ |
 |---:|---:|---:|---:|---:|---:|
 {units}
 
 ## A month
 
-DynamoDB, Lambda and logs, in dollars. What readers read comes on top, the same with either design: a page of 20 rows
-or messages is about one read unit, so a million pages are about $0.13.
+DynamoDB, Lambda and logs, in dollars. What people read costs extra, the same in both designs: a page of 20 rows or
+messages is about one read unit, so a million pages are about $0.13.
 
-| messages a day | members | DynamoDB | Lambda | logs | together | bootcamp's design | a NAT gateway for it |
+| messages per day | members | DynamoDB | Lambda | logs | total | bootcamp's design | a NAT gateway for it |
 |---:|---:|---:|---:|---:|---:|---:|---:|
 {months}
 
-The last column is what one NAT gateway asks a month before the first byte (${nat_gb} a GB after). The function needs
-none, since its way to the table is a gateway endpoint, which is free. The bootcamp's handler is taken to be called
-as often.
+The last column is the price of one NAT gateway per month, without traffic (${nat_gb} per GB on top). This app needs
+none: the function reaches the table through a gateway endpoint, which is free. The calculation assumes that the
+bootcamp's handler is called as often.
 
-Whether there are messages or not, by `-c monitoring=`. The free tier is the account's: ten metrics under alarm, ten
-metrics of one's own, three dashboards. It is taken to be this system's alone; a second one in the account pays in full.
+The next table is for an idle and a busy month, by `-c monitoring=`. The free tier belongs to the account: ten metrics
+under alarm, ten custom metrics, three dashboards. The table assumes that only this system uses it. A second one in
+the account pays in full.
 
 | | `none` | `essential` (`dev`) | `full` (`prod`) |
 |---|---:|---:|---:|
 {standing}
 
-A metric costs only in the hours in which it has data, so that while nobody writes, the metrics of the log and of the
-mapping cost nothing: **`dev` idle is ${idle:.2f} a month within the free tier**, ${idle_without:.2f} without. The
-mapping's counts are taken to be metrics of one's own, as the cautious reading of Lambda's documentation has it.
+A metric costs only in hours in which it has data. So while nobody writes, the metrics of the log and of the mapping
+cost nothing: **an idle `dev` costs ${idle:.2f} a month within the free tier**, ${idle_without:.2f} without it. The
+mapping's counts are priced as custom metrics, which is the cautious reading of Lambda's documentation.
 
-Storage: a million messages of two are about {storage_gb:.2f} GB, ${storage:.2f} a month with point-in-time recovery.
+Storage: a million messages between two people are about {storage_gb:.2f} GB, or ${storage:.2f} a month with
+point-in-time recovery.
 
-Assumed: {call:g} ms a call from Lambda, {memory} GB of memory, {log_bytes:,} bytes of log an invocation, and Lambda
-looking into each shard {polls} times a second. Write units are the emulator's, which counts those of transactions as
-AWS has been seen to; read units follow from the size of a row, {row} bytes here. The bill is the proof: the dashboard
-shows what the meters of AWS say.
+Assumptions: {call:g} ms per call from Lambda, {memory} GB of memory, {log_bytes:,} bytes of log per invocation, and
+Lambda polls each shard {polls} times a second. Write units come from the emulator, which counts those of transactions
+as AWS was observed to. Read units follow from the size of a row, {row} bytes here. Your bill is the proof: the
+dashboard shows the units that AWS measures.
 
 ## Past one table
 
-What grows with what:
+What limits a table:
 
-- A move consumes 2 units of the index and 4 of the table a member; the messages that members send grow with them
-  too: where each of m members sends as much, units grow with **m squared**.
-- A conversation is one partition key of the index, which takes 1,000 write units a second: **500 members moved a
-  second**, as one move of 500 or ten of 50. Its messages are one partition key of the table: 1,000 of 1 KB a second.
-- A person's inbox is one partition key of the table: 4 units a move, **250 moves a second** for one person in many
-  busy conversations.
-- A conversation's messages come through one shard. A shard is worked off one batch at a time,
-  `parallelization_factor` times that.
-- The table itself: on demand begins at 4,000 write units a second and doubles what it has seen; the quota of 40,000 a
-  table is raised on request.
+- A move consumes 2 units of the index and 4 of the table per member. Larger groups also send more messages: if each
+  of m members sends the same number, the units grow with **m squared**.
+- A conversation is one partition key of the index, which accepts 1,000 write units a second. That is **500 moved
+  members per second**: one move of 500, or ten of 50. Its messages are one partition key of the table: 1,000 messages
+  of 1 KB a second.
+- A person's inbox is one partition key of the table. A move takes 4 units, so one person can be in **250 moves per
+  second**.
+- The messages of a conversation come through one shard. Lambda processes one batch of a shard at a time, or
+  `parallelization_factor` batches.
+- An on-demand table begins at 4,000 write units a second, and doubles with its traffic. AWS raises the quota of
+  40,000 per table on request.
 
-Simulated for a single conversation, ten minutes: seconds from message to row, half of the messages / the slowest
-hundredth, for three batching windows.
+The next table simulates a single conversation for ten minutes: seconds from message to row, median / 99th percentile,
+for three batching windows.
 
-| members | messages a second |{windows}
+| members | messages per second |{windows}
 |---:|---:|{rule}
 {lags}
 
-Folding keeps even a busy group current: while one move waits for the index, messages gather for the next. What it
-cannot do is be quicker than one move, and every move of a large group is dear. So, in this order:
+A busy group stays current: while one move waits for the index, the next messages share the next move. But no inbox is
+faster than one move, and each move of a large group is expensive. So, in this order:
 
-| at | then | what it costs |
+| at | do | what it costs |
 |---|---|---|
-| bursts, `table-throttled` | `-c batching_window_seconds=1`: at most one move a second and conversation | that second |
+| bursts, `table-throttled` | `-c batching_window_seconds=1`: one move per second and conversation | that second |
 | `inboxes-behind`, many conversations | `-c parallelization_factor=4`, then 10 | nothing; conflicts are settled |
-| an inbox of 250 moves a second | the window again: moves fold with their conversations | lag |
+| an inbox with 250 moves a second | the window again: moves are shared per conversation | lag |
 | groups of more than about 100 | **fan-out on read**, see below | a query for each large group and page |
-| more than one region | global tables, the projection in one region: two would race | each write in each region |
-| more than a table's quota | tables by a hash of the conversation, see below | the backend asks each table |
+| more than one region | global tables, with the projection in one region: two would race | each write in each region |
+| more than the quota of a table | tables by a hash of the conversation, see below | the backend asks each table |
 
-**Fan-out on read**: no rows move for a large group; a member's inbox merges the rows with the newest message of each
-large group that the member is in. It changes schema and backend. **Several tables**: an instance of this app for each
-(`-c table_name=...` in stages or accounts of their own), and inboxes merged on read. Neither is built here.
+**Fan-out on read**: the rows of a large group do not move. A member's inbox merges the rows with the newest message
+of each large group. It changes schema and backend. **Several tables**: one system for each (`-c name=...`), and the
+backend merges the inboxes. Neither is built.
 """
 
 

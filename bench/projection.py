@@ -1,13 +1,15 @@
-"""The projection beside the bootcamp's handler: time, API calls and capacity units, and how each grows.
+"""The projection beside its first version and the bootcamp's handler: time, API calls and capacity units.
 
-Both get the same load on the same engine in the same run. Run: python -m bench.projection
+All get the same load on the same engine in the same run. Run: python -m bench.projection
 """
 
 import os
 import platform
+import random
 import sys
 import tempfile
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -18,10 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
+from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
+from bench import first_version
 from cruddur_cli import table_definition
 from cruddur_messages import schema, timestamps
 from cruddur_messages.projection import handler as stream_handler
@@ -35,9 +39,11 @@ MESSAGES = (1, 10, 100, 1000)
 CONVERSATIONS = (1, 10, 100)
 MEMBERS = (2, 10, 50)
 BATCH_SIZE = 100
-MEMBERS_PER_TRANSACTION = 50
+MEMBERS_PER_TRANSACTION = 49
 MOST_BASELINE_MOVES = 2000
 """The baseline does the same for every message; it is measured for so many rows, and its figures are scaled."""
+
+MOST_ROWS_SHOWN = 10_000
 
 DOCS = Path(__file__).parents[1] / "docs" / "bench"
 TABLE = "cruddur-messages"
@@ -78,6 +84,16 @@ QUANTITIES = ("seconds", "API calls", "write units", "read units")
 
 Handler = Callable[[list[Any]], object]
 
+Costs = tuple[Cost, Cost, Cost]
+"""Of the projection, of its first version, and of the baseline."""
+
+FAULTY_SCHEDULES = 40
+FAULT_SHARES = (85, 5, 4, 3, 3)
+"""Per cent of the calls: none, throttled, response lost, crash before, crash after."""
+
+MOST_DELIVERIES = 50
+TIES = (10, 100, 500)
+
 
 class Meter:
     """Counts the calls of a client, and the capacity units that DynamoDB reports for them."""
@@ -95,7 +111,7 @@ class Meter:
         reported = parsed.get("ConsumedCapacity", [])
         units = sum(own["CapacityUnits"] for own in (reported if isinstance(reported, list) else [reported]))
         self.counts["calls"] += 1
-        self.counts["read" if model.name == "Query" else "write"] += units
+        self.counts["read" if model.name in ("Query", "GetItem", "BatchGetItem") else "write"] += units
 
 
 def projection(client: "DynamoDBClient") -> Handler:
@@ -108,6 +124,24 @@ def projection(client: "DynamoDBClient") -> Handler:
             raise RuntimeError("the projection did not settle everything")
 
     return handle
+
+
+def version_before(module: Any) -> Callable[["DynamoDBClient"], Handler]:
+    """The stream handler of the first version."""
+
+    def attach(client: "DynamoDBClient") -> Handler:
+        os.environ[schema.TABLE_NAME_VARIABLE] = TABLE
+
+        def handle(records: list[Any]) -> None:
+            module._dynamodb = client
+            with redirect_stdout(StringIO()):
+                response = module.handler({"Records": records})
+            if response["batchItemFailures"]:
+                raise RuntimeError("the first version did not settle everything")
+
+        return handle
+
+    return attach
 
 
 def baseline(client: "DynamoDBClient") -> Handler:
@@ -133,11 +167,11 @@ def baseline(client: "DynamoDBClient") -> Handler:
 
 
 def loads() -> Iterator[Load]:
-    """Every combination that has at least one message for each conversation."""
+    """Every combination that has at least one message for each conversation, and does not take minutes."""
     for members in MEMBERS:
         for conversations in CONVERSATIONS:
             for messages in MESSAGES:
-                if messages >= conversations:
+                if messages >= conversations and messages * members <= MOST_ROWS_SHOWN:
                     yield Load(messages, conversations, members)
 
 
@@ -149,7 +183,7 @@ def measure(load: Load, handler: Callable[["DynamoDBClient"], Handler], endpoint
     meter = Meter(tables.dynamodb(endpoint))
     handle = handler(meter.client)
     writer = tables.dynamodb(endpoint)
-    groups = [f"bench-{next(_numbers)}" for _ in range(load.conversations)]
+    groups = [str(uuid.uuid4()) for _ in range(load.conversations)]
     _put_all(writer, [row for group in groups for row in _rows(group, load.members)])
     _settle_first(writer, groups, handle)
     meter.counts.clear()
@@ -170,86 +204,226 @@ def measure(load: Load, handler: Callable[["DynamoDBClient"], Handler], endpoint
 
 
 def floor_calls(load: Load) -> int:
-    """One index query, one consistent read, one transaction for every 50 members: per dirty conversation and batch."""
+    """Three reads, and one transaction for every 49 members: per dirty conversation and batch."""
     dirty = sum(
         min(load.conversations, size)
         for size in [BATCH_SIZE] * (load.messages // BATCH_SIZE) + [load.messages % BATCH_SIZE]
     )
-    return dirty * (2 + -(-load.members // MEMBERS_PER_TRANSACTION))
+    return dirty * (3 + -(-load.members // MEMBERS_PER_TRANSACTION))
+
+
+class CrashError(BaseException):
+    """The invocation ends here."""
+
+
+class Faulty:
+    """A client of which a share of the calls is throttled, is not answered, or ends the invocation."""
+
+    def __init__(self, client: Any, chance: random.Random) -> None:
+        self._client = client
+        self._chance = chance
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        call = getattr(self._client, operation)
+
+        def faulty(**arguments: Any) -> Any:
+            fault = self._chance.choices(("", "throttled", "lost", "crash before", "crash after"), FAULT_SHARES)[0]
+            if fault in ("", "lost", "crash after"):
+                response = call(**arguments)
+                if not fault:
+                    return response
+            if fault.startswith("crash"):
+                raise CrashError
+            code = "ThrottlingException" if fault == "throttled" else "InternalServerError"
+            raise ClientError({"Error": {"Code": code, "Message": ""}}, operation)
+
+        return faulty
+
+
+def measure_faults(handler: Callable[["DynamoDBClient"], Handler], endpoint: str) -> Cost:
+    """Bursts into conversations of two to four, each batch delivered until it is settled, and one in four again."""
+    meter = Meter(tables.dynamodb(endpoint))
+    writer = tables.dynamodb(endpoint)
+    seconds, sent = 0.0, 0
+    for seed in range(FAULTY_SCHEDULES):
+        schedule, faults = random.Random(seed), random.Random(-seed)  # noqa: S311
+        faulty: Any = Faulty(meter.client, faults)
+        group = str(uuid.UUID(int=schedule.getrandbits(128)))
+        _put_all(writer, _rows(group, schedule.randint(2, 4)))
+        number = 0
+        for size in [schedule.randint(1, 4) for _ in range(6)]:
+            messages = [_message(group, number + one) for one in range(size)]
+            number += size
+            _put_all(writer, messages)
+            records = [_record(message) for message in messages]
+            for _ in range(1 if schedule.random() < 0.75 else 2):
+                begin = time.perf_counter()
+                _deliver(handler(faulty), records)
+                seconds += time.perf_counter() - begin
+        sent += number
+    counts = meter.counts
+    return Cost(seconds / sent, counts["calls"] / sent, counts["write"] / sent, counts["read"] / sent, is_scaled=False)
+
+
+def _deliver(handle: Handler, records: list[Any]) -> None:
+    for _ in range(MOST_DELIVERIES):
+        try:
+            handle(records)
+        except (CrashError, RuntimeError):
+            continue
+        return
+    raise RuntimeError("a batch is never settled")
+
+
+def measure_small_changes(endpoint: str) -> tuple[Cost, Cost]:
+    """A record that changes nothing, between two; and a newcomer in a conversation of ten."""
+    meter = Meter(tables.dynamodb(endpoint))
+    writer = tables.dynamodb(endpoint)
+    handle = projection(meter.client)
+    found = []
+    for members in (2, 10):
+        group = str(uuid.uuid4())
+        _put_all(writer, _rows(group, members))
+        first = _message(group, 0)
+        _put_all(writer, [first])
+        handle([_record(first)])
+        meter.counts.clear()
+        changed = first if members == 2 else _rows(group, members + 1)[-1]
+        _put_all(writer, [changed])
+        begin = time.perf_counter()
+        handle([_record(changed)])
+        counts = meter.counts
+        seconds = time.perf_counter() - begin
+        found.append(Cost(seconds, counts["calls"], counts["write"], counts["read"], is_scaled=False))
+    return found[0], found[1]
+
+
+def measure_ties(conversations: int, endpoint: str) -> int:
+    """How many transactions it takes to settle so many conversations of one person at one instant."""
+    client = tables.dynamodb(endpoint)
+    transactions: Counter[str] = Counter()
+    client.meta.events.register(
+        "before-call.dynamodb.TransactWriteItems", lambda **_event: transactions.update(["transactions"])
+    )
+    writer = tables.dynamodb(endpoint)
+    groups = [str(uuid.uuid4()) for _ in range(conversations)]
+    person = str(uuid.uuid4())
+    for number, group in enumerate(groups):
+        row = _rows(group, 1)[0] | _strings(pk=f"GRP#{person}", sk=timestamps.canonical(_instant(-2 - number)))
+        _put_all(writer, [row])
+    handle = projection(client)
+    for batch in _batches([_message(group, 0) for group in groups], BATCH_SIZE):
+        _put_all(writer, batch)
+        handle([_record(item) for item in batch])
+    return transactions["transactions"]
 
 
 def main() -> None:
-    """Measure every load with both handlers, print the ratios as they come, and write the page and the plot."""
-    results: dict[Load, tuple[Cost, Cost]] = {}
-    with tempfile.TemporaryDirectory() as directory, ministack.running(free_port(), Path(directory)) as endpoint:
+    """Measure every load with all three, print the ratios as they come, and write the page and the plot."""
+    results: dict[Load, Costs] = {}
+    with (
+        first_version.handler_module() as before,
+        tempfile.TemporaryDirectory() as directory,
+        ministack.running(free_port(), Path(directory)) as endpoint,
+    ):
         table_definition.create(tables.dynamodb(endpoint), TABLE)
         for load in loads():
             share = max(1, load.messages * load.members // MOST_BASELINE_MOVES)
             ours = measure(load, projection, endpoint, share=1)
+            earlier = measure(load, version_before(before), endpoint, share=1)
             theirs = measure(load, baseline, endpoint, share=share)
-            results[load] = ours, theirs
-            ratios = ", ".join(
-                f"{name} {_ratio(their, our)}"
-                for name, our, their in zip(QUANTITIES, ours.values, theirs.values, strict=True)
-            )
-            sys.stdout.write(f"{load}: baseline / projection: {ratios}\n")
+            results[load] = ours, earlier, theirs
+            for other, costs in (("first version", earlier), ("baseline", theirs)):
+                ratios = ", ".join(
+                    f"{name} {_ratio(their, our)}"
+                    for name, our, their in zip(QUANTITIES, ours.values, costs.values, strict=True)
+                )
+                sys.stdout.write(f"{load}: {other} / projection: {ratios}\n")
+        more = _more(endpoint, before)
     DOCS.mkdir(parents=True, exist_ok=True)
-    (DOCS / "projection.md").write_text(page(results))
+    (DOCS / "projection.md").write_text(page(results, more))
     plot(results, DOCS / "projection.svg")
 
 
-def page(results: dict[Load, tuple[Cost, Cost]]) -> str:
+def _more(endpoint: str, before: Any) -> list[str]:
+    """What the table of loads does not show, as lines of the page."""
+    nothing, newcomer = measure_small_changes(endpoint)
+    faulty, faulty_before = measure_faults(projection, endpoint), measure_faults(version_before(before), endpoint)
+    ties = {size: measure_ties(size, endpoint) for size in TIES}
+    return [
+        f"| a record that changes nothing: 1 write unit, 3 calls | {nothing.write_units:.0f} units, "
+        f"{nothing.calls:.0f} calls |",
+        f"| a newcomer in a conversation of ten: at most 10 units | {newcomer.write_units:.0f} units, "
+        f"{newcomer.calls:.0f} calls |",
+        f"| under faults, a message: a quarter fewer units than the first version | {faulty.write_units:.1f} units and "
+        f"{faulty.calls:.1f} calls against {faulty_before.write_units:.1f} and {faulty_before.calls:.1f} |",
+        "| N conversations of one person at one instant: transactions grow with N | "
+        + ", ".join(f"{size}: {transactions}" for size, transactions in ties.items())
+        + " |",
+    ]
+
+
+def page(results: dict[Load, Costs], more: list[str]) -> str:
     """The table, in Markdown."""
     lines = [
-        "# What the projection costs, beside the bootcamp's handler",
+        "# What the projection costs, beside its first version and the bootcamp's handler",
         "",
-        "`python -m bench.projection` wrote this page and its plot. Both handlers got the same messages, in batches of",
+        "`make bench-projection` wrote this page and its plot. All three got the same messages, in batches of",
         f"{BATCH_SIZE}, on the same emulator (MiniStack, which counts write units in transactions as AWS has been seen",
-        "to: table doubled, index not) in one run. The baseline is the bootcamp's handler, granted a loop over all",
-        "records: per message one index query, then a delete and a put per member. Where it says ~, the baseline was",
-        "measured on a part of the messages and scaled, for it does the same for each of them.",
+        "to: table doubled, index not) in one run. The first version is this repository's own, before the conversation",
+        "item. The baseline is the bootcamp's handler, granted a loop over all records: per message one index query,",
+        "then a delete and a put per member. Where it says ~, the baseline was measured on a part of the messages and",
+        "scaled, for it does the same for each of them.",
         "",
         f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores. A call takes about a",
-        "millisecond here, so the ratios carry over to AWS, the times do not.",
+        "millisecond here, so the ratios carry over to AWS, the times do not. The emulator reports read units wrongly.",
         "",
         "![Time, calls and write units per message](projection.svg)",
         "",
-        "Per message, projection / baseline. The floor is one index query, one consistent read and one transaction per",
-        f"dirty conversation, batch and {MEMBERS_PER_TRANSACTION} members.",
+        "Per message, projection / first version / baseline. The floor is three reads, and one transaction for every",
+        f"{MEMBERS_PER_TRANSACTION} members, per dirty conversation and batch.",
         "",
-        "| messages | conversations | members | milliseconds | API calls | write units | read units | calls / floor |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| messages | conversations | members | milliseconds | API calls | write units | calls / floor |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for load, (ours, theirs) in results.items():
+    for load, (ours, earlier, theirs) in results.items():
         about = "~" if theirs.is_scaled else ""
         per_message = [
-            f"{_short(our * scale / load.messages)} / {about}{_short(their * scale / load.messages)}"
-            for our, their, scale in zip(ours.values, theirs.values, (1000, 1, 1, 1), strict=True)
+            " / ".join(
+                prefix + _short(value * scale / load.messages)
+                for prefix, value in (("", our), ("", their_before), (about, their))
+            )
+            for our, their_before, their, scale in zip(
+                ours.values[:3], earlier.values[:3], theirs.values[:3], (1000, 1, 1), strict=True
+            )
         ]
         cells = [load.messages, load.conversations, load.members, *per_message, _short(ours.calls / floor_calls(load))]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return "\n".join([*lines, "", *_expectations(results), ""])
+    return "\n".join([*lines, "", *_expectations(results), *more, ""])
 
 
-def _expectations(results: dict[Load, tuple[Cost, Cost]]) -> list[str]:
-    lone, _ = results[Load(1, 1, 2)]
-    burst, _ = results[Load(100, 1, 2)]
-    ours, theirs = results[Load(1000, 10, 2)]
-    ours_10, theirs_10 = results[Load(1000, 10, 10)]
+def _expectations(results: dict[Load, Costs]) -> list[str]:
+    lone = {members: results[Load(1, 1, members)][0] for members in MEMBERS}
+    burst = results[Load(100, 1, 2)][0]
+    ours, _, theirs = results[Load(1000, 10, 2)]
+    ours_10, _, theirs_10 = results[Load(1000, 10, 10)]
     return [
         "| expected | measured |",
         "|---|---|",
-        f"| a lone message in a two-person conversation: at most 3 calls | {lone.calls:.0f} calls |",
+        "| a lone message, 2 / 10 / 50 members: at most 14 / 62 / 310 write units | "
+        + " / ".join(f"{cost.write_units:.0f}" for cost in lone.values())
+        + " |",
+        "| the same: 4 / 4 / 5 calls | " + " / ".join(f"{cost.calls:.0f}" for cost in lone.values()) + " |",
         f"| a burst of 100 into one conversation costs what one costs | {burst.calls:.0f} calls, "
-        f"{burst.write_units:.0f} write units against {lone.calls:.0f} and {lone.write_units:.0f} |",
+        f"{burst.write_units:.0f} write units |",
         f"| 1,000 messages in 10 conversations of 2: 10x less time | {_ratio(theirs.seconds, ours.seconds)} |",
-        f"| the same: 5x fewer write units | {_ratio(theirs.write_units, ours.write_units)} |",
+        f"| the same: 5.5x fewer write units | {_ratio(theirs.write_units, ours.write_units)} |",
         f"| the same in conversations of 10: time, write units | {_ratio(theirs_10.seconds, ours_10.seconds)}, "
         f"{_ratio(theirs_10.write_units, ours_10.write_units)} |",
     ]
 
 
-def plot(results: dict[Load, tuple[Cost, Cost]], path: Path) -> None:
+def plot(results: dict[Load, Costs], path: Path) -> None:
     """Cost per message against the number of messages, in 10 conversations, for each number of members."""
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "projection"
@@ -261,7 +435,7 @@ def plot(results: dict[Load, tuple[Cost, Cost]], path: Path) -> None:
     ):
         for color, members in zip(("tab:blue", "tab:orange", "tab:green"), MEMBERS, strict=True):
             chosen = [load for load in results if load.members == members and load.conversations == 10]
-            for which, style, name in ((0, "-o", "projection"), (1, "--x", "baseline")):
+            for which, style, name in ((0, "-o", "projection"), (1, ":.", "first version"), (2, "--x", "baseline")):
                 values = [results[load][which].values[index] * scale / load.messages for load in chosen]
                 panel.plot(
                     [load.messages for load in chosen], values, style, color=color, label=f"{name}, {members} members"
@@ -280,7 +454,7 @@ def _settle_first(writer: "DynamoDBClient", groups: Sequence[str], handle: Handl
 
 
 def _rows(group: str, members: int) -> list[dict[str, Any]]:
-    users = [f"{group}-{number}" for number in range(members)]
+    users = [str(uuid.uuid5(uuid.NAMESPACE_OID, f"{group}-{number}")) for number in range(members)]
     return [
         _strings(
             pk=schema.group_row_partition(user),
@@ -299,9 +473,9 @@ def _message(group: str, number: int) -> dict[str, Any]:
     return _strings(
         pk=schema.message_partition(group),
         sk=timestamps.canonical(_instant(number)),
-        message_uuid=f"{group}-{number}",
+        message_uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{group}/{number}")),
         message=TEXT,
-        user_uuid=f"{group}-0",
+        user_uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{group}-0")),
         user_display_name="Somebody",
         user_handle="somebody",
     )

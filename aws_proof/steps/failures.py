@@ -159,7 +159,7 @@ def alarms_end(world: World) -> str:
 
 @claim(
     "The stream keeps records for 24 hours, and no longer.",
-    never='no run of an hour can show it; it is in the DynamoDB Developer Guide, "Change data capture for DynamoDB '
+    never='no run of hours can show it; it is in the DynamoDB Developer Guide, "Change data capture for DynamoDB '
     'Streams"',
 )
 def stream_keeps_a_day(world: World) -> str:

@@ -1,26 +1,34 @@
 """What is left after the removal."""
 
+from botocore.exceptions import ClientError
+
 from aws_proof import removal
 from aws_proof.claims import DiffersError, claim
-from aws_proof.world import TAG, World
+from aws_proof.world import TAG, World, code
 
 
 @claim("After everything is removed, nothing carries the tag of this run.")
 def nothing_left(world: World) -> str:
-    """What was made is removed, and the Resource Groups Tagging API is asked for the tag."""
+    """What was made is removed, and the Resource Groups Tagging API is asked for the tag.
+
+    It goes on naming what is gone: DynamoDB is asked whether a table is there, KMS whether a key is being deleted.
+    """
     removal.remove_all(world)
-    remaining: list[str] = []
+    left: list[str] = []
+    excused: set[str] = set()
 
     def is_empty() -> bool | None:
-        # The tagging API goes on naming what is gone for a while.
-        remaining[:] = [arn for arn in tagged(world) if not is_going(world, arn)]
-        return True if not remaining else None
+        excuses = {arn: excuse(world, arn) for arn in tagged(world)}
+        left[:] = [arn for arn, why in excuses.items() if why is None]
+        excused.clear()
+        excused.update(why for why in excuses.values() if why)
+        return None if left else True
 
     try:
         world.wait("nothing is left", is_empty, minutes=15)
     except DiffersError:
-        raise DiffersError(f"left: {', '.join(remaining)}") from None
-    return "nothing but keys that are waiting for their deletion" if tagged(world) else "nothing"
+        raise DiffersError(f"left: {', '.join(left)}") from None
+    return f"nothing; still named: {', '.join(sorted(excused))}" if excused else "nothing"
 
 
 def tagged(world: World) -> list[str]:
@@ -33,8 +41,21 @@ def tagged(world: World) -> list[str]:
     return [one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]]
 
 
-def is_going(world: World, arn: str) -> bool:
-    """Whether it is a key of KMS that waits for its deletion, which takes AWS at least seven days."""
-    if ":kms:" not in arn:
-        return False
-    return bool(world.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"] == "PendingDeletion")
+def excuse(world: World, arn: str) -> str | None:
+    """Why a thing with the tag does not count as left; None where it does."""
+    service, resource = arn.split(":", 5)[2::3]
+    try:
+        if service == "dynamodb":
+            world.client("dynamodb").describe_table(TableName=resource.split("/")[1])
+        elif service == "kms" and _state_of_key(world, arn) == "PendingDeletion":
+            # AWS takes at least seven days for it (KMS, ScheduleKeyDeletion).
+            return "keys that wait for their deletion"
+    except ClientError as error:
+        if code(error) not in removal.GONE:
+            raise
+        return "what its own service no longer has"
+    return None
+
+
+def _state_of_key(world: World, arn: str) -> str:
+    return str(world.client("kms").describe_key(KeyId=arn)["KeyMetadata"]["KeyState"])

@@ -1,9 +1,11 @@
 """Who may do what: asked of AWS's policy simulator, and tried."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,8 +19,9 @@ from cruddur_cli.smoke import smoke_uuid
 from cruddur_messages import schema
 
 if TYPE_CHECKING:
-    from aws_proof.probes import Cases
     from tests.policies.authorization import Document, Policies, Request
+    from tests.policies.conftest import Case
+    from tests.policies.deployed import Deployed
 
 ACTIONS_AT_ONCE = 50
 EXAMPLES = 3
@@ -30,7 +33,8 @@ CONTEXT_TYPES = {
 }
 """Of the condition keys whose type is not `string` (Service Authorization Reference)."""
 
-Question = tuple[str, str, frozenset[tuple[str, tuple[str, ...]]]]
+Context = frozenset[tuple[str, tuple[str, ...]]]
+Question = tuple[str, str, Context]
 """A gate, a resource and a context: what one call of the simulator is about, for many actions."""
 
 
@@ -39,21 +43,82 @@ Question = tuple[str, str, frozenset[tuple[str, tuple[str, ...]]]]
     not_on_emulator="the emulator's policy simulator passes over condition keys",
 )
 def simulator(world: World) -> str:
-    """`iam:SimulateCustomPolicy` on every policy as synthesized, with context keys, for each call and each probe."""
-    from aws_proof.probes import cases
+    """`iam:SimulateCustomPolicy` on every policy as synthesized, with context keys, for each call and each probe.
 
-    found = cases(world.stage)
-    return compare(world.client("iam"), found)
+    Then `iam:SimulatePrincipalPolicy` on the projection's role as deployed, for those of the projection.
+    """
+    from aws_proof import probes
+
+    case = probes.cases(world.stage)
+    return f"{compare(world.client('iam'), case)}; of the deployed role: {compare_role(world, case)}"
 
 
-def compare(iam: Any, cases: "Cases") -> str:
+def compare(iam: Any, case: "Case") -> str:
     """Ask the simulator about all requests. Raises DiffersError, with some examples, where it sees one otherwise."""
-    allowed = _judged(iam, cases.policies, [*cases.allowed, *cases.denied])
-    wrong = [f"denied: {request}" for request in cases.allowed if not allowed[request.identity]]
-    wrong += [f"allowed: {request}" for request in cases.denied if allowed[request.identity]]
+    return _compared(_judged(iam, case.policies, [*case.allowed, *case.denied]), case.allowed, case.denied)
+
+
+def compare_role(world: World, case: "Case") -> str:
+    """Ask the same of the projection's role, with the names and ids of this deployment in each request."""
+    from tests.policies.deployed import PROJECTION
+
+    iam = world.client("iam")
+    here = _translation(world, case.deployed)
+    role = iam.get_role(RoleName=world.role_name)["Role"]["Arn"]
+    simulate = partial(iam.get_paginator("simulate_principal_policy").paginate, PolicySourceArn=role)
+    requests = [one for one in (*case.allowed, *case.denied) if one.principal == PROJECTION]
+    questions: dict[tuple[str, Context], set[str]] = defaultdict(set)
+    for one in requests:
+        questions[one.resource, frozenset(one.context.items())].add(one.action)
+    decisions = {
+        (resource, context, action): decision == "allowed"
+        for (resource, context), actions in questions.items()
+        for action, decision in _simulate(
+            simulate,
+            here(resource),
+            frozenset((key, tuple(map(here, values))) for key, values in context),
+            sorted(actions),
+        )
+    }
+    allowed = {one.identity: decisions[one.resource, frozenset(one.context.items()), one.action] for one in requests}
+    # What only the endpoint's or the queue's policy denies, the role by itself allows.
+    may = [one for one in requests if case.policies.passes(PROJECTION, one)]
+    return _compared(allowed, may, [one for one in requests if one not in may])
+
+
+def _compared(allowed: "Mapping[tuple[object, ...], bool]", may: "list[Request]", may_not: "list[Request]") -> str:
+    wrong = [f"denied: {request}" for request in may if not allowed[request.identity]]
+    wrong += [f"allowed: {request}" for request in may_not if allowed[request.identity]]
     if wrong:
         raise DiffersError(f"{len(wrong)} of {len(allowed)} otherwise, such as {'; '.join(wrong[:EXAMPLES])}")
-    return f"{len(cases.allowed)} calls allowed, {len(cases.denied)} probes denied"
+    return f"{len(may)} requests allowed, {len(may_not)} denied"
+
+
+def _translation(world: World, synthesized: "Deployed") -> Callable[[str], str]:
+    """Puts the names and ids of this deployment in the place of those of the synthesized one."""
+    from tests.policies.authorization import ACCOUNT, PARTITION, REGION
+    from tests.policies.deployed import PROJECTION
+
+    region = world.journal.region
+    table = world.client("dynamodb").describe_table(TableName=world.table_name)["Table"]
+    names = {
+        f"arn:{PARTITION}:": f"arn:{world.session.get_partition_for_region(region)}:",
+        ACCOUNT: world.journal.account,
+        # Swapped, so that a probe of another region stays one.
+        region: REGION,
+        REGION: region,
+        _last(synthesized.table_arn, ":"): f"table/{world.table_name}",
+        _last(synthesized.stream_arn, "/"): _last(table["LatestStreamArn"], "/"),
+        _last(synthesized.queue_arn, ":"): _last(world.outputs()["FailureQueueUrl"], "/"),
+        _last(synthesized.function_arns[PROJECTION], ":"): f"{world.system}-projection",
+        synthesized.data_path["aws:SourceVpce"]: world.physical_id("AWS::EC2::VPCEndpoint"),
+    }
+    pattern = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))))
+    return lambda text: pattern.sub(lambda found: names[found[0]], text)
+
+
+def _last(text: str, separator: str) -> str:
+    return text.rpartition(separator)[2]
 
 
 def _judged(iam: Any, policies: "Policies", requests: "Iterable[Request]") -> "dict[tuple[object, ...], bool]":
@@ -63,10 +128,13 @@ def _judged(iam: Any, policies: "Policies", requests: "Iterable[Request]") -> "d
     for request in requests:
         for gate in policies.gates(request):
             questions[gate, request.resource, _context(policies, request)].add(request.action)
+    paginate = iam.get_paginator("simulate_custom_policy").paginate
     decisions = {
-        (question, action): decision
-        for question, actions in questions.items()
-        for action, decision in _simulate(iam, policies.document(question[0]), question, sorted(actions))
+        ((gate, resource, context), action): decision
+        for (gate, resource, context), actions in questions.items()
+        for action, decision in _simulate(
+            partial(paginate, PolicyInputList=[_policy(policies.document(gate))]), resource, context, sorted(actions)
+        )
     }
 
     def passes(request: "Request", gate: str) -> bool:
@@ -77,18 +145,22 @@ def _judged(iam: Any, policies: "Policies", requests: "Iterable[Request]") -> "d
     return {request.identity: all(passes(request, gate) for gate in policies.gates(request)) for request in requests}
 
 
-def _context(policies: "Policies", request: "Request") -> frozenset[tuple[str, tuple[str, ...]]]:
+def _context(policies: "Policies", request: "Request") -> Context:
     who = {"aws:PrincipalArn": (policies.arns[request.principal],)}
     return frozenset((dict(request.context) | who).items())
 
 
-def _simulate(iam: Any, document: "Document", question: Question, actions: list[str]) -> Iterator[tuple[str, str]]:
-    _, resource, context = question
-    # An identity's policy has no principal; who it is stands in the context.
+def _policy(document: "Document") -> str:
+    """A policy's text. That of an identity has no principal; who it is stands in the context."""
     statements = [{name: part for name, part in one.items() if name != "Principal"} for one in document]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def _simulate(
+    paginate: Callable[..., Iterable[Any]], resource: str, context: Context, actions: list[str]
+) -> Iterator[tuple[str, str]]:
     for first in range(0, len(actions), ACTIONS_AT_ONCE):
-        pages = iam.get_paginator("simulate_custom_policy").paginate(
-            PolicyInputList=[json.dumps({"Version": "2012-10-17", "Statement": statements})],
+        pages = paginate(
             ActionNames=actions[first : first + ACTIONS_AT_ONCE],
             ResourceArns=[resource],
             ContextEntries=[

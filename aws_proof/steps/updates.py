@@ -33,7 +33,8 @@ def settings_change(world: World) -> str:
             errors.append(error)
 
     settings: dict[str, str] = {}
-    writing = Thread(target=write)
+    # After Ctrl-C nobody waits for it: what it writes goes with the table.
+    writing = Thread(target=write, daemon=True)
     writing.start()
     try:
         for change in CHANGES:
@@ -43,15 +44,24 @@ def settings_change(world: World) -> str:
             if after != before:
                 changed = ", ".join(name for name in before if before[name] != after[name])
                 raise DiffersError(f"{change} has replaced: {changed}")
-    finally:
+    except KeyboardInterrupt:
         stopped.set()
-        writing.join()
+        raise
+    except Exception:
+        _end(writing, stopped)
+        raise
+    _end(writing, stopped)
     if errors:
         raise errors[0]
     if problems := [problem for report in reports for problem in report.problems]:
         raise DiffersError("; ".join(problems))
     delays = [delay for report in reports for delay in report.delays]
     return f"{len(delays)} messages meanwhile, the longest delay {max(delays):.1f} s; nothing that lasts was replaced"
+
+
+def _end(writing: Thread, stopped: Event) -> None:
+    stopped.set()
+    writing.join()
 
 
 def lasting(world: World) -> Mapping[str, str]:

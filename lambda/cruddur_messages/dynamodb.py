@@ -1,7 +1,10 @@
 """What all callers of DynamoDB share: limits, kinds of errors, and queries."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import schema
 from cruddur_messages.items import AttributeMap
@@ -49,6 +52,23 @@ class CancelledError(Exception):
     def __init__(self, reasons: list[str]) -> None:
         super().__init__(", ".join(sorted(set(reasons))))
         self.reasons = reasons
+
+
+@contextmanager
+def sorted_errors() -> Iterator[None]:
+    """Raise CancelledError, TransientError or RefusedError for what botocore raises."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "unknown error")
+        if code == "ConditionalCheckFailedException":
+            raise CancelledError([CONDITION_FAILED]) from error
+        if code == "TransactionCanceledException":
+            reasons = error.response.get("CancellationReasons", [])
+            raise CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons]) from error
+        raise (TransientError if code in TRANSIENT_CODES else RefusedError)(code) from error
+    except BotoCoreError as error:
+        raise TransientError(type(error).__name__) from error
 
 
 def of_conversation(message_group_uuid: str) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import GroupRow, Message, User
 from cruddur_messages.store import MAX_PAGE, errors
 from tests.access_patterns.people import all_conversations, all_messages, person, store_of
-from tests.engines.fixtures import CruddurTable
+from tests.engines.fixtures import CruddurTable, on_an_engine
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -35,12 +35,6 @@ sort_keys = st.lists(
     unique=True,
     max_size=14,
 )
-many = settings(
-    max_examples=40,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 def put_message(table: CruddurTable, group: str, sort_key: str, sender: User) -> None:
@@ -62,7 +56,7 @@ def put_row(table: CruddurTable, member: User, sort_key: str, group: str, **more
     table.client.put_item(TableName=table.name, Item=row.attributes)
 
 
-@many
+@on_an_engine
 @given(keys=sort_keys, limit=st.integers(1, 16))
 def test_a_conversation_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[str], limit: int) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
@@ -72,7 +66,7 @@ def test_a_conversation_comes_whole_and_once(cruddur_table: CruddurTable, keys: 
     assert [message.sort_key for message in read] == sorted(keys)
 
 
-@many
+@on_an_engine
 @given(keys=sort_keys, limit=st.integers(1, 16))
 def test_an_inbox_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[str], limit: int) -> None:
     ann = person("ann")
@@ -82,7 +76,7 @@ def test_an_inbox_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[s
     assert [line.last_message_at for line in read] == sorted(keys, reverse=True)
 
 
-@many
+@on_an_engine
 @given(keys=sort_keys.filter(lambda keys: len(keys) > 2), limit=st.integers(1, 4), late=st.integers(1, 3))
 def test_what_comes_in_while_paging_repeats_nothing(
     cruddur_table: CruddurTable, keys: list[str], limit: int, late: int
@@ -142,7 +136,9 @@ def test_a_page_size_out_of_bounds_is_refused(cruddur_table: CruddurTable, limit
         store.list_conversations(str(uuid.uuid4()), limit=limit)
 
 
-@pytest.mark.parametrize("cursor", ["", "x" * 1025, "é" * 600])
+@pytest.mark.parametrize(
+    "cursor", ["", "x" * 1025, "é" * 600, "\ud83d"], ids=["empty", "long", "many bytes", "no UTF-8"]
+)
 def test_a_cursor_of_nobody_is_refused(cruddur_table: CruddurTable, cursor: str) -> None:
     with pytest.raises(errors.InvalidCursorError, match="is not a cursor from a page"):
         store_of(cruddur_table).get_conversation(str(uuid.uuid4()), before=cursor)

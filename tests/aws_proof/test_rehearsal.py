@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +22,7 @@ NAME = "cruddur-aws-proof"
 KEPT_UP = ("--old-file=.venv/dev.stamp",)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     made = Checkout.make(tmp_path_factory.mktemp("checkout"))
     for folder in ("aws_proof", "tests"):
@@ -55,23 +56,35 @@ def test_every_claim_is_shown_or_named_with_the_reason_and_nothing_is_left(check
     assert not (checkout.folder / f".local/aws-proof/{NAME}.json").exists()
 
 
-def test_ctrl_c_takes_everything_away(checkout: Checkout) -> None:
-    journal = checkout.folder / f".local/aws-proof/{NAME}.json"
+def begun(checkout: Checkout, claim: str) -> "subprocess.Popen[str]":
+    """A rehearsal that is at a claim of its first phase: it says so before it tests it."""
     process = checkout.begin_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1")
-    while not stacks(checkout):
-        assert process.poll() is None
-    _, err = checkout.interrupt(process)
-    assert "interrupted; all that was made is removed again" in err
+    assert process.stderr
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.strip() == f"dev: {claim}":
+            return process
+    raise AssertionError("".join(said))
+
+
+@pytest.mark.parametrize("claim", ["deploys", "smoke-passes"])
+def test_ctrl_c_takes_everything_away(claim: str, checkout: Checkout) -> None:
+    process = begun(checkout, claim)
+    assert process.stderr
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.stderr.read()
+    assert process.wait()
+    assert "interrupted; all that was made is removed again" in said
     assert stacks(checkout) == []
-    assert not journal.exists()
+    assert not (checkout.folder / f".local/aws-proof/{NAME}.json").exists()
 
 
 def test_what_a_killed_run_has_left_is_removed_on_demand(checkout: Checkout) -> None:
-    process = checkout.begin_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1")
-    while not stacks(checkout):
-        assert process.poll() is None
+    process = begun(checkout, "smoke-passes")
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
+    assert stacks(checkout)
     cleaned = checkout.make_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1", "CLEAN_UP=1")
     assert "all that was made is removed again" in cleaned.stderr
     assert stacks(checkout) == []

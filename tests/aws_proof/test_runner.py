@@ -213,6 +213,30 @@ def test_a_system_is_removed_whatever_protects_it(world: StubbedWorld) -> None:
     assert world.journal.made == []
 
 
+def updating(world: StubbedWorld, times: int) -> None:
+    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
+
+
+def test_a_stack_that_is_being_updated_is_waited_for(world: StubbedWorld) -> None:
+    world.journal.make("system", world.system)
+    updating(world, 2)
+    world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    removal.remove_all(world)
+    world.responses.are_used_up()
+    assert world.journal.made == []
+
+
+def test_an_update_that_never_ends_is_reported(world: StubbedWorld) -> None:
+    world.journal.make("system", world.system)
+    updating(world, 11)
+    said = runner.clean_up(world)
+    assert "the update of the stack proof-run-dev ends: not within 60 minutes" in said
+    assert "make prove-on-aws CLEAN_UP=1" in said
+
+
 def test_a_stack_that_cannot_be_deleted_is_reported(world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
     stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "DELETE_FAILED"}
@@ -310,7 +334,7 @@ def test_the_account_is_typed_and_the_page_written(
     world.programs += [(0, "abc1234"), (0, "2.1148.1 (build x)")]
     assert typed("--region", REGION, response=ACCOUNT) == ""
     told = capfd.readouterr().err
-    for said in (ACCOUNT, REGION, "less than a dollar", "about an hour", "cruddur-aws-proof"):
+    for said in (ACCOUNT, REGION, "less than a dollar", "half an hour", "not been timed on AWS", "cruddur-aws-proof"):
         assert said in told
     written = (tmp_path / "cruddur-aws-proof.md").read_text()
     assert "| where | AWS |" in written

@@ -4,17 +4,19 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from aws_proof.claims import Claim, DiffersError, StopError
-from aws_proof.probes import Cases
 from aws_proof.steps import adoption, deployment, failures, leftovers, metrics, permissions, updates
 from cruddur_cli.smoke import Report
 from tests.aws_proof.stubbed import StubbedWorld, late, works, world_in
 from tests.policies.authorization import Policies, Request
+from tests.policies.conftest import Case
+from tests.policies.deployed import PROJECTION, Deployed
 
 STREAM = "arn:aws:dynamodb:eu-north-1:111122223333:table/proof-run/stream/2026-11-21T00:00:00.000"
 QUEUE = "https://sqs.eu-north-1.amazonaws.com/111122223333/failures"
@@ -207,13 +209,14 @@ def test_what_a_destruction_leaves(world: StubbedWorld) -> None:
     differs(deployment.destroys, world, "the table proof-run is still there")
 
 
-BACKEND = "backend"
-PUT = Request(BACKEND, "dynamodb:PutItem", "arn:aws:dynamodb:::table/t", {"dynamodb:LeadingKeys": ("MSG#u", "GRP#u")})
-SCAN = Request(BACKEND, "dynamodb:Scan", "arn:aws:dynamodb:::table/t")
-SEND = Request(BACKEND, "sqs:SendMessage", "arn:aws:sqs:::q")
+PUT = Request(
+    PROJECTION, "dynamodb:PutItem", "arn:aws:dynamodb:::table/t", {"dynamodb:LeadingKeys": ("MSG#u", "GRP#u")}
+)
+SCAN = Request(PROJECTION, "dynamodb:Scan", "arn:aws:dynamodb:::table/t")
+SEND = Request(PROJECTION, "sqs:SendMessage", "arn:aws:sqs:::q")
 POLICIES = Policies(
-    identities={BACKEND: ({"Effect": "Allow", "Action": ["dynamodb:PutItem"], "Resource": ["*"]},)},
-    arns={BACKEND: "arn:aws:iam::111122223333:role/backend"},
+    identities={PROJECTION: ({"Effect": "Allow", "Action": ["dynamodb:PutItem"], "Resource": ["*"]},)},
+    arns={PROJECTION: "arn:aws:iam::111122223333:role/projection"},
     endpoint=None,
     endpoint_id=None,
     queue=({"Effect": "Deny", "Principal": "*", "Action": ["sqs:SendMessage"], "Resource": ["*"]},),
@@ -221,14 +224,26 @@ POLICIES = Policies(
 )
 
 
-def verdicts(world: StubbedWorld, *decisions: tuple[str, str]) -> None:
+def case(allowed: list[Request], denied: list[Request]) -> Case:
+    synthesized = Deployed(
+        policies=POLICIES,
+        table_arn="arn:aws:dynamodb:::table/t",
+        stream_arn="arn:aws:dynamodb:::table/t/stream/s",
+        queue_arn="arn:aws:sqs:::q",
+        log_groups={},
+        function_arns={PROJECTION: "arn:aws:lambda:::function:f"},
+        data_path={"aws:SourceVpce": "vpce-synthesized"},
+    )
+    return Case("dev", synthesized, allowed, denied)
+
+
+def verdicts(world: StubbedWorld, *decisions: tuple[str, str], of: str = "custom") -> None:
     for action, decision in decisions:
         result = {"EvalActionName": action, "EvalDecision": decision}
-        world.responses.add("iam", "simulate_custom_policy", {"EvaluationResults": [result], "IsTruncated": False})
+        world.responses.add("iam", f"simulate_{of}_policy", {"EvaluationResults": [result], "IsTruncated": False})
 
 
-def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aws_proof.probes.cases", lambda _: Cases(POLICIES, [PUT], [SCAN, SEND]))
+def simulated(world: StubbedWorld, put: str = "allowed") -> None:
     verdicts(
         world,
         ("dynamodb:PutItem", "allowed"),
@@ -236,7 +251,24 @@ def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPat
         ("sqs:SendMessage", "allowed"),
         ("sqs:SendMessage", "explicitDeny"),
     )
-    stays(permissions.simulator, world, "1 calls allowed, 2 probes denied")
+    table(world)
+    outputs(world)
+    endpoint_resource(world)
+    world.responses.add("iam", "get_role", {"Role": ROLE})
+    of_role = (("dynamodb:PutItem", put), ("dynamodb:Scan", "implicitDeny"), ("sqs:SendMessage", "implicitDeny"))
+    verdicts(world, *of_role, of="principal")
+
+
+def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aws_proof.probes.cases", lambda _: case([PUT], [SCAN, SEND]))
+    simulated(world)
+    stays(permissions.simulator, world, "1 requests allowed, 2 denied; of the deployed role: 1 requests allowed, 2")
+
+
+def test_a_deployed_role_that_denies_more(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aws_proof.probes.cases", lambda _: case([PUT], [SCAN, SEND]))
+    simulated(world, put="explicitDeny")
+    differs(permissions.simulator, world, "1 of 3 otherwise, such as denied: projection: dynamodb:PutItem")
 
 
 def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorld) -> None:
@@ -244,18 +276,18 @@ def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorl
     iam = world.client("iam")
     iam.meta.events.register("provide-client-params.iam.SimulateCustomPolicy", lambda params, **_: asked.append(params))
     verdicts(world, ("dynamodb:PutItem", "allowed"), ("sqs:SendMessage", "allowed"), ("sqs:SendMessage", "allowed"))
-    with pytest.raises(DiffersError, match="1 of 2 otherwise, such as allowed: backend: sqs:SendMessage"):
-        permissions.compare(iam, Cases(POLICIES, [PUT], [SEND]))
+    with pytest.raises(DiffersError, match="1 of 2 otherwise, such as allowed: projection: sqs:SendMessage"):
+        permissions.compare(iam, case([PUT], [SEND]))
     entries = {one["ContextKeyName"]: one for one in asked[0]["ContextEntries"]}
     assert entries["dynamodb:LeadingKeys"]["ContextKeyType"] == "stringList"
-    assert entries["aws:PrincipalArn"]["ContextKeyValues"] == ["arn:aws:iam::111122223333:role/backend"]
+    assert entries["aws:PrincipalArn"]["ContextKeyValues"] == ["arn:aws:iam::111122223333:role/projection"]
     assert all("Principal" not in json.dumps(json.loads(one["PolicyInputList"][0])) for one in asked)
 
 
 def test_a_call_that_the_simulator_denies(world: StubbedWorld) -> None:
     verdicts(world, ("dynamodb:PutItem", "implicitDeny"))
-    with pytest.raises(DiffersError, match="1 of 1 otherwise, such as denied: backend: dynamodb:PutItem"):
-        permissions.compare(world.client("iam"), Cases(POLICIES, [PUT], []))
+    with pytest.raises(DiffersError, match="1 of 1 otherwise, such as denied: projection: dynamodb:PutItem"):
+        permissions.compare(world.client("iam"), case([PUT], []))
 
 
 ROLE = {
@@ -350,7 +382,7 @@ def test_an_administrator_who_reaches_the_queue(world: StubbedWorld) -> None:
     differs(permissions.outside_callers, world, "a message of an administrator is allowed")
 
 
-def endpoint(world: StubbedWorld) -> None:
+def endpoint_resource(world: StubbedWorld) -> None:
     resource = {
         "LogicalResourceId": "Endpoint",
         "PhysicalResourceId": "vpce-1",
@@ -359,6 +391,10 @@ def endpoint(world: StubbedWorld) -> None:
         "ResourceStatus": "CREATE_COMPLETE",
     }
     world.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": [resource]})
+
+
+def endpoint(world: StubbedWorld) -> None:
+    endpoint_resource(world)
     found = {"VpcEndpointId": "vpce-1", "PolicyDocument": json.dumps({"Statement": []})}
     world.responses.add("ec2", "describe_vpc_endpoints", {"VpcEndpoints": [found]})
 
@@ -556,6 +592,26 @@ def test_a_message_that_is_lost_meanwhile(fault: str, world: StubbedWorld, monke
         updates.settings_change.step(world)
 
 
+def test_ctrl_c_does_not_wait_for_the_people_who_write(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk_ends = Event()
+
+    def smoke(*_: object, **__: object) -> Report:
+        talk_ends.wait()
+        return works()
+
+    def interrupted(*_: object, **__: object) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StubbedWorld, "smoke", smoke)
+    monkeypatch.setattr(StubbedWorld, "deploy", interrupted)
+    lasting(world)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            updates.settings_change.step(world)
+    finally:
+        talk_ends.set()
+
+
 def watched(world: StubbedWorld) -> None:
     single = {
         "AlarmName": "a",
@@ -704,18 +760,33 @@ def key_state(world: StubbedWorld, state: str) -> None:
     world.responses.add("kms", "describe_key", {"KeyMetadata": {"KeyId": "1", "KeyState": state}})
 
 
+TABLE = STREAM.partition("/stream")[0]
+
+
 def test_nothing_is_left(world: StubbedWorld) -> None:
-    left(world, STREAM)
-    left(world)
+    left(world, TABLE)
+    table(world)
     left(world)
     stays(leftovers.nothing_left, world, "nothing")
+
+
+def test_a_table_that_only_the_tagging_api_still_names_is_gone(world: StubbedWorld) -> None:
+    left(world, TABLE)
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    stays(leftovers.nothing_left, world, "nothing; still named: what its own service no longer has")
+
+
+def test_an_answer_of_another_kind_does_not_say_that_a_table_is_gone(world: StubbedWorld) -> None:
+    left(world, TABLE)
+    world.responses.refuse("dynamodb", "describe_table", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        leftovers.nothing_left.step(world)
 
 
 def test_a_key_that_waits_for_its_deletion_is_as_good_as_gone(world: StubbedWorld) -> None:
     left(world, KEY)
     key_state(world, "PendingDeletion")
-    left(world, KEY)
-    stays(leftovers.nothing_left, world, "nothing but keys that are waiting for their deletion")
+    stays(leftovers.nothing_left, world, "nothing; still named: keys that wait for their deletion")
 
 
 def test_something_is_left(world: StubbedWorld) -> None:
@@ -723,6 +794,12 @@ def test_something_is_left(world: StubbedWorld) -> None:
         left(world, KEY)
         key_state(world, "Enabled")
     differs(leftovers.nothing_left, world, f"left: {KEY}")
+
+
+def test_what_other_services_have_is_left(world: StubbedWorld) -> None:
+    for _ in range(4):
+        left(world, "arn:aws:sqs:eu-north-1:111122223333:failures")
+    differs(leftovers.nothing_left, world, "left: arn:aws:sqs:eu-north-1:111122223333:failures")
 
 
 def test_every_claim_that_only_aws_shows_is_played_here() -> None:

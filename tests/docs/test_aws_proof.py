@@ -40,3 +40,12 @@ def test_the_page_describes_the_claims_as_they_are() -> None:
     head, _, claims = PAGE.read_text().partition("## The claims\n\n")
     assert claims == described(CLAIMS.values()), "stale: see aws_proof/page.py, described"
     assert "It has not been run on AWS yet" in head
+
+
+def test_the_page_of_the_rehearsal_has_every_claim_and_does_not_speak_of_aws() -> None:
+    text = (REPOSITORY / "docs/aws-proof-rehearsal.md").read_text()
+    assert text.startswith("# Claims, tested on the emulator")
+    assert "| AWS |" not in text
+    assert [name for name in CLAIMS if f"| {name} |" not in text] == []
+    assert " | differs | " not in text
+    assert " | not run | " not in text

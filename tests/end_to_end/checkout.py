@@ -68,6 +68,8 @@ class Checkout:
 
     def begin_target(self, *words: str) -> subprocess.Popen[str]:
         """Start `make` with these words, in a process group of its own as a terminal does."""
+        # What runs in the background of a script ignores Ctrl-C, and so would its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(
             ["make", *INSTALLED, *words],
             cwd=self.folder,

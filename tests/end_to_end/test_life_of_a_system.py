@@ -9,9 +9,10 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from cruddur_messages import schema
 from cruddur_messages.seed.file import SeedConversation, load
 from cruddur_messages.store import MessageStore
-from tests.end_to_end.checkout import Checkout
+from tests.end_to_end.checkout import Checkout, Connection
 from tests.end_to_end.inboxes import await_exact, items
 
 STACKS = [f"cruddur-messages-local{part}" for part in ("", "-table", "-seed")]
@@ -30,18 +31,26 @@ def seeded() -> tuple[SeedConversation, ...]:
     return load()
 
 
-def versions(checkout: Checkout) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def printed(checkout: Checkout) -> str:
+    """What the first `make up` prints."""
+    return checkout.make_target("up").stdout
+
+
+@pytest.fixture(scope="module")
+def connection(checkout: Checkout, printed: str) -> Connection:
+    """To the system that `make up` runs; a later one finds it running, at the same place."""
+    assert printed
+    return checkout.connection()
+
+
+def versions(connection: Connection) -> dict[str, Any]:
     """When each stack was last changed."""
-    stacks = checkout.connection().client("cloudformation").describe_stacks()["Stacks"]
+    stacks = connection.client("cloudformation").describe_stacks()["Stacks"]
     return {s["StackName"]: s.get("LastUpdatedTime", s["CreationTime"]) for s in stacks if s["StackName"] in STACKS}
 
 
-def store_of(checkout: Checkout) -> MessageStore:
-    return MessageStore(client=checkout.connection().client("dynamodb"), table_name="cruddur-messages")
-
-
-def test_up_shows_a_conversation_move_to_the_top(checkout: Checkout) -> None:
-    printed = checkout.make_target("up").stdout
+def test_up_shows_a_conversation_move_to_the_top(printed: str, connection: Connection) -> None:
     before, after = re.split("a moment later", printed)
     sent = "Sent by make up"
     rows_before = [line for line in before.splitlines() if line.startswith("│")]
@@ -50,14 +59,19 @@ def test_up_shows_a_conversation_move_to_the_top(checkout: Checkout) -> None:
     assert not any(sent in row for row in rows_before)
     assert sent in rows_after[0]
     assert "make down" in after
-    assert await_exact(checkout.connection().client("dynamodb"))
+    assert await_exact(connection.client("dynamodb"))
 
 
-def test_what_the_environment_points_to_is_the_system(checkout: Checkout, seeded: tuple[SeedConversation, ...]) -> None:
+def test_what_the_environment_points_to_is_the_system(
+    checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
+) -> None:
     conversation = seeded[-1]
-    sent = store_of(checkout).send(conversation.message_group_uuid, sender=conversation.members[-1], message="By hand")
-    found = await_exact(checkout.connection().client("dynamodb"))
-    shown = [item for item in found if item.get("message_uuid") == {"S": sent.message_uuid} and "message_sk" in item]
+    sent = MessageStore(client=connection.client("dynamodb"), table_name=schema.TABLE_NAME).send(
+        conversation.message_group_uuid, sender=conversation.members[-1], message="By hand"
+    )
+    found = await_exact(connection.client("dynamodb"))
+    rows = [item for item in found if item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
+    shown = [row for row in rows if row.get("message_uuid") == {"S": sent.message_uuid}]
     assert len(shown) == len(conversation.members)
     logged = [
         json.loads(line) for line in checkout.make_target("logs", "JSON=1").stdout.splitlines() if line.startswith("{")
@@ -66,66 +80,72 @@ def test_what_the_environment_points_to_is_the_system(checkout: Checkout, seeded
     assert "By hand" not in json.dumps(logged)
 
 
-def test_up_again_changes_no_stack(checkout: Checkout) -> None:
-    before = versions(checkout)
+def test_up_again_changes_no_stack(checkout: Checkout, connection: Connection) -> None:
+    before = versions(connection)
     assert set(before) == set(STACKS)
     checkout.make_target("up")
-    assert versions(checkout) == before
+    assert versions(connection) == before
 
 
-def test_a_change_of_the_function_changes_the_main_stack_alone(checkout: Checkout) -> None:
-    functions = checkout.connection().client("lambda")
+def test_a_change_of_the_function_changes_the_main_stack_alone(checkout: Checkout, connection: Connection) -> None:
+    functions = connection.client("lambda")
     name = "cruddur-messages-local-projection"
     code = functions.get_function(FunctionName=name)["Configuration"]["CodeSha256"]
-    before = versions(checkout)
+    before = versions(connection)
     entry = checkout.folder / "lambda/cruddur_messages/projection/handler.py"
     entry.write_text(entry.read_text() + "\n# changed\n")
     checkout.make_target("up")
     assert functions.get_function(FunctionName=name)["Configuration"]["CodeSha256"] != code
-    assert [stack for stack, when in versions(checkout).items() if when != before[stack]] == ["cruddur-messages-local"]
-    await_exact(checkout.connection().client("dynamodb"))
+    changed = [stack for stack, when in versions(connection).items() if when != before[stack]]
+    assert changed == ["cruddur-messages-local"]
+    await_exact(connection.client("dynamodb"))
 
 
 def test_a_changed_seed_file_replaces_what_it_had_loaded_and_nothing_else(
-    checkout: Checkout, seeded: tuple[SeedConversation, ...]
+    checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
 ) -> None:
     file = checkout.folder / CONVERSATIONS
     old = seeded[0].messages[-1].message
     file.write_text(file.read_text().replace(old, "A line that has been changed."))
     checkout.make_target("up")
-    texts = [item["message"]["S"] for item in await_exact(checkout.connection().client("dynamodb"))]
+    found = await_exact(connection.client("dynamodb"))
+    texts = [item["message"]["S"] for item in found if "message" in item]
     assert old not in texts
     assert texts.count("A line that has been changed.") >= 1
     assert "By hand" in texts
 
 
-def test_a_bad_line_is_refused_by_its_number_before_anything_is_touched(checkout: Checkout) -> None:
+def test_a_bad_line_is_refused_by_its_number_before_anything_is_touched(
+    checkout: Checkout, connection: Connection
+) -> None:
     file = checkout.folder / CONVERSATIONS
     good = file.read_text()
-    before = versions(checkout)
+    before = versions(connection)
     file.write_text(good + "Persn 1: hello\n")
     refused = checkout.make_target("up", succeeds=False)
     file.write_text(good)
     assert f"line {len(good.splitlines()) + 1}" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert versions(checkout) == before
+    assert versions(connection) == before
 
 
-def test_destroying_the_seed_takes_out_what_it_loaded(checkout: Checkout, seeded: tuple[SeedConversation, ...]) -> None:
+def test_destroying_the_seed_takes_out_what_it_loaded(
+    checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
+) -> None:
     loaded = {message.message_uuid for conversation in seeded for message in conversation.messages}
     checkout.cdk("destroy", STACKS[-1], "--force")
-    left = items(checkout.connection().client("dynamodb"))
-    messages = [item for item in left if item["pk"]["S"].startswith("MSG#")]
+    left = items(connection.client("dynamodb"))
+    messages = [item for item in left if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX)]
+    rows = [item for item in left if item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
     assert {item["message_uuid"]["S"] for item in messages}.isdisjoint(loaded)
     assert "By hand" in [item["message"]["S"] for item in messages]
-    groups = {item["pk"]["S"].removeprefix("MSG#") for item in messages}
-    assert {item["message_group_uuid"]["S"] for item in left if item not in messages} == groups
-    await_exact(checkout.connection().client("dynamodb"))
+    groups = {item["pk"]["S"].removeprefix(schema.MESSAGE_PREFIX) for item in messages}
+    assert {row["message_group_uuid"]["S"] for row in rows} == groups
+    await_exact(connection.client("dynamodb"))
 
 
-def test_destroying_everything_leaves_nothing(checkout: Checkout) -> None:
+def test_destroying_everything_leaves_nothing(checkout: Checkout, connection: Connection) -> None:
     checkout.cdk("destroy", "--all", "--force")
-    connection = checkout.connection()
     stacks = connection.client("cloudformation").describe_stacks()["Stacks"]
     assert [stack["StackName"] for stack in stacks if stack["StackName"] in STACKS] == []
     assert connection.client("dynamodb").list_tables()["TableNames"] == []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cruddur_cli import table_definition
 from cruddur_local import dynamodb_local
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count(1)
 
-ENGINES = ("dynamodb_local", "ministack")
+ENGINES = ("ministack", "dynamodb_local")
+on_both_engines = pytest.mark.parametrize("cruddur_table", ENGINES, indirect=True)
+"""For what compares the engines: on both of them in `make test` too."""
+
+on_an_engine = settings(
+    max_examples=int(os.environ.get("CRUDDUR_EXAMPLES", "8")),
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+"""Of generated tests that call an engine: a few examples, and more in `make proof`."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ def cruddur_table_on() -> Callable[[str], CruddurTable]:
     return create
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=["ministack", pytest.param("dynamodb_local", marks=pytest.mark.proof)])
 def cruddur_table(request: pytest.FixtureRequest, cruddur_table_on: Callable[[str], CruddurTable]) -> CruddurTable:
-    """An empty cruddur table; the test runs once on each engine."""
+    """An empty cruddur table on the emulator, and in `make proof` on DynamoDB Local, which takes five times as long."""
     return replace(cruddur_table_on(request.getfixturevalue(f"{request.param}_endpoint")), engine=request.param)

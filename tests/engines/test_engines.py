@@ -9,7 +9,7 @@ from cruddur_local import dynamodb_local, paths
 from cruddur_local.errors import LocalSystemError
 from cruddur_messages import schema
 from tests.engines import ministack
-from tests.engines.fixtures import CruddurTable, free_port
+from tests.engines.fixtures import CruddurTable, free_port, on_both_engines
 
 
 def is_answered(port: int) -> bool:
@@ -17,6 +17,7 @@ def is_answered(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@on_both_engines
 def test_the_table_is_as_the_schema_says(cruddur_table: CruddurTable) -> None:
     described = cruddur_table.client.describe_table(TableName=cruddur_table.name)["Table"]
     assert [(key["AttributeName"], key["KeyType"]) for key in described["KeySchema"]] == [

@@ -13,7 +13,7 @@ from examples.backend.users import UsersOfFile
 from tests.engines.fixtures import CruddurTable
 from tests.pages.conftest import Backend, body_of, headers
 
-pytestmark = pytest.mark.parametrize("cruddur_table", ["dynamodb_local"], indirect=True)
+pytestmark = pytest.mark.parametrize("cruddur_table", ["ministack"], indirect=True)
 """What is refused here is refused by the backend itself, whichever engine it has."""
 
 NOWHERE = "00000000-0000-0000-0000-000000000000"

@@ -29,7 +29,8 @@ PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, 
 FOREIGN_KEYS = ("USER#u", "u", *(prefix.rstrip("#") + "X#u" for prefix in PREFIXES), *(f"x{p}u" for p in PREFIXES))
 """Keys of partitions that this app does not have, some of which look alike."""
 
-TRANSACTIONAL = frozenset(f"dynamodb:{name}Item" for name in ("ConditionCheck", "Delete", "Get", "Put", "Update"))
+TRANSACTIONAL = frozenset(f"dynamodb:{name}Item" for name in ("ConditionCheck", "Delete", "Put", "Update"))
+"""What TransactWriteItems is made of. GetItem is not among it: AWS never asks for it there (API reference)."""
 
 UNDECIDED = frozenset({"dynamodb:ListStreams"})
 """Neither called nor forbidden: see SURVIVORS in test_minimality.py."""

@@ -1,14 +1,15 @@
 """Every interleaving of a small case, explored completely: no sample, and each state that is met twice is met once.
 
-A case is a conversation of one to three members and up to three changes. Each change but a departure has a settlement
-of its own, which may begin at any time after it. The real code of the settlements runs: it is played again from its
-recorded responses up to its next API call, so that a state is the table, and the responses that each has had since it
-last began to read. From a state, a client makes the next change, or one settlement makes its next call, dies before
-it, or dies after it and is delivered again; a call that conflicts, or whose response is lost, ends like one of these.
+A case is a conversation of one to three members and one or two changes, or of two members and three changes. Each
+change but a departure has a settlement of its own, which may begin at any time after it. The real code of the
+settlements runs: it is played again from its recorded responses up to its next API call. So a state is the table, and
+the responses that each settlement has had since it last began to read. From a state, a client makes the next change,
+or one settlement makes its next call, dies before it, or dies after it and is delivered again. A call that conflicts,
+or whose response is lost, ends like one of these.
 
-Where the index is asked, it shows the table as it is, or as it was at the beginning. Left out are: what three changes
-and three members cannot show, partial batches, deadlines, pages, and an index that shows anything in between. The
-simulation plays those.
+Where the index is asked, it shows the table as it is, or as it was at the beginning. Left out are more changes and
+members than these, partial batches, deadlines, pages, and an index that shows anything in between. The simulation
+plays those.
 """
 
 import itertools

@@ -15,7 +15,7 @@ Values = Mapping[str, Any]
 Condition = Callable[[Item, Names, Values], bool]
 Operand = Callable[[Item, Names, Values], Any]
 
-_TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),]|[#:]?\w+)")
+_TOKEN = re.compile(r"\s*([=()]|[#:]?\w+)")
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -99,48 +99,26 @@ def _disjunction(tokens: list[str]) -> Condition:
 
 
 def _conjunction(tokens: list[str]) -> Condition:
-    parts = [_negation(tokens)]
+    parts = [_term(tokens)]
     while tokens and tokens[0] == "AND":
         tokens.pop(0)
-        parts.append(_negation(tokens))
+        parts.append(_term(tokens))
     if len(parts) == 1:
         return parts[0]
     return lambda item, names, values: all(part(item, names, values) for part in parts)
 
 
-def _negation(tokens: list[str]) -> Condition:
-    if tokens[0] == "NOT":
-        tokens.pop(0)
-        negated = _negation(tokens)
-        return lambda item, names, values: not negated(item, names, values)
-    if tokens[0] == "(":
-        tokens.pop(0)
-        inner = _disjunction(tokens)
-        _expect(tokens, ")")
-        return inner
+def _term(tokens: list[str]) -> Condition:
     if tokens[0] in _FUNCTIONS:
-        return _function(tokens)
-    return _comparison(tokens)
-
-
-def _function(tokens: list[str]) -> Condition:
-    function = _FUNCTIONS[tokens.pop(0)]
-    _expect(tokens, "(")
-    operands = [_operand(tokens)]
-    while tokens[0] == ",":
-        tokens.pop(0)
-        operands.append(_operand(tokens))
-    _expect(tokens, ")")
-    return lambda item, names, values: function(*(operand(item, names, values) for operand in operands))
-
-
-def _comparison(tokens: list[str]) -> Condition:
-    left, operator, right = _operand(tokens), tokens.pop(0), _operand(tokens)
-    if operator == "=":
-        return lambda item, names, values: equal(left(item, names, values), right(item, names, values))
-    if operator == "<>":
-        return lambda item, names, values: not equal(left(item, names, values), right(item, names, values))
-    raise ValueError(f"unknown comparison {operator}")
+        function = _FUNCTIONS[tokens.pop(0)]
+        _expect(tokens, "(")
+        path = _operand(tokens)
+        _expect(tokens, ")")
+        return lambda item, names, values: function(path(item, names, values))
+    left = _operand(tokens)
+    _expect(tokens, "=")
+    right = _operand(tokens)
+    return lambda item, names, values: equal(left(item, names, values), right(item, names, values))
 
 
 def _operand(tokens: list[str]) -> Operand:
@@ -157,9 +135,7 @@ def _expect(tokens: list[str], token: str) -> None:
         raise ValueError(f"expected {token}")
 
 
-_FUNCTIONS: dict[str, Callable[..., bool]] = {
+_FUNCTIONS: dict[str, Callable[[Any], bool]] = {
     "attribute_exists": lambda value: value is not None,
     "attribute_not_exists": lambda value: value is None,
-    "attribute_type": lambda value, kind: value is not None and kind["S"] in value,
-    "begins_with": lambda value, prefix: value is not None and "S" in value and value["S"].startswith(prefix["S"]),
 }

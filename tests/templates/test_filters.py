@@ -12,8 +12,9 @@ from tests.projection.event_source_mapping import passes
 MESSAGE_KEYS = {"pk": {"S": "MSG#6a7e"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}
 ROW_KEYS = {"pk": {"S": "GRP#77f0"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}
 ROW = {**ROW_KEYS, "message_group_uuid": {"S": "6a7e"}, "message": {"S": "hi"}}
-SETTLED_ROW = {**ROW, "message_uuid": {"S": "m-1"}, "message_sk": {"S": "2026"}, "member_count": {"N": "2"}}
-EMPTY_ROW = {**ROW, "message": {"S": ""}, "message_uuid": {"S": ""}, "message_sk": {"S": ""}}
+SETTLED_ROW = {**ROW, "message_uuid": {"S": "m-1"}}
+EMPTY_ROW = {**ROW, "message": {"S": ""}, "message_uuid": {"S": ""}}
+CONVERSATION_KEYS = {"pk": {"S": "CONV#6a7e"}, "sk": {"S": "CONV"}}
 
 
 def record(event_name: str, keys: dict[str, Any], image: dict[str, Any] | None) -> dict[str, Any]:
@@ -38,6 +39,9 @@ RECORDS = [
     ("a row that the projection has changed in place", record("MODIFY", ROW_KEYS, SETTLED_ROW), False),
     ("a row of a conversation without a message", record("MODIFY", ROW_KEYS, EMPTY_ROW), False),
     ("a row that has left its place", record("REMOVE", ROW_KEYS, None), False),
+    ("a conversation item that is new", record("INSERT", CONVERSATION_KEYS, CONVERSATION_KEYS), False),
+    ("a conversation item with its next version", record("MODIFY", CONVERSATION_KEYS, CONVERSATION_KEYS), False),
+    ("a conversation item that is deleted", record("REMOVE", CONVERSATION_KEYS, None), False),
     (
         "an item of another kind",
         record("INSERT", {"pk": {"S": "USR#1"}, "sk": {"S": "x"}}, {"pk": {"S": "USR#1"}}),

@@ -42,7 +42,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return folders
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
+@pytest.mark.parametrize("stage", ["prod", pytest.param("dev", marks=pytest.mark.proof)])
 def test_it_is_silent_offline_and_the_same_everywhere(stage: str, copies: list[Path], tmp_path: Path) -> None:
     for folder in copies:
         shutil.rmtree(folder / "cdk.out", ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypedDict
 
 from cruddur_messages.projection.records import DirtyConversation, FoldedBatch, fold
 from cruddur_messages.projection.settlement import Settlement
@@ -12,23 +11,11 @@ LOGGED_COUNTS = ("rows_moved", "duplicates_removed", "ties", "conflicts", "malfo
 SettleAll = Callable[[Sequence[DirtyConversation]], Sequence[Settlement]]
 
 
-class Emit(Protocol):
-    """Writes one log line."""
+Emit = Callable[..., None]
+"""Writes one log line: an event by name, and its fields."""
 
-    def __call__(self, event: str, **fields: object) -> None:
-        """Write the event with its fields; those that are None are left out."""
-
-
-class BatchItemFailure(TypedDict):
-    """A record to be delivered again, with all that follow it."""
-
-    itemIdentifier: str
-
-
-class StreamResponse(TypedDict):
-    """What an event source mapping with ReportBatchItemFailures expects."""
-
-    batchItemFailures: list[BatchItemFailure]
+StreamResponse = dict[str, list[dict[str, str]]]
+"""What an event source mapping with ReportBatchItemFailures expects."""
 
 
 def handle_batch(
@@ -68,6 +55,11 @@ def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now:
         for user_uuid in sorted(settlement.left) if settlement.failure is None else ():
             emit("member_left", message_group_uuid=settlement.message_group_uuid, user_uuid=user_uuid)
     settled = {settlement.message_group_uuid for settlement in settlements if not settlement.failure}
+    changes = [
+        dirty.newest_change
+        for dirty in batch.dirty
+        if dirty.message_group_uuid in settled and dirty.newest_change is not None
+    ]
     totals = sum((settlement.counts for settlement in settlements), Counter[str]())
     emit(
         "batch_settled",
@@ -77,12 +69,7 @@ def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now:
         conversations_settled=len(settled),
         conversations_failed=len(settlements) - len(settled),
         members_left=sum(len(settlement.left) for settlement in settlements if not settlement.failure),
-        lag_seconds=_lag_seconds([c for c in batch.dirty if c.message_group_uuid in settled], now),
+        # How long the oldest of the settled changes took from the table to the rows.
+        lag_seconds=round(now - min(changes), 3) if changes else None,
         **{name: totals[name] for name in LOGGED_COUNTS},
     )
-
-
-def _lag_seconds(settled: Sequence[DirtyConversation], now: float) -> float | None:
-    """How long the oldest of the settled changes took from the table to the rows."""
-    changes = [conversation.newest_change for conversation in settled if conversation.newest_change is not None]
-    return round(now - min(changes), 3) if changes else None

@@ -1,22 +1,12 @@
 """The projection's calls of DynamoDB, with errors as temporary, refused or cancelled."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import dynamodb, schema
 from cruddur_messages.conversation_item import ConversationItem
-from cruddur_messages.dynamodb import (
-    CONDITION_FAILED,
-    NO_REASON,
-    TRANSIENT_CODES,
-    CancelledError,
-    OutOfTimeError,
-    RefusedError,
-    TransientError,
-)
+from cruddur_messages.dynamodb import OutOfTimeError, TransientError, sorted_errors
 from cruddur_messages.items import AttributeMap, GroupRow, Key, MalformedItemError
 from cruddur_messages.projection.moves import Move
 from cruddur_messages.projection.transactions import Action, actions_of
@@ -94,7 +84,7 @@ class ProjectionTable:
             raise OutOfTimeError
         if operation not in ("batch_get_item", "transact_write_items"):
             arguments["TableName"] = self._table_name
-        with _sorted_errors():
+        with sorted_errors():
             return getattr(self._client, operation)(**arguments)
 
 
@@ -107,19 +97,3 @@ def _rows_of(message_group_uuid: str, items: Iterator[AttributeMap] | Sequence[A
             if row.message_group_uuid == message_group_uuid:
                 rows.append(row)
     return rows
-
-
-@contextmanager
-def _sorted_errors() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown error")
-        if code == "ConditionalCheckFailedException":
-            raise CancelledError([CONDITION_FAILED]) from error
-        if code == "TransactionCanceledException":
-            reasons = error.response.get("CancellationReasons", [])
-            raise CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons]) from error
-        raise (TransientError if code in TRANSIENT_CODES else RefusedError)(code) from error
-    except BotoCoreError as error:
-        raise TransientError(type(error).__name__) from error

@@ -28,6 +28,15 @@ class MessageTooLongError(RejectedError):
         super().__init__(f"the message has {characters} characters: shorten it to {most}")
 
 
+class MessageNotUtf8Error(RejectedError):
+    """A message with half of a surrogate pair: UTF-8, and so DynamoDB, cannot hold it."""
+
+    code = "message_not_utf8"
+
+    def __init__(self) -> None:
+        super().__init__("the message has half of a surrogate pair, which UTF-8 cannot hold: send whole characters")
+
+
 class InvalidUuidError(RejectedError):
     """A value that should be a UUID and is not."""
 

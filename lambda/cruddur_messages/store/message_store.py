@@ -158,7 +158,7 @@ class MessageStore:
         """Pattern C: write a message with the current time. A message of the same microsecond is not overwritten.
 
         With `check_member`, raises NotAMemberError unless the sender is a member. Raises MessageBlankError,
-        MessageTooLongError, InvalidUuidError, ContendedError.
+        MessageTooLongError, MessageNotUtf8Error, InvalidUuidError, ContendedError.
         """
         _check_message(message)
         _check_uuid("message_group_uuid", message_group_uuid)
@@ -178,8 +178,8 @@ class MessageStore:
         """Pattern D: one group row per member and the first message, all or nothing.
 
         Two people have one conversation: if it exists already, or a concurrent request creates it, the message goes
-        there. Raises MessageBlankError, MessageTooLongError, InvalidUuidError, TooFewMembersError,
-        TooManyMembersError, RepeatedMemberError, SenderNotMemberError, ContendedError.
+        there. Raises MessageBlankError, MessageTooLongError, MessageNotUtf8Error, InvalidUuidError,
+        TooFewMembersError, TooManyMembersError, RepeatedMemberError, SenderNotMemberError, ContendedError.
         """
         _check_message(message)
         _check_members(members, sender)
@@ -253,7 +253,7 @@ class MessageStore:
     ) -> Page[_Item]:
         if not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
             raise errors.InvalidLimitError(limit, MAX_PAGE)
-        if before is not None and not 0 < len(before.encode()) <= MAX_CURSOR_BYTES:
+        if before is not None and not (_is_utf8(before) and 0 < len(before.encode()) <= MAX_CURSOR_BYTES):
             raise errors.InvalidCursorError(before)
         found: list[_Item] = []
         cursor = ""
@@ -445,6 +445,16 @@ def _check_message(message: str) -> None:
         raise errors.MessageBlankError
     if len(message) > MAX_MESSAGE_CHARACTERS:
         raise errors.MessageTooLongError(len(message), MAX_MESSAGE_CHARACTERS)
+    if not _is_utf8(message):
+        raise errors.MessageNotUtf8Error
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_members(members: Sequence[User], sender: User) -> None:

@@ -1,0 +1,27 @@
+"""The pictures of the README: the overview is that of the templates, the terminal that of the recording."""
+
+from collections.abc import Callable
+
+from drawings import overview, terminal
+from drawings.template import Templates
+
+
+def test_the_overview_is_up_to_date(templates: Callable[..., Templates]) -> None:
+    drawing = overview.draw(templates("prod"))
+    assert overview.PICTURE.read_text() == drawing, "the picture is stale; run python -m drawings.overview"
+
+
+def test_the_overview_would_notice_a_change(templates: Callable[..., Templates]) -> None:
+    changed = overview.draw(templates("prod", batch_size="77"))
+    assert "up to 77 records" in changed
+    assert overview.PICTURE.read_text() != changed
+
+
+def test_the_overview_follows_the_colour_scheme(templates: Callable[..., Templates]) -> None:
+    assert "@media (prefers-color-scheme: dark)" in overview.draw(templates("prod"))
+
+
+def test_the_terminal_is_up_to_date() -> None:
+    drawing = terminal.draw(terminal.RECORDING.read_text())
+    assert terminal.PICTURE.read_text() == drawing, "the picture is stale; run python -m drawings.terminal"
+    assert "@font-face" not in drawing, "the picture loads a font from the web"
