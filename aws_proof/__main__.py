@@ -67,7 +67,7 @@ def main(
         journal.path.unlink()
         return
     if journal.path.exists():
-        console.print(f"going on with the run of {journal.begun}; {removal_command(world)} removes it instead")
+        console.print(f"continuing the run of {journal.begun}; {removal_command(world)} removes it instead")
     else:
         _refuse_taken(world)
     _confirm(world, yes=yes)
@@ -84,7 +84,7 @@ def main(
     written.write_text(pages.page(journal, CLAIMS, place=_place(world), versions=versions))
     console.print(f"the page: {written}")
     if not journal.made and (cut_off is None or not isinstance(cut_off.__cause__, Exception)):
-        # Nothing is left to go on with, or to clean up.
+        # Nothing is left to continue or to clean up.
         journal.path.unlink(missing_ok=True)
     if cut_off:
         raise cut_off
@@ -173,7 +173,7 @@ def _versions(world: World) -> Mapping[str, str]:
 
 
 def entry() -> None:
-    """Run it; what a person can mend is one line on standard error."""
+    """Run it; an error that a person can fix is one line on standard error."""
     try:
         app(standalone_mode=False)
     except CutOffError as cut_off:

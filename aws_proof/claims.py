@@ -1,4 +1,4 @@
-"""A claim, what may become of it, and the two ways in which a step says that it was not as claimed."""
+"""A claim, its possible results, and the two errors with which a step reports a difference."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class StopError(Exception):
-    """The run cannot go on; the text is one line that says what is wrong, with what value, and what to do."""
+    """The run cannot continue; the text is one line that says what is wrong, with what value, and what to do."""
 
 
 class DiffersError(Exception):
-    """It is not as claimed; the text says what was seen."""
+    """The claim is not true; the text says what was seen."""
 
 
 class Result(StrEnum):
-    """What became of a claim."""
+    """The result of a claim."""
 
     AS_CLAIMED = "as claimed"
     DIFFERS = "differs"
@@ -30,8 +30,8 @@ class Result(StrEnum):
 class Claim:
     """A statement about AWS and the step that tests it; the step returns what it has seen, or raises DiffersError.
 
-    `not_on_emulator` is the reason why only AWS can show it; `never` the reason why no run can. `blocks`: without it,
-    the rest of its phase says nothing.
+    `not_on_emulator` is the reason why only AWS can show it, `never` the reason why no run can. `blocks` is True if the
+    rest of its phase is meaningless without it.
     """
 
     id: str
@@ -47,13 +47,13 @@ class Claim:
         return " ".join((self.step.__doc__ or "").split())
 
     def hidden_by(self, *, is_rehearsal: bool) -> str | None:
-        """Why the step is left out; None where it is not."""
+        """The reason why the step is skipped; None if it is not."""
         return self.never or (self.not_on_emulator if is_rehearsal else None)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Claims that are tested in turn on one deployment, at a stage; what a cut-off run repeats as a whole."""
+    """Claims that are tested in turn on one deployment of a stage; an interrupted run repeats the whole phase."""
 
     name: str
     stage: str
@@ -62,7 +62,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a claim in a phase."""
+    """The result of a claim in a phase."""
 
     phase: str
     claim: str

@@ -1,4 +1,4 @@
-"""Every error that a run may meet in an account, as one line: what is wrong, with what value, and what to do."""
+"""The errors of a run in an account, each as one line: what is wrong, with what value, and what to do."""
 
 from botocore import exceptions as botocore_errors
 
@@ -11,7 +11,7 @@ EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 
 
 def explained(error: BaseException) -> str | None:
-    """The line for an error; None for one that is a fault of the program."""
+    """The line for an error; None if the error is a fault of the program."""
     if isinstance(error, StopError):
         return ddb_errors.one_line(str(error))
     if isinstance(error, botocore_errors.EndpointConnectionError):

@@ -1,4 +1,4 @@
-"""What a run has made, borrowed and seen, on disk before it does it: so that the next one goes on or cleans up."""
+"""The journal of a run: what it creates and changes, on disk before it happens, so that the next run can clean up."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from aws_proof.claims import Outcome, Result, StopError
 
 @dataclass(frozen=True)
 class Made:
-    """Something in the account that has to go: its kind (see removal.py) and its name."""
+    """Something in the account that has to be removed: its kind (see removal.py) and its name."""
 
     kind: str
     name: str
@@ -19,7 +19,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Borrowed:
-    """Something that was changed and has to be as before: its kind (see World.give_back), its name, how it was."""
+    """Something that was changed and has to be restored: its kind (see World.give_back), its name, its old value."""
 
     kind: str
     name: str
@@ -42,7 +42,7 @@ class Journal:
 
     @classmethod
     def load(cls, path: Path) -> "Journal | None":
-        """The journal of a run that was cut off, None where there is none. Raises StopError where it is unreadable."""
+        """The journal of an interrupted run, None if there is none. Raises StopError if it is unreadable."""
         try:
             written: dict[str, Any] = json.loads(path.read_text())
             return cls(
@@ -69,27 +69,27 @@ class Journal:
         unfinished.replace(self.path)
 
     def make(self, kind: str, name: str) -> None:
-        """Note what is about to be made."""
+        """Record what is about to be created."""
         if Made(kind, name) not in self.made:
             self.made.append(Made(kind, name))
             self.save()
 
     def gone(self, made: Made) -> None:
-        """Note what has been removed."""
+        """Record what has been removed."""
         self.made.remove(made)
         self.save()
 
     def see(self, outcome: Outcome) -> None:
-        """Note what became of a claim, in the place of what became of it before."""
+        """Record the result of a claim, instead of an earlier result."""
         same = [one for one in self.outcomes if (one.phase, one.claim) == (outcome.phase, outcome.claim)]
         self.outcomes = [one for one in self.outcomes if one not in same] + [outcome]
         self.save()
 
     def finish(self, phase: str) -> None:
-        """Note that a phase need not be repeated."""
+        """Record that a phase need not be repeated."""
         self.finished_phases.append(phase)
         self.save()
 
     def of(self, phase: str) -> Sequence[Outcome]:
-        """What became of the claims of a phase so far."""
+        """The results of a phase so far."""
         return [one for one in self.outcomes if one.phase == phase]

@@ -1,4 +1,4 @@
-"""The page that a run leaves: each claim, what was expected, what was seen."""
+"""The page that a run writes: each claim, what was expected, what was seen."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ from aws_proof.journal import Journal
 
 
 def page(journal: Journal, claims: Mapping[str, Claim], *, place: str, versions: Mapping[str, str]) -> str:
-    """The page in Markdown; of the account only the last four digits are told."""
+    """The page in Markdown; it shows only the last four digits of the account."""
     counts = {result: sum(one.result is result for one in journal.outcomes) for result in Result}
     facts = {
         "where": place,
@@ -45,7 +45,7 @@ def described(claims: Iterable[Claim]) -> str:
 
 
 def has_failed(journal: Journal) -> bool:
-    """Whether anything was not as claimed, or could not be tested because of that."""
+    """Whether a claim was not true, or could not be tested because of that."""
     return any(one.result in (Result.DIFFERS, Result.NOT_RUN) for one in journal.outcomes)
 
 

@@ -1,4 +1,4 @@
-"""Taking away what a run has made, whatever state it is in: through the services' own calls, without the CDK app."""
+"""The removal of what a run has created, in any state: by the services' own calls, without the CDK app."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,21 +27,21 @@ def remove_all(world: World) -> None:
 
 
 def remove(world: World, made: Made) -> None:
-    """Remove one thing, if it is there, and note it. Raises StopError where it stays."""
+    """Remove one thing, if it exists, and record it. Raises StopError if it cannot be removed."""
     world.say(f"removing {made.kind} {made.name}")
     _REMOVERS[made.kind](world, made.name)
     world.journal.gone(made)
 
 
 def _system(world: World, name: str) -> None:
-    """The stacks of a system, then what prod keeps when its stacks go."""
+    """The stacks of a system, then what prod retains when its stacks are deleted."""
     cloudformation = world.client("cloudformation")
     for stack in (name, f"{name}-table"):
         if not _is_there_and_can_go(world, stack):
             continue
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
             for resource in page["StackResourceSummaries"]:
-                # In prod they stay when the stack goes.
+                # In prod they are retained when the stack is deleted.
                 if resource["ResourceType"] == "AWS::Logs::LogGroup" and "PhysicalResourceId" in resource:
                     world.journal.make("log-group", resource["PhysicalResourceId"])
         cloudformation.update_termination_protection(StackName=stack, EnableTerminationProtection=False)
@@ -91,7 +91,7 @@ def _table(world: World, name: str) -> None:
 
 
 def _unprotect(world: World, name: str) -> bool:
-    """Whether the table is there; then it can be deleted."""
+    """Turn deletion protection off; returns whether the table exists."""
     dynamodb = world.client("dynamodb")
     try:
         table = dynamodb.describe_table(TableName=name)["Table"]

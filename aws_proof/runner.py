@@ -1,4 +1,4 @@
-"""The claims in turn: what is seen is noted at once, a cut-off run goes on, and whatever happens, all is removed."""
+"""Tests the claims in turn. It records each result at once, continues an interrupted run, and removes everything."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class CutOffError(Exception):
 def run(world: World, phases: Sequence[Phase]) -> None:
     """Test every claim of the phases that are not finished, and remove what each phase has made.
 
-    Raises CutOffError where the run cannot go on: then all is removed, or the text has the command that does.
+    Raises CutOffError if the run cannot continue. Then everything is removed, or the text has the command for it.
     """
     try:
         for phase in phases:
@@ -35,7 +35,7 @@ def run(world: World, phases: Sequence[Phase]) -> None:
 
 
 def clean_up(world: World) -> str:
-    """Remove what was made, and say so; where that fails, say why and which command does it."""
+    """Remove what was created, and return a text that says so; if that fails, the reason and the command for it."""
     try:
         world.journal.borrowed.clear()
         removal.remove_all(world)
@@ -55,7 +55,7 @@ def removal_command(world: World) -> str:
 def _run_phase(world: World, phase: Phase) -> None:
     world.stage = "local" if world.is_rehearsal else phase.stage
     world.notes.clear()
-    # A run that was cut off may have left something changed.
+    # An interrupted run may have left something changed.
     world.give_back()
     blocked: Claim | None = None
     for claim in phase.claims:

@@ -1,4 +1,4 @@
-"""The account that a run works in: clients, the CDK CLI, bin/ddb, made-up people, and waiting."""
+"""The account of a run: clients, the CDK CLI, bin/ddb, made-up people, and waiting."""
 
 import json
 import os
@@ -50,7 +50,7 @@ class World:
 
     @property
     def system(self) -> str:
-        """What the deployment is called: its main stack, and the beginning of all other names."""
+        """The name of the main stack and prefix of all other names."""
         return f"{self.journal.name}-{self.stage}"
 
     @property
@@ -86,7 +86,7 @@ class World:
         return create(service, endpoint_url=endpoint, config=Config(**options), **trust)
 
     def deploy(self, **settings: str) -> float:
-        """`cdk deploy --all` of the stage, tagged; the answer is how many seconds it took."""
+        """Run `cdk deploy --all` of the stage, tagged, and return how many seconds it took."""
         self.journal.make("system", self.system)
         begun = self.clock()
         self.cdk("deploy", "--all", "--require-approval=never", f"--tags={TAG}={self.journal.name}", **settings)
@@ -106,7 +106,7 @@ class World:
             raise StopError(f"cdk {words[0]} failed: {_reason(printed)} (all of it: {log})")
 
     def ddb(self, *words: str) -> tuple[int, Any]:
-        """Run bin/ddb on the table; the answer is its exit status, and what it prints as JSON."""
+        """Run bin/ddb on the table and return its exit status and its JSON output."""
         place = [] if self.is_rehearsal else ["--prod"]
         status, printed = self.run("bin/ddb", *words, "--json", *place, "--table", self.table_name)
         try:
@@ -115,7 +115,7 @@ class World:
             return status, " ".join(printed.split())
 
     def run(self, *command: str) -> tuple[int, str]:
-        """Run a program of the project; the answer is its exit status and all that it prints."""
+        """Run a program of the project and return its exit status and all of its output."""
         search_path = os.pathsep.join([str(Path(sys.executable).parent), self.environment.get("PATH", "")])
         ended = subprocess.run(  # noqa: S603
             command,
@@ -135,14 +135,14 @@ class World:
         return smoke.talk(place, messages=messages, limit_seconds=limit_seconds)
 
     def require_smoke(self, messages: int = 10, limit_seconds: float = LATE_SECONDS) -> str:
-        """The same, in words. Raises DiffersError where a message is late or anything else is wrong."""
+        """The same, as text. Raises DiffersError if a message is late or anything else is wrong."""
         report = self.smoke(messages=messages, limit_seconds=limit_seconds)
         if report.problems:
             raise DiffersError("; ".join(report.problems))
         return f"{messages} messages into every inbox, median {report.median:.2f} s, largest {report.largest:.2f} s"
 
     def wait(self, what: str, look: Callable[[], _Found | None], *, minutes: float) -> _Found:
-        """What a look finds, once it finds something. Raises DiffersError where that takes too long."""
+        """Call `look` until it returns something, and return that. Raises DiffersError if that takes too long."""
         deadline = self.clock() + minutes * 60
         while (found := look()) is None:
             if self.clock() > deadline:
@@ -189,7 +189,7 @@ class World:
         )
 
     def set_endpoint_policy(self, document: Mapping[str, Any]) -> None:
-        """Change what the gateway endpoint lets through, until `give_back`."""
+        """Change the policy of the gateway endpoint until `give_back`."""
         endpoint = self.physical_id("AWS::EC2::VPCEndpoint")
         ec2 = self.client("ec2")
         (found,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
@@ -197,7 +197,7 @@ class World:
         ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=json.dumps(document))
 
     def give_back(self) -> None:
-        """Put everything that was changed by hand as it was."""
+        """Restore everything that was changed."""
         for borrowed in list(self.journal.borrowed):
             match borrowed.kind:
                 case "role-policy":
@@ -215,12 +215,12 @@ class World:
 
 
 def code(error: ClientError) -> str:
-    """The error code of an answer of AWS."""
+    """The error code of a response of AWS."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def is_denied(call: Callable[[], object]) -> bool:
-    """Whether AWS denies a call; other errors pass through."""
+    """Whether AWS denies a call; other errors are raised."""
     try:
         call()
     except ClientError as error:
@@ -234,7 +234,7 @@ def is_denied(call: Callable[[], object]) -> bool:
 
 
 def _reason(printed: str) -> str:
-    """The line that says most: our own error, else what CDK says of a failed deployment, else the last one."""
+    """The most useful line: our own error, else CDK's line on a failed deployment, else the last one."""
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
     for mark in ("error: ", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED", "Error: ", "❌"):
         for line in lines:

@@ -1,4 +1,4 @@
-"""A table as the answers to its Scan calls, recorded in files: a client reads it as fast as it can take answers.
+"""A table as the responses to its Scan calls, recorded in files: a client reads it as fast as it can take responses.
 
 No engine stands behind it, so that the time taken is the client's alone: boto3 signs, sends nothing, and parses.
 """
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ITEMS_PER_PAGE = 2500
-"""About what fits the megabyte of a Scan answer."""
+"""About what fits the megabyte of a Scan response."""
 
 PAGE = "page"
 
 
 class _Body:
-    """What botocore reads an answer from."""
+    """What botocore reads a response from."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -57,7 +57,7 @@ class RecordedTable:
         self._index.write_bytes(starts[False].tobytes() + starts[True].tobytes())
 
     def attach(self, client: "DynamoDBClient") -> None:
-        """Let the client's Scan calls be answered from here."""
+        """Let the client's Scan calls be served from here."""
         both = array("Q", self._index.read_bytes())
         starts = {False: both[: len(both) // 2], True: both[len(both) // 2 :]}
 

@@ -16,7 +16,7 @@ CONVERSATIONS, MESSAGES = 6, 3
     "A table made by hand is taken over by reference: no message is lost, every inbox is right in the end.", blocks=True
 )
 def adoption_by_reference(world: World) -> str:
-    """The table as `schema-load` makes it, run over by the bootcamp's handler, is taken over and healed.
+    """The table as `schema-load` creates it, damaged by the bootcamp's handler, is taken over and repaired.
 
     `cdk deploy -c stream_arn=...`, `rebuild`, `verify`, and `bin/ddb smoke`.
     """
@@ -75,7 +75,7 @@ def imported_stream(world: World) -> str:
 
 
 def make_damaged_table(world: World) -> list[str]:
-    """A table by hand; the answer is the sort keys of all messages that were written."""
+    """Create a table by hand and return the keys and texts of all messages that were written."""
     # Its handler lives with the tests.
     from tests.cli import damage
     from tests.engines.fixtures import CruddurTable
@@ -91,7 +91,7 @@ def make_damaged_table(world: World) -> list[str]:
 
 
 def repaired(world: World) -> str:
-    """Heal and compare. Raises DiffersError where a message or a promise is missing."""
+    """Repair and compare. Raises DiffersError if a message is missing or a promise is broken."""
     for command in (("rebuild", "--yes"), ("verify",)):
         status, result = world.ddb(*command)
         if status:
@@ -103,14 +103,14 @@ def repaired(world: World) -> str:
 
 
 def messages_in(dynamodb: Any, table_name: str) -> list[str]:
-    """What tells the messages of the table apart, in order."""
+    """Key and text of each message of the table, in order."""
     pages = dynamodb.get_paginator("scan").paginate(TableName=table_name, ConsistentRead=True)
     found = (item for page in pages for item in page["Items"] if item["pk"]["S"].startswith("MSG#"))
     return sorted(f"{item['pk']['S']} {item['sk']['S']} {item['message']['S']}" for item in found)
 
 
 def table_of(world: World) -> tuple[str, str]:
-    """What tells the table from another of its name, and its stream."""
+    """The table's id and its stream."""
     table = world.client("dynamodb").describe_table(TableName=world.table_name)["Table"]
     return str(table.get("TableId", table["TableArn"])), str(table["LatestStreamArn"])
 

@@ -1,4 +1,4 @@
-"""Deploying, working, staying as deployed, and going away."""
+"""Deployment, operation, drift and removal."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from aws_proof.world import World, code
 
 @claim("The stacks deploy from nothing, and Lambda takes up the stream.", blocks=True)
 def deploys(world: World) -> str:
-    """`cdk deploy --all` under a name that nothing has, then the function and the event source mapping are asked."""
+    """`cdk deploy --all` under an unused name, then the states of function and event source mapping are read."""
     seconds = world.deploy()
     world.wait("the mapping is enabled", lambda: world.mapping()["State"] == "Enabled" or None, minutes=5)
     return f"deployed in {seconds:.0f} s, the mapping is enabled"
@@ -25,11 +25,11 @@ def smoke_passes(world: World) -> str:
 
 
 @claim(
-    "Lambda's own calls on stream and network do not carry lambda:SourceFunctionArn, so that the Deny leaves them be.",
+    "Lambda's own calls on stream and network do not carry lambda:SourceFunctionArn: the Deny does not apply to them.",
     not_on_emulator="the emulator asks for no permission when it reads the stream and makes no network interface",
 )
 def source_function_arn(world: World) -> str:
-    """The role denies these calls to requests with the function's ARN; the mapping and the function are asked."""
+    """The role denies these calls to requests with the function's ARN; the mapping and the function must be active."""
     _, document = world.role_policy()
     denies = [one["Sid"] for one in document["Statement"] if one["Effect"] == "Deny"]
     if not denies:
@@ -88,9 +88,9 @@ def prod_is_protected(world: World) -> str:
     return "refused, " + ", ".join(refusals)
 
 
-@claim("`cdk destroy --all` takes away everything that the deployment has made.")
+@claim("`cdk destroy --all` removes everything that the deployment has created.")
 def destroys(world: World) -> str:
-    """`cdk destroy --all`, then CloudFormation and DynamoDB are asked for what is there."""
+    """`cdk destroy --all`, then CloudFormation and DynamoDB are searched for what is left."""
     begun = world.clock()
     world.cdk("destroy", "--all", "--force")
     if stacks := stacks_of(world):

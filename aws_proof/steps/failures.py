@@ -1,4 +1,4 @@
-"""The projection loses a permission: what fails, who is told, and how it is mended."""
+"""The projection loses a permission: what fails, who is notified, and how it is repaired."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ NO_ALARMS = "the emulator has no metric filters, and refuses alarms on an expres
 
 
 @claim(
-    "The endpoint's policy is asked as well: what it denies, the projection cannot do.",
+    "The endpoint's policy is evaluated too: what it denies, the projection cannot do.",
     not_on_emulator="the emulator does not enforce the policy of an endpoint",
 )
 def endpoint_policy(world: World) -> str:
@@ -61,8 +61,8 @@ def messages_fail(world: World) -> str:
 
 
 @claim(
-    "What fails for good reaches the failure queue within the caps, sent by Lambda under the projection's role: its "
-    "call does not carry lambda:SourceFunctionArn, and the queue sees the role as aws:PrincipalArn.",
+    "Batches that finally fail reach the failure queue within the limits. Lambda sends them under the projection's "
+    "role: its call does not carry lambda:SourceFunctionArn, and the queue sees the role as aws:PrincipalArn.",
     not_on_emulator=NO_QUEUE,
 )
 def failure_queue(world: World) -> str:
@@ -79,7 +79,7 @@ def failure_queue(world: World) -> str:
 
 
 @claim(
-    "Alarms change their state: those on failing conversations and on the failure queue ring.",
+    "The alarms on failing conversations and on the failure queue trigger.",
     not_on_emulator=NO_ALARMS,
 )
 def alarms_ring(world: World) -> str:
@@ -96,7 +96,7 @@ def alarms_ring(world: World) -> str:
     return f"both in the state ALARM after {world.clock() - begun:.0f} s"
 
 
-@claim("Who has subscribed to the topic is told of an alarm.", not_on_emulator=NO_ALARMS)
+@claim("Subscribers of the topic are notified of an alarm.", not_on_emulator=NO_ALARMS)
 def alarm_notice(world: World) -> str:
     """A queue is subscribed to the topic as an address would be, and read until the alarm's notice is there."""
     sqs = world.client("sqs")
@@ -110,7 +110,7 @@ def alarm_notice(world: World) -> str:
                 return str(told["AlarmName"])
         return None
 
-    return f"told of {world.wait('a notice arrives', notice, minutes=15)}"
+    return f"notified of {world.wait('a notice arrives', notice, minutes=15)}"
 
 
 @claim(
@@ -137,7 +137,7 @@ def redrive(world: World) -> str:
     return f"{removed} failed batches settled, the queue is empty, every inbox is right"
 
 
-@claim("A lasting failure is mended by `bin/ddb rebuild`, whatever became of its records.")
+@claim("`bin/ddb rebuild` repairs a lasting failure, whatever became of its records.")
 def rebuild(world: World) -> str:
     """`rebuild`, once the permission is back, then `verify`."""
     world.give_back()
@@ -149,7 +149,7 @@ def rebuild(world: World) -> str:
     return "every inbox is right"
 
 
-@claim("Alarms end by themselves when what they ring for is over.", not_on_emulator=NO_ALARMS)
+@claim("Alarms return to OK by themselves when their cause is over.", not_on_emulator=NO_ALARMS)
 def alarms_end(world: World) -> str:
     """The same two alarms are watched until both are in the state OK."""
     begun = world.clock()
@@ -179,7 +179,7 @@ class People:
         self._talk = smoke.Talk(place, self.group, self.members, limit_seconds=0)
 
     def send(self) -> str:
-        """Send a message; its id."""
+        """Send a message and return its id."""
         self._talk.speak()
         self._note.renew()
         return self._talk.newest
@@ -189,11 +189,11 @@ class People:
         return {row["message_uuid"]["S"] for row in self._rows() if "message_uuid" in row}
 
     def rows(self) -> list[int]:
-        """How many rows each member has."""
+        """The number of rows of each member."""
         return [sum(row["pk"]["S"].endswith(one.uuid) for row in self._rows()) for one in self.members]
 
     def leave(self) -> None:
-        """Remove all of it."""
+        """Remove the conversation and its people."""
         self._note.remove()
 
     def _rows(self) -> list[Any]:
@@ -228,7 +228,7 @@ def subscribe(world: World) -> None:
 
 
 def states(world: World) -> dict[str, str]:
-    """The states of the two alarms, by name. Raises DiffersError where one is missing."""
+    """The states of the two alarms, by name. Raises DiffersError if one is missing."""
     names = [f"{world.system}-projection-{alarm}" for alarm in (QUEUE_ALARM, FAILING_ALARM)]
     found = world.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
     known = {one["AlarmName"]: one["StateValue"] for one in found}
@@ -238,7 +238,7 @@ def states(world: World) -> dict[str, str]:
 
 
 def without(document: Mapping[str, Any], action: str) -> dict[str, Any]:
-    """A policy that allows all that another allows, but for one action."""
+    """A copy of a policy without one action."""
     statements = []
     for one in document["Statement"]:
         actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]

@@ -1,4 +1,4 @@
-"""Nothing stays."""
+"""What is left after the removal."""
 
 from botocore.exceptions import ClientError
 

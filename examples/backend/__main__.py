@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 PORT = 4567
 THREADS = 8
 
-# A person waits for the answer, so a table that does not answer is soon said to be away.
+# A person waits for the response, so a table that does not respond is soon said to be away.
 CLIENT_CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
@@ -60,7 +60,7 @@ def app_of(environment: Mapping[str, str]) -> Flask:
 
 
 def main() -> None:
-    """Serve; what a person can mend is one line on standard error, and exit status 1."""
+    """Serve; an error that a person can fix is one line on standard error, and exit status 1."""
     parser = argparse.ArgumentParser(prog="backend", description="The messages page and its API, on this machine.")
     parser.add_argument("--port", type=int, help=f"the port to listen on; {PORT} if it is free, else any")
     port = parser.parse_args().port

@@ -56,7 +56,7 @@ class CognitoLogin:
         self._keys = jwt.PyJWKClient(f"{self._issuer}/.well-known/jwks.json", timeout=JWKS_TIMEOUT_SECONDS)
 
     def user(self, headers: Headers) -> User | None:
-        """The user whom the token names. Raises jwt.PyJWKClientConnectionError where Cognito does not answer."""
+        """The user whom the token names. Raises jwt.PyJWKClientConnectionError where Cognito does not respond."""
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None

@@ -48,7 +48,7 @@ class UsersOfFile:
 
 
 class UsersOfPostgres:
-    """The bootcamp's table `users`. Every method raises psycopg.Error where the database does not answer."""
+    """The bootcamp's table `users`. Every method raises psycopg.Error where the database does not respond."""
 
     def __init__(self, url: str) -> None:
         psycopg.conninfo.conninfo_to_dict(url)  # the pool itself would try a bad one for ever

@@ -138,15 +138,15 @@ def test_a_call_that_does_not_pass_is_tried_again(cruddur_table: CruddurTable) -
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_an_answer_that_is_lost_does_not_start_it_twice(cruddur_table: CruddurTable, size: int) -> None:
+def test_a_lost_response_does_not_start_it_twice(cruddur_table: CruddurTable, size: int) -> None:
     lost = iter([True])
 
-    def lose_the_first_answer(_number: int, name: str) -> None:
+    def lose_the_first_response(_number: int, name: str) -> None:
         if name == "transact_write_items" and next(lost, False):
             raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "TransactWriteItems")
 
     members = [person(f"member{number}") for number in range(size)]
-    client: Any = BetweenCalls(cruddur_table.client, after=lose_the_first_answer)
+    client: Any = BetweenCalls(cruddur_table.client, after=lose_the_first_response)
     store = store_of(cruddur_table, client=client)
     started = store.start_conversation(members, sender=members[0], message="hello")
     assert started.is_new
@@ -252,7 +252,7 @@ def test_when_a_third_has_joined_the_two_can_have_another(cruddur_table: Cruddur
     assert store.start_conversation([ann, bo], sender=ann, message="x").message_group_uuid == second.message_group_uuid
 
 
-def test_when_the_rows_are_gone_the_two_start_anew(cruddur_table: CruddurTable) -> None:
+def test_when_the_rows_are_gone_the_two_start_again(cruddur_table: CruddurTable) -> None:
     ann, bo = person("ann"), person("bo")
     store = store_of(cruddur_table)
     first = store.start_conversation([ann, bo], sender=ann, message="hi")
@@ -276,7 +276,7 @@ def test_a_taken_place_in_an_inbox_is_left_to_whom_it_belongs(cruddur_table: Cru
         assert row.sort_key == message.sort_key
 
 
-def test_who_cannot_start_a_conversation_is_told_why(cruddur_table: CruddurTable) -> None:
+def test_an_invalid_start_is_rejected_with_a_reason(cruddur_table: CruddurTable) -> None:
     ann, bo = person("ann"), person("bo")
     store = store_of(cruddur_table)
     crowd = [person("x") for _ in range(MAX_FIRST_MEMBERS + 1)]
@@ -287,7 +287,7 @@ def test_who_cannot_start_a_conversation_is_told_why(cruddur_table: CruddurTable
         ([ann, bo, User(bo.uuid, "Other", "other")], ann, errors.RepeatedMemberError, f"user {bo.uuid} is named"),
         (crowd, crowd[0], errors.TooManyMembersError, "at most 99 members, not 100: add the others later"),
         ([ann, bo], person("eve"), errors.SenderNotMemberError, "is not among the members"),
-        ([ann, User("bo", "Bo", "bo")], ann, errors.InvalidUuidError, "member is no UUID: 'bo'"),
+        ([ann, User("bo", "Bo", "bo")], ann, errors.InvalidUuidError, "member is not a UUID: 'bo'"),
     ):
         with pytest.raises(error, match=why):
             store.start_conversation(members, sender=sender, message="hi")
@@ -307,7 +307,7 @@ def test_a_new_member_gets_the_conversation_as_it_stands(cruddur_table: CruddurT
     assert {rows_of(cruddur_table, member)[0].sort_key for member in (ann, bo, cy, dan)} == {newest.sort_key}
 
 
-def test_who_is_a_member_stays_one_with_the_row_they_have(cruddur_table: CruddurTable) -> None:
+def test_an_existing_member_keeps_their_row(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table)
     group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid

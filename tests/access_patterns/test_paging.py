@@ -140,14 +140,14 @@ def test_a_page_size_out_of_bounds_is_refused(cruddur_table: CruddurTable, limit
     "cursor", ["", "x" * 1025, "é" * 600, "\ud83d"], ids=["empty", "long", "many bytes", "no UTF-8"]
 )
 def test_a_cursor_of_nobody_is_refused(cruddur_table: CruddurTable, cursor: str) -> None:
-    with pytest.raises(errors.InvalidCursorError, match="is no cursor that a page has given out"):
+    with pytest.raises(errors.InvalidCursorError, match="is not a cursor from a page"):
         store_of(cruddur_table).get_conversation(str(uuid.uuid4()), before=cursor)
 
 
 @pytest.mark.parametrize("value", ["", "ann", "GRP#1", " 5ae290ed-55d1-47a0-bc6d-fe2bc2700399", 5, None])
 def test_what_is_no_uuid_is_refused(cruddur_table: CruddurTable, value: str) -> None:
     store = store_of(cruddur_table)
-    with pytest.raises(errors.InvalidUuidError, match="message_group_uuid is no UUID"):
+    with pytest.raises(errors.InvalidUuidError, match="message_group_uuid is not a UUID"):
         store.get_conversation(value)
-    with pytest.raises(errors.InvalidUuidError, match="user_uuid is no UUID"):
+    with pytest.raises(errors.InvalidUuidError, match="user_uuid is not a UUID"):
         store.list_conversations(value)

@@ -42,7 +42,7 @@ def test_a_message_in_another_form_of_time_is_not_overwritten(cruddur_table: Cru
 
 
 @pytest.mark.parametrize("failing", [1, 3])
-def test_an_answer_that_got_lost_does_not_send_twice(cruddur_table: CruddurTable, failing: int) -> None:
+def test_a_lost_response_does_not_send_twice(cruddur_table: CruddurTable, failing: int) -> None:
     def lose(number: int, _name: str) -> None:
         if number < failing:
             raise throttled()
@@ -53,7 +53,7 @@ def test_an_answer_that_got_lost_does_not_send_twice(cruddur_table: CruddurTable
     assert [message.message for message in all_messages(store_of(cruddur_table), group, 5)] == ["once"]
 
 
-def test_what_does_not_pass_is_told_and_nothing_is_written(cruddur_table: CruddurTable) -> None:
+def test_invalid_input_is_rejected_and_nothing_is_written(cruddur_table: CruddurTable) -> None:
     def refuse(_number: int, _name: str) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutItem")
 

@@ -1,4 +1,4 @@
-"""An account whose answers a test writes, in the shapes that AWS documents: botocore's Stubber refuses any other."""
+"""An account whose responses a test writes, in the shapes that AWS documents: botocore's Stubber refuses any other."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ SECONDS_A_PAUSE = 400.0
 
 @dataclass
 class Responses:
-    """One stubbed client for each service; an answer is taken by the next call, which has to be of its operation."""
+    """One stubbed client for each service; a response is taken by the next call, which has to be of its operation."""
 
     stubbers: dict[str, Stubber] = field(default_factory=dict)
 
@@ -38,7 +38,7 @@ class Responses:
         self._of(service).add_client_error(operation, error_code, message)
 
     def are_used_up(self) -> None:
-        """Raise AssertionError where an answer was never asked for."""
+        """Raise AssertionError where a response was never asked for."""
         for stubber in self.stubbers.values():
             stubber.assert_no_pending_responses()
 
@@ -63,7 +63,7 @@ def _client(service: str) -> Any:
 
 @dataclass
 class StubbedWorld(World):
-    """A world whose clients are stubbed, whose clock is its own, and whose programs answer what a test says."""
+    """A world whose clients are stubbed, whose clock is its own, and whose programs print what a test says."""
 
     responses: Responses = field(default_factory=Responses)
     programs: list[tuple[int, str]] = field(default_factory=list)
@@ -79,7 +79,7 @@ class StubbedWorld(World):
         return self.responses.client(service)
 
     def run(self, *command: str) -> tuple[int, str]:
-        """The next answer of a program."""
+        """The next response of a program."""
         self.ran.append(" ".join(command))
         return self.programs.pop(0)
 

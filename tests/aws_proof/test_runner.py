@@ -229,7 +229,7 @@ def test_a_stack_that_is_being_updated_is_waited_for(world: StubbedWorld) -> Non
     assert world.journal.made == []
 
 
-def test_an_update_that_never_ends_is_told(world: StubbedWorld) -> None:
+def test_an_update_that_never_ends_is_reported(world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
     updating(world, 11)
     said = runner.clean_up(world)
@@ -237,7 +237,7 @@ def test_an_update_that_never_ends_is_told(world: StubbedWorld) -> None:
     assert "make prove-on-aws CLEAN_UP=1" in said
 
 
-def test_a_stack_that_cannot_be_deleted_is_told(world: StubbedWorld) -> None:
+def test_a_stack_that_cannot_be_deleted_is_reported(world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
     stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "DELETE_FAILED"}
     world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
@@ -285,7 +285,7 @@ def test_the_page_has_every_outcome_and_no_whole_account_number(world: StubbedWo
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world: StubbedWorld) -> Callable[..., str]:
-    """Runs the command line with this world's answers; the answer is the error it ends with, if any."""
+    """Runs the command line with this world's responses; it returns the error it ends with, if any."""
     for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -374,7 +374,7 @@ def test_an_endpoint_in_the_environment_is_not_taken_for_aws(
     assert "AWS_ENDPOINT_URL is set, which is not AWS" in typed("--region", REGION)
 
 
-def test_an_account_without_the_cdks_bootstrap_is_told_how(typed: Callable[..., str], world: StubbedWorld) -> None:
+def test_an_account_without_bootstrap_names_the_command(typed: Callable[..., str], world: StubbedWorld) -> None:
     identity(world)
     world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
     assert f"run npx cdk bootstrap aws://{ACCOUNT}/{REGION}" in typed("--region", REGION)

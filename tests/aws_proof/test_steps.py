@@ -1,4 +1,4 @@
-"""Every step that the emulator cannot do, on answers of the documented shape: as claimed, and otherwise."""
+"""Every step that the emulator cannot do, on responses of the documented shape: as claimed, and otherwise."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -104,7 +104,7 @@ def differs(claim: Claim, world: StubbedWorld, seen: str) -> None:
     world.responses.are_used_up()
 
 
-def test_a_deployment_that_fails_is_told_by_cdks_own_line(world: StubbedWorld) -> None:
+def test_a_failed_deployment_is_reported_by_cdks_own_line(world: StubbedWorld) -> None:
     world.programs.append((1, "synth\nproof-run-dev: CREATE_FAILED | AWS::EC2::VPC | limit reached\nmore"))
     with pytest.raises(StopError, match=r"cdk deploy failed: .*CREATE_FAILED.*limit reached"):
         deployment.deploys.step(world)
@@ -167,7 +167,7 @@ def test_drift(world: StubbedWorld) -> None:
     stays(deployment.nothing_drifts, world, "proof-run-dev, proof-run-dev-table: in sync")
 
 
-def test_drift_is_told_by_the_resource(world: StubbedWorld) -> None:
+def test_drift_is_reported_by_resource(world: StubbedWorld) -> None:
     a_stack(world, 2)
     drift(world, "DRIFTED")
     resource = {
@@ -493,7 +493,7 @@ def notices(world: StubbedWorld, *states: str) -> None:
 
 def test_alarm_notice(world: StubbedWorld) -> None:
     notices(world, "", "OK", "ALARM")
-    stays(failures.alarm_notice, world, "told of proof-run-dev-projection-failure-queue")
+    stays(failures.alarm_notice, world, "notified of proof-run-dev-projection-failure-queue")
 
 
 def test_alarm_notice_never_comes(world: StubbedWorld) -> None:

@@ -48,7 +48,7 @@ def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ({"no": "event"}, '{"no": "event"}'),
     ],
 )
-def test_a_logged_line_is_told_to_people(logged: dict[str, object], line: str) -> None:
+def test_a_log_line_is_formatted_for_people(logged: dict[str, object], line: str) -> None:
     assert for_people(json.dumps(logged)) == line
 
 
@@ -61,7 +61,7 @@ def test_a_logged_line_is_told_to_people(logged: dict[str, object], line: str) -
         ("[1]", "[1]"),
     ],
 )
-def test_other_lines_are_lambdas_or_told_as_they_are(message: str, line: str | None) -> None:
+def test_other_lines_are_lambdas_or_printed_unchanged(message: str, line: str | None) -> None:
     assert for_people(message) == line
 
 

@@ -25,7 +25,7 @@ def conversation_of(at: At, table: CruddurTable, *words: str) -> str:
     return str(json.loads(result.out)["message_group_uuid"])
 
 
-def test_a_conversation_goes_by_its_id_its_beginning_or_whom_it_is_with(at: At, seeded: CruddurTable) -> None:
+def test_a_conversation_is_found_by_id_prefix_or_other_person(at: At, seeded: CruddurTable) -> None:
     andrew, bayko, *_ = seed_file.load_users()
     pair = next(c for c in seed_file.load() if {*c.members} == {andrew, bayko})
     group = pair.message_group_uuid
@@ -85,6 +85,6 @@ def test_adding_a_member_twice_says_that_nothing_has_changed(at: At, seeded: Cru
     assert "adding" in first.err
     again = at(seeded, "add-member", conversation_of(at, seeded, "--of", "mina"), "Mina")
     assert (again.status, again.err) == (0, "")
-    assert "already: nothing has changed" in again.out
+    assert "nothing has changed" in again.out
     group = conversation_of(at, seeded, "--of", "mina")
     assert json.loads(at(seeded, "add-member", group, "mina", "--json").out)["is_new"] is False

@@ -34,7 +34,7 @@ CREATE TABLE public.users (
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL of the tests' own, with the bootcamp's table of users; answers its URL."""
+    """A PostgreSQL of the tests' own, with the bootcamp's table of users; yields its URL."""
     server = get_server(str(tmp_path_factory.mktemp("postgres")))
     try:
         url = server.get_uri()
@@ -60,7 +60,7 @@ def test_postgres_knows_people_by_handle_and_by_id(postgres: str) -> None:
     assert list(source.all()) == [BROWN, LONELY]
 
 
-def test_who_is_not_in_postgres_is_nobody(postgres: str) -> None:
+def test_a_user_missing_in_postgres_is_not_found(postgres: str) -> None:
     source = people.PeopleOfPostgres(postgres)
     for name in ("bayko", str(uuid.uuid4()), "' OR '1'='1", ""):
         with pytest.raises(DdbError, match="in DATABASE_URL: known are andrewbrown, o'neil"):
@@ -90,7 +90,7 @@ def test_the_users_file_is_there_without_a_database(nowhere: None) -> None:  # n
 
 
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:9/x", "nonsense", "postgresql:///x?host=/nowhere"])
-def test_a_database_that_does_not_answer_is_one_line(
+def test_a_database_that_does_not_respond_is_one_line(
     ddb: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, url: str, cruddur_table: CruddurTable
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)

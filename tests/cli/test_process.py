@@ -247,7 +247,7 @@ def test_bash_offers_no_files(environment: Environment) -> None:
     assert "-o default" not in script.out
 
 
-def test_the_version_is_told(environment: Environment, tmp_path: Path) -> None:
+def test_the_version_is_printed(environment: Environment, tmp_path: Path) -> None:
     version = (REPOSITORY / "VERSION").read_text().strip()
     assert run_process(environment, "--version", cwd=tmp_path).out == f"ddb {version}\n"
 

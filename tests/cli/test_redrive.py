@@ -133,7 +133,7 @@ def test_what_is_no_notice_or_of_another_table_stays(at: At, ministack_table: Cr
     queue.put(notice("arn:aws:dynamodb:us-east-1:1:table/other/stream/x", "shard", "1", "2"))
     result = redrive(at, ministack_table, queue)
     assert result.status == 1
-    assert "it is no notice of a failed stream batch" in result.err
+    assert "it is not a notice of a failed stream batch" in result.err
     assert "it is about other" in result.err
     assert queue.length() == 2
 

@@ -148,7 +148,7 @@ def check_repaired(table: CruddurTable, *members: User, known: Collection[User] 
     assert [len(rows_of(table, member)) for member in members] == [1] * len(members)
 
 
-def test_a_healthy_table_has_no_finding_and_is_not_touched(cruddur_table: CruddurTable) -> None:
+def test_a_correct_table_has_no_finding_and_is_not_changed(cruddur_table: CruddurTable) -> None:
     for _ in range(3):
         healthy_pair(cruddur_table)
     before = items_of(cruddur_table)
@@ -355,7 +355,7 @@ def test_a_restored_table_whose_items_are_older_than_its_rows_is_repaired(cruddu
     assert rows_of(cruddur_table, cy)[0].attributes["message"] == {"S": "y"}
 
 
-def test_who_was_forgotten_and_writes_again_is_found_and_gets_a_row(cruddur_table: CruddurTable) -> None:
+def test_a_writer_without_a_row_is_found_and_gets_a_row(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
     store = store_of(cruddur_table)
     group = store.start_conversation([ann, bo, cy], sender=ann, message="x").message_group_uuid
@@ -371,7 +371,7 @@ def test_who_was_forgotten_and_writes_again_is_found_and_gets_a_row(cruddur_tabl
     assert rows_of(cruddur_table, cy)[0].attributes["message"] == {"S": "here I am"}
 
 
-def test_who_writes_after_the_scan_gets_a_row_from_the_repair(cruddur_table: CruddurTable) -> None:
+def test_a_writer_after_the_scan_gets_a_row_from_the_repair(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     cy, dan = person("cy"), person("dan")
     (row,) = rows_of(cruddur_table, bo)

@@ -22,7 +22,7 @@ WRONG_USE = [
     ((), "No such option: --table"),
     (("--nonsense",), "No such option"),
     (("send",), "Missing argument"),
-    (("send", "hello"), "into which conversation?"),
+    (("send", "hello"), "no conversation is named"),
     (("send", "bayko", "two", "words"), "quotation marks"),
     (("send", "--to", "bayko"), "Missing argument"),
     (("send", "--to", "bayko", "two", "words"), "quotation marks"),
@@ -59,7 +59,7 @@ REFUSED = [
     (("get-conversation", "nobody"), "'nobody' is neither a conversation nor a person"),
     (("get-conversation", ""), "'' is neither a conversation nor a person"),
     (("get-conversation", "@"), "'@' is neither a conversation nor a person"),
-    (("get-conversation", "000"), "no conversation of andrewbrown begins with '000'"),
+    (("get-conversation", "000"), "no conversation of andrewbrown starts with '000'"),
     (("get-conversation", PAIR + "0"), "is neither a conversation nor a person"),
     (("get-conversation", PAIR.replace("2", "3")), "has no message"),
     (("get-conversation", PAIR, "--of", "mina"), "user mina is not a member of conversation"),
@@ -78,7 +78,7 @@ REFUSED = [
     (("send", "--to", "andrewbrown", "hi"), "andrewbrown has no conversation with themselves"),
     (("send", "--to", "nobody", "hi"), "nobody is called 'nobody'"),
     (("send", "--to", "mina", "hi", "--from", "tomas"), "bin/ddb start MESSAGE --from tomas --to mina starts one"),
-    (("send", "ffff", "hi"), "no conversation of andrewbrown begins with 'ffff'"),
+    (("send", "ffff", "hi"), "no conversation of andrewbrown starts with 'ffff'"),
     (("start", " ", "--to", "bayko"), "the message is blank"),
     (("start", "hi", "--to", "bayko", "--to", "@Bayko"), "user bayko is named twice"),
     (("start", "hi", "--to", "andrewbrown"), "user andrewbrown is named twice"),
@@ -87,11 +87,11 @@ REFUSED = [
     (("add-member", PAIR.replace("2", "3"), "mina"), "there is no conversation"),
     (("redrive", "--queue", "nonsense"), ""),
     (("rebuild", "--state", "."), ". is no file"),
-    (("rebuild", "--state", "/dev/null"), "/dev/null is no file"),
+    (("rebuild", "--state", "/dev/null"), "/dev/null is not a file"),
     (("rebuild", "--state", "/proc/nowhere/state"), "cannot be written"),
     (("rebuild", "--state", "/dev/null/state"), "/dev/null/state"),
-    (("describe", "x"), "which table? x is named"),
-    (("drop", "x", "--yes"), "which table? x is named"),
+    (("describe", "x"), "two tables are named: x and"),
+    (("drop", "x", "--yes"), "two tables are named: x and"),
 ]
 
 
@@ -136,7 +136,7 @@ def test_a_table_that_is_there_is_not_said_to_be_created(at: At, ministack_table
     result = at(ministack_table, "schema-load")
     assert result.status == 1
     assert "creating" not in result.err
-    assert "is there already" in result.err
+    assert "already exists" in result.err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

@@ -134,7 +134,7 @@ def _reordered(table: CruddurTable) -> smoke.Place:
         (_reordered, "wrong order: the conversation does not have its 3 messages"),
     ],
 )
-def test_a_broken_projection_is_told_by_its_fault_and_nothing_stays(
+def test_a_broken_projection_is_reported_by_its_fault_and_nothing_stays(
     broken: Callable[[CruddurTable], smoke.Place],
     problem: str,
     table: CruddurTable,

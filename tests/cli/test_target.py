@@ -1,4 +1,4 @@
-"""Where a command acts: on this machine unless --prod is said."""
+"""Where a command acts: on this machine unless --prod is given."""
 
 import json
 import socket
@@ -178,5 +178,5 @@ def test_prod_is_aws_whatever_the_endpoint_variables_say(monkeypatch: pytest.Mon
 )
 def test_no_variable_leads_to_aws(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
-    with pytest.raises(DdbError, match="which is AWS: say --prod"):
+    with pytest.raises(DdbError, match="which is AWS: use --prod"):
         target.resolve(prod=False, table_name=None)

@@ -41,7 +41,7 @@ def broken_promises(found: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def await_exact(dynamodb: Any) -> list[dict[str, Any]]:
-    """Wait until no promise is broken, and answer all items."""
+    """Wait until no promise is broken, and return all items."""
     wait_until(lambda: not list(broken_promises(items(dynamodb))))
     found = items(dynamodb)
     assert list(broken_promises(found)) == []

@@ -15,7 +15,7 @@ MISLEADING = ("AWS_", "SSL_", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL
 
 @contextmanager
 def running(port: int, directory: Path) -> Iterator[str]:
-    """Run the emulator on a port of this machine, with its files in a directory; answers its endpoint."""
+    """Run the emulator on a port of this machine, with its files in a directory; yields its endpoint."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(MISLEADING)}
     environment |= {
         "BIND_HOST": "127.0.0.1",

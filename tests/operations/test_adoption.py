@@ -1,4 +1,4 @@
-"""A table from before this app, damaged by its old handler, is taken over without losing an item, and healed.
+"""A table from before this app, damaged by its old handler, is taken over without losing an item, and repaired.
 
 docs/adoption.md, rehearsed on the emulator, both ways.
 """
@@ -42,7 +42,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 
 def damaged_table(checkout: Checkout) -> list[dict[str, Any]]:
-    """The table as `schema-load` makes it, filled, and run over by the bootcamp's handler; answers its items."""
+    """The table as `schema-load` makes it, filled, and run over by the bootcamp's handler; returns its items."""
     dynamodb = checkout.connection().client("dynamodb")
     table_definition.create(dynamodb, schema.TABLE_NAME)
     table = CruddurTable("", dynamodb.meta.endpoint_url, dynamodb, schema.TABLE_NAME)
@@ -71,7 +71,7 @@ def by_key(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def check_it_works(checkout: Checkout, before: list[dict[str, Any]]) -> None:
-    """Every message is there, the inboxes are healed, and a new message reaches them."""
+    """Every message is there, the inboxes are repaired, and a new message reaches them."""
     dynamodb = checkout.connection().client("dynamodb")
     repaired = ddb(checkout, "rebuild", "--yes")
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr

@@ -72,7 +72,7 @@ class Night:
         )
 
     def deliver(self, times: int = 1) -> list[str]:
-        """Fetch what is new and deliver so many batches; the answer is what the projection has logged."""
+        """Fetch what is new and deliver so many batches; it returns what the projection has logged."""
         self.poller.poll()
         for _ in range(times):
             self.poller.deliver(self.handler)
@@ -149,7 +149,7 @@ def notice(night: Night, records: list[Any]) -> str:
     )
 
 
-def test_a_refusal_that_lasts_ends_in_the_failure_queue_and_redrive_mends_it(night: Night) -> None:
+def test_a_lasting_refusal_ends_in_the_failure_queue_and_redrive_settles_it(night: Night) -> None:
     group = night.store.start_conversation((ANN, BO), sender=ANN, message="first").message_group_uuid
     night.deliver()
     night.client.code = "AccessDeniedException"
@@ -201,7 +201,7 @@ def test_poisoned_records_are_named_and_the_good_ones_behind_them_are_settled(
     assert night.ddb("verify").status == 0
 
 
-def test_a_throttled_table_is_told_loses_nothing_and_recovers_by_itself(
+def test_a_throttled_table_is_reported_loses_nothing_and_recovers(
     night: Night, templates: Callable[..., Templates]
 ) -> None:
     groups = [

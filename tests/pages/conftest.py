@@ -59,11 +59,11 @@ class Backend:
     settle: Callable[[], None]
 
     def get(self, handle: str | None, path: str) -> TestResponse:
-        """What somebody is answered; nobody is logged in where no handle is given."""
+        """The response to a GET; nobody is logged in where no handle is given."""
         return self.app.test_client().get(path, headers=headers(handle))
 
     def post(self, handle: str | None, path: str, body: object) -> TestResponse:
-        """What somebody is answered who posts JSON."""
+        """The response to a POST of JSON."""
         return self.app.test_client().post(path, headers=headers(handle), json=body)
 
     def start(self, handle: str, with_handle: str | list[str], message: str) -> str:
@@ -73,7 +73,7 @@ class Backend:
         return str(body_of(started)["message_group_uuid"])
 
     def send(self, handle: str, group: str, message: str) -> dict[str, str]:
-        """Send a message into a conversation, as the bootcamp's page does, and return the answer."""
+        """Send a message into a conversation, as the bootcamp's page does, and return the response."""
         sent = self.post(handle, "/api/messages", {"message_group_uuid": group, "message": message})
         assert sent.status_code == 200, sent.text
         response: dict[str, str] = body_of(sent)
@@ -102,7 +102,7 @@ class Backend:
 
 
 def body_of(response: TestResponse) -> Any:
-    """The JSON of an answer."""
+    """The JSON of a response."""
     return response.json
 
 

@@ -110,7 +110,7 @@ def test_what_one_has_said_to_another_is_for_nobody_else(backend: Backend) -> No
 
 
 @pytest.mark.parametrize("handle", [None, "", "nobody", "%00", "Ann"])
-def test_who_is_not_logged_in_sees_nothing(backend: Backend, handle: str | None) -> None:
+def test_a_visitor_without_login_sees_nothing(backend: Backend, handle: str | None) -> None:
     group = backend.start("ann", "bo", SECRET)
     for response in (
         backend.get(handle, "/api/message_groups"),

@@ -65,7 +65,7 @@ def serving(endpoint: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
 
 
 def response(address: str, data: bytes | None = None) -> tuple[int, object]:
-    """Status and JSON of an answer."""
+    """Status and JSON of a response."""
     asked = Request(address, data, {USER_HEADER: "bayko", "Content-Type": "application/json"})
     try:
         with urlopen(asked, timeout=WAIT_SECONDS) as found:
@@ -91,7 +91,7 @@ def test_a_body_of_10_mb_is_refused(dynamodb_local_endpoint: str) -> None:
         assert (status, errors) == (413, {"errors": ["request_entity_too_large"]})
 
 
-def test_an_engine_that_does_not_answer_is_said_to_be_away() -> None:
+def test_an_engine_that_does_not_respond_is_reported_as_away() -> None:
     with serving(f"http://127.0.0.1:{free_port()}") as (_, address):
         for asked in (
             response(f"{address}api/message_groups"),

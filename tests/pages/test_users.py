@@ -21,7 +21,7 @@ ACCOUNTS = {ANN: "account-of-ann", NELL: "account-of-nell"}
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL with the bootcamp's table of users; answers its URL."""
+    """A PostgreSQL with the bootcamp's table of users; yields its URL."""
     server = get_server(str(tmp_path_factory.mktemp("postgres")))
     try:
         url = server.get_uri()
@@ -48,7 +48,7 @@ def test_people_are_found_by_each_of_their_names(postgres: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "nobody", "' OR '1'='1", "a\0b", "\ud800", "Ann"])
-def test_who_is_not_there_is_nobody(postgres: str, name: str) -> None:
+def test_an_unknown_user_is_not_found(postgres: str, name: str) -> None:
     users = UsersOfPostgres(postgres)
     assert (users.by_handle(name), users.by_uuid(name), users.by_cognito_id(name)) == (None, None, None)
 
@@ -66,7 +66,7 @@ def test_with_cognito_there_is_neither_page_nor_header(postgres: str, monkeypatc
         assert app.test_client().get(path, headers={USER_HEADER: "ann"}).status_code == status
 
 
-def test_a_database_that_does_not_answer_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_respond_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(backend_users, "CONNECT_SECONDS", 0.5)
     client = app_of({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}).test_client()

@@ -1,4 +1,4 @@
-"""IAM enforced, by the emulator: the deployed function under its role, with an action taken away and given back.
+"""IAM enforced, by the emulator: the deployed function under its role, with an action removed and restored.
 
 The emulator's own event source mapping ignores batchItemFailures, so the records are delivered by a poller that follows
 AWS's rules: it reads the emulator's stream and invokes the deployed function, which runs with its role's credentials.

@@ -28,7 +28,7 @@ def scan_with_cdk_nag(
     *,
     add: Callable[[Any], object] = lambda app: app,
 ) -> list[str]:
-    """Synthesize a stage into a folder with every pack of rules; the answer is what they find, by construct."""
+    """Synthesize a stage into a folder with every pack of rules; it returns what they find, by construct."""
     import cdk_nag
     from aws_cdk import App, Validations
 

@@ -92,10 +92,10 @@ class Lane:
                 return batch
             self._batches.popleft()
 
-    def report(self, answer: Any) -> None:
-        """Take note of how the delivery of the next batch ended: the handler's answer, or CRASHED."""
+    def report(self, response: Any) -> None:
+        """Take note of how the delivery of the next batch ended: the handler's response, or CRASHED."""
         batch = self._batches.popleft()
-        first_failure = _first_failure(answer, batch.records)
+        first_failure = _first_failure(response, batch.records)
         if first_failure is None:
             self.done += batch.records
             return
@@ -103,7 +103,7 @@ class Lane:
         remaining = batch.records[first_failure:]
         if self.retries is not None and batch.failures >= self.retries:
             self.dropped += remaining
-        elif self.bisects and answer is _CRASHED and len(remaining) > 1:
+        elif self.bisects and response is _CRASHED and len(remaining) > 1:
             middle = len(remaining) // 2
             self._batches.appendleft(Batch(remaining[middle:], batch.failures))
             self._batches.appendleft(Batch(remaining[:middle], batch.failures))
@@ -112,11 +112,11 @@ class Lane:
             self._batches.appendleft(Batch(remaining, batch.failures + 1))
 
 
-def _first_failure(answer: Any, records: Sequence[Record]) -> int | None:
+def _first_failure(response: Any, records: Sequence[Record]) -> int | None:
     """Where the retry begins; None for success."""
-    if answer is _CRASHED:
+    if response is _CRASHED:
         return 0
-    failures = (answer or {}).get("batchItemFailures") or []
+    failures = (response or {}).get("batchItemFailures") or []
     numbers = [sequence_number(record) for record in records]
     reported = [failure.get("itemIdentifier") for failure in failures]
     if any(number not in numbers for number in reported):
@@ -126,4 +126,4 @@ def _first_failure(answer: Any, records: Sequence[Record]) -> int | None:
 
 _CRASHED = object()
 CRASHED: Any = _CRASHED
-"""Reported for an invocation that ended without an answer."""
+"""Reported for an invocation that ended without a response."""

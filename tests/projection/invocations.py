@@ -120,9 +120,9 @@ class FaultyClient:
                 call()
                 raise ReadTimeoutError(endpoint_url="simulated")
             case "conflict" if actions:
-                hindered = self._number(len(actions))
+                failing = self._number(len(actions))
                 reason = TRANSIENT_REASONS[self._number(len(TRANSIENT_REASONS))]
-                raise cancelled([reason if number == hindered else "None" for number in range(len(actions))])
+                raise cancelled([reason if number == failing else "None" for number in range(len(actions))])
         return call()
 
 
@@ -139,7 +139,7 @@ class World:
 class Invocation:
     """One delivery of records to the projection.
 
-    `threads` are those that stand before an API call, or sleep, and may go on. When it has `ended`, `answer` is what
+    `threads` are those that stand before an API call, or sleep, and may go on. When it has `ended`, `response` is what
     it returned, or CRASHED.
     """
 
@@ -149,7 +149,7 @@ class Invocation:
         self.records = records
         self.threads: list[Thread] = []
         self.ended = False
-        self.answer: Any = CRASHED
+        self.response: Any = CRASHED
         self.slowest_call = min(SLOWEST_CALL_SECONDS, available / 4)
         self._world = world
         self._available = available
@@ -160,7 +160,7 @@ class Invocation:
     @property
     def told(self) -> str:
         """What it returned, for the story."""
-        return "nothing: it crashed" if self.answer is CRASHED else str(self.answer["batchItemFailures"])
+        return "nothing: it crashed" if self.response is CRASHED else str(self.response["batchItemFailures"])
 
     def step(self, thread: Thread) -> None:
         """Let a thread make the call that it stands before, and run to the next."""
@@ -223,7 +223,7 @@ class Invocation:
             new_version=lambda: f"v{next(self._world.versions)}",
             each=self._side_by_side,
         )
-        self.answer = handle_batch(
+        self.response = handle_batch(
             {"Records": self.records}, settle_all=projection.settle_all, emit=_emit, clock=lambda: 0.0
         )
         self.ended = True

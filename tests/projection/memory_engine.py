@@ -1,4 +1,4 @@
-"""The cruddur table in memory, with DynamoDB's answers and errors, and an index that lags as far as it is told to.
+"""The cruddur table in memory, with DynamoDB's responses and errors, and an index that lags as far as a test asks.
 
 Takes and gives what a boto3 client does. test_memory_engine.py holds it against DynamoDB Local and the emulator.
 """
@@ -54,7 +54,7 @@ def cancelled(codes: list[str]) -> ClientError:
 class MemoryEngine:
     """One table.
 
-    `lag` is told at each read that is not consistent what has been under each key, and answers for some of them how
+    `lag` is told at each read that is not consistent what has been under each key, and returns for some of them how
     many versions back they are shown.
 
     `page_size` bounds the items of a page of the index, as 1 MB does in DynamoDB. `on_commit` hears of each write,

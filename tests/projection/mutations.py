@@ -142,7 +142,7 @@ def a_cancelled_transaction_counts_as_committed() -> list[Patch]:
 
 @_mutation
 def a_lost_response_counts_as_committed() -> list[Patch]:
-    """What was not answered is taken for done."""
+    """A lost response is treated as success."""
     return [patch.object(ProjectionTable, "write", _without(ProjectionTable.write, TransientError))]
 
 

@@ -39,7 +39,7 @@ class Poller:
         self._seen_shards: set[str] = set()
 
     def poll(self) -> int:
-        """Fetch what is new in the stream; answers how many records that was, filtered or not."""
+        """Fetch what is new in the stream; returns how many records that was, filtered or not."""
         for shard in self._streams.describe_stream(StreamArn=self._stream_arn)["StreamDescription"]["Shards"]:
             if shard["ShardId"] not in self._seen_shards:
                 self._seen_shards.add(shard["ShardId"])
@@ -81,10 +81,10 @@ class Poller:
         if batch is None:
             return
         try:
-            answer = handler({"Records": batch.records})
+            response = handler({"Records": batch.records})
         except CrashError:
-            answer = CRASHED
-        lane.report(answer)
+            response = CRASHED
+        lane.report(response)
 
 
 class CrashError(BaseException):

@@ -404,7 +404,7 @@ class Simulation:
             thread = threads[choice]
             self._writer = self._name(thread.invocation)
             thread.invocation.step(thread)
-            self._take_answers()
+            self._take_responses()
         else:
             self._deliver(idle[choice - len(threads)])
         return True
@@ -414,10 +414,10 @@ class Simulation:
         batch = lane.next_batch(size)
         if batch is not None:
             self._busy[lane] = self._invoke(batch.records)
-            self._take_answers()
+            self._take_responses()
 
     def _deliver_again(self) -> None:
-        """A second delivery of what has been delivered, or is being, or will be; nobody waits for its answer."""
+        """A second delivery of what has been delivered, or is being, or will be; nobody waits for its response."""
         delivery = self._choose["delivery"]
         first = delivery.below(len(self._records))
         self._extra.append(self._invoke(self._records[first : first + 1 + delivery.below(4)]))
@@ -431,11 +431,11 @@ class Simulation:
     def _name(self, invocation: Invocation) -> str:
         return f"invocation {invocation.number}"
 
-    def _take_answers(self) -> None:
+    def _take_responses(self) -> None:
         for lane, invocation in list(self._busy.items()):
             if invocation.ended:
                 self.story.append(f"  {self._name(invocation)} returns {invocation.told}")
-                lane.report(invocation.answer)
+                lane.report(invocation.response)
                 del self._busy[lane]
         self._extra = [invocation for invocation in self._extra if not invocation.ended]
 
@@ -467,7 +467,7 @@ class Simulation:
         changes = len(self._engine.changes)
         invocation = self._invoke([record for record in self._records if self._can_be_settled(_group_of(record))])
         invocation.finish()
-        if invocation.answer != {"batchItemFailures": []}:
+        if invocation.response != {"batchItemFailures": []}:
             raise Violation("a second run fails")
         if any(not _is_conversation(change.key) for change in self._engine.changes[changes:]):
             raise Violation("a second run changes a row")

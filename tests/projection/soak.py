@@ -23,7 +23,7 @@ SLICE = 250
 
 
 def check_slice(seed: int) -> str | None:
-    """Play a slice of schedules; the answer is the story of a broken promise, if there is one."""
+    """Play a slice of schedules; it returns the story of a broken promise, if there is one."""
     try:
         check_schedules(seed, SLICE)
     except ViolationError as violation:

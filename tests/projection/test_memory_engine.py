@@ -1,4 +1,4 @@
-"""The engine under the simulation answers as DynamoDB Local and the emulator do, call by call.
+"""The engine under the simulation responds as DynamoDB Local and the emulator do, call by call.
 
 Where the two differ, the engine follows AWS's documentation, as the last tests say.
 """

@@ -66,7 +66,7 @@ class SeedClient:
 
 
 class FaultyClient(SeedClient):
-    """Throttles, times out after the deed, leaves items unprocessed, and answers in small pages.
+    """Throttles, times out after the deed, leaves items unprocessed, and returns small pages.
 
     It never fails more often in a row than the seed has the patience for. The same `chance` fails alike.
     """

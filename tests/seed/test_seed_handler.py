@@ -1,4 +1,4 @@
-"""The custom resource: CloudFormation gets one answer to every event, with a reason that a person can read."""
+"""The custom resource: CloudFormation gets one response to every event, with a reason that a person can read."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ PROPERTIES = seed_file.resource_properties(seed_file.load())
 
 @dataclass
 class Bucket:
-    """Stands for the bucket that CloudFormation reads answers from; `statuses` are given out one by one, then 200."""
+    """Acts as the bucket that CloudFormation reads responses from; `statuses` are given out one by one, then 200."""
 
     server: ThreadingHTTPServer
     url: str
@@ -45,7 +45,7 @@ class Bucket:
 
     @property
     def response(self) -> dict[str, str]:
-        """The one answer."""
+        """The only response."""
         ((_, _, body),) = self.requests
         return body
 
@@ -351,7 +351,7 @@ def test_a_bucket_that_cannot_be_reached_is_an_error_after_bounded_attempts(url:
 
 
 def test_the_first_response_wins(bucket: Bucket) -> None:
-    """However often work that ends at the deadline is repeated, there is one answer to each event."""
+    """However often work that ends at the deadline is repeated, there is one response to each event."""
     for number in range(50):
         responding(bucket.url, seconds=number / 10_000, work=lambda: None, waits=[])
         assert bucket.response["Status"] in {"SUCCESS", "FAILED"}

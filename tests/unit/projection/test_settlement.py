@@ -86,7 +86,7 @@ def test_an_index_that_shows_nothing_new_is_never_missed(case: Case) -> None:
         assert case.shown() == dict.fromkeys("abc", day)
 
 
-def test_whose_row_is_gone_has_left_and_the_others_go_on(pair: Case) -> None:
+def test_a_member_without_a_row_has_left_and_the_others_continue(pair: Case) -> None:
     pair.delete(pair.rows()["b"])
     assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
     assert pair.shown() == {"a": "newer"}
@@ -95,7 +95,7 @@ def test_whose_row_is_gone_has_left_and_the_others_go_on(pair: Case) -> None:
     assert pair.lines[-1]["members_left"] == 1
 
 
-def test_who_left_and_comes_back_is_a_member_again(pair: Case) -> None:
+def test_a_member_who_left_and_comes_back_is_a_member_again(pair: Case) -> None:
     pair.delete(pair.rows()["b"])
     pair.handle(pair.put(message(DAYS[1], "newer")))
     assert pair.handle(pair.put(row("b", "a"))) == []
@@ -112,7 +112,7 @@ def test_a_row_that_an_old_handler_moved_is_found_in_the_index(pair: Case) -> No
     assert pair.shown() == {"a": "newer", "b": "newer"}
 
 
-def test_a_row_that_a_backend_puts_anew_in_its_place_is_taken_up_again(pair: Case) -> None:
+def test_a_row_that_a_backend_puts_again_in_its_place_is_settled_again(pair: Case) -> None:
     assert pair.handle(pair.put(row("b", "a", sort_key=DAYS[0], note={"S": "n"}))) == []
     assert pair.shown() == {"a": "new", "b": "new"}
     assert pair.rows()["b"]["note"] == {"S": "n"}
