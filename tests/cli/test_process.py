@@ -96,7 +96,9 @@ def test_ctrl_c_is_no_traceback(environment: Environment, ministack_table: Crudd
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
-        assert err == b"ddb: stopped\n"
+        note, end = err.splitlines()
+        assert note.endswith(b"Ctrl-C ends it")
+        assert end == b"ddb: stopped"
         assert process.returncode == 130
 
 
