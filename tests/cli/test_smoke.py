@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from cruddur_cli import smoke
+from cruddur_cli import settlement, smoke
 from cruddur_cli.context import Context
 from cruddur_messages import schema
-from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Projection
 from tests.cli.conftest import DDB, Environment, Result
 from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable
@@ -36,8 +34,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settled(table: CruddurTable) -> Callable[[str], None]:
-    projection = Projection(client=table.client, table_name=table.name, seconds_left=lambda: math.inf)
-    return lambda group: [None for _ in projection.settle_all([DirtyConversation(group)])].clear()
+    def settle(group: str) -> None:
+        assert settlement.settle(table.client, table.name, [group]) == {}
+
+    return settle
 
 
 def place(table: CruddurTable, afterwards: Callable[[str, list[Any]], None] | None = None) -> smoke.Place:
