@@ -138,7 +138,7 @@ def test_then_the_system_of_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_nowhere_is_said_with_what_to_do() -> None:
-    with pytest.raises(DdbError, match="run make dynamodb-local or make up, set AWS_ENDPOINT_URL_DYNAMODB, or say"):
+    with pytest.raises(DdbError, match="run make dynamodb-local or make up, set AWS_ENDPOINT_URL_DYNAMODB, or use"):
         target.resolve(prod=False, table_name=None)
 
 
