@@ -45,7 +45,9 @@ def test_no_function_is_deployed_behind_our_back(stage: str, templates: Callable
 
 
 def test_an_existing_vpc_without_a_subnet_for_the_function_is_refused() -> None:
-    with pytest.raises(SettingsError, match=f"^vpc_id is {EXISTING_VPC}, which has no .*; set subnet_ids to those to use$"):
+    with pytest.raises(
+        SettingsError, match=f"^vpc_id is {EXISTING_VPC}, which has no .*; set subnet_ids to those to use$"
+    ):
         in_existing_vpc([])
 
 
