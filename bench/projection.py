@@ -248,7 +248,7 @@ def measure_faults(handler: Callable[["DynamoDBClient"], Handler], endpoint: str
     for seed in range(FAULTY_SCHEDULES):
         schedule, faults = random.Random(seed), random.Random(-seed)  # noqa: S311
         faulty: Any = Faulty(meter.client, faults)
-        group = str(uuid.UUID(int=schedule.getrandbits(128)))
+        group = str(uuid.uuid4())
         _put_all(writer, _rows(group, schedule.randint(2, 4)))
         number = 0
         for size in [schedule.randint(1, 4) for _ in range(6)]:
