@@ -4,6 +4,7 @@
 """
 
 import argparse
+import logging
 import os
 import socket
 import sys
@@ -73,6 +74,8 @@ def main() -> None:
     except (OSError, OverflowError) as error:
         sys.exit(f"error: cannot listen on port {port} ({error}); choose another one with make pages PORT=<number>")
     print(f"Messages: http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    # It warns of a waiting request, also of one that comes while its own threads still start.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(app, sockets=[listening], threads=THREADS, ident=None)
 
 
