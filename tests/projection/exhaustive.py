@@ -5,7 +5,10 @@ change but a departure has a settlement of its own, which may begin at any time 
 settlements runs: it is played again from its recorded responses up to its next API call. So a state is the table, and
 the responses that each settlement has had since it last began to read. From a state, a client makes the next change,
 or one settlement makes its next call, dies before it, or dies after it and is delivered again. A call that conflicts,
-or whose response is lost, ends like one of these.
+or whose response is lost, ends like one of these. A transaction is committed at once, and applied at once or item by
+item: the conversation item first, then the rows in the order of the actions or in the opposite one. (Whoever reads
+while the conversation item is yet to be applied cannot commit with its version.) In between the others go on; what
+they write of an item that is yet to be applied conflicts.
 
 Where the index is asked, it shows the table as it is, or as it was at the beginning. Left out are more changes and
 members than these, partial batches, deadlines, pages, and an index that shows anything in between. The simulation
@@ -15,8 +18,9 @@ plays those.
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -29,6 +33,7 @@ from cruddur_messages.items import Key, Message
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Attempts, OutdatedError, Settlement
 from cruddur_messages.projection.table import ProjectionTable
+from tests import report
 from tests.projection.memory_engine import Item, MemoryEngine
 
 GROUP = "g"
@@ -52,24 +57,36 @@ class BrokenPromiseError(AssertionError):
 
 @dataclass(frozen=True)
 class Case:
-    """What a run begins with, and the changes in their order."""
+    """What a run begins with, the changes in their order, and whether transactions are applied item by item, too."""
 
     members: int
     is_known: bool
     changes: tuple[str, ...]
     max_actions: int = 100
+    is_gradual: bool = False
+
+
+Applications = tuple[tuple[Key, str | None], ...]
+"""What is still to be applied of a committed transaction: keys with their items as JSON text, None for a deletion."""
 
 
 @dataclass(frozen=True)
 class State:
     """Where a run stands: the table, the changes made, and the settlement of each change (None: it has ended).
 
-    Of each change that was made, `put_keys` has the key of the row that it put, if any.
+    Of each change that was made, `put_keys` has the key of the row that it put, if any. `unapplied` has the
+    transactions that are still being applied, each with the settlement that waits for it, if it lives.
     """
 
     items: Items
     put_keys: tuple[Key | None, ...]
     settlements: tuple[History | None, ...]
+    unapplied: tuple[tuple[int | None, Applications], ...] = ()
+
+    @property
+    def locked(self) -> frozenset[Key]:
+        """The keys that nobody can write now."""
+        return frozenset(key for _, applications in self.unapplied for key, _ in applications)
 
 
 @dataclass(frozen=True)
@@ -109,12 +126,24 @@ class _Replay:
         return call
 
 
-def cases(*, changes: int, members: tuple[int, ...] = (1, 2, 3)) -> Iterator[Case]:
+def cases(changes: int, *, members: tuple[int, ...] = (1, 2, 3)) -> Iterator[Case]:
     """All cases of so many changes."""
     for kinds in itertools.product(CHANGES, repeat=changes):
         for number in members:
             for is_known in (True, False):
                 yield Case(number, is_known, kinds)
+
+
+def explore_all(
+    cases: Iterable[Case],
+    record_property: Callable[[str, object], None],
+    *,
+    max_actions: int = 100,
+    is_gradual: bool = False,
+) -> None:
+    """Visit every state of all cases, and record how many there are. Raises BrokenPromiseError."""
+    states = sum(explore(replace(case, max_actions=max_actions, is_gradual=is_gradual)) for case in cases)
+    record_property(report.COUNTED, ("states of small cases explored, every interleaving", states))
 
 
 def explore(case: Case) -> int:
@@ -145,47 +174,75 @@ class _Explorer:
         return len(self._came_from)
 
     def _steps(self, state: State) -> Iterator[tuple[str, State]]:
-        is_over = len(state.put_keys) == len(self._case.changes)
-        if not is_over:
-            yield self._change(state)
+        is_over = len(state.put_keys) == len(self._case.changes) and not state.unapplied
+        yield from self._change(state)
+        for position in range(len(state.unapplied)):
+            yield "DynamoDB applies an item", self._apply(state, position)
+        waiting = {number for number, _ in state.unapplied}
         for number, history in enumerate(state.settlements[: len(state.put_keys)]):
             if history is None:
                 continue
             is_over = False
+            if history:
+                yield f"settlement {number} dies", self._with(state, number, ())
+            if number in waiting:
+                continue
             call = self._next_call(number, state.put_keys[number], history)
             name = f"settlement {number}: {call.operation}"
             for response, items in self._responses(state, call):
+                then = replace(state, items=items)
                 if items != state.items:
                     self._check_commit(state, items, name)
-                    yield f"{name}, and dies", self._with(state, items, number, ())
-                yield name, self._with(state, items, number, (*history, response))
-            if history:
-                yield f"settlement {number} dies", self._with(state, state.items, number, ())
+                    yield f"{name}, and dies", self._with(then, number, ())
+                    for half in _half_applied(state, call, items, number) if self._case.is_gradual else ():
+                        yield f"{name}, half", self._with(half, number, history)
+                yield name, self._with(then, number, (*history, response))
         if is_over:
             self._check_rest(state)
 
-    def _change(self, state: State) -> tuple[str, State]:
-        engine = _engine(state.items)
+    def _change(self, state: State) -> Iterator[tuple[str, State]]:
         number = len(state.put_keys)
+        if number == len(self._case.changes):
+            return
+        engine = _engine(state.items, state.locked)
         kind = self._case.changes[number]
-        put_key = _make(engine, kind, number)
-        return f"client: {kind}", State(_frozen(engine.items), (*state.put_keys, put_key), state.settlements)
+        with suppress(ClientError):  # a client that meets a transaction tries again later
+            put_key = _make(engine, kind, number)
+            yield f"client: {kind}", replace(state, items=_frozen(engine.items), put_keys=(*state.put_keys, put_key))
+
+    def _apply(self, state: State, position: int) -> State:
+        """The state after one more item of a transaction is applied; with the last, its response comes."""
+        unapplied = [*state.unapplied]
+        number, ((key, item), *others) = unapplied.pop(position)
+        items = {**dict(state.items), key: item}
+        table = tuple(sorted((key, item) for key, item in items.items() if item is not None))
+        if others:
+            unapplied.insert(position, (number, tuple(others)))
+        then = replace(state, items=table, unapplied=tuple(unapplied))
+        if number is None or others:
+            return _with_versions_renamed(then)
+        history = state.settlements[number]
+        assert history is not None
+        return self._with(then, number, (*history, "{}"))
 
     def _responses(self, state: State, call: _Call) -> Iterator[tuple[str, Items]]:
-        response, items = _respond(call, state.items)
+        response, items = _respond(call, state.items, state.locked)
         yield response, items
         if '"IndexName"' in call.arguments:
             yield self._index_at_first, items
 
-    def _with(self, state: State, items: Items, number: int, history: History | None) -> State:
-        """The state after a step of one settlement, which may have ended or begun anew by it."""
-        if history:
+    def _with(self, state: State, number: int, history: History | None) -> State:
+        """The state with another history of one settlement, which may have ended or begun anew by it."""
+        unapplied = state.unapplied
+        if not history:
+            unapplied = tuple((None if writer == number else writer, what) for writer, what in unapplied)
+        elif number not in {writer for writer, _ in unapplied}:
             outcome = self._next_call(number, state.put_keys[number], history)
             if outcome in (_DONE, _AGAIN):
                 history = None if outcome is _DONE else ()
         settlements = [*state.settlements]
         settlements[number] = history
-        return _with_versions_renamed(State(items, state.put_keys, tuple(settlements)))
+        return _with_versions_renamed(replace(state, settlements=tuple(settlements), unapplied=unapplied))
 
     def _next_call_uncached(self, number: int, put_key: Key | None, history: History) -> _Call:
         dirty = DirtyConversation(GROUP, must_read_rows=self._case.changes[number] not in NEW_MESSAGES)
@@ -299,7 +356,7 @@ def _with_versions_renamed(state: State) -> State:
     writer, _, _ = present.partition(".")
     name = present if writer.isdecimal() and state.settlements[int(writer)] else NOW
     settlements = tuple([history and _renamed(history, present, name) for history in state.settlements])
-    return State(_with_version(state.items, name), state.put_keys, settlements)
+    return replace(state, items=_with_version(state.items, name), settlements=settlements)
 
 
 @lru_cache(maxsize=100_000)
@@ -327,12 +384,31 @@ def _renamed(history: History, present: str, name: str) -> History:
     return json.dumps(response, sort_keys=True), *history[1:]
 
 
+def _half_applied(state: State, call: _Call, items: Items, number: int) -> Iterator[State]:
+    """The states in which a transaction is committed, and the conversation item alone applied."""
+    if call.operation != "transact_write_items":
+        return
+    after = dict(items)
+    keys = [_key_in(action) for action in json.loads(call.arguments)["TransactItems"]]
+    rows = [key for key in keys if key != CONVERSATION_KEY]
+    applied = tuple(sorted({**dict(state.items), CONVERSATION_KEY: after[CONVERSATION_KEY]}.items()))
+    for order in {tuple(rows), tuple(reversed(rows))}:
+        applications = tuple((key, after.get(key)) for key in order)
+        yield replace(state, items=applied, unapplied=(*state.unapplied, (number, applications)))
+
+
+def _key_in(action: Mapping[str, Any]) -> Key:
+    ((_, body),) = action.items()
+    key = body.get("Key") or body["Item"]
+    return key["pk"]["S"], key["sk"]["S"]
+
+
 @lru_cache(maxsize=100_000)
-def _respond(call: _Call, items: Items) -> tuple[str, Items]:
+def _respond(call: _Call, items: Items, locked: frozenset[Key]) -> tuple[str, Items]:
     """The response to a call, and the table after it."""
     if '"IndexName"' in call.arguments:
         return _index_of(items), items
-    engine = _engine(items)
+    engine = _engine(items, locked)
     try:
         response = getattr(engine, call.operation)(**json.loads(call.arguments))
     except ClientError as error:
@@ -357,9 +433,10 @@ def _index_of(items: Items) -> str:
     return json.dumps({"Items": _by_kind(items)["GRP"]}, sort_keys=True)
 
 
-def _engine(items: Items) -> MemoryEngine:
+def _engine(items: Items, locked: Collection[Key]) -> MemoryEngine:
     engine = MemoryEngine(has_size_limits=False)
     engine.items = {key: json.loads(item) for key, item in items}
+    engine.unapplied = dict.fromkeys(locked)
     return engine
 
 

@@ -55,7 +55,8 @@ class FaultyClient:
     """DynamoDB as an invocation meets it: every call is a place to be overtaken, to fail or to die.
 
     `fault` returns the name of what befalls the next call, "" for nothing. `number` picks among variants. `refused`
-    says of an item whether DynamoDB refuses for good to write it.
+    says of an item whether DynamoDB refuses for good to write it. With `is_gradual`, others see a committed
+    transaction item by item, and may go on between two of them.
     """
 
     def __init__(
@@ -64,11 +65,14 @@ class FaultyClient:
         fault: Callable[[], str] = lambda: "",
         number: Callable[[int], int] = lambda _limit: 0,
         refused: Callable[[Any], bool] = lambda _item: False,
+        *,
+        is_gradual: bool = False,
     ) -> None:
         self._engine = engine
         self._fault = fault
         self._number = number
         self._refused = refused
+        self._is_gradual = is_gradual
 
     def get_item(self, **arguments: Any) -> Any:
         """GetItem."""
@@ -94,7 +98,12 @@ class FaultyClient:
         def write() -> Any:
             if any(refused):
                 raise cancelled(["ValidationError" if one else "None" for one in refused])
-            return self._engine.transact_write_items(**arguments)
+            if not self._is_gradual:
+                return self._engine.transact_write_items(**arguments)
+            for key in self._engine.commit_unapplied(**arguments):
+                self._engine.apply(key)
+                current_thread().invocation.wait()
+            return {}
 
         return self._call(write, actions)
 

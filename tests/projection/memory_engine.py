@@ -59,6 +59,10 @@ class MemoryEngine:
 
     `page_size` bounds the items of a page of the index, as 1 MB does in DynamoDB. `on_commit` hears of each write,
     as the changes that it made together. Sizes are checked unless `has_size_limits` is off, which is faster.
+
+    `unapplied` is what a committed transaction has still to apply, by key. DynamoDB applies it item by item, which
+    whoever reads outside a transaction can see (Developer Guide, "DynamoDB Transactions: How it works", "Isolation").
+    Until then a write of such an item fails with a transaction conflict.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class MemoryEngine:
         on_commit: Callable[[list[Change]], None] = lambda _changes: None,
     ) -> None:
         self.items: dict[Key, Item] = {}
+        self.unapplied: dict[Key, Item | None] = {}
         self.changes: list[Change] = []
         self.versions: dict[Key, list[Version]] = {}
         self._ever_in_index: dict[Key, None] = {}
@@ -144,23 +149,43 @@ class MemoryEngine:
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]], **_arguments: Any) -> dict[str, Any]:  # noqa: N803
         """TransactWriteItems: all actions or none."""
+        self._commit(self._prepared(TransactItems))
+        return {}
+
+    def commit_unapplied(self, *, TransactItems: list[dict[str, Any]], **_arguments: Any) -> list[Key]:  # noqa: N803
+        """TransactWriteItems, as far as the commit; `apply` does the rest, for each of the keys returned."""
+        writes = self._prepared(TransactItems)
+        self.unapplied |= writes
+        self._on_commit(self._changes(writes))
+        return list(writes)
+
+    def apply(self, key: Key) -> None:
+        """Let everybody see what a committed transaction has made of an item, if it has not been seen yet."""
+        if key in self.unapplied:
+            self._apply(self._changes({key: self.unapplied.pop(key)}))
+
+    def _prepared(self, actions: list[dict[str, Any]]) -> dict[Key, Item | None]:
+        """What the actions of a transaction make of each item, all conditions checked."""
         operation = "TransactWriteItems"
-        if not 1 <= len(TransactItems) <= MAX_ACTIONS:
+        if not 1 <= len(actions) <= MAX_ACTIONS:
             raise error("ValidationException", "Member must have length between 1 and 100", operation)
-        writes: dict[Key, Callable[[Item | None], Item | None]] = {}
+        writes: dict[Key, Item | None] = {}
         codes: list[str] = []
         size = 0
-        for action in TransactItems:
+        for action in actions:
             ((kind, body),) = action.items()
             key = _key_of(body["Item"] if kind == "Put" else body["Key"], operation)
             if key in writes:
                 message = "Transaction request cannot include multiple operations on one item"
                 raise error("ValidationException", message, operation)
             before = self.items.get(key)
-            writes[key] = _write(kind, body)
+            write = _write(kind, body)
             code = "None" if _holds(before, body) else "ConditionalCheckFailed"
-            after = writes[key](before) if code == "None" else None
+            if key in self.unapplied:
+                code = "TransactionConflict"
+            writes[key] = write(before) if code == "None" else None
             if self._has_size_limits:
+                after = writes[key]
                 own_size = item_size(after or before or {})
                 if code == "None" and after is not None and own_size > MAX_ITEM_BYTES:
                     code = "ValidationError"
@@ -170,13 +195,14 @@ class MemoryEngine:
             raise error("ValidationException", "Transaction size too large", operation)
         if any(code != "None" for code in codes):
             raise cancelled(codes)
-        self._commit({key: write(self.items.get(key)) for key, write in writes.items()})
-        return {}
+        return writes
 
     def _write_one(
         self, operation: str, key: Key, write: Callable[[Item | None], Item | None], arguments: Mapping[str, Any]
     ) -> None:
         before = self.items.get(key)
+        if key in self.unapplied:
+            raise error("TransactionConflictException", "Transaction is ongoing for the item", operation)
         if not _holds(before, arguments):
             raise error("ConditionalCheckFailedException", "The conditional request failed", operation)
         after = write(before)
@@ -187,23 +213,30 @@ class MemoryEngine:
         self._commit({key: after})
 
     def _commit(self, writes: dict[Key, Item | None]) -> None:
-        made: list[Change] = []
+        changes = self._changes(writes)
+        self._apply(changes)
+        if changes:
+            self._on_commit(changes)
+
+    def _changes(self, writes: dict[Key, Item | None]) -> list[Change]:
+        changes: list[Change] = []
         for key, after in writes.items():
             before = self.items.get(key)
-            if before == after:
-                continue
-            if after is None:
-                del self.items[key]
+            if before != after:
+                name = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
+                changes.append(Change(len(self.changes) + len(changes), name, key, before, after))
+        return changes
+
+    def _apply(self, changes: list[Change]) -> None:
+        for change in changes:
+            if change.after is None:
+                del self.items[change.key]
             else:
-                self.items[key] = after
-            if after is not None and schema.INDEX_PARTITION_KEY in after:
-                self._ever_in_index[key] = None
-            self.versions.setdefault(key, [(-1, None)]).append((len(self.changes) + len(made), after))
-            name = "INSERT" if before is None else "REMOVE" if after is None else "MODIFY"
-            made.append(Change(len(self.changes) + len(made), name, key, before, after))
-        self.changes += made
-        if made:
-            self._on_commit(made)
+                self.items[change.key] = change.after
+                if schema.INDEX_PARTITION_KEY in change.after:
+                    self._ever_in_index[change.key] = None
+            self.versions.setdefault(change.key, [(-1, None)]).append((change.number, change.after))
+        self.changes += changes
 
     def _outdated(self, index: str | None) -> Iterator[tuple[Key, Item]]:
         concerned = self.versions if index is None else {key: self.versions[key] for key in self._ever_in_index}

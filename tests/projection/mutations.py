@@ -5,7 +5,7 @@ are explored completely, then generated schedules, until a promise breaks.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -14,13 +14,14 @@ from typing import Any
 from unittest.mock import patch
 
 from cruddur_messages import conversation_item, dynamodb, schema
-from cruddur_messages.conversation_item import ROWS
+from cruddur_messages.conversation_item import ROWS, ConversationItem
 from cruddur_messages.dynamodb import CancelledError, TransientError
 from cruddur_messages.items import MESSAGE_UUID, GroupRow, Message
 from cruddur_messages.projection import batch, filters, moves, records, settlement, transactions
-from cruddur_messages.projection.moves import Move
+from cruddur_messages.projection.moves import Departure, Move
 from cruddur_messages.projection.settlement import Attempts, Projection
 from cruddur_messages.projection.table import ProjectionTable
+from cruddur_messages.projection.transactions import Step
 from tests.projection import choices, exhaustive, simulation
 from tests.projection.invocations import ViolationError
 
@@ -160,6 +161,54 @@ def a_key_need_not_be_free() -> list[Patch]:
 
 
 @_mutation
+def rows_that_look_right_are_not_conditioned() -> list[Patch]:
+    """A transaction whose version is already read may still be writing them."""
+    commit = Attempts._commit
+
+    def commit_needed(self: Attempts, steps: Sequence[Step], *rest: Any) -> None:
+        commit(self, [step for step in steps if isinstance(step, Departure) or step.is_needed], *rest)
+
+    return [patch.object(Attempts, "_commit", commit_needed)]
+
+
+@_mutation
+def a_member_without_a_row_is_dropped_unconditionally() -> list[Patch]:
+    """A transaction whose version is already read may still be writing the row."""
+    commit = Attempts._commit
+
+    def commit_moves(self: Attempts, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+        gone = {step.member_uuid for step in steps if isinstance(step, Departure)}
+        rows = {member: place for member, place in item.rows.items() if member not in gone}
+        commit(self, [step for step in steps if isinstance(step, Move)], replace(item, rows=rows), shown)
+
+    return [patch.object(Attempts, "_commit", commit_moves)]
+
+
+@_mutation
+def what_is_read_is_listed_before_it_is_written() -> list[Patch]:
+    """The first of several transactions already lists the rows of the others where they were read."""
+    commit = Attempts._commit
+
+    def commit_places(self: Attempts, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+        read = {step.member_uuid: step.rows[0].sort_key for step in steps if isinstance(step, Move)}
+        commit(self, steps, replace(item, rows={**item.rows, **read}), shown)
+
+    return [patch.object(Attempts, "_commit", commit_places)]
+
+
+@_mutation
+def every_taken_key_is_a_tie() -> list[Patch]:
+    """A row of the conversation that becomes visible is taken for another conversation's."""
+    write = Attempts._write
+
+    def write_forgetting(self: Attempts, *arguments: Any) -> Any:
+        with patch.object(self, "_free", set()):
+            return write(self, *arguments)
+
+    return [patch.object(Attempts, "_write", write_forgetting)]
+
+
+@_mutation
 def ties_are_given_up() -> list[Patch]:
     """A key that is taken is tried once."""
     return [patch.object(Move, "to_next_place", lambda _self: None)]
@@ -268,15 +317,19 @@ def noticed_by(mutation: Mutation | None, schedules: int) -> str | None:
                 play()
             except (ViolationError, exhaustive.BrokenPromiseError) as violation:
                 return str(violation).splitlines()[-1]
-            except Exception as fault:
-                return f"{type(fault).__name__}: {fault}"
     return None
 
 
 def _plays(schedules: int) -> Iterator[Callable[[], object]]:
-    for max_actions in (dynamodb.MAX_ACTIONS, exhaustive.FEW_ACTIONS):
-        for case in (*exhaustive.cases(changes=1), *exhaustive.cases(changes=2, members=(2,))):
-            yield partial(exhaustive.explore, replace(case, max_actions=max_actions))
+    one, two, two_of_one = (
+        [*exhaustive.cases(1)],
+        [*exhaustive.cases(2, members=(2,))],
+        [*exhaustive.cases(2, members=(1,))],
+    )
+    for cases, is_gradual in ((one, False), (one, True), (two, False), (two_of_one, True)):
+        for max_actions in (dynamodb.MAX_ACTIONS, exhaustive.FEW_ACTIONS):
+            for case in cases:
+                yield partial(exhaustive.explore, replace(case, max_actions=max_actions, is_gradual=is_gradual))
     for number in range(schedules):
         yield partial(simulation.run, _schedule(number))
 

@@ -92,13 +92,16 @@ class Simulation:
             has_size_limits=False,
         )
         world = self._choose["world"]
-        client = FaultyClient(self._engine, self._fault, self._choose["faults"].below, self._is_refused)
+        # One that hears of its own writes would hear of them before they are applied.
+        self._patterns: list[Any] = [{}] if world.below(8) == 7 else patterns()
+        is_gradual = self._patterns != [{}] and world.below(3) == 2
+        faults = self._choose["faults"]
+        client = FaultyClient(self._engine, self._fault, faults.below, self._is_refused, is_gradual=is_gradual)
         max_actions = (dynamodb.MAX_ACTIONS, dynamodb.MAX_ACTIONS, FEW_ACTIONS)[world.below(3)]
         self._world = World(client, max_actions=max_actions)
         self._lag_kind = world.below(5)
         self._fault_percent = (0, 5, 15, 60)[world.below(4)]
         self._available = (60.0, 8.0, 1.0, 0.3)[world.below(4)]
-        self._patterns: list[Any] = [{}] if world.below(8) == 7 else patterns()
         retries = (None, None, None, 2)[world.below(4)]
         self._lanes = [Lane(retries=retries) for _ in range(1 + world.below(3))]
         self._conversations = CONVERSATIONS[: 1 + world.below(3)]
@@ -239,7 +242,12 @@ class Simulation:
                 self._delete(row)
                 self._queue.append(partial(self._put_back, group, _text(row, "pk").removeprefix("GRP#"), moved))
 
+    def _finish_transactions(self) -> None:
+        for key in list(self._engine.unapplied):
+            self._engine.apply(key)
+
     def _rows_in_table(self, group: str, user: str = "") -> list[Item]:
+        self._finish_transactions()
         return [
             item
             for key, item in sorted(self._engine.items.items())
@@ -301,11 +309,14 @@ class Simulation:
             user_handle=PRIVATE,
             note=self._text(),
         )
+        self._finish_transactions()
         while _key(item) in self._engine.items:
             item[schema.SORT_KEY] = {"S": timestamps.canonical(_instant(item) + timestamps.MICROSECOND)}
         self._put(item)
 
     def _pick(self, partition: str, which: int) -> list[Item]:
+        if partition.startswith(schema.GROUP_ROW_PREFIX):
+            self._finish_transactions()
         items = [item for key, item in sorted(self._engine.items.items()) if key[0] == partition]
         return [items[which % len(items)]] if items else []
 
@@ -314,6 +325,7 @@ class Simulation:
         self._writer = "client"
         if _text(item, "pk").startswith(schema.MESSAGE_PREFIX):
             self._ever_sent.add((_text(item, "pk"), _text(item, MESSAGE_UUID), _text(item, MESSAGE)))
+        self._engine.apply(_key(item))
         self._engine.put_item(Item=dict(item))
 
     def _delete(self, item: Mapping[str, Any]) -> None:
@@ -393,6 +405,8 @@ class Simulation:
 
     def _step(self) -> bool:
         """One thread goes on to its next call, or one lane begins a delivery; False where there is nothing to do."""
+        if not self._is_wild:
+            self._finish_transactions()
         if self._is_wild and self._records and self._choose["delivery"].happens(8):
             self._deliver_again()
         threads = self._threads()

@@ -170,6 +170,7 @@ class Attempts:
         self._max_actions = max_actions
         self._new_version = new_version
         self._refused: dict[str, str] = {}
+        self._free: set[Key] = set()
 
     def try_once(self) -> None:
         """Read once and commit what differs.
@@ -184,23 +185,30 @@ class Attempts:
             # The next version makes the commit of everybody fail who has read an older message.
             self._write((), update(self._group, read=item, version=self._new_version()))
             return
-        rows, free = self._rows(item)
+        rows = self._rows(item)
         moves = plan(rows, newest, is_shown=is_shown)
         members = {move.member_uuid for move in moves}
         left = {member: place for member, place in item.rows.items() if member not in members}
-        departures = [Departure(*one) for one in left.items() if (schema.group_row_partition(one[0]), one[1]) in free]
+        departures = [
+            Departure(member, place)
+            for member, place in left.items()
+            if (schema.group_row_partition(member), place) in self._free
+        ]
         self._settlement.left = (self._settlement.left | frozenset(item.rows)) - members
         self._settlement.counts["previews_cut"] = sum(
             newest is not None and move.target.attributes[MESSAGE] != {"S": newest.message} for move in moves
         )
         is_whole = sum(len(move.rows) for move in moves) == len(rows)
-        # Where another message is noted, rows that look right are conditioned too: a transaction whose version is
-        # already read may still be writing them.
-        steps: list[Step] = [*departures, *(move for move in moves if move.is_needed or not is_shown)]
-        places = {move.member_uuid: move.rows[0].sort_key for move in moves}
-        places |= {row.member_uuid: row.sort_key for row in rows if row.key in item.keys}
-        places |= {departure.member_uuid: departure.sort_key for departure in departures}
-        self._commit(steps, replace(item, rows=places), fingerprint(newest) if is_whole else None)
+        # A transaction whose version is already read may still be writing rows. So what the item says of a member
+        # changes only together with a condition on their row.
+        changed = [
+            move
+            for move in moves
+            if move.is_needed or not is_shown or item.rows.get(move.member_uuid) != move.rows[0].sort_key
+        ]
+        listed = members | {departure.member_uuid for departure in departures}
+        places = {member: place for member, place in item.rows.items() if member in listed}
+        self._commit([*departures, *changed], replace(item, rows=places), fingerprint(newest) if is_whole else None)
         if self._refused:
             raise RefusedError(", ".join(sorted(set(self._refused.values()))))
         if not is_whole:
@@ -216,17 +224,15 @@ class Attempts:
                 self._settlement.counts["malformed_messages"] += 1
         return None
 
-    def _rows(self, item: ConversationItem) -> tuple[list[GroupRow], set[Key]]:
-        """The rows that the item and the records name, and which of the item's keys nothing stands under.
-
-        The index is asked only where these may not be all rows.
-        """
+    def _rows(self, item: ConversationItem) -> list[GroupRow]:
+        """The rows that the item and the records name; the index is asked only where these may not be all rows."""
         keys = item.keys | self._put_keys
         found = self._table.items(keys)
         rows = rows_of(self._group, found)
         if item.shown is None or not item.keys <= {row.key for row in rows}:
             rows += rows_of(self._group, self._table.items(self._table.keys_in_index(self._group) - keys))
-        return rows, item.keys - {key_of(attributes) for attributes in found}
+        self._free = item.keys - {key_of(attributes) for attributes in found}
+        return rows
 
     def _commit(self, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
         """Commit what is needed, and where every row is then; what the rows show is noted with the last of it."""
@@ -271,6 +277,8 @@ class Attempts:
             verdict = judge(batch, cancelled.reasons)
             if verdict.outdated is not None:
                 raise OutdatedError(verdict.outdated) from cancelled
+            if any(move.target.key in self._free for move in verdict.taken):
+                raise OutdatedError("a row has come to where the conversation item has it") from cancelled
             self._refused |= {step.member_uuid: code for step, code in verdict.refused}
             self._settlement.counts["ties"] += len(verdict.taken)
             elsewhere = {move.member_uuid: move.to_next_place() for move in verdict.taken}

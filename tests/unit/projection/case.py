@@ -2,8 +2,10 @@
 
 import itertools
 import json
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, NoReturn, cast
+from unittest.mock import patch
 
 from botocore.exceptions import ClientError
 
@@ -19,10 +21,15 @@ DAYS = [f"2026-01-{day:02}T00:00:00.000000+00:00" for day in range(2, 6)]
 _numbers = itertools.count(1)
 
 
+class _Death(BaseException):
+    """The invocation ends here."""
+
+
 class Case:
     """A table, the calls that were made to it, and the lines that were logged.
 
-    A `refusal` is the error code of every write; `hidden` are members whose rows the index never shows.
+    A `refusal` is the error code of every write; `hidden` are members whose rows the index never shows. What is in
+    `meanwhile`, somebody else does before the next call of that name.
     """
 
     def __init__(self) -> None:
@@ -32,6 +39,7 @@ class Case:
         self.refusal: str | None = None
         self.hidden = ""
         self.limits = Limits()
+        self.meanwhile: dict[str, Callable[[], object]] = {}
 
     def __getattr__(self, operation: str) -> Any:
         """The client's methods."""
@@ -39,6 +47,7 @@ class Case:
 
         def counted(**arguments: Any) -> Any:
             self.calls.append("query index" if "IndexName" in arguments else operation)
+            self.meanwhile.pop(operation, lambda: None)()
             if self.refusal and operation in ("transact_write_items", "update_item"):
                 raise ClientError({"Error": {"Code": self.refusal, "Message": ""}}, operation)
             return call(**arguments)
@@ -81,6 +90,22 @@ class Case:
             {"Records": records}, settle_all=self.projection(seconds).settle_all, emit=emit, clock=lambda: 100.0
         )
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+    def die_half_way(self, records: list[Any]) -> None:
+        """Handle a batch and die when a transaction is committed, and nobody sees more of it than its version."""
+
+        def die(**arguments: Any) -> NoReturn:
+            version, *_ = self.engine.commit_unapplied(**arguments)
+            self.engine.apply(version)
+            raise _Death
+
+        with patch.object(self.engine, "transact_write_items", die), suppress(_Death):
+            self.handle(records)
+
+    def apply(self) -> None:
+        """Let everybody see the rest of every transaction."""
+        for key in list(self.engine.unapplied):
+            self.engine.apply(key)
 
     def rows(self) -> dict[str, Item]:
         """Each member's row; a member has no more than one."""

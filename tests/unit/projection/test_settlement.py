@@ -11,7 +11,7 @@ from cruddur_messages.projection.handler import reserve_of
 from cruddur_messages.projection.moves import MAX_ROWS
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Limits, Projection
-from tests.projection.memory_engine import Item, MemoryEngine, cancelled
+from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, DAYS, GROUP, SENT, Case, message, number_of, record, row
 
 pytestmark = pytest.mark.check
@@ -155,84 +155,71 @@ def test_a_restored_item_is_not_believed_when_a_message_goes(pair: Case) -> None
 
 
 def test_whoever_reads_before_somebody_else_commits_reads_again(pair: Case) -> None:
-    commit = pair.engine.transact_write_items
-    others = iter([True])
-
-    def overtaken(**arguments: Any) -> Any:
-        if next(others, False):
-            pair.put({**pair.conversation(), "version": {"S": "of another"}})
-        return commit(**arguments)
-
-    pair.engine.transact_write_items = overtaken  # type: ignore[method-assign]
+    pair.meanwhile["transact_write_items"] = lambda: pair.put({**pair.conversation(), "version": {"S": "of another"}})
     assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
     assert pair.calls == LONE_MESSAGE * 2
     assert pair.lines[-1]["conflicts"] == 1
 
 
-def half_committed(case: Case, *pending: tuple[str, str]) -> None:
-    """Let every transaction conflict that touches these keys: another one is committed, and still writes them.
-
-    A read of several items is not isolated from it (DynamoDB Developer Guide, "Isolation levels").
-    """
-    commit = case.engine.transact_write_items
-
-    def conflicting(**arguments: Any) -> Any:
-        bodies = [next(iter(action.values())) for action in arguments["TransactItems"]]
-        keys = [key_of(body.get("Item") or body["Key"]) for body in bodies]
-        codes = ["TransactionConflict" if key in pending else "None" for key in keys]
-        if set(codes) != {"None"}:
-            raise cancelled(codes)
-        return commit(**arguments)
-
-    case.engine.transact_write_items = conflicting  # type: ignore[method-assign]
+# A committed transaction becomes visible item by item, and its version comes first in these cases.
 
 
 def test_whose_row_another_transaction_is_still_putting_has_not_left(pair: Case) -> None:
-    commit = pair.engine.transact_write_items
-    old = pair.rows()["b"]
-    pair.handle(pair.put(message(DAYS[1], "first")))
-    put = pair.rows()["b"]
-    pair.delete(put)
-    half_committed(pair, ("GRP#b", DAYS[1]))
+    pair.die_half_way(pair.put(message(DAYS[1], "first")))
+    for key in pair.engine.unapplied.keys() - {("GRP#b", DAYS[1])}:
+        pair.engine.apply(key)
     second = pair.put(message(DAYS[2], "second"))
     assert pair.handle(second) != []
-    assert "b" in str(pair.conversation()["rows"])
-    assert old["sk"] != put["sk"]
-    pair.put(put)
-    pair.engine.transact_write_items = commit  # type: ignore[method-assign]
+    pair.apply()
     assert pair.handle(second) == []
     assert pair.shown() == {"a": "second", "b": "second"}
 
 
 def test_rows_that_look_right_while_another_transaction_is_still_writing_them_are_not_believed(pair: Case) -> None:
-    commit = pair.engine.transact_write_items
-    before = pair.rows()
-    pair.handle([record(message(DAYS[0], "edited"), "MODIFY")] if pair.put(message(DAYS[0], "edited")) else [])
-    after = pair.rows()
-    undone = pair.put(message(DAYS[0]))
-    pair.put(*before.values())
-    half_committed(pair, ("GRP#a", DAYS[0]), ("GRP#b", DAYS[0]))
-    records = [{**undone[0], "eventName": "MODIFY"}]
-    assert pair.handle(records) != []
-    pair.put(*after.values())
-    pair.engine.transact_write_items = commit  # type: ignore[method-assign]
-    assert pair.handle(records) == []
+    pair.put(message(DAYS[0], "edited"))
+    pair.die_half_way([record(message(DAYS[0], "edited"), "MODIFY")])
+    pair.put(message(DAYS[0]))
+    undone = [record(message(DAYS[0]), "MODIFY")]
+    assert pair.handle(undone) != []
+    pair.apply()
+    assert pair.handle(undone) == []
     assert pair.shown() == {"a": "new", "b": "new"}
+
+
+def test_what_one_of_several_transactions_does_not_write_stays_listed_where_it_was(pair: Case) -> None:
+    pair.limits = Limits(max_actions=4, attempts=1)
+    new = pair.put(message(DAYS[1], "newer"))
+    pair.die_half_way(new)
+    assert pair.handle(new) != []
+    pair.apply()
+    pair.hidden = "ab"
+    pair.limits = Limits()
+    assert pair.handle(new) == []
+    assert pair.shown() == {"a": "newer", "b": "newer"}
+    assert [line for line in pair.lines if line["event"] == "member_left"] == []
+
+
+def test_ones_own_row_that_becomes_visible_is_not_taken_for_a_tie(case: Case) -> None:
+    case.handle(case.put(row("a"), message(DAYS[0])))
+    case.die_half_way(case.put(message(DAYS[1], "newer")))
+    case.hidden = "a"
+    twice = case.put(row("a", sort_key="2025-01-01"))
+    case.meanwhile["transact_write_items"] = case.apply
+    assert case.handle(twice) == []
+    assert case.shown() == {"a": "newer"}
 
 
 def test_a_listed_row_stays_listed_until_it_is_deleted(case: Case) -> None:
     case.limits = Limits(max_actions=4, attempts=1)
     case.handle([*case.put(*(row(member) for member in "abc")), *case.put(message(DAYS[0]))])
-    listed = case.rows()["c"]
     case.hidden = "abc"
-    twice = case.put(row("c", sort_key=DAYS[3]))
-    half_committed(case, key_of(listed))
-    commit = case.engine.transact_write_items
-    assert case.handle([*twice, *case.put(message(DAYS[1], "newer"))]) != []
-    case.engine.transact_write_items = MemoryEngine.transact_write_items.__get__(case.engine)  # type: ignore[method-assign]
-    assert commit is not case.engine.transact_write_items
+    records = [*case.put(row("c", sort_key=DAYS[3])), *case.put(message(DAYS[1], "newer"))]
+    locked = key_of(case.engine.items["GRP#c", DAYS[0]])
+    case.engine.unapplied[locked] = case.engine.items[locked]
+    assert case.handle(records) != []
+    case.apply()
     case.limits = Limits()
-    assert case.handle(twice) == []
+    assert case.handle(records) == []
     assert case.shown() == dict.fromkeys("abc", "newer")
 
 
