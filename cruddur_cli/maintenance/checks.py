@@ -9,7 +9,7 @@ from cruddur_cli.maintenance.snapshot import MIXED, UTC_OFFSET, ConversationSnap
 from cruddur_messages import schema, timestamps
 from cruddur_messages.conversation_item import ConversationItem, fingerprint
 from cruddur_messages.items import MESSAGE, MESSAGE_UUID, Message
-from cruddur_messages.projection.moves import MAX_BEHIND
+from cruddur_messages.projection.moves import MAX_TIE_OFFSET
 
 
 class Problem(StrEnum):
@@ -121,4 +121,4 @@ def _problem_of_preview(row: RowSnapshot, conversation: ConversationSnapshot) ->
     )
     newest = timestamps.parse(conversation.newest_key)
     assert newest is not None
-    return None if shows_newest and newest <= instant <= newest + MAX_BEHIND else Problem.STALE_PREVIEW
+    return None if shows_newest and newest <= instant <= newest + MAX_TIE_OFFSET else Problem.STALE_PREVIEW

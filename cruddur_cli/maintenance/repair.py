@@ -28,7 +28,7 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.projection.moves import MAX_BEHIND, plan
+from cruddur_messages.projection.moves import MAX_TIE_OFFSET, plan
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Projection
 
@@ -211,7 +211,7 @@ class Repairer:
         """Put a row, moved by microseconds if another conversation's row has its key."""
         instant = timestamps.parse(row.sort_key)
         assert instant is not None
-        latest = instant + MAX_BEHIND
+        latest = instant + MAX_TIE_OFFSET
         while True:
             candidate = GroupRow({**row.attributes, schema.SORT_KEY: {"S": timestamps.canonical(instant)}})
             try:

@@ -31,7 +31,7 @@ USERS = ("u0", "u1", "u2", "u3", "u4")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OWN_ATTRIBUTES = {schema.PARTITION_KEY, schema.SORT_KEY, MESSAGE, MESSAGE_UUID}
 OLD_HANDLERS_ATTRIBUTES = ("pk", "message_group_uuid", "user_uuid", "user_display_name", "user_handle", "note")
-FARTHEST_BEHIND = timedelta(milliseconds=1)
+MAX_TIE_OFFSET = timedelta(milliseconds=1)
 
 FAULTS = (
     "crash before",
@@ -548,9 +548,9 @@ class Simulation:
         if (_text(row, MESSAGE), _text(row, MESSAGE_UUID)) != expected:
             raise Violation(f"{_brief(row)} does not show {_brief(newest or {})}")
         if newest is not None:
-            behind = _instant(row) - _instant(newest)
-            farthest = FARTHEST_BEHIND if _text(row, schema.PARTITION_KEY) in self._may_tie else timedelta(0)
-            if not timedelta(0) <= behind <= farthest:
+            later = _instant(row) - _instant(newest)
+            farthest = MAX_TIE_OFFSET if _text(row, schema.PARTITION_KEY) in self._may_tie else timedelta(0)
+            if not timedelta(0) <= later <= farthest:
                 raise Violation(f"{_brief(row)} is not in the place of {_brief(newest)}")
             if _text(row, "sk") != timestamps.canonical(_instant(row)):
                 raise Violation(f"{_brief(row)} has a sort key of another form")

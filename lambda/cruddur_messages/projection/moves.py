@@ -10,9 +10,9 @@ from typing import ClassVar
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import MAX_ITEM_BYTES, MESSAGE, MESSAGE_UUID, GroupRow, Message, item_size
 
-PLACES_BEHIND = 1000
-MAX_BEHIND = PLACES_BEHIND * timestamps.MICROSECOND
-"""How far behind its message's time a row may stand, where another row has its key."""
+TIE_PLACES = 1000
+MAX_TIE_OFFSET = TIE_PLACES * timestamps.MICROSECOND
+"""How much later than its message a row may stand, where another row has its key."""
 
 MAX_ROWS = 8
 """How many rows of one member a move takes up, so that it fits a transaction whatever their size."""
@@ -58,10 +58,10 @@ class Move:
 
     def to_next_place(self) -> "Move | None":
         """The same move to the next key, for when another row has this one; None where there is no other."""
-        if self.instant is None or self.place == PLACES_BEHIND:
+        if self.instant is None or self.place == TIE_PLACES:
             return None
         try:
-            sort_key = timestamps.canonical(self.instant + _behind(self.target.message_group_uuid, self.place + 1))
+            sort_key = timestamps.canonical(self.instant + _tie_offset(self.target.message_group_uuid, self.place + 1))
         except OverflowError:
             return None
         target = GroupRow({**self.target.attributes, schema.SORT_KEY: {"S": sort_key}})
@@ -84,7 +84,7 @@ class Departure:
 def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) -> list[Move]:
     """The moves, one per member, after which each has one row that shows the newest message.
 
-    `is_shown` tells that this message was settled before: then a row that stands behind its time stays there. A
+    `is_shown` tells that this message was settled before: then a row that stands later stays there. A
     member with several rows keeps one, with the attributes of all. A conversation without a message keeps its place
     and gets an empty preview.
     """
@@ -95,12 +95,12 @@ def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) ->
 
 
 def stands_for(sort_key: str, newest: Message) -> bool:
-    """Whether a row's sort key is the newest message's time, or a place behind it."""
+    """Whether a row's sort key is the newest message's time, or up to MAX_TIE_OFFSET later."""
     instant = timestamps.parse(sort_key)
     return (
         instant is not None
         and sort_key == timestamps.canonical(instant)
-        and timedelta(0) <= instant - newest.instant <= MAX_BEHIND
+        and timedelta(0) <= instant - newest.instant <= MAX_TIE_OFFSET
     )
 
 
@@ -127,11 +127,11 @@ def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -
     return Move(tuple(ranked), GroupRow(target), instant)
 
 
-def _behind(message_group_uuid: str, place: int) -> timedelta:
-    """How far behind its time a conversation looks for a free key, the first to the 1000th time.
+def _tie_offset(message_group_uuid: str, place: int) -> timedelta:
+    """How much later than the message's time the next key is, the first to the 1000th time.
 
     The conversation's id says where to begin and how far to step, so that many of one instant seldom meet.
     """
     chance = zlib.crc32(message_group_uuid.encode())
-    step = 10 * (chance // PLACES_BEHIND % (PLACES_BEHIND // 10)) + 1
-    return ((chance + place * step) % PLACES_BEHIND + 1) * timestamps.MICROSECOND
+    step = 10 * (chance // TIE_PLACES % (TIE_PLACES // 10)) + 1
+    return ((chance + place * step) % TIE_PLACES + 1) * timestamps.MICROSECOND

@@ -284,7 +284,7 @@ class Attempts:
             elsewhere = {move.member_uuid: move.to_next_place() for move in verdict.taken}
             for member, move in elsewhere.items():
                 if move is None:
-                    self._refused[member] = "every place behind the message's time is taken"
+                    self._refused[member] = "every sort key within a millisecond of the message is taken"
             again = [elsewhere.get(step.member_uuid) or step for step in batch]
             return tuple(step for step in again if step.member_uuid not in self._refused)
         return None

@@ -3,7 +3,7 @@
 import pytest
 
 from cruddur_messages.items import GroupRow, Message
-from cruddur_messages.projection.moves import MAX_BEHIND, PLACES_BEHIND, Move, plan, stands_for
+from cruddur_messages.projection.moves import MAX_TIE_OFFSET, TIE_PLACES, Move, plan, stands_for
 from cruddur_messages.timestamps import canonical
 from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, SENT, message, row
@@ -59,15 +59,15 @@ def test_of_duplicates_the_newest_gives_what_they_differ_in() -> None:
     assert len(move.deleted) == 2
 
 
-def test_the_places_behind_a_time_are_all_different_and_end() -> None:
+def test_the_places_of_a_tie_are_all_different_and_end() -> None:
     (move,) = planned(row("a"))
     places = [move.target.sort_key]
     following = move.to_next_place()
     while following is not None:
         places.append(following.target.sort_key)
         following = following.to_next_place()
-    assert len(set(places)) == PLACES_BEHIND + 1
-    assert max(places) == canonical(NEWEST.instant + MAX_BEHIND)
+    assert len(set(places)) == TIE_PLACES + 1
+    assert max(places) == canonical(NEWEST.instant + MAX_TIE_OFFSET)
     assert all(stands_for(place, NEWEST) for place in places)
 
 
@@ -76,10 +76,10 @@ def test_conversations_look_for_a_place_at_different_ones() -> None:
     assert len(seconds) > 80
 
 
-def test_a_row_behind_its_time_stays_only_where_its_message_is_known_to_be_shown() -> None:
-    behind = planned(row("a"))[0].to_next_place()
-    assert behind is not None
-    attributes = dict(behind.target.attributes)
+def test_a_row_of_a_tie_stays_only_where_its_message_is_known_to_be_shown() -> None:
+    later = planned(row("a"))[0].to_next_place()
+    assert later is not None
+    attributes = dict(later.target.attributes)
     assert not planned(attributes, is_shown=True)[0].is_needed
     assert planned(attributes, is_shown=False)[0].target.sort_key == SENT
 

@@ -269,7 +269,7 @@ def test_conversations_of_one_instant_cost_a_few_transactions_each(case: Case, s
     assert case.calls.count("transact_write_items") <= 3 * size
 
 
-def test_a_row_behind_its_time_stays_there_when_its_record_comes_again(case: Case) -> None:
+def test_a_row_of_a_tie_stays_where_it_is_when_its_record_comes_again(case: Case) -> None:
     records = case.put(row("a", group="g1"), row("a", group="g2", sort_key=DAYS[3]))
     records += case.put(message(group="g1"), message(group="g2"))
     case.handle(records)
