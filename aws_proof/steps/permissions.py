@@ -197,17 +197,22 @@ def enclosing_operation(world: World) -> str:
     not_on_emulator="the emulator does not enforce dynamodb:LeadingKeys",
 )
 def leading_keys(world: World) -> str:
-    """The same role, in transactions: two rows it may delete; a message, and a row beside a message, it may not."""
+    """The same role, in transactions: two rows it may delete, and a row beside an update of a conversation item.
+
+    A message, and a row beside a message, it may not.
+    """
     with _role_like_the_projections(world, anywhere=True) as dynamodb:
-        row, other, message = (
-            _key(schema.GROUP_ROW_PREFIX),
-            _key(schema.GROUP_ROW_PREFIX),
-            _key(schema.MESSAGE_PREFIX),
-        )
+        row, other = _key(schema.GROUP_ROW_PREFIX), _key(schema.GROUP_ROW_PREFIX)
+        conversation, message = _key(schema.CONVERSATION_PREFIX), _key(schema.MESSAGE_PREFIX)
         _require_allowed(world, "two rows", lambda: _delete_in_transaction(world, dynamodb, row, other))
+        _require_allowed(
+            world, "a row and a conversation item", lambda: _update_and_delete(world, dynamodb, conversation, row)
+        )
+        # The update has made it, and the projection may not delete it.
+        world.client("dynamodb").delete_item(TableName=world.table_name, Key=conversation)
         _require_denied("a message", lambda: _delete_in_transaction(world, dynamodb, message))
         _require_denied("a row and a message", lambda: _delete_in_transaction(world, dynamodb, row, message))
-    return "two rows are allowed; a message, alone or beside a row, is denied"
+    return "two rows, and a row beside a conversation item, are allowed; a message, alone or beside a row, is denied"
 
 
 @claim(
@@ -298,6 +303,18 @@ def _from_anywhere(statement: Mapping[str, Any]) -> dict[str, Any]:
 def _delete_in_transaction(world: World, dynamodb: Any, *keys: Mapping[str, Any]) -> object:
     elements = [{"Delete": {"TableName": world.table_name, "Key": key}} for key in keys]
     return dynamodb.transact_write_items(TransactItems=elements)
+
+
+def _update_and_delete(world: World, dynamodb: Any, updated: Mapping[str, Any], deleted: Mapping[str, Any]) -> object:
+    update = {
+        "TableName": world.table_name,
+        "Key": updated,
+        "UpdateExpression": "SET #version = :version",
+        "ExpressionAttributeNames": {"#version": "version"},
+        "ExpressionAttributeValues": {":version": {"S": "none"}},
+    }
+    delete = {"TableName": world.table_name, "Key": deleted}
+    return dynamodb.transact_write_items(TransactItems=[{"Update": update}, {"Delete": delete}])
 
 
 def _key(prefix: str) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def test_what_rests_on_a_claim_that_differs_is_not_run(world: StubbedWorld) -> N
     ]
 
 
+def test_what_no_run_can_show_is_never_run(world: StubbedWorld) -> None:
+    run(world, [phase(claim(raising(AssertionError()), "never", never="it takes a day"))])
+    assert [(one.result, one.seen) for one in world.journal.outcomes] == [(Result.NOT_SHOWN, "it takes a day")]
+
+
 def test_what_the_emulator_cannot_show_is_named_with_its_reason(world: StubbedWorld) -> None:
     world.is_rehearsal = True
     hidden = claim(raising(AssertionError()), not_on_emulator="it has none")
