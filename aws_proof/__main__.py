@@ -18,6 +18,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from aws_proof import page as pages
+from aws_proof import removal
 from aws_proof.claims import StopError
 from aws_proof.errors import explained
 from aws_proof.journal import Journal
@@ -74,6 +75,8 @@ def main(
     journal.save()
     # Asked before the run: the commit may be another when it ends.
     versions = _versions(world)
+    # A machine that cancels the run is to leave as little behind as a person who presses Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cut_off: CutOffError | None = None
     try:
         run(world, PHASES)
@@ -139,6 +142,13 @@ def _refuse_taken(world: World) -> None:
         world.stage = stage
         if found := stacks_of(world):
             raise StopError(f"this account has a stack called {found[0]}: choose another name with NAME=")
+        # Whatever has such a name when the run ends, the run removes.
+        for kind, name, find in (
+            ("role", world.probe_name, lambda: world.client("iam").get_role(RoleName=world.probe_name)),
+            ("queue", world.notices_name, lambda: world.client("sqs").get_queue_url(QueueName=world.notices_name)),
+        ):
+            if removal.is_there(find):
+                raise StopError(f"this account has a {kind} called {name}: choose another name with NAME=")
     if has_table(world):
         raise StopError(f"this account has a table called {world.table_name}: choose another name with NAME=")
 

@@ -14,6 +14,12 @@ GONE = frozenset(
     | {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
 )
 
+IN_MOTION = ("UPDATE_", "DELETE_", "IMPORT_", "ROLLBACK_")
+"""Of the statuses, `..._IN_PROGRESS`, in which a stack cannot be deleted or its protection not be changed.
+
+The latter: CloudFormation User Guide, "Protect CloudFormation stacks from being deleted".
+"""
+
 STACK_WAIT = {"Delay": 10, "MaxAttempts": 240}
 """Forty minutes: deleting the function's network interfaces alone can take twenty."""
 
@@ -51,14 +57,16 @@ def _system(world: World, name: str) -> None:
             wait = STACK_WAIT_ON_EMULATOR if world.is_rehearsal else STACK_WAIT
             cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=wait)
         except WaiterError as error:
+            if "Error" in error.last_response:
+                raise
             raise StopError(f"the stack {stack} is not deleted ({error}): see its events in CloudFormation") from error
     _table(world, world.table_name)
 
 
 def _is_there_and_can_go(world: World, stack: str) -> bool:
-    """Whether there is such a stack. CloudFormation deletes none while it is being updated, as after Ctrl-C it may be.
+    """Whether there is such a stack. After Ctrl-C it may still be updated, or deleted already, and then takes no call.
 
-    Raises StopError where the update does not end.
+    Raises StopError where that does not end.
     """
     cloudformation = world.client("cloudformation")
 
@@ -70,17 +78,17 @@ def _is_there_and_can_go(world: World, stack: str) -> bool:
                 return False
             raise
         status = str(found["StackStatus"])
-        return None if status.startswith("UPDATE_") and status.endswith("_IN_PROGRESS") else True
+        return None if status.startswith(IN_MOTION) and status.endswith("_IN_PROGRESS") else True
 
     try:
-        return world.wait(f"the update of the stack {stack} ends", settled, minutes=60)
+        return world.wait(f"what is under way with the stack {stack} ends", settled, minutes=60)
     except DiffersError as error:
         raise StopError(f"{error}: see its events in CloudFormation") from error
 
 
 def _log_group(world: World, name: str) -> None:
     logs = world.client("logs")
-    _is_there(partial(logs.delete_log_group, logGroupName=name))
+    is_there(partial(logs.delete_log_group, logGroupName=name))
 
 
 def _table(world: World, name: str) -> None:
@@ -107,7 +115,7 @@ def _unprotect(world: World, name: str) -> bool:
 
 def _role(world: World, name: str) -> None:
     iam = world.client("iam")
-    if _is_there(lambda: iam.get_role(RoleName=name)):
+    if is_there(lambda: iam.get_role(RoleName=name)):
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         iam.delete_role(RoleName=name)
@@ -122,7 +130,8 @@ def _queue(world: World, name: str) -> None:
             raise
 
 
-def _is_there(ask: Callable[[], object]) -> bool:
+def is_there(ask: Callable[[], object]) -> bool:
+    """Whether a call finds what it asks for."""
     try:
         ask()
     except ClientError as error:

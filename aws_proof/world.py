@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from aws_proof.claims import DiffersError, StopError
+from aws_proof.claims import DiffersError
 from aws_proof.journal import Borrowed, Journal
 from cruddur_cli import smoke
 from cruddur_local.paths import CDK_CLI, LOCAL, REPOSITORY
@@ -47,6 +48,7 @@ class World:
     sleep: Callable[[float], None] = time.sleep
     notes: dict[str, Any] = field(default_factory=dict)
     """What a step leaves for later ones of its phase."""
+    _making_clients: Lock = field(default_factory=Lock)
 
     @property
     def system(self) -> str:
@@ -83,7 +85,9 @@ class World:
             "ignore_configured_endpoint_urls": endpoint is None,
         }
         trust = {"verify": self.environment["AWS_CA_BUNDLE"]} if "AWS_CA_BUNDLE" in self.environment else {}
-        return create(service, endpoint_url=endpoint, config=Config(**options), **trust)
+        # A session is for one thread at a time, and people may write in another (updates.py).
+        with self._making_clients:
+            return create(service, endpoint_url=endpoint, config=Config(**options), **trust)
 
     def deploy(self, **settings: str) -> float:
         """Run `cdk deploy --all` of the stage, tagged, and return how many seconds it took."""
@@ -93,17 +97,17 @@ class World:
         return self.clock() - begun
 
     def cdk(self, *words: str, **settings: str) -> None:
-        """Run the CDK CLI on this system. Raises StopError with the line of its output that says most."""
+        """Run the CDK CLI on this system. Raises DiffersError with the line of its output that says most."""
         fixed = {"name": self.journal.name, "stage": self.stage, "seed": "false", **QUICK_TO_FAIL}
         if not self.is_rehearsal:
             fixed |= {"account": self.journal.account, "region": self.journal.region, "monitoring": "full"}
         context = [f"--context={name}={value}" for name, value in (fixed | settings).items()]
-        log = FOLDER / "cdk.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
         status, printed = self.run(str(CDK_CLI), *words, *context, f"--output={FOLDER / 'cdk.out'}", "--ci")
-        log.write_text(printed)
         if status:
-            raise StopError(f"cdk {words[0]} failed: {_reason(printed)} (all of it: {log})")
+            log = FOLDER / f"{self.system}-{words[0]}.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(printed)
+            raise DiffersError(f"cdk {words[0]} failed: {_reason(printed)} (all of it: {log})")
 
     def ddb(self, *words: str) -> tuple[int, Any]:
         """Run bin/ddb on the table and return its exit status and its JSON output."""
@@ -115,18 +119,21 @@ class World:
             return status, " ".join(printed.split())
 
     def run(self, *command: str) -> tuple[int, str]:
-        """Run a program of the project and return its exit status and all of its output."""
+        """Run a program and return its exit status, 127 where it is not installed, and all of its output."""
         search_path = os.pathsep.join([str(Path(sys.executable).parent), self.environment.get("PATH", "")])
-        ended = subprocess.run(  # noqa: S603
-            command,
-            cwd=REPOSITORY,
-            env={**self.environment, "PATH": search_path, "AWS_REGION": self.journal.region},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        try:
+            ended = subprocess.run(  # noqa: S603
+                command,
+                cwd=REPOSITORY,
+                env={**self.environment, "PATH": search_path, "AWS_REGION": self.journal.region},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            return 127, str(error)
         return ended.returncode, ended.stdout
 
     def smoke(self, *, messages: int, limit_seconds: float = LATE_SECONDS) -> smoke.Report:
@@ -172,6 +179,16 @@ class World:
     def role_name(self) -> str:
         """The projection's role."""
         return f"{self.system}-projection-{self.journal.region}"
+
+    @property
+    def probe_name(self) -> str:
+        """The role that probes the projection's policy."""
+        return f"{self.system}-probe"
+
+    @property
+    def notices_name(self) -> str:
+        """The queue that is notified of alarms."""
+        return f"{self.system}-notices"
 
     def role_policy(self) -> tuple[str, dict[str, Any]]:
         """Name and text of the projection's one inline policy."""

@@ -35,8 +35,10 @@ def endpoint_policy(world: World) -> str:
         problems = world.smoke(messages=1, limit_seconds=20).problems
         return problems[0] if problems else None
 
-    problem = world.wait("the changed policy is in force", stays_out, minutes=5)
-    world.give_back()
+    try:
+        problem = world.wait("the changed policy is in force", stays_out, minutes=5)
+    finally:
+        world.give_back()
     world.wait("messages arrive again", lambda: True if not world.smoke(messages=1).problems else None, minutes=10)
     return f"with everything denied: {problem}; after that messages arrive again"
 
@@ -56,7 +58,6 @@ def messages_fail(world: World) -> str:
     world.wait("the permission is gone everywhere", is_left_out, minutes=5)
     if people.rows() != [1, 1]:
         raise DiffersError(f"the two members have {people.rows()} rows")
-    world.notes["people"] = people
     return "the newest message is in no inbox, and every member has one row"
 
 
@@ -100,7 +101,7 @@ def alarms_ring(world: World) -> str:
 def alarm_notice(world: World) -> str:
     """A queue is subscribed to the topic as an address would be, and read until the alarm's notice is there."""
     sqs = world.client("sqs")
-    url = sqs.get_queue_url(QueueName=f"{world.system}-notices")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=world.notices_name)["QueueUrl"]
 
     def notice() -> str | None:
         for one in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10, MaxNumberOfMessages=10).get("Messages", []):
@@ -201,8 +202,8 @@ class People:
 
 
 def begin(world: World) -> People:
-    """A conversation that has been shown to work."""
-    people = People(world)
+    """A conversation that has been shown to work; later steps have it, also if this one has not seen it work."""
+    people = world.notes["people"] = People(world)
     sent = people.send()
     world.wait("the first message is in both inboxes", lambda: people.shown() == {sent} or None, minutes=5)
     return people
@@ -211,7 +212,7 @@ def begin(world: World) -> People:
 def subscribe(world: World) -> None:
     """A queue for the notices of the alarms."""
     sqs, topic = world.client("sqs"), world.outputs()["AlarmTopicArn"]
-    name = f"{world.system}-notices"
+    name = world.notices_name
     world.journal.make("queue", name)
     url = sqs.create_queue(QueueName=name, tags={TAG: world.journal.name})["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

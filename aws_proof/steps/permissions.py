@@ -249,7 +249,7 @@ def _role_like_the_projections(world: World, *, anywhere: bool) -> Iterator[Any]
     statements = [_from_anywhere(one) if anywhere else one for one in document["Statement"]]
     # Granted for this test: the one call that shows that the policy has arrived where calls are judged.
     statements.append({"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"})
-    name = f"{world.system}-probe"
+    name = world.probe_name
     world.journal.make("role", name)
     trust = {
         "Effect": "Allow",

@@ -1,6 +1,8 @@
 """What a run notes, goes on with, removes and prints, and every slip of a user or an account as one line."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,7 +72,7 @@ def test_every_outcome_is_noted_and_what_a_phase_has_made_is_removed(world: Stub
 
 
 def test_what_rests_on_a_claim_that_differs_is_not_run(world: StubbedWorld) -> None:
-    broken = claim(raising(StopError("cdk deploy failed")), "deploys", blocks=True)
+    broken = claim(raising(DiffersError("cdk deploy failed")), "deploys", blocks=True)
     run(world, [phase(broken, claim(make_role)), phase(claim(lambda _: "well"), name="two")])
     assert results(world) == [
         ("deploys", Result.DIFFERS),
@@ -118,6 +120,9 @@ def refused(error_code: str, message: str = "no") -> Callable[[World], str]:
             "may not do that (ListQueues: not authorized): ask for the permission",
         ),
         (refused("UnauthorizedOperation"), "may not do that"),
+        (refused("AuthorizationErrorException"), "may not do that"),
+        (refused("OptInRequired"), "(ListQueues: OptInRequired): run aws sts get-caller-identity"),
+        (refused("AuthFailure"), "see whether the region is enabled in this account"),
         (refused("ExpiredToken"), "the session has expired (ListQueues): sign in again, then run the same command"),
         (refused("VpcLimitExceeded", "5 VPCs"), "a quota is reached (ListQueues: 5 VPCs): ask AWS for more"),
         (refused("ServiceQuotaExceededException"), "a quota is reached"),
@@ -218,14 +223,15 @@ def test_a_system_is_removed_whatever_protects_it(world: StubbedWorld) -> None:
     assert world.journal.made == []
 
 
-def updating(world: StubbedWorld, times: int) -> None:
-    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}
+def moving(world: StubbedWorld, times: int, status: str = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") -> None:
+    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": status}
     world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]}, times)
 
 
-def test_a_stack_that_is_being_updated_is_waited_for(world: StubbedWorld) -> None:
+@pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "IMPORT_ROLLBACK_IN_PROGRESS"])
+def test_a_stack_that_takes_no_call_yet_is_waited_for(status: str, world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
-    updating(world, 2)
+    moving(world, 2, status)
     world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
     world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
     world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
@@ -236,9 +242,9 @@ def test_a_stack_that_is_being_updated_is_waited_for(world: StubbedWorld) -> Non
 
 def test_an_update_that_never_ends_is_reported(world: StubbedWorld) -> None:
     world.journal.make("system", world.system)
-    updating(world, 11)
+    moving(world, 11)
     said = runner.clean_up(world)
-    assert "the update of the stack proof-run-dev ends: not within 60 minutes" in said
+    assert "what is under way with the stack proof-run-dev ends: not within 60 minutes" in said
     assert "make prove-on-aws CLEAN_UP=1" in said
 
 
@@ -255,6 +261,20 @@ def test_a_stack_that_cannot_be_deleted_is_reported(world: StubbedWorld) -> None
     assert "the stack proof-run-dev is not deleted" in said
     assert "make prove-on-aws CLEAN_UP=1" in said
     assert world.journal.made == [Made("system", "proof-run-dev")]
+
+
+def test_a_session_that_expires_while_a_stack_is_deleted_is_said_to_have(world: StubbedWorld) -> None:
+    world.journal.make("system", world.system)
+    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
+    world.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": []})
+    world.responses.add("cloudformation", "update_termination_protection", {"StackId": "s"})
+    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
+    world.responses.add("cloudformation", "delete_stack")
+    world.responses.refuse("cloudformation", "describe_stacks", "ExpiredToken")
+    said = runner.clean_up(world)
+    assert "the session has expired (StackDeleteComplete): sign in again, then run the same command" in said
+    assert "make prove-on-aws CLEAN_UP=1" in said
 
 
 def test_a_queue_and_a_table_go_and_those_that_are_gone_are_passed_over(world: StubbedWorld) -> None:
@@ -326,6 +346,9 @@ def prepared(world: StubbedWorld, *, has_table: bool = False) -> None:
     world.responses.add("cloudformation", "describe_stacks", {"Stacks": [toolkit]})
     for _ in range(4):
         world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    for _ in range(2):
+        world.responses.refuse("iam", "get_role", "NoSuchEntity")
+        world.responses.refuse("sqs", "get_queue_url", "AWS.SimpleQueueService.NonExistentQueue")
     if has_table:
         world.responses.add("dynamodb", "describe_table", {"Table": {}})
     else:
@@ -397,6 +420,57 @@ def test_a_table_of_that_name_is_refused(typed: Callable[..., str], world: Stubb
     assert "this account has a table called cruddur-aws-proof" in typed("--region", REGION)
 
 
+@pytest.mark.parametrize("kind", ["role", "queue"])
+def test_what_the_removal_would_take_for_its_own_is_refused(
+    kind: str, typed: Callable[..., str], world: StubbedWorld
+) -> None:
+    identity(world)
+    toolkit = {"StackName": "CDKToolkit", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [toolkit]})
+    for _ in range(2):
+        world.responses.refuse("cloudformation", "describe_stacks", "ValidationError")
+    if kind == "role":
+        role = {"Path": "/", "RoleName": "r", "RoleId": "AROAXXXXXXXXXXXXXXXXX", "Arn": "a" * 20, "CreateDate": 0}
+        world.responses.add("iam", "get_role", {"Role": role})
+        assert "this account has a role called cruddur-aws-proof-dev-probe" in typed("--region", REGION)
+    else:
+        world.responses.refuse("iam", "get_role", "NoSuchEntity")
+        world.responses.add("sqs", "get_queue_url", {"QueueUrl": "u"})
+        assert "this account has a queue called cruddur-aws-proof-dev-notices" in typed("--region", REGION)
+    assert not (world.journal.path).exists()
+
+
+def test_no_credentials_are_one_line(
+    typed: Callable[..., str], world: StubbedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(_: StubbedWorld, __: str) -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(StubbedWorld, "client", without)
+    assert "error: no AWS credentials found" in typed("--region", REGION)
+    assert not world.journal.path.exists()
+
+
+def test_a_machine_that_ends_the_run_leaves_nothing(
+    typed: Callable[..., str], world: StubbedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(world: World) -> str:
+        make_role(world)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the run goes on")
+
+    monkeypatch.setattr(command, "PHASES", [phase(claim(ended, "deploys"))])
+    prepared(world)
+    world.programs += [(0, "abc1234"), (0, "2.1148.1")]
+    role_goes(world)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert "interrupted; all that was made is removed again" in typed("--region", REGION, "--yes")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert world.journal.made == []
+
+
 def test_the_run_of_another_account_is_left_alone(
     typed: Callable[..., str], world: StubbedWorld, tmp_path: Path
 ) -> None:
@@ -416,8 +490,15 @@ def test_what_a_run_has_left_can_be_removed(typed: Callable[..., str], world: St
 
 def test_a_wrong_account_of_the_cdk_is_its_line(world: StubbedWorld) -> None:
     world.programs.append((1, "error: account is 1, and your credentials belong to 2; set AWS_PROFILE"))
-    with pytest.raises(StopError, match="credentials belong to 2"):
+    with pytest.raises(DiffersError, match="credentials belong to 2"):
         world.cdk("deploy")
+
+
+def test_a_program_that_is_not_installed_has_a_status(tmp_path: Path) -> None:
+    made = world_in(tmp_path)
+    status, said = World(made.journal, print, {}).run("no-such-program")
+    assert status == 127
+    assert "no-such-program" in said
 
 
 def test_a_real_client_goes_to_aws_unless_an_endpoint_is_given(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def differs(claim: Claim, world: StubbedWorld, seen: str) -> None:
 
 def test_a_failed_deployment_is_reported_by_cdks_own_line(world: StubbedWorld) -> None:
     world.programs.append((1, "synth\nproof-run-dev: CREATE_FAILED | AWS::EC2::VPC | limit reached\nmore"))
-    with pytest.raises(StopError, match=r"cdk deploy failed: .*CREATE_FAILED.*limit reached"):
+    with pytest.raises(DiffersError, match=r"cdk deploy failed: .*CREATE_FAILED.*limit reached"):
         deployment.deploys.step(world)
     assert [made.kind for made in world.journal.made] == ["system"], "noted before it was made"
     assert "--context=name=proof-run --context=stage=dev" in world.ran[0]
@@ -437,15 +437,32 @@ def test_endpoint_policy(world: StubbedWorld) -> None:
     assert world.journal.borrowed == []
 
 
-def test_endpoint_policy_otherwise_and_what_was_borrowed_is_known(world: StubbedWorld) -> None:
+def test_endpoint_policy_otherwise_and_it_is_given_back_for_the_next_claims(world: StubbedWorld) -> None:
     endpoint(world)
-    world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True})
+    world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True}, times=2)
     world.reports += [works(), works()]
     differs(failures.endpoint_policy, world, "the changed policy is in force: not within 5 minutes")
-    assert [one.name for one in world.journal.borrowed] == ["vpce-1"]
-    world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True})
-    world.give_back()
     assert world.journal.borrowed == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "rows", "seen"),
+    [
+        ([set()] * 3, [1, 1], "the first message is in both inboxes: not within 5 minutes"),
+        ([{"m-1"}] * 3, [1, 1], "the permission is gone everywhere: not within 5 minutes"),
+        ([{"m-1"}, set()], [1, 0], r"the two members have \[1, 0\] rows"),
+    ],
+)
+def test_messages_that_do_not_fail_leave_their_people_to_the_next_claims(
+    shown: list[set[str]], rows: list[int], seen: str, world: StubbedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = Talkers(list(shown), rows)
+    monkeypatch.setattr(failures, "People", lambda _: people)
+    role_policy(world, times=2)
+    world.responses.add("iam", "put_role_policy")
+    with pytest.raises(DiffersError, match=seen):
+        failures.messages_fail.step(world)
+    assert world.notes["people"] is people
 
 
 def waiting(world: StubbedWorld, *counts: str) -> None:
@@ -469,6 +486,15 @@ class Talkers:
     """Two people who go on talking."""
 
     left = False
+
+    def __init__(self, shown: list[set[str]] | None = None, rows: list[int] | None = None) -> None:
+        self._shown, self._rows = shown or [], rows or []
+
+    def shown(self) -> set[str]:
+        return self._shown.pop(0)
+
+    def rows(self) -> list[int]:
+        return self._rows
 
     def send(self) -> str:
         return "m-1"
@@ -604,6 +630,15 @@ def test_a_table_that_is_replaced(world: StubbedWorld, monkeypatch: pytest.Monke
     lasting(world, "t-2")
     world.programs.append((0, ""))
     differs(updates.settings_change, world, "has replaced: table")
+
+
+def test_a_setting_that_cannot_be_deployed_differs_and_does_not_end_the_run(
+    world: StubbedWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StubbedWorld, "smoke", lambda *_, **__: works())
+    lasting(world)
+    world.programs.append((1, "proof-run-dev: UPDATE_FAILED | AWS::EC2::Subnet | in use"))
+    differs(updates.settings_change, world, "cdk deploy failed: .*UPDATE_FAILED.*in use")
 
 
 @pytest.mark.parametrize("fault", ["late", "error"])
