@@ -7,12 +7,14 @@ from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from flask import Blueprint, Response, abort, jsonify, request
 
 from cruddur_messages import dynamodb, schema
-from cruddur_messages.items import MESSAGE, GroupRow, MalformedItemError, text_or_empty
-from cruddur_messages.store import MessageStore
+from cruddur_messages.conversation_item import VERSION, ConversationItem
+from cruddur_messages.items import MESSAGE, GroupRow, MalformedItemError, User, text_or_empty
+from cruddur_messages.store import MessageStore, errors
 
 from .login import Login
 from .users import Users
@@ -24,10 +26,11 @@ HOSTS = ["127.0.0.1", "localhost"]
 """The names by which a browser may call; another site's name that leads here (DNS rebinding) is refused."""
 
 NEWEST_MESSAGES = 4
+SHOWN_OF_VERSION = 8
 
 
 def page(*, store: MessageStore, users: Users, login: Login, client: "DynamoDBClient", table_name: str) -> Blueprint:
-    """The page at `/`, and its two routes; the rows of a conversation are for its members."""
+    """The page at `/`, and its three routes; rows and members of a conversation are for its members."""
     view = Blueprint("page", __name__, static_folder="web", static_url_path="/web")
 
     @view.get("/")
@@ -38,28 +41,49 @@ def page(*, store: MessageStore, users: Users, login: Login, client: "DynamoDBCl
     def everybody() -> Response:
         return jsonify([asdict(user) for user in users.all()])
 
+    def me() -> User:
+        return login.user(request.headers) or abort(HTTPStatus.UNAUTHORIZED)
+
+    @view.get("/api/members")
+    def members() -> Response:
+        asking, people = me(), {user.uuid: user for user in users.all()}
+        found = {}
+        for message_group_uuid in request.args.getlist("of"):
+            try:
+                UUID(message_group_uuid)
+            except ValueError:
+                raise errors.InvalidUuidError("of", message_group_uuid) from None
+            theirs = _group_rows(client, table_name, message_group_uuid)
+            if any(row.member_uuid == asking.uuid for row in theirs):
+                found[message_group_uuid] = [_owner(row, people.get(row.member_uuid)) for row in theirs]
+        return jsonify(found)
+
     @view.get("/api/rows/<message_group_uuid>")
     def rows(message_group_uuid: str) -> Response:
-        me = login.user(request.headers) or abort(HTTPStatus.UNAUTHORIZED)
-        messages = store.get_conversation(message_group_uuid, limit=NEWEST_MESSAGES, reader_uuid=me.uuid).items
+        messages = store.get_conversation(message_group_uuid, limit=NEWEST_MESSAGES, reader_uuid=me().uuid).items
         found = [
             {"pk": schema.message_partition(message_group_uuid), "sk": line.sort_key, "message": line.message}
             for line in messages
         ]
+        key = {"pk": schema.conversation_partition(message_group_uuid), "sk": schema.CONVERSATION_SORT_KEY}
+        item = client.get_item(TableName=table_name, Key={name: {"S": value} for name, value in key.items()}).get(
+            "Item"
+        )
+        if item:
+            places = ConversationItem.from_attributes(item).rows
+            version = text_or_empty(item, VERSION)[:SHOWN_OF_VERSION]
+            found.append(key | {"message": f"version {version}…, places of {len(places)} rows"})
         for row in _group_rows(client, table_name, message_group_uuid):
-            owner = users.by_uuid(row.member_uuid)
-            found.append(
-                {
-                    "pk": row.partition,
-                    "sk": row.sort_key,
-                    "message": text_or_empty(row.attributes, MESSAGE),
-                    "handle": owner.handle if owner else "",
-                    "display_name": owner.display_name if owner else row.member_uuid,
-                }
-            )
+            place = {"pk": row.partition, "sk": row.sort_key, "message": text_or_empty(row.attributes, MESSAGE)}
+            found.append(place | _owner(row, users.by_uuid(row.member_uuid)))
         return jsonify(sorted(found, key=lambda row: (row["pk"], row["sk"])))
 
     return view
+
+
+def _owner(row: GroupRow, user: User | None) -> dict[str, str]:
+    """Handle and name of whose row it is; the id is the name of who is unknown."""
+    return {"handle": user.handle if user else "", "display_name": user.display_name if user else row.member_uuid}
 
 
 def _group_rows(client: "DynamoDBClient", table_name: str, message_group_uuid: str) -> list[GroupRow]:

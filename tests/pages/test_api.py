@@ -1,5 +1,6 @@
 """The bootcamp's calls in the wire format of its pages, and both inboxes after each of them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from tests.pages.conftest import Backend, body_of
@@ -104,14 +105,28 @@ def test_a_person_in_short(backend: Backend) -> None:
     assert response.json == vars(backend.people["bo"])
 
 
+def test_the_page_learns_who_is_in_a_conversation(backend: Backend) -> None:
+    with_bo, with_cy = backend.start("ann", "bo", "hello"), backend.start("ann", "cy", "hello")
+    backend.post("ann", f"/api/message_groups/{with_bo}/members", {"handle": "dee"})
+    backend.settle()
+    members = body_of(backend.get("bo", f"/api/members?of={with_bo}&of={with_cy}"))
+    assert members.keys() == {with_bo}
+    assert sorted(member["handle"] for member in members[with_bo]) == ["ann", "bo", "dee"]
+    assert {member["display_name"] for member in members[with_bo]} == {"Ann", "Bo", "Dee"}
+    assert body_of(backend.get("bo", "/api/members")) == {}
+
+
 def test_what_only_the_page_asks_for(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     backend.settle()
     assert [user["handle"] for user in body_of(backend.get(None, "/api/users"))] == ["ann", "bo", "cy", "dee"]
     rows = body_of(backend.get("bo", f"/api/rows/{group}"))
+    (item,) = [row for row in rows if row["pk"] == f"CONV#{group}"]
     assert {(row["pk"][:4], row["message"], row.get("handle")) for row in rows} == {
-        ("GRP#", "hello", "ann"), ("GRP#", "hello", "bo"), ("MSG#", "hello", None),
+        ("GRP#", "hello", "ann"), ("GRP#", "hello", "bo"), ("MSG#", "hello", None), ("CONV", item["message"], None),
     }  # fmt: skip
+    assert item["sk"] == "CONV"
+    assert re.fullmatch(r"version [0-9a-f]{8}…, places of 2 rows", item["message"])
     index = backend.get(None, "/")
     assert index.content_type.startswith("text/html")
     assert "default-src 'self'" in index.headers["Content-Security-Policy"]

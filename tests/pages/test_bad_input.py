@@ -105,6 +105,7 @@ def test_what_one_has_said_to_another_is_for_nobody_else(backend: Backend) -> No
         backend.post("cy", f"/api/message_groups/{group}/members", {"handle": "cy"}),
     ]
     assert [(response.status_code, response.json) for response in answers] == [(403, {"errors": ["not_a_member"]})] * 4
+    assert body_of(backend.get("cy", f"/api/members?of={group}")) == {}
     assert [line["message"] for line in backend.messages("ann", group)] == [SECRET]
     assert backend.inbox("cy") == []
 
@@ -116,6 +117,7 @@ def test_a_visitor_without_login_sees_nothing(backend: Backend, handle: str | No
         backend.get(handle, "/api/message_groups"),
         backend.get(handle, f"/api/messages/{group}"),
         backend.get(handle, f"/api/rows/{group}"),
+        backend.get(handle, f"/api/members?of={group}"),
         backend.post(handle, "/api/messages", {"message_group_uuid": group, "message": "hi"}),
         backend.post(handle, f"/api/message_groups/{group}/members", {"handle": "cy"}),
     ):
@@ -128,6 +130,8 @@ def test_a_visitor_without_login_sees_nothing(backend: Backend, handle: str | No
         ("/api/messages/7", 422, "uuid_invalid"),
         (f"/api/messages/{NOWHERE}", 403, "not_a_member"),
         (f"/api/rows/{NOWHERE}", 403, "not_a_member"),
+        ("/api/members?of=", 422, "uuid_invalid"),
+        (f"/api/members?of={NOWHERE}&of={'x' * 5000}", 422, "uuid_invalid"),
         ("/api/users/@nobody/short", 404, "user_unknown"),
         ("/api/messages", 405, "method_not_allowed"),
         ("/api/nothing", 404, "not_found"),

@@ -18,8 +18,10 @@ from tests.pages.server import Server
 pytestmark = pytest.mark.proof
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+FAY = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000fa", "Fay", "fay")
+"""She talks to nobody."""
 EVE = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000ee", f"Eve {SCRIPT}", "eve")
-PEOPLE = {user.handle: user for user in (*parse_users(USERS_PATH.read_text()), EVE)}
+PEOPLE = {user.handle: user for user in (*parse_users(USERS_PATH.read_text()), EVE, FAY)}
 BURST = [f"{number} of fifty" for number in range(1, 51)]
 
 
@@ -110,16 +112,23 @@ def test_older_messages_come_on_demand(opened: Callable[..., Window]) -> None:
 
 
 def test_three_people_talk_and_a_fourth_joins(opened: Callable[..., Window]) -> None:
-    brown, bayko, tomas, mina = (opened(handle) for handle in ("andrewbrown", "bayko", "tomas", "mina"))
+    brown, bayko, tomas, mina, elsewhere = (
+        opened(handle) for handle in ("andrewbrown", "bayko", "tomas", "mina", "tomas")
+    )
     brown.start("Lunch?", "Andrew Bayko", "Tomas Lindqvist")
     for one in (bayko, tomas):
         expect(one.inbox.first).to_contain_text("Lunch?")
         one.inbox.first.locator("a").click()
     tomas.send("At noon.")
+    expect(elsewhere.inbox.first.locator(".who")).to_have_text(
+        re.compile("^(Andrew Brown, Andrew Bayko|.*Bayko, .*Brown)$")
+    )
     brown.page.get_by_role("button", name="Add people").click()
     brown.page.get_by_role("dialog").get_by_label("Mina Okafor").check()
     brown.page.get_by_role("button", name="OK").click()
     expect(mina.inbox.first).to_contain_text("At noon.")
+    for one in (brown, bayko, tomas, elsewhere):
+        expect(one.inbox.first.locator(".who")).to_contain_text("Mina Okafor")
     mina.inbox.first.locator("a").click()
     mina.send("I am there.")
     for one in (brown, bayko, tomas, mina):
@@ -139,8 +148,12 @@ def test_names_and_texts_are_texts(opened: Callable[..., Window]) -> None:
 
 
 def test_an_empty_inbox_and_a_refusal_have_words(opened: Callable[..., Window]) -> None:
-    brown = opened("andrewbrown")
+    fay, brown = opened("fay"), opened("andrewbrown")
     brown.open("Mina Okafor")
+    expect(fay.page.locator("#inbox-empty")).to_have_text("No conversations yet. Start one with New.")
+    expect(fay.page.locator("#inbox-empty")).to_be_visible()
+    expect(brown.page.locator("#inbox-empty")).to_be_hidden()
+    assert fay.inbox.count() == 0
     brown.page.locator("#text").press("Enter")
     expect(brown.page.get_by_role("alert").first).to_have_text("Write something first.")
     brown.page.locator("#text").fill("x" * 1025)
@@ -163,6 +176,9 @@ def test_the_rows_show_what_moved_from_where_to_where(opened: Callable[..., Wind
     brown = opened("andrewbrown")
     brown.open("Tomas Lindqvist")
     brown.page.get_by_role("switch").check()
+    item = brown.page.locator("#rows tbody tr", has_text="CONV#").locator(".text")
+    expect(item).to_have_text(re.compile(r"^version [0-9a-f]{8}…, places of 2 rows$"))
+    version = item.inner_text()
     rows = brown.page.locator("#rows tbody tr", has_text="GRP#")
     expect(rows).to_have_count(2)
     before = rows.first.locator("code").last.inner_text()
@@ -171,6 +187,7 @@ def test_the_rows_show_what_moved_from_where_to_where(opened: Callable[..., Wind
     expect(rows.first.locator("del")).to_have_text(before)
     after = rows.first.locator("code").last.inner_text()
     assert after > before
+    expect(item).not_to_have_text(version)
     patterns = brown.page.locator("#patterns tr")
     expect(patterns.nth(4)).to_contain_text(re.compile(r"^Erows move1.GRP#"))
     for place, call in enumerate(("Query MSG#", "Query GRP#", "PutItem MSG#", "not yet")):
@@ -221,4 +238,6 @@ def test_the_system_goes_and_the_page_says_so(opened: Callable[..., Window], ser
     brown = opened("andrewbrown")
     brown.open("Mina Okafor")
     server.checkout.make_target("down")
-    expect(brown.page.get_by_role("status")).to_contain_text("The table does not answer.")
+    expect(brown.page.get_by_role("status")).to_have_text(
+        "The table does not answer. Is make up still running? Trying again …"
+    )

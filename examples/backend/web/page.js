@@ -6,6 +6,7 @@ import * as table from "./table.js";
 
 const EVERY = 400;
 const EVERY_WHEN_AWAY = 1500;
+const FOLLOWED = 20;
 const MOST_CHARACTERS = 1024;
 const NOTHING = { lines: [], next: null };
 
@@ -47,15 +48,13 @@ async function round() {
   draw();
 }
 
-// A row names one other person, so who else is there is asked once.
+// A row names one other person, and does not change when somebody joins: who is there is asked for the first lines
+// each time, and once for the others.
 async function learnMembers(lines) {
-  const unknown = lines.filter((line) => !members.has(line.uuid));
-  await Promise.all(
-    unknown.map(async ({ uuid }) => {
-      const rows = await get(`/api/rows/${encodeURIComponent(uuid)}`);
-      members.set(uuid, rows.body.filter((row) => row.handle !== undefined));
-    }),
-  );
+  const asked = lines.filter((line, place) => place < FOLLOWED || !members.has(line.uuid));
+  if (!asked.length) return;
+  const found = await get(`/api/members?${new URLSearchParams(asked.map((line) => ["of", line.uuid]))}`);
+  for (const [uuid, people] of Object.entries(found.body)) members.set(uuid, people);
 }
 
 async function follow() {
