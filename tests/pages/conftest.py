@@ -86,6 +86,7 @@ class Backend:
         while following is not None:
             response = self.get(handle, following)
             assert response.status_code == 200, response.text
+            assert body_of(response) not in pages, f"{following} is a page that was there before"
             pages.append(body_of(response))
             link = response.headers.get("Link")
             following = link.removeprefix("<").removesuffix('>; rel="next"') if link else None

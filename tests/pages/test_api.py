@@ -79,6 +79,13 @@ def test_messages_come_page_by_page(backend: Backend) -> None:
     assert texts == [[str(number) for number in range(20, 60)], [str(number) for number in range(20)]]
 
 
+def test_conversations_come_page_by_page(backend: Backend) -> None:
+    groups = [backend.start("ann", ["bo", "cy"], str(number)) for number in range(25)]
+    backend.settle()
+    pages = backend.everything("cy", "/api/message_groups")
+    assert [[line["uuid"] for line in page] for page in pages] == [groups[:4:-1], groups[4::-1]]
+
+
 def test_timestamps_of_other_backends_are_read_and_shown_as_they_are(backend: Backend) -> None:
     group = backend.start("ann", "bo", "now")
     later = datetime.now(UTC) + timedelta(hours=1)
