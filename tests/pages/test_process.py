@@ -64,9 +64,9 @@ def serving(endpoint: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
         process.communicate(timeout=WAIT_SECONDS)
 
 
-def response(address: str, data: bytes | None = None) -> tuple[int, object]:
-    """Status and JSON of a response."""
-    asked = Request(address, data, {USER_HEADER: "bayko", "Content-Type": "application/json"})
+def response(address: str, data: bytes | None = None, **more: str) -> tuple[int, object]:
+    """Status and JSON of a response; `more` are further headers."""
+    asked = Request(address, data, {USER_HEADER: "bayko", "Content-Type": "application/json", **more})
     try:
         with urlopen(asked, timeout=WAIT_SECONDS) as found:
             return found.status, json.load(found)
@@ -89,6 +89,12 @@ def test_a_body_of_10_mb_is_refused(dynamodb_local_endpoint: str) -> None:
     with serving(dynamodb_local_endpoint) as (_, address):
         status, errors = response(f"{address}api/messages", b"x" * 10_000_000)
         assert (status, errors) == (413, {"errors": ["request_entity_too_large"]})
+
+
+def test_another_sites_name_that_leads_here_is_refused(dynamodb_local_endpoint: str) -> None:
+    with serving(dynamodb_local_endpoint) as (_, address):
+        for path in ("", "api/users", "api/message_groups"):
+            assert response(address + path, Host="elsewhere.example") == (400, {"errors": ["bad_request"]})
 
 
 def test_an_engine_that_does_not_respond_is_reported_as_away() -> None:
