@@ -72,7 +72,7 @@ def page(*, store: MessageStore, users: Users, login: Login, client: "DynamoDBCl
         if item:
             places = ConversationItem.from_attributes(item).rows
             version = text_or_empty(item, VERSION)[:SHOWN_OF_VERSION]
-            found.append(key | {"message": f"version {version}…, places of {len(places)} rows"})
+            found.append(key | {"message": f"version {version}…, {len(places)} rows"})
         for row in _group_rows(client, table_name, message_group_uuid):
             place = {"pk": row.partition, "sk": row.sort_key, "message": text_or_empty(row.attributes, MESSAGE)}
             found.append(place | _owner(row, users.by_uuid(row.member_uuid)))

@@ -133,7 +133,7 @@ def test_what_only_the_page_asks_for(backend: Backend) -> None:
         ("GRP#", "hello", "ann"), ("GRP#", "hello", "bo"), ("MSG#", "hello", None), ("CONV", item["message"], None),
     }  # fmt: skip
     assert item["sk"] == "CONV"
-    assert re.fullmatch(r"version [0-9a-f]{8}…, places of 2 rows", item["message"])
+    assert re.fullmatch(r"version [0-9a-f]{8}…, 2 rows", item["message"])
     index = backend.get(None, "/")
     assert index.content_type.startswith("text/html")
     assert "default-src 'self'" in index.headers["Content-Security-Policy"]
