@@ -205,7 +205,7 @@ def every_taken_key_is_a_tie() -> list[Patch]:
     write = Attempts._write
 
     def write_forgetting(self: Attempts, *arguments: Any) -> Any:
-        with patch.object(self, "_free", set()):
+        with patch.object(self, "_missing", set()):
             return write(self, *arguments)
 
     return [patch.object(Attempts, "_write", write_forgetting)]
