@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -508,6 +509,18 @@ def test_a_real_client_goes_to_aws_unless_an_endpoint_is_given(tmp_path: Path) -
     emulated = World(made.journal, print, {**real.environment, "AWS_ENDPOINT_URL": "http://localhost:1"})
     assert emulated.client("sts").meta.endpoint_url == "http://localhost:1"
     assert isinstance(real.session, boto3.Session)
+
+
+def test_clients_are_made_one_at_a_time(tmp_path: Path) -> None:
+    """People write in a thread of their own, and a session of boto3 is for one thread."""
+    made = World(world_in(tmp_path).journal, print, {})
+
+    class Session:
+        def client(self, *_: object, **__: object) -> str:
+            return "alone" if made._making_clients.locked() else "with others"
+
+    session: Any = Session()
+    assert made.client_of(session, "sts") == "alone"
 
 
 def test_every_claim_is_described() -> None:
