@@ -25,7 +25,7 @@ up: $(VENV)/local.stamp node_modules/.stamp ## Run everything here; PORT=4566, K
 	@$(PYTHON) -m cruddur_local up $(if $(PORT),--port $(PORT)) $(if $(filter-out 0,$(KEEP)),--keep) $(SETTINGS:%=--setting %)
 
 .PHONY: down
-down: $(VENV)/local.stamp ## Take it away again; KEEP=1 keeps its data, KEEP=0 deletes what is kept
+down: $(VENV)/local.stamp ## Stop it and delete its data; KEEP=1 keeps the data, KEEP=0 deletes what is kept
 	@$(PYTHON) -m cruddur_local down $(if $(KEEP),$(if $(filter-out 0,$(KEEP)),--keep,--forget))
 
 .PHONY: status

@@ -17,15 +17,15 @@ from cruddur_local import pages as messages_page
 from cruddur_local.emulator import OVERRIDING_VARIABLES
 from cruddur_local.errors import LocalSystemError
 
-HOW_TO_GO_ON = """
-How to go on:
+NEXT_STEPS = """
+What to do next:
   eval "$(make -s env)"  points boto3, the AWS CLI and the Flask backend here
-  bin/ddb --help         what a person can do with the table
-  make pages             the messages page, in a browser
-  make status            what runs, where, and whether it is kept
-  make logs              what the projection logs; FOLLOW=1 until Ctrl-C
+  bin/ddb --help         lists, sends, watches, checks and repairs
+  make pages             serves the messages page in a browser
+  make status            shows what runs, where, and whether its data is kept
+  make logs              prints what the projection logs; FOLLOW=1 continues
   make up                deploys what you have changed
-  make down              removes all of it; KEEP=1 keeps its data"""
+  make down              stops the system and deletes its data; KEEP=1 keeps it"""
 
 HOW_TO_UNDO = 'eval "$(make -s env UNDO=1)"'
 
@@ -43,7 +43,7 @@ def up(
 ) -> None:
     """Start the emulator, deploy all stacks into it, and show an inbox before and after a message."""
     system.up(port=port, keep_state=keep, overrides=setting or [], console=console)
-    console.print(HOW_TO_GO_ON, highlight=False)
+    console.print(NEXT_STEPS, highlight=False)
 
 
 @app.command()

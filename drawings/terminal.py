@@ -19,7 +19,7 @@ PICTURE = REPOSITORY / "docs/make-up.svg"
 COMMAND = "make up"
 COLUMNS = 80
 
-HINTS = "\nHow to go on:"
+HINTS = "\nWhat to do next:"
 """The hints at the end are left out of the picture: the README lists the commands."""
 
 _SHOW_CURSOR = re.compile(r"\x1b\[\?25[lh]")
