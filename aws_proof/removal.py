@@ -56,9 +56,9 @@ def _system(world: World, name: str) -> None:
 
 
 def _is_there_and_can_go(world: World, stack: str) -> bool:
-    """Whether there is such a stack. CloudFormation deletes none while it is being updated, as after Ctrl-C it may be.
+    """Whether the stack exists, once no update runs: CloudFormation deletes no stack during an update.
 
-    Raises StopError where the update does not end.
+    Raises StopError if the update does not end.
     """
     cloudformation = world.client("cloudformation")
 

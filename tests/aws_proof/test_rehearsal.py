@@ -75,7 +75,7 @@ def test_ctrl_c_takes_everything_away(claim: str, checkout: Checkout) -> None:
     os.killpg(process.pid, signal.SIGINT)
     said = process.stderr.read()
     assert process.wait()
-    assert "interrupted; all that was made is removed again" in said
+    assert "interrupted; everything that was created is removed" in said
     assert stacks(checkout) == []
     assert not (checkout.folder / f".local/aws-proof/{NAME}.json").exists()
 
@@ -86,5 +86,5 @@ def test_what_a_killed_run_has_left_is_removed_on_demand(checkout: Checkout) -> 
     process.wait()
     assert stacks(checkout)
     cleaned = checkout.make_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1", "CLEAN_UP=1")
-    assert "all that was made is removed again" in cleaned.stderr
+    assert "everything that was created is removed" in cleaned.stderr
     assert stacks(checkout) == []

@@ -128,7 +128,7 @@ def test_what_stops_a_run_is_one_line_and_what_was_made_is_removed(
     with pytest.raises(CutOffError) as caught:
         run(world, [phase(claim(make_role), claim(step, "stops"))])
     assert line in str(caught.value)
-    assert str(caught.value).endswith("; all that was made is removed again")
+    assert str(caught.value).endswith("; everything that was created is removed")
     assert "\n" not in str(caught.value)
     assert world.journal.made == []
 
@@ -149,7 +149,7 @@ def test_where_removal_fails_too_its_command_is_printed_and_the_next_run_goes_on
     with pytest.raises(CutOffError) as caught:
         run(world, phases)
     assert f"make prove-on-aws CLEAN_UP=1 NAME={NAME} REGION={REGION}" in str(caught.value)
-    assert "what was made is still there" in str(caught.value)
+    assert "what was created still exists" in str(caught.value)
 
     again = Journal.load(world.journal.path)
     assert again is not None
@@ -170,7 +170,7 @@ def test_a_fault_of_the_program_is_a_traceback_after_the_removal(world: StubbedW
     role_goes(world)
     with pytest.raises(ZeroDivisionError):
         run(world, [phase(claim(make_role), claim(lambda _: str(1 // 0), "broken"))])
-    assert said[-1] == "all that was made is removed again"
+    assert said[-1] == "everything that was created is removed"
 
 
 def test_a_run_that_goes_on_gives_back_what_the_last_one_had_borrowed(world: StubbedWorld) -> None:
@@ -397,7 +397,7 @@ def test_the_run_of_another_account_is_left_alone(
 ) -> None:
     Journal(tmp_path / "cruddur-aws-proof.json", "cruddur-aws-proof", "999988887777", REGION, "then").save()
     identity(world)
-    assert "was cut off in account 999988887777" in typed("--region", REGION)
+    assert "was interrupted in account 999988887777" in typed("--region", REGION)
 
 
 def test_what_a_run_has_left_can_be_removed(typed: Callable[..., str], world: StubbedWorld, tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPat
 def test_a_deployed_role_that_denies_more(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aws_proof.probes.cases", lambda _: case([PUT], [SCAN, SEND]))
     simulated(world, put="explicitDeny")
-    differs(permissions.simulator, world, "1 of 3 otherwise, such as denied: projection: dynamodb:PutItem")
+    differs(permissions.simulator, world, "1 of 3 decisions differ, such as denied: projection: dynamodb:PutItem")
 
 
 def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorld) -> None:
@@ -276,7 +276,7 @@ def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorl
     iam = world.client("iam")
     iam.meta.events.register("provide-client-params.iam.SimulateCustomPolicy", lambda params, **_: asked.append(params))
     verdicts(world, ("dynamodb:PutItem", "allowed"), ("sqs:SendMessage", "allowed"), ("sqs:SendMessage", "allowed"))
-    with pytest.raises(DiffersError, match="1 of 2 otherwise, such as allowed: projection: sqs:SendMessage"):
+    with pytest.raises(DiffersError, match="1 of 2 decisions differ, such as allowed: projection: sqs:SendMessage"):
         permissions.compare(iam, case([PUT], [SEND]))
     entries = {one["ContextKeyName"]: one for one in asked[0]["ContextEntries"]}
     assert entries["dynamodb:LeadingKeys"]["ContextKeyType"] == "stringList"
@@ -286,7 +286,7 @@ def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorl
 
 def test_a_call_that_the_simulator_denies(world: StubbedWorld) -> None:
     verdicts(world, ("dynamodb:PutItem", "implicitDeny"))
-    with pytest.raises(DiffersError, match="1 of 1 otherwise, such as denied: projection: dynamodb:PutItem"):
+    with pytest.raises(DiffersError, match="1 of 1 decisions differ, such as denied: projection: dynamodb:PutItem"):
         permissions.compare(world.client("iam"), case([PUT], []))
 
 
@@ -324,7 +324,7 @@ def test_enclosing_operation(world: StubbedWorld) -> None:
     cancelled(world)
     world.responses.add("dynamodb", "transact_write_items")
     world.responses.refuse("dynamodb", "delete_item", "AccessDeniedException")
-    stays(permissions.enclosing_operation, world, "allowed within a transaction, denied by itself")
+    stays(permissions.enclosing_operation, world, "allowed in a transaction, denied outside")
     assert world.journal.made == []
 
 
@@ -332,7 +332,7 @@ def test_enclosing_operation_otherwise_and_the_role_goes(world: StubbedWorld) ->
     probe_role(world)
     world.responses.add("dynamodb", "transact_write_items")
     world.responses.add("dynamodb", "delete_item")
-    differs(permissions.enclosing_operation, world, "a delete by itself is allowed")
+    differs(permissions.enclosing_operation, world, "a delete outside a transaction is allowed")
     assert world.journal.made == []
 
 
@@ -403,7 +403,7 @@ def test_endpoint_policy(world: StubbedWorld) -> None:
     endpoint(world)
     world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True}, times=2)
     world.reports += [late(), late(), works()]
-    stays(failures.endpoint_policy, world, "after that messages arrive again")
+    stays(failures.endpoint_policy, world, "with the policy restored, messages arrive again")
     assert world.journal.borrowed == []
 
 
@@ -465,17 +465,17 @@ def subscribed(world: StubbedWorld) -> None:
     world.responses.add("sns", "subscribe", {"SubscriptionArn": "arn:aws:sns:eu-north-1:1:n:1"})
 
 
-def test_alarms_ring(world: StubbedWorld) -> None:
+def test_alarms_start(world: StubbedWorld) -> None:
     subscribed(world)
     alarms(world, "OK", "ALARM")
-    stays(failures.alarms_ring, world, "both in the state ALARM")
+    stays(failures.alarms_start, world, "both in the state ALARM")
     assert [made.name for made in world.journal.made] == ["proof-run-dev-notices"]
 
 
 def test_alarms_stay_silent(world: StubbedWorld) -> None:
     subscribed(world)
     alarms(world, "OK", "OK", "INSUFFICIENT_DATA")
-    differs(failures.alarms_ring, world, "ring: not within 20 minutes")
+    differs(failures.alarms_start, world, "start: not within 20 minutes")
 
 
 def test_an_alarm_that_is_not_there(world: StubbedWorld) -> None:
@@ -498,7 +498,7 @@ def test_alarm_notice(world: StubbedWorld) -> None:
 
 def test_alarm_notice_never_comes(world: StubbedWorld) -> None:
     notices(world, "", "OK", "OK", "")
-    differs(failures.alarm_notice, world, "a notice arrives: not within 15 minutes")
+    differs(failures.alarm_notice, world, "a notification arrives: not within 15 minutes")
 
 
 def test_redrive(world: StubbedWorld) -> None:
@@ -563,7 +563,7 @@ def test_settings_change(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -
     for _ in range(1 + len(updates.CHANGES)):
         lasting(world)
     world.programs += [(0, "")] * len(updates.CHANGES)
-    stays(updates.settings_change, world, "the longest delay 0.6 s; nothing that lasts was replaced")
+    stays(updates.settings_change, world, "the longest delay 0.6 s; no resource was replaced")
     assert "--context=vpc_cidr=10.87.0.0/24" in world.ran[-1]
     assert "--context=batch_size=50" in world.ran[-1], "what was changed before stays changed"
 
@@ -662,7 +662,7 @@ def test_fill(world: StubbedWorld) -> None:
 @pytest.mark.parametrize(
     ("response", "seen"),
     [
-        ({"puts": [3.0], "idle": []}, "the expression gives nothing: projection-idle would never ring"),
+        ({"puts": [3.0], "idle": []}, "the expression gives nothing: projection-idle would never start"),
         ({"puts": [3.0], "idle": [0.0]}, r"the expression gives \[0.0\]"),
         ({"puts": [], "idle": []}, "so this shows nothing"),
     ],
@@ -745,7 +745,7 @@ def test_adoption_by_reference_makes_no_stack_for_the_table(
     table(world)
     world.programs.append((0, ""))
     a_stack(world, 2)
-    differs(adoption.adoption_by_reference, world, "a stack for a table that is not ours")
+    differs(adoption.adoption_by_reference, world, "a stack for a table that this app did not create")
 
 
 KEY = "arn:aws:kms:eu-north-1:111122223333:key/1"
@@ -773,7 +773,7 @@ def test_nothing_is_left(world: StubbedWorld) -> None:
 def test_a_table_that_only_the_tagging_api_still_names_is_gone(world: StubbedWorld) -> None:
     left(world, TABLE)
     world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
-    stays(leftovers.nothing_left, world, "nothing; still named: what its own service no longer has")
+    stays(leftovers.nothing_left, world, "nothing; still named: resources that their own service no longer has")
 
 
 def test_an_answer_of_another_kind_does_not_say_that_a_table_is_gone(world: StubbedWorld) -> None:
@@ -786,7 +786,7 @@ def test_an_answer_of_another_kind_does_not_say_that_a_table_is_gone(world: Stub
 def test_a_key_that_waits_for_its_deletion_is_as_good_as_gone(world: StubbedWorld) -> None:
     left(world, KEY)
     key_state(world, "PendingDeletion")
-    stays(leftovers.nothing_left, world, "nothing; still named: keys that wait for their deletion")
+    stays(leftovers.nothing_left, world, "nothing; still named: keys whose deletion is scheduled")
 
 
 def test_something_is_left(world: StubbedWorld) -> None:
