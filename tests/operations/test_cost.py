@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_lags() -> None:
 
 
 def test_the_page_is_of_the_present_price_list() -> None:
-    said = f"the prices of {prices.REGION} as written down on {prices.AS_OF}"
+    said = f"the prices of {prices.REGION} as of {prices.AS_OF}"
     assert said in (REPOSITORY / "docs/cost.md").read_text()
 
 
