@@ -1,7 +1,7 @@
-"""Recorded output of a command, drawn as a terminal. `python -m drawings.terminal` writes docs/make-up.svg.
+"""The recorded output of a command, drawn as a terminal. `python -m drawings.terminal` writes docs/make-up.svg.
 
-To record again, where nothing runs: `TERM=xterm-256color TTY_COMPATIBLE=1 TTY_INTERACTIVE=0 COLUMNS=80 make up`,
-with its standard output in drawings/recordings/make-up.txt.
+To record again, where nothing runs: `TERM=xterm-256color TTY_COMPATIBLE=1 TTY_INTERACTIVE=0 COLUMNS=80 make up`, with
+its standard output in drawings/recordings/make-up.txt.
 """
 
 import io
