@@ -1,6 +1,7 @@
-"""Serve the backend on this machine until Ctrl-C. Environment variables name the table, the users and the login:
+"""Serve the backend on this machine until Ctrl-C. Environment variables name the table, the users and the login.
 
-`DDB_TABLE_NAME`, boto3's own variables; `DATABASE_URL`; `COGNITO_USER_POOL_ID` and `COGNITO_USER_POOL_CLIENT_ID`.
+They are `DDB_TABLE_NAME`, boto3's own variables, `DATABASE_URL`, `COGNITO_USER_POOL_ID` and
+`COGNITO_USER_POOL_CLIENT_ID`.
 """
 
 import argparse

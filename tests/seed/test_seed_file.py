@@ -198,9 +198,9 @@ def user_entries(**changed: object) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "line 1: this is no JSON, expected a list of users"),
-        ('[\n{"uuid": }\n]', "line 2: this is no JSON, expected a list of users"),
-        ("[" * 100_000, "line 1: this is no JSON, expected a list of users"),
+        ("", "line 1: not JSON, expected a list of users"),
+        ('[\n{"uuid": }\n]', "line 2: not JSON, expected a list of users"),
+        ("[" * 100_000, "line 1: not JSON, expected a list of users"),
         ("{}", "expected a JSON list of at least two users"),
         (json.dumps(user_entries()[:1]), "expected a JSON list of at least two users"),
         (json.dumps([*user_entries(), 7]), "user 3: expected an object with uuid, display_name and handle"),
@@ -214,7 +214,7 @@ def user_entries(**changed: object) -> list[dict[str, object]]:
         (json.dumps(user_entries(email="x")), 'user 2: "email" is not known, expected uuid, display_name and handle'),
         (
             json.dumps(user_entries(uuid="X" * 36)),
-            f'user 2: "{"X" * 36}" is no uuid, expected 32 lower-case digits and hyphens',
+            f'user 2: "{"X" * 36}" is not a uuid, expected 32 lower-case digits and hyphens',
         ),
         (json.dumps(user_entries(uuid=USERS[0].uuid)), 'user 2: "uuid" is that of user 1, expected one of its own'),
         (json.dumps(user_entries(handle="handle1")), 'user 2: "handle" is that of user 1, expected one of its own'),
