@@ -1,4 +1,4 @@
-"""Every step that the emulator cannot do, on responses of the documented shape: as claimed, and otherwise."""
+"""Every step that the emulator cannot do, with responses of the documented form: as claimed, and otherwise."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -143,7 +143,7 @@ def test_source_function_arn_otherwise(result: str, state: str, world: StubbedWo
     differs(deployment.source_function_arn, world, f"the function is {state}, the mapping's last result is")
 
 
-def test_source_function_arn_says_nothing_without_the_deny(world: StubbedWorld) -> None:
+def test_source_function_arn_shows_nothing_without_the_deny(world: StubbedWorld) -> None:
     role_policy(world, {**POLICY, "Statement": POLICY["Statement"][:1]})
     differs(deployment.source_function_arn, world, "this shows nothing")
 
@@ -198,7 +198,7 @@ def test_an_error_of_another_kind_is_no_protection(world: StubbedWorld) -> None:
         deployment.prod_is_protected.step(world)
 
 
-def test_what_a_destruction_leaves(world: StubbedWorld) -> None:
+def test_what_a_removal_leaves_is_reported(world: StubbedWorld) -> None:
     world.programs.append((0, ""))
     a_stack(world)
     no_stack(world)
@@ -300,7 +300,7 @@ ROLE = {
 
 
 def probe_role(world: StubbedWorld) -> None:
-    """The role comes and goes; it can be used from the second look on."""
+    """The role is created and removed; it can be used from the second attempt on."""
     role_policy(world)
     world.responses.add("iam", "create_role", {"Role": ROLE})
     world.responses.add("iam", "put_role_policy")
@@ -328,7 +328,7 @@ def test_enclosing_operation(world: StubbedWorld) -> None:
     assert world.journal.made == []
 
 
-def test_enclosing_operation_otherwise_and_the_role_goes(world: StubbedWorld) -> None:
+def test_enclosing_operation_otherwise_and_the_role_is_removed(world: StubbedWorld) -> None:
     probe_role(world)
     world.responses.add("dynamodb", "transact_write_items")
     world.responses.add("dynamodb", "delete_item")
@@ -372,7 +372,7 @@ def test_outside_callers_otherwise(world: StubbedWorld) -> None:
     differs(permissions.outside_callers, world, "a query of messages is allowed")
 
 
-def test_an_administrator_who_reaches_the_queue(world: StubbedWorld) -> None:
+def test_an_administrator_who_can_send_to_the_queue(world: StubbedWorld) -> None:
     probe_role(world)
     world.responses.refuse("dynamodb", "query", "AccessDeniedException")
     world.responses.refuse("dynamodb", "query", "AccessDeniedException")
@@ -407,7 +407,7 @@ def test_endpoint_policy(world: StubbedWorld) -> None:
     assert world.journal.borrowed == []
 
 
-def test_endpoint_policy_otherwise_and_what_was_borrowed_is_known(world: StubbedWorld) -> None:
+def test_endpoint_policy_otherwise_and_the_change_is_recorded(world: StubbedWorld) -> None:
     endpoint(world)
     world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True})
     world.reports += [works(), works()]
@@ -436,7 +436,7 @@ def test_failure_queue_stays_empty(world: StubbedWorld) -> None:
 
 
 class Talkers:
-    """Two people who go on talking."""
+    """Two people who send messages."""
 
     left = False
 
@@ -565,7 +565,7 @@ def test_settings_change(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -
     world.programs += [(0, "")] * len(updates.CHANGES)
     stays(updates.settings_change, world, "the longest delay 0.6 s; no resource was replaced")
     assert "--context=vpc_cidr=10.87.0.0/24" in world.ran[-1]
-    assert "--context=batch_size=50" in world.ran[-1], "what was changed before stays changed"
+    assert "--context=batch_size=50" in world.ran[-1], "settings of earlier changes are kept"
 
 
 def test_a_table_that_is_replaced(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -642,7 +642,7 @@ def data(world: StubbedWorld, *responses: dict[str, list[float]]) -> None:
 
 def test_metrics_have_data(world: StubbedWorld) -> None:
     watched(world)
-    # Sorted: the throttles are m0, the errors m1; each is asked for by itself at last.
+    # Sorted: the throttles are m0, the errors m1. At last each is queried alone.
     data(world, {"m0": [], "m1": []}, {"m0": [], "m1": [1.0]}, {"m0": []}, {"m0": [1.0]})
     stays(metrics.metrics_have_data, world, "1 of 2 have data")
 
@@ -770,20 +770,20 @@ def test_nothing_is_left(world: StubbedWorld) -> None:
     stays(leftovers.nothing_left, world, "nothing")
 
 
-def test_a_table_that_only_the_tagging_api_still_names_is_gone(world: StubbedWorld) -> None:
+def test_a_table_that_only_the_tagging_api_still_lists_counts_as_deleted(world: StubbedWorld) -> None:
     left(world, TABLE)
     world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
     stays(leftovers.nothing_left, world, "nothing; still named: resources that their own service no longer has")
 
 
-def test_an_answer_of_another_kind_does_not_say_that_a_table_is_gone(world: StubbedWorld) -> None:
+def test_another_error_does_not_mean_that_a_table_is_deleted(world: StubbedWorld) -> None:
     left(world, TABLE)
     world.responses.refuse("dynamodb", "describe_table", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
         leftovers.nothing_left.step(world)
 
 
-def test_a_key_that_waits_for_its_deletion_is_as_good_as_gone(world: StubbedWorld) -> None:
+def test_a_key_whose_deletion_is_scheduled_counts_as_deleted(world: StubbedWorld) -> None:
     left(world, KEY)
     key_state(world, "PendingDeletion")
     stays(leftovers.nothing_left, world, "nothing; still named: keys whose deletion is scheduled")
@@ -802,8 +802,8 @@ def test_what_other_services_have_is_left(world: StubbedWorld) -> None:
     differs(leftovers.nothing_left, world, "left: arn:aws:sqs:eu-north-1:111122223333:failures")
 
 
-def test_every_claim_that_only_aws_shows_is_played_here() -> None:
-    """No branch of the command has never run."""
+def test_every_claim_that_only_aws_shows_has_a_test_here() -> None:
+    """Every claim that the emulator cannot show has a test here."""
     from aws_proof.steps import CLAIMS
 
     played = Path(__file__).read_text()
