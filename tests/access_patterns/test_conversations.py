@@ -49,7 +49,7 @@ class Crash(BaseException):
 
 
 DYNAMODB_LOCAL_MEMBERS = 9
-""""""
+"""DynamoDB Local from npm still has the old limit of ten actions in a transaction."""
 
 
 def test_a_start_takes_as_many_members_as_fit_into_a_transaction(
