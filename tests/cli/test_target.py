@@ -116,9 +116,7 @@ def test_an_invalid_endpoint_is_refused(monkeypatch: pytest.MonkeyPatch, endpoin
 
 
 @pytest.mark.parametrize("variable", [None, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_the_system_of_make_up_is_last(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None
-) -> None:
+def test_the_system_of_make_up_is_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None) -> None:
     (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
     if variable:
         monkeypatch.setenv(variable, SYSTEM["endpoint"] + "/")

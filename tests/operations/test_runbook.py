@@ -41,7 +41,7 @@ def test_rehearsals_exist() -> None:
         assert (REPOSITORY / path).exists(), path
 
 
-def test_cdk_commands_name_the_stage_which_would_else_be_dev() -> None:
+def test_cdk_commands_name_the_stage() -> None:
     written = re.findall(r"`(npx cdk\s[^`]+)`|^    (npx cdk .+)$", TEXT, re.MULTILINE)
     commands = [" ".join((inline or indented).split()) for inline, indented in written]
     assert len(commands) > 4

@@ -1,4 +1,4 @@
-"""The bootcamp's calls in the wire format of its pages, and both inboxes after each of them."""
+"""The bootcamp's calls in the JSON of its pages, and both inboxes after each call."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +7,7 @@ from tests.pages.conftest import Backend, body_of
 LINE = {"uuid", "display_name", "handle", "message", "created_at"}
 
 
-def test_two_people_talk(backend: Backend) -> None:
+def test_two_people_send_messages(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     (ann_sees,), (bo_sees,) = backend.inbox("ann"), backend.inbox("bo")
     assert ann_sees.keys() == bo_sees.keys() == LINE
@@ -30,7 +30,7 @@ def test_two_people_talk(backend: Backend) -> None:
         assert [(message["handle"], message["message"]) for message in messages] == [("ann", "hello"), ("bo", "hi")]
 
 
-def test_a_second_first_message_goes_where_the_first_went(backend: Backend) -> None:
+def test_a_second_start_continues_the_conversation(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     assert backend.start("bo", "ann", "hello yourself") == group
     for handle in ("ann", "bo"):
@@ -46,7 +46,7 @@ def test_a_conversation_moves_to_the_top_of_every_inbox(backend: Backend) -> Non
     assert [line["message"] for line in backend.inbox("cy")] == ["two"]
 
 
-def test_several_people_talk_and_one_more_joins(backend: Backend) -> None:
+def test_a_group_sends_messages_and_one_more_joins(backend: Backend) -> None:
     group = backend.start("ann", ["bo", "cy"], "all of us")
     for handle in ("ann", "bo", "cy"):
         assert [line["message"] for line in backend.inbox(handle)] == ["all of us"]
@@ -104,7 +104,7 @@ def test_a_person_in_short(backend: Backend) -> None:
     assert response.json == vars(backend.people["bo"])
 
 
-def test_what_only_the_page_asks_for(backend: Backend) -> None:
+def test_the_routes_of_the_page(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     backend.settle()
     assert [user["handle"] for user in body_of(backend.get(None, "/api/users"))] == ["ann", "bo", "cy", "dee"]

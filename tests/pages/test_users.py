@@ -1,4 +1,4 @@
-"""The backend's users from the app's own Postgres, and who logs in as whom."""
+"""The backend's users from the app's own Postgres, and the choice of users and login by the environment."""
 
 import re
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.cleanup()
 
 
-def test_people_are_found_by_each_of_their_names(postgres: str) -> None:
+def test_users_are_found_by_handle_id_and_cognito_id(postgres: str) -> None:
     users = UsersOfPostgres(postgres)
     assert list(users.all()) == [ANN, NELL]
     for user in (ANN, NELL):
@@ -53,13 +53,13 @@ def test_an_unknown_user_is_not_found(postgres: str, name: str) -> None:
     assert (users.by_handle(name), users.by_uuid(name), users.by_cognito_id(name)) == (None, None, None)
 
 
-def test_the_environment_says_where_the_users_are(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_selects_the_users(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     response = app_of({"DATABASE_URL": postgres}).test_client().get("/api/users/@ann/short")
     assert response.json == vars(ANN)
 
 
-def test_with_cognito_there_is_neither_page_nor_header(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_cognito_there_is_no_page_and_no_header(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     app = app_of({"DATABASE_URL": postgres, "COGNITO_USER_POOL_ID": "us-east-1_a", "COGNITO_USER_POOL_CLIENT_ID": "b"})
     for path, status in (("/", 404), ("/api/users", 404), ("/api/rows/x", 404), ("/api/message_groups", 401)):
