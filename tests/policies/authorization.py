@@ -106,7 +106,7 @@ class Policies:
         return of_resources[gate] if gate in of_resources else self.identities[gate]
 
     def passes(self, gate: str, request: Request) -> bool:
-        """Whether one policy lets the request pass.
+        """Whether one policy allows the request.
 
         That of the queue can only deny to identities whose own policies allow.
         """
