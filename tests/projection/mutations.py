@@ -5,7 +5,7 @@ are explored completely, then generated schedules, until a promise breaks.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -165,8 +165,11 @@ def rows_that_look_right_are_not_conditioned() -> list[Patch]:
     """A transaction whose version is already read may still be writing them."""
     commit = Attempts._commit
 
-    def commit_needed(self: Attempts, steps: Sequence[Step], *rest: Any) -> None:
-        commit(self, [step for step in steps if isinstance(step, Departure) or step.is_needed], *rest)
+    def commit_needed(self: Attempts, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+        def is_needed(step: Step) -> bool:
+            return isinstance(step, Departure) or step.is_needed or _is_elsewhere(step, item)
+
+        commit(self, [step for step in steps if is_needed(step)], item, shown)
 
     return [patch.object(Attempts, "_commit", commit_needed)]
 
@@ -202,7 +205,7 @@ def every_taken_key_is_a_tie() -> list[Patch]:
     write = Attempts._write
 
     def write_forgetting(self: Attempts, *arguments: Any) -> Any:
-        with patch.object(self, "_free", set()):
+        with patch.object(self, "_missing", set()):
             return write(self, *arguments)
 
     return [patch.object(Attempts, "_write", write_forgetting)]
@@ -321,16 +324,23 @@ def noticed_by(mutation: Mutation | None, schedules: int) -> str | None:
 
 
 def _plays(schedules: int) -> Iterator[Callable[[], object]]:
-    one, two, two_of_one = (
-        [*exhaustive.cases(1)],
-        [*exhaustive.cases(2, members=(2,))],
-        [*exhaustive.cases(2, members=(1,))],
-    )
-    for cases, is_gradual in ((one, False), (one, True), (two, False), (two_of_one, True)):
+    first = min(schedules, 500)
+    yield from _explorations(exhaustive.cases(1))
+    yield from _explorations(exhaustive.cases(1), is_gradual=True)
+    yield from _schedules(range(first))
+    yield from _explorations(exhaustive.cases(2, members=(2,)))
+    yield from _explorations(exhaustive.cases(2, members=(1,)), is_gradual=True)
+    yield from _schedules(range(first, schedules))
+
+
+def _explorations(cases: Iterable[exhaustive.Case], *, is_gradual: bool = False) -> Iterator[Callable[[], object]]:
+    for case in cases:
         for max_actions in (dynamodb.MAX_ACTIONS, exhaustive.FEW_ACTIONS):
-            for case in cases:
-                yield partial(exhaustive.explore, replace(case, max_actions=max_actions, is_gradual=is_gradual))
-    for number in range(schedules):
+            yield partial(exhaustive.explore, replace(case, max_actions=max_actions, is_gradual=is_gradual))
+
+
+def _schedules(numbers: range) -> Iterator[Callable[[], object]]:
+    for number in numbers:
         yield partial(simulation.run, _schedule(number))
 
 
@@ -339,6 +349,10 @@ def _schedule(number: int) -> bytes:
     schedule = random.Random(number).randbytes(choices.SIZE)  # noqa: S311
     odd_rows = choices.PARTS["rows"]
     return schedule if number % 4 == 1 else schedule[:-odd_rows] + bytes(odd_rows)
+
+
+def _is_elsewhere(move: Move, item: ConversationItem) -> bool:
+    return item.rows.get(move.member_uuid) != move.rows[0].sort_key
 
 
 def _planned(change: Callable[[Move, Message | None], Move]) -> Patch:

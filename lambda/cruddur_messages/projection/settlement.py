@@ -170,7 +170,7 @@ class Attempts:
         self._max_actions = max_actions
         self._new_version = new_version
         self._refused: dict[str, str] = {}
-        self._free: set[Key] = set()
+        self._missing: set[Key] = set()
 
     def try_once(self) -> None:
         """Read once and commit what differs.
@@ -180,19 +180,21 @@ class Attempts:
         # The version first: whoever commits between this read and the commit makes the commit fail.
         item = self._table.conversation(self._group)
         newest = self._newest_message()
-        is_shown = item.shown == fingerprint(newest)
-        if is_shown and not self._must_read_rows:
+        if item.shown == fingerprint(newest) and not self._must_read_rows:
             # The next version makes the commit of everybody fail who has read an older message.
             self._write((), update(self._group, read=item, version=self._new_version()))
             return
-        rows = self._rows(item)
+        self._settle_rows(item, newest, self._rows(item))
+
+    def _settle_rows(self, item: ConversationItem, newest: Message | None, rows: Sequence[GroupRow]) -> None:
+        """Commit what the rows differ in, and where they are then."""
+        is_shown = item.shown == fingerprint(newest)
         moves = plan(rows, newest, is_shown=is_shown)
         members = {move.member_uuid for move in moves}
-        left = {member: place for member, place in item.rows.items() if member not in members}
         departures = [
             Departure(member, place)
-            for member, place in left.items()
-            if (schema.group_row_partition(member), place) in self._free
+            for member, place in item.rows.items()
+            if member not in members and (schema.group_row_partition(member), place) in self._missing
         ]
         self._settlement.left = (self._settlement.left | frozenset(item.rows)) - members
         self._settlement.counts["previews_cut"] = sum(
@@ -231,7 +233,7 @@ class Attempts:
         rows = rows_of(self._group, found)
         if item.shown is None or not item.keys <= {row.key for row in rows}:
             rows += rows_of(self._group, self._table.items(self._table.keys_in_index(self._group) - keys))
-        self._free = item.keys - {key_of(attributes) for attributes in found}
+        self._missing = item.keys - {key_of(attributes) for attributes in found}
         return rows
 
     def _commit(self, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
@@ -277,7 +279,7 @@ class Attempts:
             verdict = judge(batch, cancelled.reasons)
             if verdict.outdated is not None:
                 raise OutdatedError(verdict.outdated) from cancelled
-            if any(move.target.key in self._free for move in verdict.taken):
+            if any(move.target.key in self._missing for move in verdict.taken):
                 raise OutdatedError("a row has come to where the conversation item has it") from cancelled
             self._refused |= {step.member_uuid: code for step, code in verdict.refused}
             self._settlement.counts["ties"] += len(verdict.taken)
