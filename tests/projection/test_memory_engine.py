@@ -23,7 +23,7 @@ from tests.projection.memory_engine import MemoryEngine
 
 pytestmark = on_both_engines
 
-MAX_ACTIONS_OF_OLD = 10
+MAX_ACTIONS_OF_DYNAMODB_LOCAL = 10
 """The limit on the actions of a transaction of the DynamoDB Local from npm."""
 _numbers = itertools.count(1)
 
@@ -244,7 +244,7 @@ def test_what_is_invalid_is_refused_alike(cruddur_table: CruddurTable, operation
 
 def test_an_engine_takes_100_actions_or_10(cruddur_table: CruddurTable) -> None:
     """DynamoDB and the emulator accept 100; the DynamoDB Local from npm accepts 10."""
-    limit = MAX_ACTIONS_OF_OLD if cruddur_table.engine == "dynamodb_local" else MAX_ACTIONS
+    limit = MAX_ACTIONS_OF_DYNAMODB_LOCAL if cruddur_table.engine == "dynamodb_local" else MAX_ACTIONS
     table = {"TableName": cruddur_table.name}
     for client, names, most in ((MemoryEngine(), {}, MAX_ACTIONS), (cruddur_table.client, table, limit)):
         assert perform(client, names, _many_puts(most), localised_to(0)) == "done"
