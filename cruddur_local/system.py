@@ -67,8 +67,8 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
 def down(*, keep_state: bool | None, console: Console) -> None:
     """Stop the emulator and remove what `up` has created.
 
-    True keeps the data of the running system. False deletes it and what was kept before. None does what `up` was told.
-    Raises LocalSystemError.
+    True keeps the data of the running system. False deletes it and what was kept before. With None, the choice of `up`
+    applies. Raises LocalSystemError.
     """
     if not paths.LOCAL.exists():
         _say(console, "Nothing to stop")

@@ -224,7 +224,7 @@ def watch(
     context: Context,
     handle: Handle = None,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two reads.")] = 1.0,
-    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after this many seconds.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = CONVERSATIONS_ON_A_PAGE,
 ) -> None:
     """Watch a person's inbox as it changes; Ctrl-C ends it. With --json, one line per change.

@@ -67,7 +67,7 @@ def text_or_empty(attributes: AttributeMap, name: str) -> str:
 
 @dataclass(frozen=True)
 class User:
-    """A person, as the backend's `users` table knows them."""
+    """A person, as in the backend's `users` table."""
 
     uuid: str
     display_name: str

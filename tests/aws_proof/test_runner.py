@@ -32,7 +32,7 @@ def world(tmp_path: Path, said: list[str]) -> Iterator[StubbedWorld]:
 
 
 def claim(step: Callable[[World], str], name: str = "a-claim", **more: object) -> Claim:
-    return Claim(name, "It is so.", step, **more)  # type: ignore[arg-type]
+    return Claim(name, "The claim is true.", step, **more)  # type: ignore[arg-type]
 
 
 def phase(*claims: Claim, name: str = "one") -> Phase:

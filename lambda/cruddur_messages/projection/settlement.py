@@ -187,7 +187,7 @@ class Attempts:
         self._settle_rows(item, newest, self._rows(item))
 
     def _settle_rows(self, item: ConversationItem, newest: Message | None, rows: Sequence[GroupRow]) -> None:
-        """Commit what the rows differ in, and where they are then."""
+        """Commit the moves that the rows need, and the new places of the rows."""
         is_shown = item.shown == fingerprint(newest)
         moves = plan(rows, newest, is_shown=is_shown)
         members = {move.member_uuid for move in moves}
