@@ -7,10 +7,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON := $(BIN)/python
 
-# Modules are compiled once, whatever the machine is set to: those of the CDK take seconds.
+# Write compiled modules, whatever the shell has set: compiling those of the CDK takes seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Node comes from PyPI too, so that Python is all a machine must have.
+# Node comes from PyPI too, so Python is the only requirement.
 export PYTHON_3
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -25,15 +25,15 @@ up: $(VENV)/local.stamp node_modules/.stamp ## Run everything here; PORT=4566, K
 	@$(PYTHON) -m cruddur_local up $(if $(PORT),--port $(PORT)) $(if $(filter-out 0,$(KEEP)),--keep) $(SETTINGS:%=--setting %)
 
 .PHONY: down
-down: $(VENV)/local.stamp ## Take it away again; KEEP=1 keeps its data, KEEP=0 deletes what is kept
+down: $(VENV)/local.stamp ## Stop it and delete its data; KEEP=1 keeps the data, KEEP=0 deletes what is kept
 	@$(PYTHON) -m cruddur_local down $(if $(KEEP),$(if $(filter-out 0,$(KEEP)),--keep,--forget))
 
 .PHONY: status
-status: $(VENV)/local.stamp ## Show what runs, where, and whether it is kept
+status: $(VENV)/local.stamp ## Show what runs, where, and whether its data is kept
 	@$(PYTHON) -m cruddur_local status
 
 .PHONY: env
-env: $(VENV)/local.stamp ## Print the environment for the running system: see make up; UNDO=1 undoes it
+env: $(VENV)/local.stamp ## Print the environment for the running system; UNDO=1 undoes it
 	@$(PYTHON) -m cruddur_local env $(if $(UNDO),--undo)
 
 .PHONY: pages
@@ -41,7 +41,7 @@ pages: $(VENV)/local.stamp ## Serve the messages page of the running system; POR
 	@$(PYTHON) -m cruddur_local pages $(if $(PORT),--port $(PORT))
 
 .PHONY: logs
-logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 goes on, JSON=1 prints it as it is
+logs: $(VENV)/local.stamp ## Print what the projection logs; FOLLOW=1 continues, JSON=1 prints it unchanged
 	@$(PYTHON) -m cruddur_local logs $(if $(FOLLOW),--follow) $(if $(JSON),--json)
 
 .PHONY: dynamodb-local
@@ -51,19 +51,19 @@ dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000;
 # --- checks
 
 .PHONY: check
-check: $(VENV)/dev.stamp node_modules/.stamp ## On each save: format, types, and what needs no engine
+check: $(VENV)/dev.stamp node_modules/.stamp ## On each save: format, lint, types, and the tests that need no database engine
 	@scripts/test check
 
 .PHONY: test
-test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Before a change goes in: on the real engines too
+test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Before a pull request: also the tests on the real engines
 	@scripts/test test
 
 .PHONY: proof
-proof: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Everything, on schedules never seen before; SEED=, SCHEDULES=
+proof: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Everything, on schedules that never ran before; SEED=, SCHEDULES=
 	@SEED=$(SEED) SCHEDULES=$(SCHEDULES) scripts/test proof
 
 .PHONY: format
-format: $(VENV)/dev.stamp ## Format the code and mend what ruff can mend
+format: $(VENV)/dev.stamp ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -106,9 +106,9 @@ prove-on-aws: $(VENV)/dev.stamp node_modules/.stamp ## Test in an AWS account wh
 synth: setup ## Synthesize every stage, into cdk.out
 	@for stage in local dev prod; do node_modules/.bin/cdk synth --quiet --context stage=$$stage --output cdk.out/$$stage || exit 1; done
 
-# --- the machinery behind these
+# --- installation
 
-# A stamp is made last, so that an interrupted installation is begun again.
+# A stamp is written last, so an interrupted installation runs again.
 $(VENV)/base.stamp: requirements.txt
 $(VENV)/local.stamp: requirements-local.txt $(VENV)/base.stamp
 $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/local.stamp
@@ -116,7 +116,7 @@ $(VENV)/%.stamp:
 	@scripts/install $(VENV) $<
 	@touch $@
 
-# checkov pins a boto3 of its own.
+# checkov pins another boto3, so it has an environment of its own.
 $(VENV)/checkov.stamp: requirements-checkov.txt $(VENV)/base.stamp
 	@scripts/install $(VENV)/checkov $<
 	@touch $@
@@ -135,7 +135,7 @@ lock: $(VENV)/dev.stamp ## Write requirements*.txt from pyproject.toml
 	@$(LOCK) --group dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt
 	@$(LOCK) --group checkov -o requirements-checkov.txt
 
-# --- what is made from the code
+# --- files that are generated from the code
 
 .PHONY: drawing
 drawing: $(VENV)/dev.stamp ## Draw the pictures in docs again, from the code

@@ -35,9 +35,9 @@ MADE = """This deploys the system into an account, tests {claims} claims about A
   account   {account}
   region    {region}
   makes     stacks, tables, roles and queues called {name}..., all with the tag cruddur-aws-proof={name}
-  costs     less than a dollar, by AWS's prices; nobody has had the bill yet
-  takes     half an hour where AWS is quick, two hours where it is not; this has not been timed on AWS yet.
-            Alarms are waited for, and network interfaces: AWS takes up to 20 minutes to delete those, five times"""
+  costs     less than a dollar, by AWS's prices; not measured on AWS yet
+  takes     between half an hour and two hours; this has not been timed on AWS yet.
+            Most of it is waiting for alarms, and five times for AWS to delete network interfaces: 20 minutes each"""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -45,16 +45,16 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @app.command()
 def main(
-    name: Annotated[str, typer.Option(help="What everything is called.")] = NAME,
-    region: Annotated[str | None, typer.Option(help="Where; else the region of the AWS configuration.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; for machines.")] = False,
-    rehearse: Annotated[bool, typer.Option("--rehearse", help="On the emulator of make up, not on AWS.")] = False,
+    name: Annotated[str, typer.Option(help="The name of everything that is created.")] = NAME,
+    region: Annotated[str | None, typer.Option(help="The region; by default that of the AWS configuration.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    rehearse: Annotated[bool, typer.Option("--rehearse", help="Run on the emulator of make up, not on AWS.")] = False,
     only_clean_up: Annotated[
         bool, typer.Option("--clean-up", help="Remove what a run has left; test nothing.")
     ] = False,
-    page: Annotated[Path | None, typer.Option(help="Where to write the page.")] = None,
+    page: Annotated[Path | None, typer.Option(help="The file to write the page to.")] = None,
 ) -> None:
-    """Test every claim about AWS; exit status 1 if any is not as claimed."""
+    """Test every claim about AWS; exit status 1 if any differs."""
     if not NAMES.fullmatch(name):
         raise StopError(f"NAME is {name!r}; it takes 3 to 30 of a-z, 0-9 and hyphens, a letter first")
     world = _world(name, region, rehearse=rehearse)
@@ -73,7 +73,7 @@ def main(
         _refuse_taken(world)
     _confirm(world, yes=yes)
     journal.save()
-    # Asked before the run: the commit may be another when it ends.
+    # Read before the run: the commit may have changed when it ends.
     versions = _versions(world)
     # A machine that cancels the run is to leave as little behind as a person who presses Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -107,10 +107,10 @@ def _world(name: str, region: str | None, *, rehearse: bool) -> World:
         environment = kept | emulator.variables | {"AWS_ENDPOINT_URL_DYNAMODB": emulator.endpoint}
         region = REGION
     elif redirected := sorted(key for key in environment if key.startswith("AWS_ENDPOINT_URL")):
-        raise StopError(f"{redirected[0]} is set, which is not AWS: unset it, or say REHEARSE=1 for the emulator")
+        raise StopError(f"{redirected[0]} is set, which is not AWS: unset it, or use REHEARSE=1 for the emulator")
     region = region or environment.get("AWS_REGION") or boto3.Session().region_name
     if not region:
-        raise StopError("no AWS region is set: say REGION=..., set AWS_REGION, or run aws configure")
+        raise StopError("no AWS region is set: use REGION=..., set AWS_REGION, or run aws configure")
     journal = Journal.load(path)
     world = World(
         journal or Journal(path, name, "", region, datetime.now(UTC).isoformat(timespec="seconds")),
@@ -121,8 +121,8 @@ def _world(name: str, region: str | None, *, rehearse: bool) -> World:
     account = world.client("sts").get_caller_identity()["Account"]
     if journal and (journal.account, journal.region) != (account, region):
         raise StopError(
-            f"a run called {name} was cut off in account {journal.account}, {journal.region}, and these credentials "
-            f"are for {account}, {region}: use those of that account, or another NAME="
+            f"a run called {name} was interrupted in account {journal.account}, {journal.region}, and these "
+            f"credentials are for {account}, {region}: use credentials of that account, or another NAME="
         )
     world.journal.account = account
     return world
@@ -135,8 +135,8 @@ def _refuse_taken(world: World) -> None:
         if code(error) != "ValidationError":
             raise
         raise StopError(
-            f"{world.journal.region} of this account is not prepared for the CDK: run npx cdk bootstrap "
-            f"aws://{world.journal.account}/{world.journal.region}, which stays"
+            f"{world.journal.region} of this account has no CDK bootstrap stack: run npx cdk bootstrap "
+            f"aws://{world.journal.account}/{world.journal.region}"
         ) from error
     for stage in ("local",) if world.is_rehearsal else ("dev", "prod"):
         world.stage = stage
@@ -161,7 +161,7 @@ def _confirm(world: World, *, yes: bool) -> None:
     console.print(MADE.format(claims=len(CLAIMS), account=journal.account, region=journal.region, name=journal.name))
     if yes:
         return
-    console.print("Type the account's number to go on:")
+    console.print("Type the account's number to continue:")
     typed = sys.stdin.readline().strip()
     if typed != journal.account:
         raise StopError(f"not confirmed: {typed!r} is not {journal.account}, nothing was done; YES=1 does not ask")

@@ -56,8 +56,8 @@ class Journal:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StopError(
-                f"{path} cannot be read ({error}): it says what an earlier run has left in the account; look there for "
-                "what carries the tag of the run, remove it, then this file"
+                f"{path} cannot be read ({error}): it lists what an earlier run has left in the account; look there "
+                "for what has the tag of the run, remove it, and then this file"
             ) from error
 
     def save(self) -> None:

@@ -32,12 +32,12 @@ def page(journal: Journal, claims: Mapping[str, Claim], *, place: str, versions:
             "",
         ]
     )
-    # What was seen may name it too.
+    # What was seen may contain the number too.
     return text.replace(journal.account, account)
 
 
 def described(claims: Iterable[Claim]) -> str:
-    """What docs/aws-proof.md says of every claim."""
+    """The section of docs/aws-proof.md for every claim."""
     return "\n".join(
         f"### {one.id}\n\n{one.says}\n\n*Tested:* {one.how}\n\n*On the emulator:* {_on_emulator(one)}\n"
         for one in claims
@@ -45,7 +45,7 @@ def described(claims: Iterable[Claim]) -> str:
 
 
 def has_failed(journal: Journal) -> bool:
-    """Whether a claim was not true, or could not be tested because of that."""
+    """Whether a claim differs, or was not run because another differs."""
     return any(one.result in (Result.DIFFERS, Result.NOT_RUN) for one in journal.outcomes)
 
 

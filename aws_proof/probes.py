@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def cases(stage: str) -> "Case":
-    """The policies of a stage as synthesized, what they have to allow and what they have to deny.
+    """The policies of a stage as synthesized, and the requests that they must allow and deny.
 
     The calls are recorded on an engine of this machine.
     """
-    # The handler, which is recorded, makes its client when it is imported.
+    # The handler, whose calls are recorded, creates its client on import.
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     from cruddur_cli import table_definition
     from cruddur_cli.smoke import smoke_uuid
@@ -32,7 +32,7 @@ def cases(stage: str) -> "Case":
             table_definition.create(client, name)
             return CruddurTable("", endpoint, client, name)
 
-        # The projection logs what it does there.
+        # The projection prints its log lines.
         with redirect_stdout(StringIO()):
             recording = record_all(table)
     return case_of(stage, recording)

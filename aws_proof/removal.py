@@ -64,9 +64,9 @@ def _system(world: World, name: str) -> None:
 
 
 def _is_there_and_can_go(world: World, stack: str) -> bool:
-    """Whether there is such a stack. After Ctrl-C it may still be updated, or deleted already, and then takes no call.
+    """Whether the stack exists, once no update or deletion runs: CloudFormation accepts neither change during one.
 
-    Raises StopError where that does not end.
+    Raises StopError if it does not end.
     """
     cloudformation = world.client("cloudformation")
 

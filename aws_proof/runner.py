@@ -10,11 +10,11 @@ from aws_proof.world import World
 
 
 class CutOffError(Exception):
-    """The run ended before its end; the text is one line for the person who started it."""
+    """The run was interrupted; the text is one line for the person who started it."""
 
 
 def run(world: World, phases: Sequence[Phase]) -> None:
-    """Test every claim of the phases that are not finished, and remove what each phase has made.
+    """Test every claim of the phases that are not finished, and remove what each phase has created.
 
     Raises CutOffError if the run cannot continue. Then everything is removed, or the text has the command for it.
     """
@@ -41,12 +41,12 @@ def clean_up(world: World) -> str:
         removal.remove_all(world)
     except (KeyboardInterrupt, Exception) as error:
         why = "interrupted again" if isinstance(error, KeyboardInterrupt) else explained(error) or repr(error)
-        return f"what was made is still there ({why}): remove it with {removal_command(world)}"
-    return "all that was made is removed again"
+        return f"what was created still exists ({why}): remove it with {removal_command(world)}"
+    return "everything that was created is removed"
 
 
 def removal_command(world: World) -> str:
-    """What a person types to remove what this run has made."""
+    """The command that removes what this run has created."""
     rehearsal = " REHEARSE=1" if world.is_rehearsal else ""
     name, region = shlex.quote(world.journal.name), shlex.quote(world.journal.region)
     return f"make prove-on-aws CLEAN_UP=1 NAME={name} REGION={region}{rehearsal}"

@@ -30,7 +30,7 @@ PAUSE_SECONDS = 5.0
 PAUSE_SECONDS_ON_EMULATOR = 0.3
 
 QUICK_TO_FAIL = {"retry_attempts": "2", "record_age_seconds": "120", "alarm_failures": "0"}
-"""Caps and thresholds small enough that a failure ends in the queue, and an alarm rings, within minutes."""
+"""Limits so small that failed records are in the queue, and alarms start, within minutes."""
 
 _Found = TypeVar("_Found")
 
@@ -47,7 +47,7 @@ class World:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     notes: dict[str, Any] = field(default_factory=dict)
-    """What a step leaves for later ones of its phase."""
+    """Values that a step passes to later steps of its phase."""
     _making_clients: Lock = field(default_factory=Lock)
 
     @property
@@ -57,7 +57,7 @@ class World:
 
     @property
     def table_name(self) -> str:
-        """The table, called as the run is."""
+        """The table's name, which is the run's."""
         return self.journal.name
 
     @cached_property
@@ -97,7 +97,7 @@ class World:
         return self.clock() - begun
 
     def cdk(self, *words: str, **settings: str) -> None:
-        """Run the CDK CLI on this system. Raises DiffersError with the line of its output that says most."""
+        """Run the CDK CLI on this system. Raises DiffersError with the most useful line of its output."""
         fixed = {"name": self.journal.name, "stage": self.stage, "seed": "false", **QUICK_TO_FAIL}
         if not self.is_rehearsal:
             fixed |= {"account": self.journal.account, "region": self.journal.region, "monitoring": "full"}
@@ -137,7 +137,7 @@ class World:
         return ended.returncode, ended.stdout
 
     def smoke(self, *, messages: int, limit_seconds: float = LATE_SECONDS) -> smoke.Report:
-        """Let made-up people talk."""
+        """Run the smoke test."""
         place = smoke.Place(self.client("dynamodb"), self.table_name)
         return smoke.talk(place, messages=messages, limit_seconds=limit_seconds)
 
@@ -163,7 +163,7 @@ class World:
         return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
     def physical_id(self, resource_type: str) -> str:
-        """The one resource of a type in the main stack."""
+        """The physical id of the only resource of a type in the main stack."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.system)
         found = [one for page in pages for one in page["StackResourceSummaries"]]
         (only,) = [one["PhysicalResourceId"] for one in found if one["ResourceType"] == resource_type]
@@ -198,7 +198,7 @@ class World:
         return name, dict(found if isinstance(found, dict) else json.loads(found))
 
     def set_role_policy(self, policy_name: str, document: Mapping[str, Any]) -> None:
-        """Change it until `give_back`."""
+        """Replace the policy until `give_back`."""
         name, before = self.role_policy()
         self._borrow("role-policy", f"{self.role_name}/{name}", json.dumps(before))
         self.client("iam").put_role_policy(

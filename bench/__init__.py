@@ -1,1 +1,1 @@
-"""Figures, each beside what it is to be compared with, measured in one run."""
+"""Measurements: each figure beside a baseline, measured in the same run."""

@@ -33,14 +33,14 @@ MILLION = 1_000_000
 SECONDS_OF_A_DAY = 86_400
 KILOBYTE, READ_BYTES = 1024, 4096
 CALL_SECONDS = 0.008
-"""Assumed for a call from Lambda to DynamoDB, and once more for what the function does besides."""
+"""Assumed for each call from Lambda to DynamoDB, and once for the rest of the invocation."""
 MEMORY_GB = 0.5
 LOG_BYTES = 1500
-"""Of an invocation: our line of about 400 bytes, and Lambda's own start, end and report."""
+"""Per invocation: the projection's line of about 400 bytes, and Lambda's own start, end and report lines."""
 SHARD_WRITES = 1000
-"""Item writes a second that DynamoDB is assumed to put on a shard of the stream, as on a partition of the table."""
+"""Item writes a second in a shard of the stream; assumed to be as many as in a partition of the table."""
 ITEM_OVERHEAD_BYTES = 100
-"""What DynamoDB adds to an item where it bills storage (Developer Guide, "Calculating item sizes")."""
+"""Bytes that DynamoDB adds to each item when it bills storage (Developer Guide, "Calculating item sizes")."""
 
 LIMIT_MEMBERS = (2, 10, 50, 100, 250, 500, 1000)
 LIMIT_RATES = (0.1, 1.0, 10.0)
@@ -52,18 +52,18 @@ NAT_MONTH = prices.NAT_GATEWAY_HOUR * prices.HOURS_OF_A_MONTH
 
 PAGE = """# Cost, and the limits
 
-`make bench-cost` made this page: measured units, times the prices of {region} as written down on {as_of} in
-[prices.py](../cruddur_infra/monitoring/prices.py). Sums are without tax, and without free tier unless it is named.
-The prices agree with price guides of 2026. They were not compared with AWS's own list, so check them before you rely
+`make bench-cost` wrote this page: measured units, times the prices of {region} as of {as_of} in
+[prices.py](../cruddur_infra/monitoring/prices.py). Sums are without tax, and without the free tier unless the page says
+so. The prices agree with price guides of 2026. They were not compared with AWS's own list. Check them before you rely
 on a sum.
 
 ![Cost by traffic, and lag by members](cost.svg)
 
 ## A million messages
 
-Here each message is handled alone, which is the worst case: messages that arrive in one batch share one move per
-conversation ([figures](bench/projection.md)). The bootcamp's design deletes and puts without a transaction. It costs
-less here, and a crash can lose a conversation. In bursts it costs several times more.
+Here each message is settled alone, which is the worst case. Messages that arrive in one batch share one move per
+conversation ([figures](bench/projection.md)). The bootcamp's design deletes and puts without a transaction. For single
+messages it costs less, but a crash can lose a conversation. In bursts it costs several times more.
 
 | members | write units per message | of them the message | read units | $ per million messages | bootcamp's design, $ |
 |---:|---:|---:|---:|---:|---:|
@@ -71,36 +71,37 @@ less here, and a crash can lose a conversation. In bursts it costs several times
 
 ## A month
 
-DynamoDB, Lambda and logs, in dollars. What people read costs extra, the same in both designs: a page of 20 rows or
-messages is about one read unit, so a million pages are about $0.13.
+DynamoDB, Lambda and logs, in dollars. Reads by people cost extra, the same in both designs. A page of 20 rows or
+messages is about one read unit, so a million pages cost about $0.13.
 
 | messages per day | members | DynamoDB | Lambda | logs | total | bootcamp's design | a NAT gateway for it |
 |---:|---:|---:|---:|---:|---:|---:|---:|
 {months}
 
 The last column is the price of one NAT gateway per month, without traffic (${nat_gb} per GB on top). This app needs
-none: the function reaches the table through a gateway endpoint, which is free. The calculation assumes that the
-bootcamp's handler is called as often.
+none, because the function reaches the table through a gateway endpoint, which is free. The calculation assumes that
+Lambda invokes the bootcamp's handler as often.
 
-The next table is for an idle and a busy month, by `-c monitoring=`. The free tier belongs to the account: ten metrics
-under alarm, ten custom metrics, three dashboards. The table assumes that only this system uses it. A second one in
-the account pays in full.
+The next table shows an idle and a busy month, for each value of `-c monitoring=`. The free tier belongs to the account:
+ten metrics under alarm, ten custom metrics, three dashboards. The table assumes that only this system uses it. A second
+system in the account pays in full.
 
 | | `none` | `essential` (`dev`) | `full` (`prod`) |
 |---|---:|---:|---:|
 {standing}
 
-A metric costs only in hours in which it has data. So while nobody writes, the metrics of the log and of the mapping
-cost nothing: **an idle `dev` costs ${idle:.2f} a month within the free tier**, ${idle_without:.2f} without it. The
-mapping's counts are priced as custom metrics, which is the cautious reading of Lambda's documentation.
+A metric costs only in hours in which it has data. While nobody writes, the metrics of the log and of the mapping cost
+nothing: **an idle `dev` costs ${idle:.2f} a month within the free tier**, ${idle_without:.2f} without it. The mapping's
+counts are priced as custom metrics. Lambda's documentation leaves this open; this is the more
+expensive reading.
 
 Storage: a million messages between two people are about {storage_gb:.2f} GB, or ${storage:.2f} a month with
 point-in-time recovery.
 
 Assumptions: {call:g} ms per call from Lambda, {memory} GB of memory, {log_bytes:,} bytes of log per invocation, and
-Lambda polls each shard {polls} times a second. Write units come from the emulator, which counts those of transactions
-as AWS was observed to. Read units follow from the size of a row, {row} bytes here. Your bill is the proof: the
-dashboard shows the units that AWS measures.
+Lambda polls each shard {polls} times a second. Write units come from the emulator. It counts those of transactions as
+AWS was observed to count them. Read units follow from the size of a row, {row} bytes here. The dashboard shows the
+units that AWS measures.
 
 ## Past one table
 
@@ -118,34 +119,34 @@ What limits a table:
 - An on-demand table begins at 4,000 write units a second, and doubles with its traffic. AWS raises the quota of
   40,000 per table on request.
 
-The next table simulates a single conversation for ten minutes: seconds from message to row, median / 99th percentile,
-for three batching windows.
+The next table simulates a single conversation for ten minutes. It shows the seconds from a message to its row, median /
+99th percentile, for three batching windows.
 
 | members | messages per second |{windows}
 |---:|---:|{rule}
 {lags}
 
-A busy group stays current: while one move waits for the index, the next messages share the next move. But no inbox is
-faster than one move, and each move of a large group is expensive. So, in this order:
+A busy group stays current, because the messages that arrive during one move share the next move. But no inbox is faster
+than one move, and each move of a large group is expensive. Do this, in this order:
 
 | at | do | what it costs |
 |---|---|---|
 | bursts, `table-throttled` | `-c batching_window_seconds=1`: one move per second and conversation | that second |
-| `inboxes-behind`, many conversations | `-c parallelization_factor=4`, then 10 | nothing; conflicts are settled |
-| an inbox with 250 moves a second | the window again: moves are shared per conversation | lag |
+| `inboxes-behind`, many conversations | `-c parallelization_factor=4`, then 10 | nothing; conflicts are retried |
+| an inbox with 250 moves a second | a longer `-c batching_window_seconds`: fewer moves per conversation | lag |
 | groups of more than about 100 | **fan-out on read**, see below | a query for each large group and page |
-| more than one region | global tables, with the projection in one region: two would race | each write in each region |
-| more than the quota of a table | tables by a hash of the conversation, see below | the backend asks each table |
+| more than one region | global tables, with only one projection: two would conflict | each write in each region |
+| more than the quota of a table | **several tables**, see below | the backend queries each table |
 
-**Fan-out on read**: the rows of a large group do not move. A member's inbox merges the rows with the newest message
-of each large group. It changes schema and backend. **Several tables**: one system for each (`-c name=...`), and the
-backend merges the inboxes. Neither is built.
+**Fan-out on read**: the rows of a large group do not move. The backend merges a member's rows with the newest message
+of each large group. This changes schema and backend. **Several tables**: one system for each (`-c name=...`), by a
+hash of the conversation. The backend merges the inboxes. Neither is built.
 """
 
 
 @dataclass(frozen=True)
 class Units:
-    """What a message consumes: of the backend's put and of moving the rows."""
+    """What a message consumes: the backend's put, and the move of the rows."""
 
     put: float
     moves: float
@@ -154,13 +155,13 @@ class Units:
 
     @property
     def dollars(self) -> float:
-        """Of DynamoDB, for one message that is handled alone."""
+        """Dollars of DynamoDB for one message that is settled alone."""
         return (self.put + self.moves) * prices.WRITE_UNIT + self.reads * prices.READ_UNIT
 
 
 @dataclass(frozen=True)
 class Month:
-    """Dollars a month, by what they are for."""
+    """Dollars a month, by service."""
 
     dynamodb: float
     compute: float
@@ -168,14 +169,14 @@ class Month:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum."""
         return self.dynamodb + self.compute + self.logs
 
 
 def measured(endpoint: str, members: int) -> tuple[Units, Units]:
-    """A lone message in a conversation that goes on: the projection's units, and those of the bootcamp's handler.
+    """A single message in an existing conversation: the projection's units, and those of the bootcamp's handler.
 
-    Reads follow from the sizes of the rows, for the emulator's read units are wrong.
+    Read units are computed from the sizes of the rows, because the emulator's are wrong.
     """
     load = Load(1, 1, members)
     ours = measure(load, projection, endpoint, share=1)
@@ -194,7 +195,7 @@ def row_bytes(endpoint: str) -> int:
 
 
 def month(units: Units, messages_a_day: int) -> Month:
-    """On demand, every message handled alone, as many to an invocation as arrive between two looks at a shard."""
+    """On demand. Every message is settled alone; an invocation has those that arrive between two polls of a shard."""
     messages = messages_a_day * prices.DAYS_OF_A_MONTH
     rate = messages_a_day / SECONDS_OF_A_DAY
     shards = max(1, round(rate * (1 + units.moves / 2) / SHARD_WRITES))
@@ -230,7 +231,7 @@ def main() -> None:
         table_definition.create(tables.dynamodb(endpoint), TABLE)
         units = {members: measured(endpoint, members) for members in MEMBERS}
         row = row_bytes(endpoint)
-    # Deleting an entry of an index and putting another.
+    # A delete of an entry of the index and a put of another.
     lags = limits(index_units_a_member=2 * -(-row // KILOBYTE))
     standing = {which: Standing.of(synthesize("prod", monitoring=which)["main"]) for which in MONITORING}
     DOCUMENT.write_text(page(units, standing, lags, row))

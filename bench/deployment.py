@@ -1,8 +1,8 @@
-"""What synthesis, deployment, the zip file and a cold start cost, beside what to measure them by, in one run.
+"""What synthesis, deployment, the zip file and a cold start cost, each beside a baseline of the same run.
 
     make bench-deployment
 
-Writes docs/bench/deployment.md. Ratios are of medians, the two sides run in turn.
+Writes docs/bench/deployment.md. Ratios are of medians; the two sides run alternately.
 """
 
 import json
@@ -31,7 +31,7 @@ ROUNDS = 7
 DEPLOYMENTS = 3
 
 FIVE_STACKS = "85632bb"
-"""The last commit with five stacks, deployed beside this one; a clone without that history measures this one alone."""
+"""The last commit with five stacks, for comparison; a clone without that history measures this commit only."""
 
 EMPTY_APP = """
 from aws_cdk import App, CfnWaitConditionHandle, Stack
@@ -40,7 +40,7 @@ app = App()
 CfnWaitConditionHandle(Stack(app, "empty"), "Nothing")
 app.synth()
 """
-"""CDK refuses a stack without a resource; this one does nothing."""
+"""CDK refuses a stack without a resource; this resource does nothing."""
 
 BARE_CLIENT = "import boto3; boto3.client('dynamodb')"
 HANDLER = "import cruddur_messages.projection.handler"
@@ -48,7 +48,7 @@ HANDLER = "import cruddur_messages.projection.handler"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds of each round of ours and of the least possible."""
+    """Seconds of each round, of this app and of the minimum."""
 
     what: str
     ours: Sequence[float]
@@ -56,7 +56,7 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """How many times the least ours takes."""
+        """The ratio of the medians."""
         return statistics.median(self.ours) / statistics.median(self.least)
 
     @property
@@ -93,14 +93,14 @@ def _synthesis(folder: Path) -> Comparison:
         return lambda: _run([str(CDK), "synth", "--quiet", "--output", str(folder / output)], where, search_path)
 
     return _compare(
-        "`cdk synth` of the dev stage, against an app of one stack with nothing in it",
+        "`cdk synth` of the dev stage, against an app of one empty stack",
         synth(REPOSITORY, "ours"),
         synth(empty, "least"),
     )
 
 
 def _cold_start(folder: Path) -> Comparison:
-    """Whole processes: importing the handler, which makes its client, and making a bare client."""
+    """Whole processes: importing the handler, which creates its client, and creating a client only."""
     variables = {
         "PYTHONPATH": str(REPOSITORY / "lambda"),
         "TABLE_NAME": "any",
@@ -146,7 +146,7 @@ def _zip_sizes(assembly: Path) -> list[str]:
 
 
 def _deployments(folder: Path) -> list[str]:
-    """`cdk deploy --all` of the stage local from nothing, of this commit and of the last with five stacks, in turn."""
+    """First `cdk deploy --all` of the stage local: of this commit and of the last with five stacks, alternately."""
     found = subprocess.run(["git", "cat-file", "-e", FIVE_STACKS], cwd=REPOSITORY, check=False, capture_output=True)
     commits = {"two stacks": "HEAD"} | ({"five stacks": FIVE_STACKS} if found.returncode == 0 else {})
     checkouts = {name: _clone(folder / name.replace(" ", "-"), commit) for name, commit in commits.items()}
@@ -170,7 +170,7 @@ def _deployments(folder: Path) -> list[str]:
 
 
 def _clone(folder: Path, commit: str) -> Checkout:
-    """The repository at a commit, with what is installed here."""
+    """The repository at a commit, with this checkout's installed packages."""
     _run(["git", "clone", "--quiet", "--no-checkout", str(REPOSITORY), str(folder)], REPOSITORY, {})
     _run(["git", "checkout", "--quiet", "--detach", commit], folder, {})
     for name in SHARED:
@@ -179,7 +179,7 @@ def _clone(folder: Path, commit: str) -> Checkout:
 
 
 def _resources(checkout: Checkout) -> int:
-    """How many resources the templates of `dev` have."""
+    """The number of resources in the templates of `dev`."""
     output = checkout.folder / "dev.out"
     search_path = {"PATH": f"{ENVIRONMENT_BIN}:{os.environ['PATH']}"}
     _run(
@@ -189,7 +189,7 @@ def _resources(checkout: Checkout) -> int:
 
 
 def _make_up(clone: Path) -> list[str]:
-    """Seconds of `make up` in a fresh clone, with the packages in the caches of uv and npm, and of another one."""
+    """Seconds of `make up` in a fresh clone, with the packages in the caches of uv and npm, and of a second run."""
     _run(["git", "clone", "--quiet", str(REPOSITORY), str(clone)], REPOSITORY, {})
     seconds = {}
     try:
@@ -208,13 +208,13 @@ def _report(
     rows = "\n".join(comparison.row for comparison in comparisons)
     return f"""# What deployment and a cold start cost
 
-Made by `make bench-deployment`: medians of {ROUNDS} rounds in turn, on Python {sys.version.split()[0]}.
+Made by `make bench-deployment`: medians of {ROUNDS} alternating rounds, on Python {sys.version.split()[0]}.
 
-| whole process | ours (spread) | least possible | ratio |
+| whole process | this app (spread) | minimum | ratio |
 |---|---|---|---|
 {rows}
 
-| `cdk deploy --all` to the emulator, from nothing | resources of `dev` | {DEPLOYMENTS} deployments in turn |
+| first `cdk deploy --all` to the emulator | resources of `dev` | {DEPLOYMENTS} alternating deployments |
 |---|---:|---|
 {chr(10).join(deployments)}
 
@@ -222,7 +222,7 @@ Made by `make bench-deployment`: medians of {ROUNDS} rounds in turn, on Python {
 |---|---|
 {chr(10).join(sizes)}
 
-| `make up`, packages downloaded before | |
+| `make up`, with packages already downloaded | |
 |---|---|
 {chr(10).join(runs)}
 """

@@ -1,4 +1,4 @@
-"""The handler of this project's first version, from the repository's own history, to measure beside today's."""
+"""The handler of this project's first version, from the repository's history, for comparison."""
 
 import importlib
 import io
@@ -19,7 +19,7 @@ PACKAGE = "cruddur_messages"
 def handler_module() -> Iterator[Any]:
     """The module `stream_handler` as it was; it calls DynamoDB by its attribute `_dynamodb`.
 
-    Raises RuntimeError where the history does not reach back that far, as in a shallow clone.
+    Raises RuntimeError if the history does not have it, as in a shallow clone.
     """
     repository = Path(__file__).parents[1]
     archived = subprocess.run(["git", "archive", COMMIT, "lambda"], cwd=repository, capture_output=True, check=False)

@@ -1,13 +1,13 @@
-"""How far behind one conversation falls, simulated: its partition of the index takes so many write units a second."""
+"""A simulation of the lag of one conversation, whose partition of the index is limited in write units a second."""
 
 import random
 from dataclasses import dataclass
 
 PARTITION_WRITE_UNITS = 1000.0
-"""A second, for a partition key of table or index (DynamoDB Developer Guide, "Best practices for partition keys")."""
+"""Write units a second of one partition key (DynamoDB Developer Guide, "Best practices for partition keys")."""
 
 POLLS_A_SECOND = 4
-"""How often Lambda looks into a shard (Lambda Developer Guide, "Polling and batching streams")."""
+"""How often Lambda polls a shard (Lambda Developer Guide, "Polling and batching streams")."""
 
 MEMBERS_A_TRANSACTION = 49
 BATCH_SIZE = 100
@@ -17,7 +17,7 @@ CALL_SECONDS = 0.008
 
 @dataclass(frozen=True)
 class Lag:
-    """Seconds from message to row: of half the messages, and of the slowest hundredth."""
+    """Seconds from message to row: the median and the 99th percentile."""
 
     half: float
     slowest: float
@@ -26,9 +26,10 @@ class Lag:
 def simulate(
     *, members: int, messages_a_second: float, index_units_a_member: float, window: float, seconds: float, seed: int
 ) -> Lag:
-    """Let messages arrive at random, be batched, and moved as fast as the index partition allows.
+    """Simulate messages that arrive at random, are batched, and whose rows move as fast as the index partition allows.
 
-    `index_units_a_member` is what a move consumes of the index; `window` is the batching window in seconds.
+    `index_units_a_member` are the write units that a move consumes in the index; `window` is the batching window in
+    seconds.
     """
     chance = random.Random(seed)  # noqa: S311
     arrivals = _arrivals(chance, messages_a_second, seconds)

@@ -39,7 +39,7 @@ MEMBERS = (2, 10, 50)
 BATCH_SIZE = 100
 MEMBERS_PER_TRANSACTION = 49
 MOST_BASELINE_MOVES = 2000
-"""The baseline does the same for every message; it is measured for so many rows, and its figures are scaled."""
+"""The baseline does the same work for every message, so it is measured for this many rows and scaled."""
 
 MOST_ROWS_SHOWN = 10_000
 
@@ -52,7 +52,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Load:
-    """So many messages, spread evenly over so many conversations of so many members."""
+    """A number of messages, spread evenly over conversations with this number of members."""
 
     messages: int
     conversations: int
@@ -64,7 +64,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a load took: seconds in the handler, API calls, write and read units; `is_scaled` from a part of it."""
+    """The cost of a load: seconds in the handler, API calls, write and read units; `is_scaled` from a part."""
 
     seconds: float
     calls: float
@@ -74,7 +74,7 @@ class Cost:
 
     @property
     def values(self) -> tuple[float, float, float, float]:
-        """All of them, in the order of `QUANTITIES`."""
+        """The figures in the order of `QUANTITIES`."""
         return self.seconds, self.calls, self.write_units, self.read_units
 
 
@@ -83,7 +83,7 @@ QUANTITIES = ("seconds", "API calls", "write units", "read units")
 Handler = Callable[[list[Any]], object]
 
 Costs = tuple[Cost, Cost, Cost]
-"""Of the projection, of its first version, and of the baseline."""
+"""The costs of the projection, of its first version, and of the baseline."""
 
 TIES = (10, 100, 500)
 
@@ -138,7 +138,7 @@ def version_before(module: Any) -> Callable[["DynamoDBClient"], Handler]:
 
 
 def baseline(client: "DynamoDBClient") -> Handler:
-    """What the bootcamp's handler does, granted a loop over all records: per row, delete it and put a new one."""
+    """The bootcamp's handler with a loop over all records added: it deletes each row and puts a new one."""
 
     def handle(records: list[Any]) -> None:
         for record in records:
@@ -160,7 +160,7 @@ def baseline(client: "DynamoDBClient") -> Handler:
 
 
 def loads() -> Iterator[Load]:
-    """Every combination that has at least one message for each conversation, and does not take minutes."""
+    """Every combination with at least one message for each conversation that does not take minutes."""
     for members in MEMBERS:
         for conversations in CONVERSATIONS:
             for messages in MESSAGES:
@@ -169,7 +169,7 @@ def loads() -> Iterator[Load]:
 
 
 def measure(load: Load, handler: Callable[["DynamoDBClient"], Handler], endpoint: str, *, share: int) -> Cost:
-    """Put the load's messages batch by batch, and hand each batch to the handler, which alone is measured.
+    """Put the load's messages batch by batch, and pass each batch to the handler. Only the handler is measured.
 
     Only one batch of `share` is used, and the figures are scaled.
     """
@@ -206,7 +206,7 @@ def floor_calls(load: Load) -> int:
 
 
 def measure_small_changes(endpoint: str) -> tuple[Cost, Cost]:
-    """A record that changes nothing, between two; and a newcomer in a conversation of ten."""
+    """A record that changes nothing, between two; and a new member in a conversation of ten."""
     meter = Meter(tables.dynamodb(endpoint))
     writer = tables.dynamodb(endpoint)
     handle = projection(meter.client)
@@ -229,7 +229,7 @@ def measure_small_changes(endpoint: str) -> tuple[Cost, Cost]:
 
 
 def measure_ties(conversations: int, endpoint: str) -> int:
-    """How many transactions it takes to settle so many conversations of one person at one instant."""
+    """The number of transactions to settle this many conversations of one person with the same time."""
     client = tables.dynamodb(endpoint)
     transactions: Counter[str] = Counter()
     client.meta.events.register(
@@ -249,7 +249,7 @@ def measure_ties(conversations: int, endpoint: str) -> int:
 
 
 def main() -> None:
-    """Measure every load with all three, print the ratios as they come, and write the page and the plot."""
+    """Measure every load with all three, print each ratio, and write the page and the plot."""
     results: dict[Load, Costs] = {}
     with (
         first_version.handler_module() as before,
@@ -276,7 +276,7 @@ def main() -> None:
 
 
 def _more(endpoint: str, before: Any) -> list[str]:
-    """What the table of loads does not show, as lines of the page."""
+    """Measurements beside the table of loads, as lines of the page."""
     nothing, newcomer = measure_small_changes(endpoint)
     with schedules.first_version(before) as run:
         faulty, faulty_before = schedules.measure(), schedules.measure(run)
@@ -284,12 +284,12 @@ def _more(endpoint: str, before: Any) -> list[str]:
     return [
         f"| a record that changes nothing: 1 write unit, 3 calls | {nothing.write_units:.0f} units, "
         f"{nothing.calls:.0f} calls |",
-        f"| a newcomer in a conversation of ten: at most 10 units | {newcomer.write_units:.0f} units, "
+        f"| a new member in a conversation of ten: at most 10 units | {newcomer.write_units:.0f} units, "
         f"{newcomer.calls:.0f} calls |",
         f"| {schedules.SCHEDULES} schedules with all faults, a record: a quarter fewer units than the first version | "
         f"{faulty.write_units:.1f} units and {faulty.calls:.1f} calls against {faulty_before.write_units:.1f} and "
         f"{faulty_before.calls:.1f} |",
-        "| N conversations of one person at one instant: transactions grow with N | "
+        "| N conversations of one person with the same time: transactions grow with N | "
         + ", ".join(f"{size}: {transactions}" for size, transactions in ties.items())
         + " |",
     ]
@@ -300,15 +300,17 @@ def page(results: dict[Load, Costs], more: list[str]) -> str:
     lines = [
         "# What the projection costs, beside its first version and the bootcamp's handler",
         "",
-        "`make bench-projection` wrote this page and its plot. All three got the same messages, in batches of",
-        f"{BATCH_SIZE}, on the same emulator (MiniStack, which counts write units in transactions as AWS has been seen",
-        "to: table doubled, index not) in one run. The first version is this repository's own, before the conversation",
-        "item. The baseline is the bootcamp's handler, granted a loop over all records: per message one index query,",
-        "then a delete and a put per member. Where it says ~, the baseline was measured on a part of the messages and",
-        "scaled, for it does the same for each of them.",
+        "`make bench-projection` wrote this page and its plot. All three handlers got the same messages, in batches of",
+        f"{BATCH_SIZE}, on the same emulator, in one run. The first version is this repository's own, before the",
+        "conversation item. The baseline is the bootcamp's handler with a loop over all records added: per message one",
+        "index query, then a delete and a put per member. A ~ marks a baseline that was measured with a part of the",
+        "messages and scaled, because it does the same work for each message.",
+        "",
+        "In a transaction, the emulator counts write units as AWS was observed to count them: twice for the table,",
+        "once for the index. It reports wrong read units, so the page shows none.",
         "",
         f"Python {platform.python_version()}, {platform.system()}, {os.cpu_count()} cores. A call takes about a",
-        "millisecond here, so the ratios carry over to AWS, the times do not. The emulator reports read units wrongly.",
+        "millisecond here. So the ratios also hold on AWS, and the times do not.",
         "",
         "![Time, calls and write units per message](projection.svg)",
         "",
@@ -346,7 +348,7 @@ def _expectations(results: dict[Load, Costs]) -> list[str]:
         + " / ".join(f"{cost.write_units:.0f}" for cost in lone.values())
         + " |",
         "| the same: 4 / 4 / 5 calls | " + " / ".join(f"{cost.calls:.0f}" for cost in lone.values()) + " |",
-        f"| a burst of 100 into one conversation costs what one costs | {burst.calls:.0f} calls, "
+        f"| a burst of 100 into one conversation costs as much as one message | {burst.calls:.0f} calls, "
         f"{burst.write_units:.0f} write units |",
         f"| 1,000 messages in 10 conversations of 2: 10x less time | {_ratio(theirs.seconds, ours.seconds)} |",
         f"| the same: 5.5x fewer write units | {_ratio(theirs.write_units, ours.write_units)} |",
@@ -378,7 +380,7 @@ def plot(results: dict[Load, Costs], path: Path) -> None:
 
 
 def _settle_first(writer: "DynamoDBClient", groups: Sequence[str], handle: Handler) -> None:
-    """A first message in each conversation, so that what is measured is the usual state of affairs."""
+    """Settle a first message in each conversation, so that the measured state is the usual one."""
     first = [_message(group, -1) for group in groups]
     _put_all(writer, first)
     for batch in _batches(first, BATCH_SIZE):

@@ -1,6 +1,6 @@
-"""A table as the responses to its Scan calls, recorded in files: a client reads it as fast as it can take responses.
+"""A table as recorded responses to its Scan calls: a client reads it as fast as it can parse.
 
-No engine stands behind it, so that the time taken is the client's alone: boto3 signs, sends nothing, and parses.
+There is no engine, so all time is the client's: boto3 signs, sends nothing, and parses.
 """
 
 import json
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ITEMS_PER_PAGE = 2500
-"""About what fits the megabyte of a Scan response."""
+"""About as many items as fit into the megabyte of a Scan response."""
 
 PAGE = "page"
 
 
 class _Body:
-    """What botocore reads a response from."""
+    """The body of a response, as botocore reads it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -57,7 +57,7 @@ class RecordedTable:
         self._index.write_bytes(starts[False].tobytes() + starts[True].tobytes())
 
     def attach(self, client: "DynamoDBClient") -> None:
-        """Let the client's Scan calls be served from here."""
+        """Return recorded responses to the client's Scan calls."""
         both = array("Q", self._index.read_bytes())
         starts = {False: both[: len(both) // 2], True: both[len(both) // 2 :]}
 

@@ -1,4 +1,4 @@
-"""What both versions of the projection cost on the schedules of the simulation: calls and write units for each record.
+"""The cost of both versions of the projection in the simulation's schedules: calls and write units for each record.
 
 Left out are the schedules' parts that the first version did not promise anything for: rows that are put, moved or
 deleted by hand, restored tables, and an index that never shows anything new. Its promises are not checked here.
@@ -36,11 +36,11 @@ class CostOfSchedules:
 
 
 def measure(run: Run | None = None) -> CostOfSchedules:
-    """Play the schedules with today's projection, or with `run` in its place."""
+    """Play the schedules with the present projection, or with `run` instead."""
     counts: Counter[str] = Counter()
 
     class Engine(MemoryEngine):
-        """Counts write units, and knows the condition checks of the first version."""
+        """Counts write units, and supports the condition checks of the first version."""
 
         def update_item(self, **arguments: Any) -> dict[str, Any]:
             counts["units"] += 1
@@ -84,7 +84,7 @@ def measure(run: Run | None = None) -> CostOfSchedules:
 
 @contextmanager
 def first_version(module: Any) -> Iterator[Run]:
-    """The first version's handler module as what an invocation runs, with the simulation's clock and threads."""
+    """An invocation of the first version's handler module, with the simulation's clock and threads."""
     new_projection = module.Projection
 
     def run(invocation: Invocation) -> None:
@@ -112,7 +112,7 @@ def first_version(module: Any) -> Iterator[Run]:
 
 
 class _Threads:
-    """Stands in for ThreadPoolExecutor."""
+    """Replaces ThreadPoolExecutor."""
 
     def __init__(self, **_arguments: Any) -> None:
         pass
@@ -124,12 +124,12 @@ class _Threads:
         pass
 
     def map(self, settle: Callable[[Any], Any], conversations: Iterable[Any]) -> Sequence[Any]:
-        """What each call returns, in the order of its arguments."""
+        """The result of each call, in the order of its arguments."""
         return current_thread().invocation._side_by_side(settle, list(conversations))
 
 
 class _Unchecked(Simulation):
-    """A schedule that both versions are made for, played without a look at the promises."""
+    """A schedule that both versions support, played without checks of the promises."""
 
     def __init__(self, schedule: bytes) -> None:
         super().__init__(schedule)

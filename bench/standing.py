@@ -1,4 +1,4 @@
-"""What a system costs by the month, whether people write or not: counted in its template."""
+"""The monthly cost of a system apart from its traffic, counted in its template."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ metrics")."""
 
 @dataclass(frozen=True)
 class Standing:
-    """What a template has that CloudWatch and KMS ask for by the month."""
+    """The number of resources in a template for which CloudWatch and KMS charge by the month."""
 
     alarms: int
     alarm_metrics: int
@@ -26,7 +26,7 @@ class Standing:
 
     @classmethod
     def of(cls, template: Template) -> "Standing":
-        """Counted in the template of the main stack."""
+        """The counts of the main stack's template."""
         alarms = resources(template, "AWS::CloudWatch::Alarm").values()
         return cls(
             alarms=len(alarms),
@@ -39,7 +39,7 @@ class Standing:
 
     @property
     def own_metrics(self) -> int:
-        """Metrics that are not AWS's own, which cost while they have data."""
+        """Custom metrics, which cost while they have data."""
         return self.log_metrics + self.mapping_metrics
 
     def idle_dollars(self, *, free_tier: bool) -> float:

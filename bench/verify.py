@@ -1,7 +1,7 @@
-"""How `verify` and `rebuild` grow with a table, beside a bare parallel scan of the same table in the same run.
+"""How the time and memory of `verify` and `rebuild` grow with a table, beside a bare parallel scan of it.
 
-Growth is measured on recorded tables, repairs on DynamoDB Local, whose own scan gets slower than linear. Each figure
-comes from a process of its own, so that its peak memory is its own. Run: python -m bench.verify
+Growth is measured on recorded tables, repairs on DynamoDB Local, whose own scan grows more than linearly. Each figure
+comes from a process of its own, because of its peak memory. Run: python -m bench.verify
 """
 
 import argparse
@@ -48,12 +48,12 @@ SIZES = (10_000, 100_000, 1_000_000)
 REPETITIONS = 2
 ITEMS_PER_CONVERSATION = 20
 OTHER_ITEMS = 3
-"""Of a conversation between two: their rows and the conversation item."""
+"""Items of a conversation of two that are not messages: their rows and the conversation item."""
 FEW_CONVERSATIONS = 500
 REPAIRED_CONVERSATIONS = (250, 500)
 BATCH = 25
 ONE_IN = 100
-"""Of a damaged table, one conversation in so many is damaged."""
+"""In a damaged table, one conversation in this many is damaged."""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RESULT = Path("docs/bench/verify.md")
@@ -62,7 +62,7 @@ TEXT = "Nobody reads this, and it is about as long as what people write to each 
 
 @dataclass(frozen=True)
 class Figure:
-    """What a process took: seconds, and the most memory it had, in MiB; `count` is what it counted."""
+    """The cost of a process: seconds, and peak memory in MiB; `count` is its result."""
 
     seconds: float
     mebibytes: float
@@ -118,7 +118,7 @@ def conversation(number: int, messages: int) -> Iterator[AttributeMap]:
 
 
 def load(table_name: str, conversations: int, messages: int) -> None:
-    """Fill a new table, one batch after the other: DynamoDB Local is slow where several write at once."""
+    """Fill a new table, one batch after the other: DynamoDB Local is slow with several writers at once."""
     client = target(table_name).dynamodb()
     table_definition.create(client, table_name)
     items = [item for number in range(conversations) for item in conversation(number, messages)]
@@ -129,7 +129,7 @@ def load(table_name: str, conversations: int, messages: int) -> None:
 
 
 def damage(table_name: str, conversations: int, messages: int) -> None:
-    """In one conversation of ONE_IN: a lost row, a row that was left behind, and a duplicate row, in turn."""
+    """Damage one conversation in ONE_IN: in turn a missing, a stale and a duplicate row."""
     client = target(table_name).dynamodb()
     for turn, number in enumerate(range(0, conversations, ONE_IN)):
         row = list(conversation(number, messages))[-2]
@@ -142,19 +142,19 @@ def damage(table_name: str, conversations: int, messages: int) -> None:
 
 
 def bare_scan(client: "DynamoDBClient", table_name: str) -> int:
-    """Read every item, and throw it away."""
+    """Read every item, and do nothing with it."""
     counts: list[int] = []
     scan(client, table_name, lambda items: counts.append(len(items)))
     return sum(counts)
 
 
 def verify(client: "DynamoDBClient", table_name: str) -> int:
-    """What bin/ddb verify does; returns the number of findings."""
+    """Do what bin/ddb verify does; return the number of findings."""
     return len(verifying.verify(client, table_name).findings)
 
 
 def rebuild(client: "DynamoDBClient", table_name: str) -> int:
-    """What bin/ddb rebuild does; returns the number of conversations repaired."""
+    """Do what bin/ddb rebuild does; return the number of conversations repaired."""
     with TemporaryDirectory() as directory:
         rebuilding = Rebuild(client=client, table_name=table_name, named=lambda _: None)
         outcome = rebuilding.run(Checkpoint(Path(directory) / "left.jsonl"))
@@ -171,7 +171,7 @@ WORKS: dict[str, Callable[["DynamoDBClient", str], int]] = {
 
 
 def measure(work: str, table_name: str, recorded: Path | None) -> Figure:
-    """Do it in this process."""
+    """Run the work in this process."""
     client = target(table_name).dynamodb()
     if recorded:
         RecordedTable(recorded).attach(client)
@@ -185,7 +185,7 @@ def measure(work: str, table_name: str, recorded: Path | None) -> Figure:
 
 
 def in_a_process(work: str, table_name: str, recorded: Path | None = None) -> Figure:
-    """Do it in a process of its own."""
+    """Run the work in a process of its own."""
     result = subprocess.run(
         [sys.executable, "-m", "bench.verify", "--measure", work, "--table", table_name]
         + (["--recorded", str(recorded)] if recorded else []),
@@ -197,7 +197,7 @@ def in_a_process(work: str, table_name: str, recorded: Path | None = None) -> Fi
 
 
 def fastest(figures: Sequence[Figure]) -> Figure:
-    """The shortest time, which others on the machine disturb least, and the highest memory."""
+    """The shortest time, since other programs can only lengthen it, and the highest memory."""
     return Figure(
         min(figure.seconds for figure in figures),
         max(figure.mebibytes for figure in figures),
@@ -206,7 +206,7 @@ def fastest(figures: Sequence[Figure]) -> Figure:
 
 
 def growth(conversations: int, messages: int) -> str:
-    """A line of the page: bare scan, verify and rebuild of a recorded table that is right, in turn."""
+    """A line of the page: bare scan, verify and rebuild of a recorded correct table, alternately."""
     with TemporaryDirectory() as directory:
         items = (item for number in range(conversations) for item in conversation(number, messages))
         RecordedTable(Path(directory)).record(items, ATTRIBUTES)
@@ -230,7 +230,7 @@ def growth(conversations: int, messages: int) -> str:
 
 
 def repairs(conversations: int) -> str:
-    """A line of the page: a table on DynamoDB Local, right, then damaged, then rebuilt."""
+    """A line of the page: a table on DynamoDB Local, correct, then damaged, then rebuilt."""
     messages = ITEMS_PER_CONVERSATION - OTHER_ITEMS
     table_name = f"{TABLE}-{conversations}"
     load(table_name, conversations, messages)
@@ -238,7 +238,7 @@ def repairs(conversations: int) -> str:
     damage(table_name, conversations, messages)
     repaired = in_a_process("rebuild", table_name)
     if in_a_process("verify", table_name).count:
-        raise RuntimeError("the table is not right after a rebuild")
+        raise RuntimeError("the table has findings after a rebuild")
     return line(
         f"{bare.count:,}",
         f"{conversations:,}",
@@ -251,14 +251,14 @@ def repairs(conversations: int) -> str:
 
 
 def line(*cells: str) -> str:
-    """A line of a table, shown as soon as it is known."""
+    """A line of a table, printed at once."""
     drawn = "| " + " | ".join(cells) + " |"
     sys.stderr.write(drawn + "\n")
     return drawn
 
 
 GROWTH_HEADER = """\
-| items | conversations | bare scan | verify | ratio | rebuild | ratio | verify, an item | memory, scan | and verify |
+| items | conversations | bare scan | verify | ratio | rebuild | ratio | per item | memory, scan | memory, verify |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"""
 
 REPAIR_HEADER = """\
@@ -272,33 +272,33 @@ def document(growing: Sequence[str], fixed: Sequence[str], repaired: Sequence[st
         (
             "# `verify` and `rebuild` as a table grows",
             "",
-            f"Made by `python -m bench.verify` ({platform.machine()}, {os.cpu_count()} processors, Python "
+            f"`python -m bench.verify` wrote this page ({platform.machine()}, {os.cpu_count()} processors, Python "
             f"{platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}).",
             "",
-            f"Times are the shortest of {REPETITIONS} runs in turn, each in a process of its own, on a table in which",
-            "nothing is broken; memory is the peak of the process, of which about 60 MiB are Python and boto3.",
-            "*Bare scan* is the same parallel scan that throws every item away.",
+            f"Times are the shortest of {REPETITIONS} alternating runs, each in a process of its own, on a table",
+            "without problems. Memory is the peak of the process, of which about 60 MiB are Python and boto3.",
+            "*Per item* is the time of `verify`. *Bare scan* is the same parallel scan, without any work on the items.",
             "",
-            "These tables are recorded: boto3 gets the answers of Scan from a file, at once. So the ratio is the",
-            "hardest there can be - no waiting for an engine hides what `verify` adds - and growth is the client's.",
+            "The responses to Scan are recorded: boto3 reads them from a file, without waiting. So all time is the",
+            "client's, and the ratio is the worst case: on a real table, the wait for DynamoDB hides a part of it.",
             "",
             f"## Conversations grow with the table: {ITEMS_PER_CONVERSATION} items each",
             "",
             GROWTH_HEADER,
             *growing,
             "",
-            f"## The table grows, its {FEW_CONVERSATIONS} conversations stay",
+            f"## The table grows, with the same {FEW_CONVERSATIONS} conversations",
             "",
             GROWTH_HEADER,
             *fixed,
             "",
-            "Time grows with the items, memory with the conversations and not with the messages. A ratio below 1 is no",
-            "slip: `verify` asks for the attributes that it needs, and a bare scan for all.",
+            "Time grows with the number of items, memory with the number of conversations and not of messages. A ratio",
+            "can be below 1, because `verify` reads only the attributes that it needs, and the bare scan reads all.",
             "",
-            "## A real engine, and something to repair",
+            "## Repair, on DynamoDB Local",
             "",
-            f"DynamoDB Local. One conversation in {ONE_IN} was damaged (rows lost, left behind or duplicated); after",
-            "`rebuild`, `verify` found nothing.",
+            f"One conversation in {ONE_IN} was damaged: a row was missing, stale or a duplicate. After `rebuild`,",
+            "`verify` found nothing.",
             "",
             REPAIR_HEADER,
             *repaired,

@@ -1,1 +1,1 @@
-"""What a person runs against the table: `bin/ddb`."""
+"""The command line for the table: `bin/ddb`."""

@@ -67,7 +67,7 @@ class Context:
         return text
 
     def announce_write(self, what: str) -> None:
-        """Say what will be written, and where. Raises ClientError if there is no table."""
+        """Print what will be written, and where. Raises ClientError if there is no table."""
         self.item_count()
         self.output.note(f"{what} {self.target}")
 
@@ -76,7 +76,7 @@ class Context:
         if yes:
             return
         name = self.target.table_name
-        self.output.note(f"Type the table's name to go on ({name}):")
+        self.output.note(f"Type the table's name to continue ({name}):")
         typed = sys.stdin.readline().strip()
         if typed != name:
             raise DdbError(f"not confirmed: {typed!r} is not {name}, nothing was done; --yes skips the question")

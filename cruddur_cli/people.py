@@ -28,10 +28,10 @@ class People(Protocol):
         """Every user, in the order of the source."""
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle in any case, None if there is none."""
+        """The user of a handle, in upper or lower case; None if there is none."""
 
     def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None where there is none."""
+        """The user of an id, None if there is none."""
 
 
 class PeopleOfFile:
@@ -46,14 +46,14 @@ class PeopleOfFile:
         return self._users
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None where there is none."""
+        """The user of a handle, None if there is none."""
         exact = (user for user in self._users if user.handle == handle)
         return next(exact, None) or next(
             (user for user in self._users if user.handle.casefold() == handle.casefold()), None
         )
 
     def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None where there is none."""
+        """The user of an id, None if there is none."""
         return next((user for user in self._users if user.uuid == user_uuid), None)
 
 
@@ -73,12 +73,12 @@ class PeopleOfPostgres:
         return self._select("ORDER BY handle", ())
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None where there is none."""
+        """The user of a handle, None if there is none."""
         found = self._select("WHERE lower(handle) = lower(%s) ORDER BY (handle = %s) DESC LIMIT 1", (handle, handle))
         return next(iter(found), None)
 
     def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None where there is none."""
+        """The user of an id, None if there is none."""
         return next(iter(self._select("WHERE uuid::text = %s LIMIT 1", (user_uuid,))), None)
 
     def _select(self, clause: str, values: Sequence[str]) -> list[User]:

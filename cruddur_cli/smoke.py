@@ -1,4 +1,4 @@
-"""The smoke test: made-up people talk, every message is followed into every inbox, and all writes are removed.
+"""The smoke test: made-up people send messages, each is awaited in every inbox, and all writes are removed.
 
 The ids of people, conversations and messages begin with `schema.SMOKE_UUID_PREFIX`, so that a policy can keep a run
 from real people's data. A run first notes its ids in an item under `schema.SMOKE_PARTITION`, and renews that item while
@@ -129,7 +129,7 @@ class Talk:
                 self._store.add_member(self.group, third)
                 break
             except NoSuchConversationError:
-                # The index may be behind.
+                # The index may lag.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(PAUSE_SECONDS)

@@ -98,7 +98,7 @@ class MainStack(Stack):
 
     @property
     def availability_zones(self) -> list[str]:
-        """The first two of the region. Without this, CDK looks them up where account and region are given."""
+        """The first two of the region. Without this, CDK looks them up if account and region are given."""
         return [Fn.select(number, Fn.get_azs()) for number in range(2)]
 
     def _network(self, settings: Settings, table_arn: str) -> Network:
@@ -202,7 +202,7 @@ def build(app: App, *, settings: Settings, env: Environment | None = None) -> No
 
 
 def environment(settings: Settings, variables: Mapping[str, str]) -> Environment | None:
-    """The account and region that the stacks are bound to; None where neither is set nor needed.
+    """The account and region that the stacks are bound to; None if neither is set or needed.
 
     `variables` are those that the CDK CLI sets from the user's credentials. Only an existing VPC needs them, since it
     is looked up. Raises SettingsError if they are needed and missing, or belong to another account than the setting.

@@ -1,4 +1,4 @@
-"""What `make up`, `make down`, `make status`, `make env`, `make pages`, `make logs` and `make dynamodb-local` run."""
+"""The commands behind `make up`, `down`, `status`, `env`, `pages`, `logs` and `dynamodb-local`."""
 
 import shlex
 import signal
@@ -17,15 +17,15 @@ from cruddur_local import pages as messages_page
 from cruddur_local.emulator import OVERRIDING_VARIABLES
 from cruddur_local.errors import LocalSystemError
 
-HOW_TO_GO_ON = """
-How to go on:
+NEXT_STEPS = """
+What to do next:
   eval "$(make -s env)"  points boto3, the AWS CLI and the Flask backend here
-  bin/ddb --help         what a person can do with the table
-  make pages             the messages page, in a browser
-  make status            what runs, where, and whether it is kept
-  make logs              what the projection logs; FOLLOW=1 until Ctrl-C
+  bin/ddb --help         lists, sends, watches, checks and repairs
+  make pages             serves the messages page in a browser
+  make status            shows what runs, where, and whether its data is kept
+  make logs              prints what the projection logs; FOLLOW=1 continues
   make up                deploys what you have changed
-  make down              removes all of it; KEEP=1 keeps its data"""
+  make down              stops the system and deletes its data; KEEP=1 keeps it"""
 
 HOW_TO_UNDO = 'eval "$(make -s env UNDO=1)"'
 
@@ -38,12 +38,12 @@ console = Console()
 @app.command()
 def up(
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="The emulator's port.")] = None,
-    keep: Annotated[bool, typer.Option(help="Keep the state over the next down.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep the data after the next down.")] = False,
     setting: Annotated[list[str] | None, typer.Option(help="A setting of the stage, name=value.")] = None,
 ) -> None:
     """Start the emulator, deploy all stacks into it, and show an inbox before and after a message."""
     system.up(port=port, keep_state=keep, overrides=setting or [], console=console)
-    console.print(HOW_TO_GO_ON, highlight=False)
+    console.print(NEXT_STEPS, highlight=False)
 
 
 @app.command()
@@ -56,7 +56,7 @@ def down(
 
 @app.command()
 def status() -> None:
-    """Show what runs, where, and whether it is kept."""
+    """Show what runs, where, and whether its data is kept."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -66,7 +66,7 @@ def status() -> None:
 
 
 @app.command()
-def env(undo: Annotated[bool, typer.Option(help="Print what undoes it.")] = False) -> None:
+def env(undo: Annotated[bool, typer.Option(help="Print the commands that undo it.")] = False) -> None:
     """Print the environment of the running system, for a shell to evaluate."""
     if undo:
         typer.echo(f"unset {' '.join(system.VARIABLES)}")
@@ -81,7 +81,7 @@ def env(undo: Annotated[bool, typer.Option(help="Print what undoes it.")] = Fals
 
 @app.command()
 def logs(
-    follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option(help="Continue until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the lines as they were logged.")] = False,
 ) -> None:
     """Print what the projection has logged."""

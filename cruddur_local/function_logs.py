@@ -44,7 +44,7 @@ def show(emulator: Emulator, *, follow: bool, as_json: bool, console: Console) -
 
 
 def for_people(message: str) -> str | None:
-    """A logged line for people: time, event, and the counts that are not 0; None for lines of Lambda itself."""
+    """A log line for people: time, event, and the counts that are not 0; None for Lambda's own lines."""
     if OF_LAMBDA.match(message):
         return None
     try:

@@ -40,7 +40,7 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
                 _bootstrap(emulator, console)
                 _deploy_and_show(emulator, settings, overrides, console)
             except KeyboardInterrupt:
-                raise LocalSystemError("interrupted; the system still runs, make up goes on with it") from None
+                raise LocalSystemError("interrupted; the system still runs, and make up continues") from None
             return emulator
         Emulator.stop_any()
         if keep_state:
@@ -54,7 +54,7 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
             _deploy_and_show(emulator, settings, overrides, console)
         except BaseException as error:
             if paths.SYSTEM.exists() and isinstance(error, BrokenPipeError | SystemExit):
-                # Everything is deployed; only the reader of the output has gone.
+                # Everything is deployed; only the reader of the output is gone.
                 raise
             # A half-deployed system would make the next run fail.
             Emulator.stop_any()
@@ -65,13 +65,13 @@ def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console:
 
 
 def down(*, keep_state: bool | None, console: Console) -> None:
-    """Stop the emulator and remove what `up` has made.
+    """Stop the emulator and remove what `up` has created.
 
-    True keeps the data of the running system, False deletes it and what was kept before, None does as `up` was asked.
-    Raises LocalSystemError.
+    True keeps the data of the running system. False deletes it and what was kept before. With None, the choice of `up`
+    applies. Raises LocalSystemError.
     """
     if not paths.LOCAL.exists():
-        _say(console, "Nothing to take down")
+        _say(console, "Nothing to stop")
         return
     with _alone():
         emulator = Emulator.started()
@@ -113,7 +113,7 @@ def status() -> Mapping[str, str]:
         "endpoint": emulator.endpoint,
         "table": system["table_name"],
         "kept over make down": "yes" if emulator.keeps_state else "no; make up KEEP=1 keeps it",
-        "settings": system["settings"] or "as they are",
+        "settings": system["settings"] or "defaults",
         "users": system["users_file"],
     }
     return found if emulator.keeps_state else found | {"kept for make up KEEP=1": kept}
@@ -129,7 +129,7 @@ def description() -> Mapping[str, str]:
 
 
 def running() -> Emulator:
-    """The emulator of the running system. Raises LocalSystemError where none runs."""
+    """The emulator of the running system. Raises LocalSystemError if none runs."""
     emulator = Emulator.running()
     if emulator is None:
         raise LocalSystemError("the system does not run; start it with make up")
@@ -181,14 +181,14 @@ def _keep_if_asked(emulator: Emulator, *, keep_state: bool, console: Console) ->
     if paths.KEPT_STATE.exists():
         raise LocalSystemError(
             f"{paths.KEPT_STATE} keeps the state of another system, table {_kept_table()}, and can keep one only: "
-            "make down and make up KEEP=1 go on with that one, make down KEEP=0 deletes both"
+            "make down and make up KEEP=1 continue with that one, make down KEEP=0 deletes both"
         )
     _say(console, "Its data is kept over make down from now on")
     return emulator.keeping(True)
 
 
 def _tell_of_another_table(emulator: Emulator, settings: Settings, console: Console) -> None:
-    """Say that the running system's table is about to be replaced. Raises LocalSystemError where it is to be kept."""
+    """Print that the running system's table will be replaced. Raises LocalSystemError if it must be kept."""
     table_name = description().get("table_name", settings.table_name)
     if table_name == settings.table_name:
         return
@@ -211,7 +211,7 @@ def _would_be_lost(table_name: str, settings: Settings) -> str:
 
 
 def _kept_table() -> str:
-    """The name of the table whose data is kept; empty where it is not known."""
+    """The name of the table whose data is kept; empty if it is not known."""
     try:
         return paths.KEPT_TABLE.read_text().strip()
     except FileNotFoundError:
@@ -229,14 +229,14 @@ def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence
         store = MessageStore(client=client, table_name=settings.table_name)
         conversations = seed_file.load(settings.seed_path, settings.seed_users_path)
         demonstration.await_projection(store, conversations, console=console)
-        _say(console, "The seed has flowed through the stream\n")
+        _say(console, "The projection has settled the seed\n")
         demonstration.show(store, conversations, console=console)
 
 
 def _write_system(
     emulator: Emulator, settings: Settings, overrides: Sequence[str], outputs: Mapping[str, Mapping[str, str]]
 ) -> None:
-    """Write where the system is, for bin/ddb, and which table is kept, for the next `up`."""
+    """Write the system's description for bin/ddb, and the kept table's name for the next `up`."""
     state = paths.KEPT_STATE if emulator.keeps_state and paths.KEPT_STATE.exists() else paths.PASSING_STATE
     (state / paths.KEPT_TABLE.name).write_text(f"{settings.table_name}\n")
     main = outputs[settings.stack_name()]
@@ -264,13 +264,13 @@ def _write_system(
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Hold the lock of `.local`; the kernel releases it when the process ends, however it ends."""
+    """Hold the lock of `.local`. The kernel releases it when the process ends, also after a crash."""
     paths.LOCAL.mkdir(exist_ok=True)
     try:
         with FileLock(paths.LOCK, blocking=False):
             yield
     except Timeout:
-        raise LocalSystemError("another make up or make down is at work here; wait for it to end") from None
+        raise LocalSystemError("another make up or make down runs here; wait for it to end") from None
 
 
 def _timed(work: Callable[[], object]) -> float:

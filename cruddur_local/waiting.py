@@ -1,11 +1,11 @@
-"""Waits for a condition, with a limit that only a hang reaches, since a busy machine is slow."""
+"""Waits for a condition, with a limit that only a hang reaches, because a busy machine is slow."""
 
 from collections.abc import Callable
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 HANG_SECONDS = 300.0
-"""On an idle machine, every wait here takes less than a tenth of this."""
+"""On an idle machine, every wait takes less than a tenth of this."""
 
 PAUSE_SECONDS = 0.1
 

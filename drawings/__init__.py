@@ -1,1 +1,1 @@
-"""Pictures of what is deployed, read off the synthesized templates; `make drawing` draws them again."""
+"""Pictures of what is deployed, drawn from the synthesized templates; `make drawing` draws them again."""

@@ -1,4 +1,4 @@
-"""The architecture as a Mermaid flowchart, read off the synthesized templates.
+"""The architecture as a Mermaid flowchart, drawn from the synthesized templates.
 
 `python -m drawings.architecture` writes it into docs/architecture.md.
 """
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-
 
 
 EVERY_STACK = {"seed": "true", "seed_prod": "true", "delivery_repository": "owner/name"}
-"""The settings with which prod has every stack that there is."""
+"""The settings with which prod has every stack."""
 
 
 def draw(templates: Templates) -> str:
@@ -48,13 +48,13 @@ def draw(templates: Templates) -> str:
         ("policy", "table", _data_actions(only(main, "AWS::IAM::ManagedPolicy"), "PolicyDocument")),
         ("table", "mapping", f"stream, {table['StreamSpecification']['StreamViewType']}"),
         ("mapping", "projection", "batches"),
-        ("mapping", "queue", "what failed for good"),
+        ("mapping", "queue", "records it gave up on"),
         ("projection", "vpc", "runs in"),
         ("projection", "endpoint", _data_actions_of_role(main)),
-        ("endpoint", "table", "its only way"),
+        ("endpoint", "table", "the only route"),
         ("projection", "filters", "log lines, counts only"),
         ("filters", "alarms", "metrics"),
-        ("alarms", "topic", "wake"),
+        ("alarms", "topic", "notify"),
         ("topic", "team", "e-mail"),
         ("team", "dashboard", "looks at"),
         *(("workflow", f"role_{name}", "assumes, by OIDC") for name in _roles(templates["delivery"])),
@@ -78,7 +78,7 @@ def documented(document: str, drawing: str) -> str:
 
 
 def current() -> str:
-    """The drawing of prod, with all that is optional, so that every stack is on it."""
+    """The drawing of prod with all optional stacks."""
     return draw(synthesize("prod", **EVERY_STACK))
 
 
@@ -108,13 +108,13 @@ def _parameters(template: Template) -> str:
 
 
 def _data_actions_of_role(template: Template) -> str:
-    """What the function's role may do; the role of the flow logs has a policy of its own."""
+    """What the function's role may do with items; the role of the flow logs has a policy of its own."""
     (policy,) = named(template, "AWS::IAM::Role", "RoleName")["Properties"]["Policies"]
     return _data_actions({"Properties": policy}, "PolicyDocument")
 
 
 def _data_actions(resource: dict[str, Any], document: str) -> str:
-    """What a policy lets its holder do with items; reading the stream is Lambda's business."""
+    """What a policy allows on items; Lambda reads the stream."""
     return ", ".join(sorted(set(_allowed(resource["Properties"][document]["Statement"]))))
 
 

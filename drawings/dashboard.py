@@ -16,7 +16,7 @@ COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
 
 
 def draw() -> str:
-    """An SVG picture of prod's dashboard: each widget with its title, and what stands in it."""
+    """An SVG picture of prod's dashboard: each widget with its title and labels."""
     settings = STAGES["prod"]
     watched = Watched(
         system=settings.system,

@@ -1,4 +1,4 @@
-"""The way of a message on one picture, read off the synthesized templates.
+"""The way of a message in one picture, drawn from the synthesized templates.
 
 `python -m drawings.overview` writes docs/overview.svg. The picture follows the reader's colour scheme, light or dark.
 """

@@ -1,4 +1,4 @@
-"""The templates of a stage, synthesized in this process as `cdk synth` does it: for drawings, tests and figures."""
+"""Synthesizes the templates of a stage in this process, as `cdk synth` does: for drawings, tests and figures."""
 
 import json
 import tempfile
@@ -14,14 +14,14 @@ from drawings.template import Templates
 
 
 def synthesize(stage: str, **overrides: object) -> Templates:
-    """The templates of a stage, made with the context of cdk.json. Raises SettingsError and SeedFileError."""
+    """The templates of a stage, synthesized with the context of cdk.json. Raises SettingsError and SeedFileError."""
     return of_settings(read(context_of_the_app() | {"stage": stage} | overrides))
 
 
 def of_settings(
     settings: Settings, *, env: Environment | None = None, looked_up: Mapping[str, Any] | None = None
 ) -> Templates:
-    """The same for settings; `looked_up` is context that the CDK CLI would have found in the account."""
+    """The templates for settings; `looked_up` is context that the CDK CLI would have found in the account."""
     with tempfile.TemporaryDirectory() as folder:
         app = App(context={**context_of_the_app(), **(looked_up or {})}, outdir=folder, analytics_reporting=False)
         stacks.build(app, settings=settings, env=env)

@@ -5,7 +5,7 @@ from typing import Any
 
 Template = Mapping[str, Any]
 Templates = Mapping[str, Template]
-"""The templates of a stage by part: `table`, `main`, and where they are asked for `seed` and `delivery`."""
+"""The templates of a stage by part: `table`, `main`, and if enabled `seed` and `delivery`."""
 
 
 def resources(template: Template, resource_type: str) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def resources(template: Template, resource_type: str) -> dict[str, Any]:
 
 
 def only(template: Template, resource_type: str) -> dict[str, Any]:
-    """The one resource of a type. Raises ValueError where there is another number of them."""
+    """The only resource of a type. Raises ValueError if there is none or more than one."""
     found = list(resources(template, resource_type).values())
     if len(found) != 1:
         raise ValueError(f"{len(found)} resources of type {resource_type}, expected one")
@@ -22,6 +22,6 @@ def only(template: Template, resource_type: str) -> dict[str, Any]:
 
 
 def named(template: Template, resource_type: str, name: str) -> dict[str, Any]:
-    """The one resource of a type to which a property such as `RoleName` gives a fixed name."""
+    """The only resource of a type that has a property such as `RoleName` with this fixed name."""
     (found,) = [found for found in resources(template, resource_type).values() if name in found["Properties"]]
     return dict(found)

@@ -1,7 +1,7 @@
-"""Recorded output of a command, drawn as a terminal. `python -m drawings.terminal` writes docs/make-up.svg.
+"""The recorded output of a command, drawn as a terminal. `python -m drawings.terminal` writes docs/make-up.svg.
 
-To record again, where nothing runs: `TERM=xterm-256color TTY_COMPATIBLE=1 TTY_INTERACTIVE=0 COLUMNS=80 make up`,
-with its standard output in drawings/recordings/make-up.txt.
+To record again, where nothing runs: `TERM=xterm-256color TTY_COMPATIBLE=1 TTY_INTERACTIVE=0 COLUMNS=80 make up`, with
+its standard output in drawings/recordings/make-up.txt.
 """
 
 import io
@@ -19,7 +19,7 @@ PICTURE = REPOSITORY / "docs/make-up.svg"
 COMMAND = "make up"
 COLUMNS = 80
 
-HINTS = "\nHow to go on:"
+HINTS = "\nWhat to do next:"
 """The hints at the end are left out of the picture: the README lists the commands."""
 
 _SHOW_CURSOR = re.compile(r"\x1b\[\?25[lh]")

@@ -1,4 +1,4 @@
-"""What every kind of test shares."""
+"""The configuration of all tests."""
 
 import os
 import signal
@@ -9,6 +9,6 @@ pytest_plugins = ["tests.engines.fixtures", "tests.report", "tests.templates.fix
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C reach what the tests start: a run in the background of a script has inherited that it is ignored."""
+    """Let Ctrl-C reach the processes of the tests: a background run inherits that the signal is ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""A pytest plugin: what was proven, as one table at the end of the run, also where several processes ran the tests."""
+"""A pytest plugin: one table at the end of the run with what was proven, also if several processes ran the tests."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 PRINTED = "printed"
-"""The property by which a test hands a line to the summary: `record_property(PRINTED, line)`."""
+"""The property with which a test adds a line to the summary: `record_property(PRINTED, line)`."""
 
 COUNTED = "counted"
-"""The property by which tests get a line of their own in the table: `record_property(COUNTED, (kind, how_many))`."""
+"""The property with which tests add a row to the table: `record_property(COUNTED, (kind, how_many))`."""
 
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
@@ -28,7 +28,7 @@ class Proof:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what tests have handed over, and the table where the run was of more than one kind."""
+    """Print the lines of the tests, and the table if the run had more than one kind."""
     stats = terminalreporter.stats
     for line in (value for outcome in OUTCOMES for value in _handed_over(stats.get(outcome, ()), PRINTED)):
         terminalreporter.write_line(line)
@@ -48,9 +48,9 @@ def _proofs(stats: Any) -> dict[str, Proof]:
         _function(report): value[0] for report in stats.get("passed", ()) for value in _handed_over([report], COUNTED)
     }
     proofs: dict[str, Proof] = defaultdict(Proof)
-    for outcome in (*OUTCOMES, ""):  # under no name: the setting up and taking down of tests
+    for outcome in (*OUTCOMES, ""):  # Without a name: setup and teardown of tests.
         for report in stats.get(outcome, ()):
-            if not hasattr(report, "duration"):  # a warning, or a file that cannot be imported
+            if not hasattr(report, "duration"):  # A warning, or a file that cannot be imported.
                 continue
             proof = proofs[counted.get(_function(report), _folder(report))]
             proof.seconds += report.duration

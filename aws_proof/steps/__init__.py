@@ -1,4 +1,4 @@
-"""All claims, in the order in which they are tested."""
+"""All claims, in the order of their tests."""
 
 from aws_proof.claims import Claim, Phase
 from aws_proof.steps import adoption, deployment, failures, leftovers, metrics, permissions, updates
@@ -19,7 +19,7 @@ PHASES = (
             failures.endpoint_policy,
             failures.messages_fail,
             failures.failure_queue,
-            failures.alarms_ring,
+            failures.alarms_start,
             failures.alarm_notice,
             failures.redrive,
             failures.rebuild,

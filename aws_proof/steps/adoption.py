@@ -1,4 +1,4 @@
-"""A table from before this app, damaged by the bootcamp's handler, is taken over both ways (docs/adoption.md)."""
+"""A table that this app did not create, damaged by the bootcamp's handler, is adopted both ways (docs/adoption.md)."""
 
 import json
 import random
@@ -13,30 +13,31 @@ CONVERSATIONS, MESSAGES = 6, 3
 
 
 @claim(
-    "A table made by hand is taken over by reference: no message is lost, every inbox is right in the end.", blocks=True
+    "A table that was created by hand is adopted by reference. No message is lost, and every inbox is right.",
+    blocks=True,
 )
 def adoption_by_reference(world: World) -> str:
-    """The table as `schema-load` creates it, damaged by the bootcamp's handler, is taken over and repaired.
+    """A table as `schema-load` creates it, damaged by the bootcamp's handler, is adopted and repaired.
 
     `cdk deploy -c stream_arn=...`, `rebuild`, `verify`, and `bin/ddb smoke`.
     """
     world.notes["messages"] = make_damaged_table(world)
     world.deploy(stream_arn=stream_of(world))
     if f"{world.system}-table" in stacks_of(world):
-        raise DiffersError("there is a stack for a table that is not ours")
+        raise DiffersError("there is a stack for a table that this app did not create")
     world.notes["first batch"] = world.require_smoke(messages=1, limit_seconds=300)
     return repaired(world)
 
 
 @claim("A new mapping on a stream reads its first batch within five minutes.")
 def first_batch(world: World) -> str:
-    """The first message after the deployment by reference, as it was followed then."""
+    """The delay of the first message after the adoption by reference."""
     return f"after the deployment: {world.notes['first batch']}"
 
 
-@claim("The same table is taken over by import, and stays the table that it was.", blocks=True)
+@claim("The same table is adopted by import, and is not replaced.", blocks=True)
 def adoption_by_import(world: World) -> str:
-    """The system by reference is destroyed, which leaves the table; then `cdk import`."""
+    """The system is destroyed, which leaves the table. Then `cdk import`; ids of table and stream are compared."""
     before = table_of(world)
     world.cdk("destroy", "--all", "--force", stream_arn=stream_of(world))
     mapping = FOLDER / "import.json"
@@ -48,7 +49,7 @@ def adoption_by_import(world: World) -> str:
         raise DiffersError("there is no stack for the table")
     if table_of(world) != before:
         raise DiffersError(f"the table was {before}, it is {table_of(world)}")
-    return f"imported, with the stream that it had: {before[1]}"
+    return f"imported, with the same stream: {before[1]}"
 
 
 @claim(
@@ -56,13 +57,13 @@ def adoption_by_import(world: World) -> str:
     not_on_emulator="the emulator detects no drift in a stack that was just imported",
 )
 def imported_table(world: World) -> str:
-    """Drift detection of the table's stack, after the import and before anything else."""
+    """Drift detection of the table stack, directly after the import."""
     return nothing_drifts.step(world)
 
 
 @claim(
-    "The other stack gets the stream of an imported table from the table's stack.",
-    not_on_emulator="the emulator does not tell a stack the stream of an imported table",
+    "The main stack gets the stream of an imported table from the table stack.",
+    not_on_emulator="in the emulator, an imported table has no stream attribute",
 )
 def imported_stream(world: World) -> str:
     """`cdk deploy --all` without `stream_arn`, after the import; then `bin/ddb smoke`."""
@@ -75,8 +76,8 @@ def imported_stream(world: World) -> str:
 
 
 def make_damaged_table(world: World) -> list[str]:
-    """Create a table by hand and return the keys and texts of all messages that were written."""
-    # Its handler lives with the tests.
+    """Create a table without a stack, damage it, and return the keys and texts of its messages."""
+    # The bootcamp's handler is in the tests.
     from tests.cli import damage
     from tests.engines.fixtures import CruddurTable
 
@@ -99,7 +100,7 @@ def repaired(world: World) -> str:
     now = messages_in(world.client("dynamodb"), world.table_name)
     if now != world.notes["messages"]:
         raise DiffersError(f"there were {len(world.notes['messages'])} messages, there are {len(now)}")
-    return f"all {len(now)} messages are there, verify is content, {world.require_smoke(messages=5)}"
+    return f"all {len(now)} messages are there, verify finds nothing, {world.require_smoke(messages=5)}"
 
 
 def messages_in(dynamodb: Any, table_name: str) -> list[str]:

@@ -8,9 +8,9 @@ from aws_proof.claims import DiffersError, claim
 from aws_proof.world import World, code
 
 
-@claim("The stacks deploy from nothing, and Lambda takes up the stream.", blocks=True)
+@claim("The stacks deploy for the first time, and Lambda reads the stream.", blocks=True)
 def deploys(world: World) -> str:
-    """`cdk deploy --all` under an unused name, then the states of function and event source mapping are read."""
+    """`cdk deploy --all` under an unused name, until the event source mapping is enabled."""
     seconds = world.deploy()
     world.wait("the mapping is enabled", lambda: world.mapping()["State"] == "Enabled" or None, minutes=5)
     return f"deployed in {seconds:.0f} s, the mapping is enabled"
@@ -18,18 +18,18 @@ def deploys(world: World) -> str:
 
 @claim("Every message reaches every inbox, once, in order.", blocks=True)
 def smoke_passes(world: World) -> str:
-    """`bin/ddb smoke`: made-up people talk, and each message is followed into all inboxes."""
+    """`bin/ddb smoke`: made-up people send messages, and each message must reach all inboxes."""
     # The first batch of a new mapping may take minutes.
     world.require_smoke(messages=1, limit_seconds=300)
     return world.require_smoke(messages=20)
 
 
 @claim(
-    "Lambda's own calls on stream and network do not carry lambda:SourceFunctionArn: the Deny does not apply to them.",
-    not_on_emulator="the emulator asks for no permission when it reads the stream and makes no network interface",
+    "Lambda's own calls for stream and network do not carry lambda:SourceFunctionArn: the Deny does not apply to them.",
+    not_on_emulator="the emulator needs no permission to read the stream, and creates no network interface",
 )
 def source_function_arn(world: World) -> str:
-    """The role denies these calls to requests with the function's ARN; the mapping and the function must be active."""
+    """The role denies these calls to requests with the function's ARN. Mapping and function must be active."""
     _, document = world.role_policy()
     denies = [one["Sid"] for one in document["Statement"] if one["Effect"] == "Deny"]
     if not denies:
@@ -41,9 +41,9 @@ def source_function_arn(world: World) -> str:
     return f"the role has {' and '.join(denies)}; the function is active, the mapping's last result is OK"
 
 
-@claim("Nothing drifts from what was deployed.")
+@claim("No resource drifts from its template.")
 def nothing_drifts(world: World) -> str:
-    """Drift detection of every stack of the system, after all changes by hand were taken back."""
+    """Drift detection of every stack of the system, after all manual changes were undone."""
     cloudformation = world.client("cloudformation")
     stacks = stacks_of(world)
     for stack in stacks:
@@ -66,11 +66,11 @@ def nothing_drifts(world: World) -> str:
 
 
 @claim(
-    "prod cannot be deleted by mistake: neither its table nor the stack that holds it.",
-    not_on_emulator="the emulator drops deletion protection, and its local stage protects nothing",
+    "Neither the table of prod nor its stack can be deleted by mistake.",
+    not_on_emulator="the emulator ignores deletion protection, and the stage local protects nothing",
 )
 def prod_is_protected(world: World) -> str:
-    """The table stack and the table are deleted, with every permission: both have to be refused."""
+    """An administrator tries to delete the table stack and the table. Both must be refused."""
     refusals = []
     attempts: tuple[tuple[str, Callable[[], object]], ...] = (
         ("the stack", lambda: world.client("cloudformation").delete_stack(StackName=f"{world.system}-table")),
@@ -88,9 +88,9 @@ def prod_is_protected(world: World) -> str:
     return "refused, " + ", ".join(refusals)
 
 
-@claim("`cdk destroy --all` removes everything that the deployment has created.")
+@claim("`cdk destroy --all` removes everything that the deployment created.")
 def destroys(world: World) -> str:
-    """`cdk destroy --all`, then CloudFormation and DynamoDB are searched for what is left."""
+    """`cdk destroy --all`, then CloudFormation is asked for the stacks, and DynamoDB for the table."""
     begun = world.clock()
     world.cdk("destroy", "--all", "--force")
     if stacks := stacks_of(world):
@@ -101,7 +101,7 @@ def destroys(world: World) -> str:
 
 
 def stacks_of(world: World) -> list[str]:
-    """The stacks of the system that are there, the table's last."""
+    """The stacks of the system that exist, the table stack last."""
     found = []
     for stack in (world.system, f"{world.system}-table"):
         try:
@@ -115,7 +115,7 @@ def stacks_of(world: World) -> list[str]:
 
 
 def has_table(world: World) -> bool:
-    """Whether the table is there."""
+    """Whether the table exists."""
     try:
         world.client("dynamodb").describe_table(TableName=world.table_name)
     except ClientError as error:

@@ -24,11 +24,11 @@ NO_ALARMS = "the emulator has no metric filters, and refuses alarms on an expres
 
 
 @claim(
-    "The endpoint's policy is evaluated too: what it denies, the projection cannot do.",
+    "The endpoint's policy is enforced: the projection cannot do what it denies.",
     not_on_emulator="the emulator does not enforce the policy of an endpoint",
 )
 def endpoint_policy(world: World) -> str:
-    """The endpoint denies everything: a message stays out of the inboxes. As it was: messages arrive again."""
+    """The policy denies everything: a message must not arrive. The policy is restored: messages must arrive again."""
     world.set_endpoint_policy(DENY_ALL)
 
     def stays_out() -> str | None:
@@ -40,12 +40,12 @@ def endpoint_policy(world: World) -> str:
     finally:
         world.give_back()
     world.wait("messages arrive again", lambda: True if not world.smoke(messages=1).problems else None, minutes=10)
-    return f"with everything denied: {problem}; after that messages arrive again"
+    return f"with everything denied: {problem}; with the policy restored, messages arrive again"
 
 
-@claim("Without a permission messages wait: no inbox shows them, no row is lost.")
+@claim("Without a permission, messages do not arrive and no row is lost.")
 def messages_fail(world: World) -> str:
-    """`dynamodb:PutItem` is taken from the projection's role; made-up people go on talking."""
+    """`dynamodb:PutItem` is removed from the projection's role while made-up people send messages."""
     name, document = world.role_policy()
     people = begin(world)
     world.set_role_policy(name, without(document, NEEDED))
@@ -55,19 +55,19 @@ def messages_fail(world: World) -> str:
         world.sleep(5)
         return True if people.shown() != {sent} else None
 
-    world.wait("the permission is gone everywhere", is_left_out, minutes=5)
+    world.wait("the permission is removed everywhere", is_left_out, minutes=5)
     if people.rows() != [1, 1]:
         raise DiffersError(f"the two members have {people.rows()} rows")
     return "the newest message is in no inbox, and every member has one row"
 
 
 @claim(
-    "Batches that finally fail reach the failure queue within the limits. Lambda sends them under the projection's "
+    "Batches that Lambda gives up on reach the failure queue. Lambda sends them under the projection's "
     "role: its call does not carry lambda:SourceFunctionArn, and the queue sees the role as aws:PrincipalArn.",
     not_on_emulator=NO_QUEUE,
 )
 def failure_queue(world: World) -> str:
-    """Retries are capped at 2 and the age at 120 s; the queue is watched until something waits in it."""
+    """With at most 2 retries and records of at most 120 s, the queue is watched until it has a message."""
     queue = world.outputs()["FailureQueueUrl"]
     begun = world.clock()
 
@@ -80,26 +80,26 @@ def failure_queue(world: World) -> str:
 
 
 @claim(
-    "The alarms on failing conversations and on the failure queue trigger.",
+    "The alarms on failing conversations and on the failure queue start.",
     not_on_emulator=NO_ALARMS,
 )
-def alarms_ring(world: World) -> str:
-    """Messages go on failing, one a minute, until both alarms are in the state ALARM."""
+def alarms_start(world: World) -> str:
+    """One message a minute fails, until both alarms are in the state ALARM."""
     begun, people = world.clock(), _people(world)
     subscribe(world)
 
-    def rung() -> bool | None:
+    def have_started() -> bool | None:
         people.send()
         world.sleep(60)
         return True if set(states(world).values()) == {"ALARM"} else None
 
-    world.wait(f"{QUEUE_ALARM} and {FAILING_ALARM} ring", rung, minutes=20)
+    world.wait(f"{QUEUE_ALARM} and {FAILING_ALARM} start", have_started, minutes=20)
     return f"both in the state ALARM after {world.clock() - begun:.0f} s"
 
 
-@claim("Subscribers of the topic are notified of an alarm.", not_on_emulator=NO_ALARMS)
+@claim("Subscribers of the topic receive a notification of an alarm.", not_on_emulator=NO_ALARMS)
 def alarm_notice(world: World) -> str:
-    """A queue is subscribed to the topic as an address would be, and read until the alarm's notice is there."""
+    """A queue is subscribed to the topic, and read until it has the alarm's notification."""
     sqs = world.client("sqs")
     url = sqs.get_queue_url(QueueName=world.notices_name)["QueueUrl"]
 
@@ -111,15 +111,15 @@ def alarm_notice(world: World) -> str:
                 return str(told["AlarmName"])
         return None
 
-    return f"notified of {world.wait('a notice arrives', notice, minutes=15)}"
+    return f"notified of {world.wait('a notification arrives', notice, minutes=15)}"
 
 
 @claim(
-    "With the permission back, `bin/ddb redrive` settles what failed and empties the failure queue.",
+    "With the permission restored, `bin/ddb redrive` settles what failed and empties the failure queue.",
     not_on_emulator=NO_QUEUE,
 )
 def redrive(world: World) -> str:
-    """The permission is given back, new messages arrive; then `redrive`, until the queue is empty, and `verify`."""
+    """The permission is restored, and new messages arrive. Then `redrive`, until the queue is empty, and `verify`."""
     world.give_back()
     world.wait("messages arrive again", lambda: True if not world.smoke(messages=1).problems else None, minutes=10)
     queue = world.outputs()["FailureQueueUrl"]
@@ -138,9 +138,9 @@ def redrive(world: World) -> str:
     return f"{removed} failed batches settled, the queue is empty, every inbox is right"
 
 
-@claim("`bin/ddb rebuild` repairs a lasting failure, whatever became of its records.")
+@claim("`bin/ddb rebuild` repairs the inboxes after a failure, without the records.")
 def rebuild(world: World) -> str:
-    """`rebuild`, once the permission is back, then `verify`."""
+    """With the permission restored: `rebuild`, then `verify`."""
     world.give_back()
     status, result = world.ddb("rebuild", "--yes")
     if status:
@@ -150,7 +150,7 @@ def rebuild(world: World) -> str:
     return "every inbox is right"
 
 
-@claim("Alarms return to OK by themselves when their cause is over.", not_on_emulator=NO_ALARMS)
+@claim("Alarms return to OK when their cause is over.", not_on_emulator=NO_ALARMS)
 def alarms_end(world: World) -> str:
     """The same two alarms are watched until both are in the state OK."""
     begun = world.clock()
@@ -169,7 +169,7 @@ def stream_keeps_a_day(_: World) -> str:
 
 
 class People:
-    """Two made-up people whose conversation outlasts a failure; the journal of `bin/ddb smoke` knows them."""
+    """Two made-up people whose conversation continues during a failure; `bin/ddb smoke` removes it after a kill."""
 
     def __init__(self, world: World) -> None:
         place = smoke.Place(world.client("dynamodb"), world.table_name)
@@ -202,7 +202,7 @@ class People:
 
 
 def begin(world: World) -> People:
-    """A conversation that has been shown to work; later steps have it, also if this one has not seen it work."""
+    """A conversation whose first message has arrived; later steps use it, even if that message has not arrived."""
     people = world.notes["people"] = People(world)
     sent = people.send()
     world.wait("the first message is in both inboxes", lambda: people.shown() == {sent} or None, minutes=5)
@@ -210,7 +210,7 @@ def begin(world: World) -> People:
 
 
 def subscribe(world: World) -> None:
-    """A queue for the notices of the alarms."""
+    """A queue for the notifications of the alarms."""
     sqs, topic = world.client("sqs"), world.outputs()["AlarmTopicArn"]
     name = world.notices_name
     world.journal.make("queue", name)

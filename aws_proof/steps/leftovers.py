@@ -7,11 +7,12 @@ from aws_proof.claims import DiffersError, claim
 from aws_proof.world import TAG, World, code
 
 
-@claim("After everything is removed, nothing carries the tag of this run.")
+@claim("After everything is removed, no resource has the tag of this run.")
 def nothing_left(world: World) -> str:
-    """What was made is removed, and the Resource Groups Tagging API is asked for the tag.
+    """Everything that was created is removed. Then the Resource Groups Tagging API is asked for the tag.
 
-    It goes on naming what is gone: DynamoDB is asked whether a table is there, KMS whether a key is being deleted.
+    It also lists deleted resources for a time. So DynamoDB is asked whether a table exists, and KMS whether a key is
+    being deleted.
     """
     removal.remove_all(world)
     left: list[str] = []
@@ -32,7 +33,7 @@ def nothing_left(world: World) -> str:
 
 
 def tagged(world: World) -> list[str]:
-    """The ARNs of what carries the tag of this run."""
+    """The ARNs of the resources with the tag of this run."""
     pages = (
         world.client("resourcegroupstaggingapi")
         .get_paginator("get_resources")
@@ -42,18 +43,18 @@ def tagged(world: World) -> list[str]:
 
 
 def excuse(world: World, arn: str) -> str | None:
-    """Why a thing with the tag does not count as left; None where it does."""
+    """Why a resource with the tag does not count as left; None if it does."""
     service, resource = arn.split(":", 5)[2::3]
     try:
         if service == "dynamodb":
             world.client("dynamodb").describe_table(TableName=resource.split("/")[1])
         elif service == "kms" and _state_of_key(world, arn) == "PendingDeletion":
             # AWS takes at least seven days for it (KMS, ScheduleKeyDeletion).
-            return "keys that wait for their deletion"
+            return "keys whose deletion is scheduled"
     except ClientError as error:
         if code(error) not in removal.GONE:
             raise
-        return "what its own service no longer has"
+        return "resources that their own service no longer has"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What alarms and dashboard look at, and whether there is anything to see."""
+"""The metrics of alarms and dashboard, and whether they have data."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ ONLY_IN_TROUBLE = frozenset(
 """Metrics that exist only once what they count has happened."""
 
 ONLY_IF_USED = frozenset({"BatchWriteItem", "DeleteItem", "UpdateItem", "Query", "PutItem", "TransactWriteItems"})
-"""Operations of the table, of which a deployment makes those that its backend makes."""
+"""Operations of the table. A deployment has data for those that its backend calls."""
 
 SINCE = timedelta(hours=3)
 AT_ONCE = 500
@@ -44,11 +44,11 @@ class Series:
 
 
 @claim(
-    "Every metric that an alarm or the dashboard names has data, but for those of troubles that never came.",
+    "Every metric of an alarm or the dashboard has data, except counts of failures that did not happen.",
     not_on_emulator=NO_METRICS,
 )
 def metrics_have_data(world: World) -> str:
-    """The metrics are read off the deployed alarms and dashboard; `GetMetricData` is asked for the last three hours."""
+    """The metrics are read from the deployed alarms and dashboard. `GetMetricData` returns the last three hours."""
     named = sorted(set(_of_alarms(world)) | set(_of_dashboard(world)), key=str)
 
     def missing() -> list[Series] | None:
@@ -62,15 +62,15 @@ def metrics_have_data(world: World) -> str:
         except DiffersError:
             raise DiffersError(f"without data: {', '.join(map(str, missing() or []))}") from None
     silent = [one for one in named if not _data(world, [one])[one]]
-    return f"{len(named) - len(silent)} of {len(named)} have data; the rest count troubles or operations that were not"
+    return f"{len(named) - len(silent)} of {len(named)} have data; the others count what did not happen"
 
 
 @claim(
-    "FILL over a metric that has no data at all gives its value wherever the other metrics have data.",
+    "FILL of a metric without any data returns its value wherever the other metrics have data.",
     not_on_emulator=NO_METRICS,
 )
 def fill_over_nothing(world: World) -> str:
-    """`IF(FILL(puts, 0) > 0 AND FILL(nothing, 0) == 0, 1, 0)`, of this table and of a function that is not there."""
+    """`IF(FILL(puts, 0) > 0 AND FILL(nothing, 0) == 0, 1, 0)`, of this table and of a function that does not exist."""
     queries = [
         _query(
             "puts",
@@ -92,7 +92,7 @@ def fill_over_nothing(world: World) -> str:
     if not found.get("puts"):
         raise DiffersError("the table's PutItem metric has no data, so this shows nothing")
     if 1.0 not in found.get("idle", []):
-        raise DiffersError(f"the expression gives {found.get('idle') or 'nothing'}: projection-idle would never ring")
+        raise DiffersError(f"the expression gives {found.get('idle') or 'nothing'}: projection-idle would never start")
     return f"{found['idle'].count(1.0)} of {len(found['idle'])} periods are 1"
 
 

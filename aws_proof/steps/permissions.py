@@ -1,4 +1,4 @@
-"""Who may do what: asked of AWS's policy simulator, and tried."""
+"""Permissions: evaluated by AWS's policy simulator, and tried."""
 
 import json
 import re
@@ -35,12 +35,12 @@ CONTEXT_TYPES = {
 
 Context = frozenset[tuple[str, tuple[str, ...]]]
 Question = tuple[str, str, Context]
-"""A gate, a resource and a context: what one call of the simulator is about, for many actions."""
+"""A policy, a resource and a context: one call of the simulator evaluates many actions for them."""
 
 
 @claim(
-    "AWS's policy simulator allows every call of ours and denies every probe of tests/policies.",
-    not_on_emulator="the emulator's policy simulator passes over condition keys",
+    "AWS's policy simulator allows every call of this app and denies every probe of tests/policies.",
+    not_on_emulator="the emulator's policy simulator ignores condition keys",
 )
 def simulator(world: World) -> str:
     """`iam:SimulateCustomPolicy` on every policy as synthesized, with context keys, for each call and each probe.
@@ -54,7 +54,7 @@ def simulator(world: World) -> str:
 
 
 def compare(iam: Any, case: "Case") -> str:
-    """Ask the simulator about all requests. Raises DiffersError, with some examples, where it sees one otherwise."""
+    """Ask the simulator about all requests. Raises DiffersError, with some examples, if a decision differs."""
     return _compared(_judged(iam, case.policies, [*case.allowed, *case.denied]), case.allowed, case.denied)
 
 
@@ -81,7 +81,7 @@ def compare_role(world: World, case: "Case") -> str:
         )
     }
     allowed = {one.identity: decisions[one.resource, frozenset(one.context.items()), one.action] for one in requests}
-    # What only the endpoint's or the queue's policy denies, the role by itself allows.
+    # The role alone allows what only the endpoint's or the queue's policy denies.
     may = [one for one in requests if case.policies.passes(PROJECTION, one)]
     return _compared(allowed, may, [one for one in requests if one not in may])
 
@@ -90,12 +90,12 @@ def _compared(allowed: "Mapping[tuple[object, ...], bool]", may: "list[Request]"
     wrong = [f"denied: {request}" for request in may if not allowed[request.identity]]
     wrong += [f"allowed: {request}" for request in may_not if allowed[request.identity]]
     if wrong:
-        raise DiffersError(f"{len(wrong)} of {len(allowed)} otherwise, such as {'; '.join(wrong[:EXAMPLES])}")
+        raise DiffersError(f"{len(wrong)} of {len(allowed)} decisions differ, such as {'; '.join(wrong[:EXAMPLES])}")
     return f"{len(may)} requests allowed, {len(may_not)} denied"
 
 
 def _translation(world: World, synthesized: "Deployed") -> Callable[[str], str]:
-    """Puts the names and ids of this deployment in the place of those of the synthesized one."""
+    """Replaces the names and ids of the synthesized deployment by those of this one."""
     from tests.policies.authorization import ACCOUNT, PARTITION, REGION
     from tests.policies.deployed import PROJECTION
 
@@ -104,7 +104,7 @@ def _translation(world: World, synthesized: "Deployed") -> Callable[[str], str]:
     names = {
         f"arn:{PARTITION}:": f"arn:{world.session.get_partition_for_region(region)}:",
         ACCOUNT: world.journal.account,
-        # Swapped, so that a probe of another region stays one.
+        # Swapped, so that a probe of another region is still about another region.
         region: REGION,
         REGION: region,
         _last(synthesized.table_arn, ":"): f"table/{world.table_name}",
@@ -122,7 +122,7 @@ def _last(text: str, separator: str) -> str:
 
 
 def _judged(iam: Any, policies: "Policies", requests: "Iterable[Request]") -> "dict[tuple[object, ...], bool]":
-    """Whether each request passes all of its gates (the policies of who asks, of the way, and of what is asked for)."""
+    """Whether all policies allow each request: those of the caller, of the endpoint and of the resource."""
     requests = list(requests)
     questions: dict[Question, set[str]] = defaultdict(set)
     for request in requests:
@@ -151,7 +151,7 @@ def _context(policies: "Policies", request: "Request") -> Context:
 
 
 def _policy(document: "Document") -> str:
-    """A policy's text. That of an identity has no principal; who it is stands in the context."""
+    """A policy's text. An identity policy has no principal: the context names the caller."""
     statements = [{name: part for name, part in one.items() if name != "Principal"} for one in document]
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
@@ -181,25 +181,27 @@ def _simulate(
     "DynamoDB tells IAM that an action is part of a transaction (dynamodb:EnclosingOperation).",
 )
 def enclosing_operation(world: World) -> str:
-    """A role with the projection's statements, but for where calls come from, deletes a row that is not there.
+    """A role with the projection's statements, without their network conditions, deletes a row that does not exist.
 
-    Within a transaction it may; by itself it may not.
+    In a transaction this must be allowed, outside a transaction denied.
     """
     with _role_like_the_projections(world, anywhere=True) as dynamodb:
         row = _key(schema.GROUP_ROW_PREFIX)
         _require_allowed(world, "a transaction", lambda: _delete_in_transaction(world, dynamodb, row))
-        _require_denied("a delete by itself", lambda: dynamodb.delete_item(TableName=world.table_name, Key=row))
-    return "allowed within a transaction, denied by itself"
+        _require_denied(
+            "a delete outside a transaction", lambda: dynamodb.delete_item(TableName=world.table_name, Key=row)
+        )
+    return "allowed in a transaction, denied outside"
 
 
 @claim(
-    "In a transaction, dynamodb:LeadingKeys holds the keys of the elements that an action is asked for.",
+    "In a transaction, dynamodb:LeadingKeys holds only the keys of the elements with the action that is evaluated.",
     not_on_emulator="the emulator does not enforce dynamodb:LeadingKeys",
 )
 def leading_keys(world: World) -> str:
-    """The same role, in transactions: two rows it may delete, and a row beside an update of a conversation item.
+    """The same role, in transactions: two rows, and a row with an update of a conversation item, must be allowed.
 
-    A message, and a row beside a message, it may not.
+    A message, and a row with a message, must be denied.
     """
     with _role_like_the_projections(world, anywhere=True) as dynamodb:
         row, other = _key(schema.GROUP_ROW_PREFIX), _key(schema.GROUP_ROW_PREFIX)
@@ -212,16 +214,15 @@ def leading_keys(world: World) -> str:
         world.client("dynamodb").delete_item(TableName=world.table_name, Key=conversation)
         _require_denied("a message", lambda: _delete_in_transaction(world, dynamodb, message))
         _require_denied("a row and a message", lambda: _delete_in_transaction(world, dynamodb, row, message))
-    return "two rows, and a row beside a conversation item, are allowed; a message, alone or beside a row, is denied"
+    return "two rows, and a row with a conversation item, are allowed; a message, alone or with a row, is denied"
 
 
 @claim(
-    "The projection's permissions are worth nothing anywhere but behind its endpoint, and nobody else may put messages "
-    "on its failure queue.",
+    "The projection's permissions work only through its endpoint, and nobody else can send to its failure queue.",
     not_on_emulator="the emulator has no endpoint and does not enforce the queue's policy",
 )
 def outside_callers(world: World) -> str:
-    """A role with exactly the projection's policy is used from here; then an administrator sends to the queue."""
+    """A role with exactly the projection's policy calls DynamoDB from here. An administrator sends to the queue."""
     with _role_like_the_projections(world, anywhere=False) as dynamodb:
         index = {"TableName": world.table_name, "IndexName": schema.INDEX_NAME}
         partition = schema.MESSAGE_PREFIX + smoke_uuid()
@@ -242,12 +243,12 @@ def outside_callers(world: World) -> str:
 def _role_like_the_projections(world: World, *, anywhere: bool) -> Iterator[Any]:
     """DynamoDB under a role that this account may assume, with the projection's policy.
 
-    With `anywhere`, without its conditions on the way that a request has to come.
+    With `anywhere`, without its network conditions.
     """
     iam = world.client("iam")
     _, document = world.role_policy()
     statements = [_from_anywhere(one) if anywhere else one for one in document["Statement"]]
-    # Granted for this test: the one call that shows that the policy has arrived where calls are judged.
+    # Added for this test: the call that shows that the policy is in force.
     statements.append({"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"})
     name = world.probe_name
     world.journal.make("role", name)
@@ -318,7 +319,7 @@ def _update_and_delete(world: World, dynamodb: Any, updated: Mapping[str, Any], 
 
 
 def _key(prefix: str) -> dict[str, Any]:
-    """The key of nothing: deleting it leaves no record in the stream."""
+    """The key of no item: a delete of it causes no stream record."""
     return {schema.PARTITION_KEY: {"S": prefix + smoke_uuid()}, schema.SORT_KEY: {"S": "nothing"}}
 
 
@@ -336,5 +337,5 @@ def _require_denied(what: str, call: Callable[[], object]) -> None:
 
 
 def _require_allowed(world: World, what: str, call: Callable[[], object]) -> None:
-    """Policies take a moment to arrive everywhere, so that one denial means nothing yet."""
+    """Policies take a moment to be in force everywhere, so a first denial proves nothing."""
     world.wait(f"{what} is allowed", lambda: None if is_denied(call) else True, minutes=1)

@@ -18,10 +18,10 @@ LATEST_SECONDS = 900.0
 
 @claim(
     "A change of batch size, memory or vpc_cidr replaces neither table nor stream, mapping, function or failure queue; "
-    "no message is lost meanwhile."
+    "meanwhile no message is lost."
 )
 def settings_change(world: World) -> str:
-    """Each setting is deployed while made-up people talk without a pause; names and ids are compared."""
+    """Each setting is deployed while made-up people send messages without a pause. Names and ids are compared."""
     before = lasting(world)
     stopped, reports, errors = Event(), list[smoke.Report](), list[Exception]()
 
@@ -33,7 +33,7 @@ def settings_change(world: World) -> str:
             errors.append(error)
 
     settings: dict[str, str] = {}
-    # After Ctrl-C nobody waits for it: what it writes goes with the table.
+    # After Ctrl-C nothing waits for it: what it writes is deleted with the table.
     writing = Thread(target=write, daemon=True)
     writing.start()
     try:
@@ -56,7 +56,7 @@ def settings_change(world: World) -> str:
     if problems := [problem for report in reports for problem in report.problems]:
         raise DiffersError("; ".join(problems))
     delays = [delay for report in reports for delay in report.delays]
-    return f"{len(delays)} messages meanwhile, the longest delay {max(delays):.1f} s; nothing that lasts was replaced"
+    return f"{len(delays)} messages meanwhile, the longest delay {max(delays):.1f} s; no resource was replaced"
 
 
 def _end(writing: Thread, stopped: Event) -> None:
@@ -65,7 +65,7 @@ def _end(writing: Thread, stopped: Event) -> None:
 
 
 def lasting(world: World) -> Mapping[str, str]:
-    """What must not be replaced, by what tells it from another of the same name."""
+    """The id of each resource that must not be replaced."""
     table = world.client("dynamodb").describe_table(TableName=world.table_name)["Table"]
     function = world.client("lambda").get_function_configuration(FunctionName=f"{world.system}-projection")
     return {

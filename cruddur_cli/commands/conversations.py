@@ -224,7 +224,7 @@ def watch(
     context: Context,
     handle: Handle = None,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two reads.")] = 1.0,
-    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after this many seconds.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = CONVERSATIONS_ON_A_PAGE,
 ) -> None:
     """Watch a person's inbox as it changes; Ctrl-C ends it. With --json, one line per change.
@@ -253,7 +253,7 @@ def watch(
 
 
 def _sleep_while_read(context: Context, until: float) -> None:
-    """Wait. Raises BrokenPipeError soon after the reader of the output has gone."""
+    """Wait. Raises BrokenPipeError soon after the reader of the output is gone."""
     while (left := until - time.monotonic()) > 0:
         context.output.require_reader()
         time.sleep(min(left, SECONDS_WITHOUT_READER))
@@ -308,7 +308,7 @@ def _inbox_rows(context: Context, page: Page[Conversation]) -> list[tuple[str, .
 
 
 def _time(context: Context, sort_key: str, *, seconds: bool = False) -> str:
-    """A timestamp for people; --json has all of it."""
+    """A timestamp for people; --json has the whole timestamp."""
     whole = sort_key[: 19 if seconds else 16].replace("T", " ")
     return whole[5:16] if context.output.is_narrow else whole
 

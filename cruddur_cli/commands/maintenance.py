@@ -94,9 +94,7 @@ def redrive(
     """
     url = queue or context.target.system.get("failure_queue_url")
     if url is None:
-        raise DdbError(
-            "which failure queue? name it with --queue URL: the output FailureQueueUrl of the projection's stack"
-        )
+        raise DdbError("which failure queue? name it with --queue URL: the output FailureQueueUrl of the main stack")
     context.announce_write("redriving")
     table_name = context.target.table_name
     reader = ConversationReader(client=context.client, table_name=table_name)

@@ -1,4 +1,4 @@
-"""The command that shows in ten seconds whether the system works: smoke."""
+"""The command `smoke`, which shows in seconds whether the system works."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -36,12 +36,12 @@ def smoke(
         ),
     ] = None,
 ) -> int:
-    """Let made-up people talk, follow every message into every inbox, and remove all of it.
+    """Send messages between made-up people, wait for each in every inbox, and remove everything.
 
-    Exit status 1, with the reason, if a message is late, a row is missing or duplicate, or the order is wrong.
-    The next run removes what a killed run has left.
+    Exit status 1, with the reason, if a message is late, a row is missing or duplicate, or the order is wrong. The next
+    run removes what a killed run has left.
     """
-    context.announce_write("made-up people talk in")
+    context.announce_write("made-up people send messages in")
     if not context.target.has_projection:
         context.output.note("nothing reads the stream here: this command settles the conversations itself")
     place = Place(
@@ -118,7 +118,7 @@ def _histogram(delays: Sequence[float]) -> list[tuple[str, str, str]]:
 
 def _note_held(context: Context, held: Held) -> None:
     delay = f"median delay {held.report.median:.2f} s, largest {held.report.largest:.2f} s"
-    context.output.note(f"{held.asked:g} messages a second asked for, {held.sent:.1f} sent: {delay}")
+    context.output.note(f"{held.asked:g} messages a second requested, {held.sent:.1f} sent: {delay}")
 
 
 def _rate_as_json(held: Held) -> dict[str, object]:

@@ -48,7 +48,7 @@ def where(context: Context) -> None:
         "users": people.source_name(system.get("users_file")),
     }
     if system:
-        found |= {"kept_over_make_down": system.get("kept", "no"), "settings": system.get("settings") or "as they are"}
+        found |= {"kept_over_make_down": system.get("kept", "no"), "settings": system.get("settings") or "defaults"}
     if context.output.as_json:
         context.output.document(found)
     else:

@@ -27,13 +27,13 @@ class Problem(StrEnum):
 
 MEANINGS: Mapping[Problem, str] = {
     Problem.DUPLICATE_ROW: "a member has more than one group row of the conversation",
-    Problem.MISSING_ROW: "somebody who wrote, or whom a row or the conversation item names, has no group row",
+    Problem.MISSING_ROW: "a member (by messages, start, rows or conversation item) has no group row",
     Problem.STALE_PREVIEW: "text, id or time of the row are not those of the newest message",
     Problem.ROW_WITHOUT_CONVERSATION: "the row shows a message, and the conversation has none",
-    Problem.WRONG_CONVERSATION_ITEM: "it does not say where the rows are and what they show, or is unfinished",
+    Problem.WRONG_CONVERSATION_ITEM: "it differs from the rows and what they show, or a settlement is unfinished",
     Problem.MALFORMED_TIMESTAMP: "the sort key is not an ISO 8601 timestamp",
-    Problem.MIXED_TIMESTAMPS: "timestamps are written in several forms, so that text order is not time order",
-    Problem.MALFORMED_ITEM: "an attribute that every item of its kind has is missing or of another type",
+    Problem.MIXED_TIMESTAMPS: "timestamps with different offsets are mixed, so text order is not time order",
+    Problem.MALFORMED_ITEM: "an attribute that every item of its kind has is missing or has another type",
 }
 
 

@@ -18,12 +18,12 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 class Delivery(Construct):
-    """Three roles: to deploy and to try a stage, for the repository's environment; to compare, for pull requests.
+    """Three roles: `deploy` and `smoke` for the repository's environment of a stage, `diff` for pull requests.
 
-    All trust the account's identity provider for GitHub. It belongs to no stage, since an account has only one.
-    The deploying role may assume roles of the CDK's bootstrap stack. The comparing role reads this stage's templates
-    directly, since the bootstrap stack's lookup role could read the messages. The trying role may run
-    `bin/ddb smoke`, and so reach made-up people only.
+    All trust the account's identity provider for GitHub. It belongs to no stage, because an account has only one.
+    `deploy` may assume roles of the CDK's bootstrap stack. `diff` reads this stage's templates directly, because the
+    bootstrap stack's lookup role could read the messages. `smoke` may run `bin/ddb smoke`, and so reach only made-up
+    people.
     """
 
     def __init__(

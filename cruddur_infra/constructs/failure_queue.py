@@ -18,7 +18,7 @@ class FailureQueue(Construct):
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
-            # The longest retention of SQS (SQS Developer Guide, "Quotas"), so that a message outlasts a holiday.
+            # The longest retention of SQS (SQS Developer Guide, "Quotas"), so that there is time to react.
             retention_period=Duration.days(14),
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY,
         )

@@ -1,1 +1,1 @@
-"""What watches the projection."""
+"""The monitoring of the projection."""

@@ -1,6 +1,7 @@
-"""Serve the backend on this machine until Ctrl-C; the environment says on which table, for which users, by which login.
+"""Serve the backend on this machine until Ctrl-C. Environment variables name the table, the users and the login.
 
-`DDB_TABLE_NAME`, boto3's own variables; `DATABASE_URL`; `COGNITO_USER_POOL_ID` and `COGNITO_USER_POOL_CLIENT_ID`.
+They are `DDB_TABLE_NAME`, boto3's own variables, `DATABASE_URL`, `COGNITO_USER_POOL_ID` and
+`COGNITO_USER_POOL_CLIENT_ID`.
 """
 
 import argparse
@@ -29,7 +30,7 @@ HOST = "127.0.0.1"
 PORT = 4567
 THREADS = 8
 
-# A person waits for the response, so a table that does not respond is soon said to be away.
+# A person waits for the response, so a table that does not respond must fail soon.
 CLIENT_CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
@@ -74,7 +75,7 @@ def main() -> None:
     except (OSError, OverflowError) as error:
         sys.exit(f"error: cannot listen on port {port} ({error}); choose another one with make pages PORT=<number>")
     print(f"Messages: http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201
-    # It warns of a waiting request, also of one that comes while its own threads still start.
+    # waitress warns about a queued request, also about one that arrives while its own threads still start.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(app, sockets=[listening], threads=THREADS, ident=None)
 

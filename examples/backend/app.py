@@ -1,4 +1,4 @@
-"""The bootcamp's routes for messages, on the store. A refusal is `{"errors": [code, ...]}`, never a stack trace."""
+"""The bootcamp's routes for messages, on the store. A refused request returns `{"errors": [code]}`, no stack trace."""
 
 import json
 from dataclasses import asdict
@@ -27,19 +27,19 @@ CONTENT_SECURITY_POLICY = "default-src 'self'; base-uri 'none'; form-action 'non
 
 
 class UnknownUserError(errors.RejectedError):
-    """A handle of nobody."""
+    """No user has this handle."""
 
     code = "user_unknown"
 
 
 class HandleBlankError(errors.RejectedError):
-    """A new conversation with nobody."""
+    """A new conversation without a recipient."""
 
     code = "user_reciever_handle_blank"  # spelled as in the bootcamp
 
 
 def create_app(*, store: MessageStore, users: Users, login: Login) -> Flask:
-    """The app; what it needs is given, so that tests give their own."""
+    """The app, with the store, users and login that it uses."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -126,12 +126,12 @@ def _message(message: Message) -> dict[str, str]:
 
 
 def _page_of(lines: list[dict[str, str]], page: Page[Any]) -> Response:
-    """The bootcamp's pages expect a bare list, so the address of the next page is in the header `Link` (RFC 8288)."""
-    answer = jsonify(lines)
+    """The bootcamp's pages expect a plain list, so the address of the next page is in the header `Link` (RFC 8288)."""
+    response = jsonify(lines)
     if page.cursor is not None:
         following = url_for(request.endpoint or "", **request.view_args or {}, before=page.cursor)
-        answer.headers["Link"] = f'<{following}>; rel="next"'
-    return answer
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    return response
 
 
 def _cursor() -> str | None:
@@ -144,7 +144,7 @@ def _cursor() -> str | None:
 def _body() -> dict[str, Any]:
     try:
         body = request.get_json()
-        # A lone surrogate is JSON, but no text that can be stored.
+        # A lone surrogate is valid JSON, but cannot be stored as text.
         json.dumps(body, ensure_ascii=False).encode()
     except (RecursionError, UnicodeEncodeError):
         abort(HTTPStatus.BAD_REQUEST)

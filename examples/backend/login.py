@@ -1,4 +1,4 @@
-"""Who is logged in: whom a header names, or where Cognito is set up, whom a verified token names."""
+"""The logged-in user: named by a header, or by a verified token if Cognito is set up."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -10,27 +10,27 @@ from werkzeug.datastructures import Headers
 from cruddur_messages.items import User
 
 USER_HEADER = "X-Cruddur-User"
-"""Names a handle, percent-encoded. Nobody checks it, so it serves on a machine of one's own alone."""
+"""The header with a percent-encoded handle. Nothing checks it, so it is for use on your own machine only."""
 
 CLOCK_LEEWAY_SECONDS = 5.0
 JWKS_TIMEOUT_SECONDS = 5.0
 
 
 class Login(Protocol):
-    """Tells who sends a request."""
+    """Finds the user who sends a request."""
 
     def user(self, headers: Headers) -> User | None:
-        """The user who is logged in, None where nobody is."""
+        """The logged-in user, None if there is none."""
 
 
 class HeaderLogin:
-    """Believes the header; `by_handle` finds the user."""
+    """Trusts the header; `by_handle` finds the user."""
 
     def __init__(self, by_handle: Callable[[str], User | None]) -> None:
         self._by_handle = by_handle
 
     def user(self, headers: Headers) -> User | None:
-        """The user whose handle the header has."""
+        """The user with the header's handle."""
         return self._by_handle(unquote(headers.get(USER_HEADER, "")))
 
 
@@ -56,7 +56,7 @@ class CognitoLogin:
         self._keys = jwt.PyJWKClient(f"{self._issuer}/.well-known/jwks.json", timeout=JWKS_TIMEOUT_SECONDS)
 
     def user(self, headers: Headers) -> User | None:
-        """The user whom the token names. Raises jwt.PyJWKClientConnectionError where Cognito does not respond."""
+        """The user whom the token names. Raises jwt.PyJWKClientConnectionError if Cognito does not respond."""
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None

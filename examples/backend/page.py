@@ -1,6 +1,6 @@
-"""The messages page, and what only it needs: whom one can be, and the rows under a conversation.
+"""The messages page and its two routes: the users to choose from, and the rows of a conversation.
 
-It comes with the login by header alone, so for a machine of one's own.
+It is served only with the login by header, so only on your own machine.
 """
 
 from contextlib import suppress
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 HOSTS = ["127.0.0.1", "localhost"]
-"""The names by which a browser may call; another site's name that leads here (DNS rebinding) is refused."""
+"""The host names that a browser may use. Others are refused, against DNS rebinding."""
 
 NEWEST_MESSAGES = 4
 SHOWN_OF_VERSION = 8
 
 
 def page(*, store: MessageStore, users: Users, login: Login, client: "DynamoDBClient", table_name: str) -> Blueprint:
-    """The page at `/`, and its three routes; rows and members of a conversation are for its members."""
+    """The page at `/` and its three routes; only members get the rows and members of a conversation."""
     view = Blueprint("page", __name__, static_folder="web", static_url_path="/web")
 
     @view.get("/")

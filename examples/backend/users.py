@@ -1,4 +1,4 @@
-"""Who is who: the app's own `users` table where `DATABASE_URL` is set, else the users file of the seed."""
+"""The users: the app's own `users` table if `DATABASE_URL` is set, else the users file of the seed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +22,10 @@ class Users(Protocol):
         """Every user."""
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None where there is none."""
+        """The user of a handle, None if there is none."""
 
     def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None where there is none."""
+        """The user of an id, None if there is none."""
 
 
 class UsersOfFile:
@@ -39,19 +39,19 @@ class UsersOfFile:
         return self._users
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None where there is none."""
+        """The user of a handle, None if there is none."""
         return next((user for user in self._users if user.handle == handle), None)
 
     def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None where there is none."""
+        """The user of an id, None if there is none."""
         return next((user for user in self._users if user.uuid == user_uuid), None)
 
 
 class UsersOfPostgres:
-    """The bootcamp's table `users`. Every method raises psycopg.Error where the database does not respond."""
+    """The bootcamp's table `users`. Every method raises psycopg.Error if the database does not respond."""
 
     def __init__(self, url: str) -> None:
-        psycopg.conninfo.conninfo_to_dict(url)  # the pool itself would try a bad one for ever
+        psycopg.conninfo.conninfo_to_dict(url)  # The pool itself would retry a wrong address forever.
         self._pool = ConnectionPool(
             url,
             min_size=0,
@@ -66,15 +66,15 @@ class UsersOfPostgres:
         return self._select("ORDER BY handle")
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None where there is none."""
+        """The user of a handle, None if there is none."""
         return next(iter(self._select("WHERE handle = %s LIMIT 1", handle)), None)
 
     def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None where there is none."""
+        """The user of an id, None if there is none."""
         return next(iter(self._select("WHERE uuid::text = %s LIMIT 1", user_uuid)), None)
 
     def by_cognito_id(self, cognito_user_id: str) -> User | None:
-        """The user who logs in with this Cognito account, None where there is none."""
+        """The user who logs in with this Cognito account, None if there is none."""
         return next(iter(self._select("WHERE cognito_user_id = %s LIMIT 1", cognito_user_id)), None)
 
     def _select(self, clause: str, *values: str) -> list[User]:
@@ -83,6 +83,6 @@ class UsersOfPostgres:
             try:
                 found = connection.execute(query.encode(), values).fetchall()
             except (psycopg.DataError, UnicodeEncodeError):
-                # What PostgreSQL cannot hold as text, such as a NUL, is the name of nobody.
+                # No user has a name that PostgreSQL cannot store as text, such as one with a NUL.
                 return []
         return [User(uuid=row[0], handle=row[1], display_name=row[2] or "") for row in found]

@@ -21,9 +21,9 @@ NO_MESSAGE = "none"
 class ConversationItem:
     """What the projection stores about a conversation.
 
-    `version` is the attribute value that the next write is conditioned on; None where there is no item.
-    `rows` gives the sort key of each member's group row. `shown` is the fingerprint of the message that all of these
-    rows show; None while a settlement is unfinished.
+    `version` is the attribute value that the next write is conditioned on; None if there is no item. `rows` gives the
+    sort key of each member's group row. `shown` is the fingerprint of the message that all of these rows show; None
+    while a settlement is unfinished.
     """
 
     version: Mapping[str, Any] | None
@@ -32,7 +32,7 @@ class ConversationItem:
 
     @classmethod
     def from_attributes(cls, attributes: AttributeMap) -> "ConversationItem":
-        """Read an item, or `{}` where there is none; what is malformed counts as unfinished and is written again."""
+        """Read an item, or `{}` if there is none. A malformed item counts as an unfinished settlement."""
         rows: dict[str, str] = {}
         is_whole = True
         for sort_key, members in _map(attributes.get(ROWS)).items():
@@ -99,7 +99,7 @@ def update(
 
 
 def _by_sort_key(rows: Mapping[str, str]) -> dict[str, Any]:
-    """The rows as the item holds them: members by sort key, since nearly all of them share one."""
+    """The rows as the item holds them: members by sort key, because nearly all share one."""
     members: dict[str, list[str]] = {}
     for member, sort_key in sorted(rows.items()):
         members.setdefault(sort_key, []).append(member)

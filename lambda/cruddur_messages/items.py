@@ -43,12 +43,12 @@ class MalformedItemError(ValueError):
 def text(attributes: AttributeMap, name: str) -> str:
     """The value of a string attribute.
 
-    Raises MalformedItemError where the attribute is missing or of another type.
+    Raises MalformedItemError if the attribute is missing or has another type.
     """
     value = attributes.get(name)
     found = value.get("S") if isinstance(value, dict) else None
     if not isinstance(found, str):
-        raise MalformedItemError(f"{name} is missing or no string")
+        raise MalformedItemError(f"{name} is missing or not a string")
     return found
 
 
@@ -58,7 +58,7 @@ def key_of(attributes: AttributeMap) -> Key:
 
 
 def text_or_empty(attributes: AttributeMap, name: str) -> str:
-    """The value of a string attribute, or the empty string if it is missing or of another type."""
+    """The value of a string attribute, or the empty string if it is missing or has another type."""
     try:
         return text(attributes, name)
     except MalformedItemError:
@@ -67,7 +67,7 @@ def text_or_empty(attributes: AttributeMap, name: str) -> str:
 
 @dataclass(frozen=True)
 class User:
-    """A person, as the backend's `users` table knows them."""
+    """A person, as in the backend's `users` table."""
 
     uuid: str
     display_name: str
@@ -104,7 +104,7 @@ class Message:
         sort_key = text(attributes, schema.SORT_KEY)
         instant = timestamps.parse(sort_key)
         if instant is None:
-            raise MalformedItemError(f"{schema.SORT_KEY} is no ISO 8601 timestamp")
+            raise MalformedItemError(f"{schema.SORT_KEY} is not an ISO 8601 timestamp")
         return cls(
             message_group_uuid=text(attributes, schema.PARTITION_KEY).removeprefix(schema.MESSAGE_PREFIX),
             sort_key=sort_key,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 def emit(event: str, **fields: object) -> None:
     """Write one line to standard output, which Lambda ships to the function's log group.
 
-    `fields` are what metric filters and Logs Insights queries refer to; those that are None are left out.
+    `fields` are what metric filters and Logs Insights queries refer to; fields that are None are left out.
     """
     line: dict[str, object] = {"timestamp": datetime.now(UTC).isoformat(), "event": event}
     line.update({name: value for name, value in fields.items() if value is not None})

@@ -15,12 +15,12 @@ STREAM_VIEW_TYPE: Final = "NEW_IMAGE"
 MESSAGE_PREFIX: Final = "MSG#"
 GROUP_ROW_PREFIX: Final = "GRP#"
 PAIR_PREFIX: Final = "PAIR#"
-"""Of the items that keep two people to one conversation (docs/decisions/0010)."""
+"""The prefix of pair items, which keep two people to one conversation (docs/decisions/0010)."""
 
 PAIR_SORT_KEY: Final = "PAIR"
 
 CONVERSATION_PREFIX: Final = "CONV#"
-"""Of the items on which the projection locks a conversation (docs/decisions/0004)."""
+"""The prefix of conversation items, on which the projection locks (docs/decisions/0004)."""
 
 CONVERSATION_SORT_KEY: Final = "CONV"
 
@@ -28,7 +28,7 @@ SMOKE_UUID_PREFIX: Final = "5e1f7e57-"
 """The prefix of the ids of made-up people and their conversations, so that a policy can tell them from real ones."""
 
 SMOKE_PARTITION: Final = "SMOKE#runs"
-"""Of the items by which a run of `bin/ddb smoke` that was killed is found and removed (docs/ddb.md)."""
+"""The partition of the items by which `bin/ddb smoke` finds and removes a killed run (docs/ddb.md)."""
 
 TABLE_NAME_VARIABLE: Final = "TABLE_NAME"
 """The environment variable by which a Lambda function finds its table."""

@@ -1,4 +1,4 @@
-"""People for tests, and a store in their hands."""
+"""Users for tests, and a store on a test's table."""
 
 import itertools
 import uuid
@@ -21,12 +21,12 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def person(name: str) -> User:
-    """Somebody of this name whom nobody has met."""
+    """A new user of this name."""
     return User(str(uuid.uuid4()), name.title(), name)
 
 
 def ticking(start: datetime = START) -> Callable[[], datetime]:
-    """A clock that goes on by a second with every look."""
+    """A clock that advances by a second with every call."""
     seconds = itertools.count()
     return lambda: start + timedelta(seconds=next(seconds))
 
@@ -41,13 +41,13 @@ def store_of(
 
 
 def items_of(table: CruddurTable) -> list[AttributeMap]:
-    """Everything in the table."""
+    """Every item of the table."""
     pages = table.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
     return [item for page in pages for item in page["Items"]]
 
 
 def without_versions(items: list[AttributeMap]) -> list[AttributeMap]:
-    """Who settles a conversation writes its next version, also where nothing else differs."""
+    """The items without the versions: a settlement writes the next version even if nothing else differs."""
     return [{name: value for name, value in item.items() if name != VERSION} for item in items]
 
 
@@ -84,10 +84,10 @@ def all_conversations(store: MessageStore, user: User, limit: int) -> Iterator[C
 
 
 class BetweenCalls:
-    """A client that lets something happen before each of its calls, and lets calls fail before or after they work.
+    """A client that runs a hook before and after each call, so that a call can fail before or after it takes effect.
 
-    `before` is told the number and the name of a call that is about to be made; what it raises, the call raises.
-    `after` likewise, of a call that has been made.
+    `before` gets the number and the name of the next call; the call raises what `before` raises. `after` does the same
+    after the call.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The code on docs/backend.md is the code of the example, and the page knows every error."""
+"""The code on docs/backend.md is the code of the example, and the page lists every error."""
 
 import re
 import textwrap
@@ -17,7 +17,7 @@ def test_the_code_on_the_page_is_the_code_of_the_example() -> None:
         assert code in source or textwrap.indent(code, "    ") in source, f"{file} has changed: show it as it is"
 
 
-def test_the_page_knows_every_error_and_its_code() -> None:
+def test_the_page_lists_every_error_and_its_code() -> None:
     page = PAGE.read_text()
     for error in errors.RejectedError.__subclasses__():
         if error.__module__ == errors.__name__:

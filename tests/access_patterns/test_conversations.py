@@ -1,4 +1,4 @@
-"""Starting conversations and adding members: all or nothing, and one between two, whoever comes first."""
+"""Starting conversations and adding members: all or nothing, and one conversation between two, also in a race."""
 
 import uuid
 from collections import Counter
@@ -45,14 +45,14 @@ def delete_rows(table: CruddurTable, *members: User) -> None:
 
 
 class Crash(BaseException):
-    """The process that made the call is gone."""
+    """The process crashes at the call."""
 
 
 DYNAMODB_LOCAL_MEMBERS = 9
-"""This release of DynamoDB Local still has the old limit of ten actions in a transaction."""
+"""DynamoDB Local from npm still has the old limit of ten actions in a transaction."""
 
 
-def test_as_many_members_as_a_transaction_takes_start_at_once(
+def test_a_start_takes_as_many_members_as_fit_into_a_transaction(
     cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str
 ) -> None:
     table = cruddur_table_on(ministack_endpoint)
@@ -80,7 +80,7 @@ def test_a_conversation_starts_with_a_row_for_each_member_and_a_message(cruddur_
         assert "message_uuid" not in row.attributes
 
 
-def test_the_stream_takes_a_started_conversation_for_one_to_settle(cruddur_table: CruddurTable) -> None:
+def test_the_projection_settles_a_started_conversation(cruddur_table: CruddurTable) -> None:
     ann, bo = person("ann"), person("bo")
     started = store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi")
     records = [
@@ -95,7 +95,7 @@ def test_the_stream_takes_a_started_conversation_for_one_to_settle(cruddur_table
 
 @pytest.mark.parametrize("size", [2, 5])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_crash_at_any_call_leaves_all_or_nothing(cruddur_table: CruddurTable, size: int, moment: str) -> None:
+def test_a_crash_at_any_call_writes_all_or_nothing(cruddur_table: CruddurTable, size: int, moment: str) -> None:
     outcomes = set()
     for crashing in range(4):
         members = [person(f"member{number}") for number in range(size)]
@@ -119,7 +119,7 @@ def test_a_crash_at_any_call_leaves_all_or_nothing(cruddur_table: CruddurTable, 
     assert outcomes == ({False} if moment == "before" else ({True, False} if size == 2 else {True}))
 
 
-def test_a_call_that_does_not_pass_is_tried_again(cruddur_table: CruddurTable) -> None:
+def test_a_failed_call_is_retried(cruddur_table: CruddurTable) -> None:
     def conflict(number: int, name: str) -> None:
         if name == "transact_write_items" and number < 8:
             raise ClientError(
@@ -154,7 +154,7 @@ def test_a_lost_response_does_not_start_it_twice(cruddur_table: CruddurTable, si
     assert all_messages(store, started.message_group_uuid, 10) == [started.message]
 
 
-def test_two_who_race_end_in_one_conversation(cruddur_table: CruddurTable) -> None:
+def test_two_concurrent_starts_create_one_conversation(cruddur_table: CruddurTable) -> None:
     for _ in range(5):
         ann, bo = person("ann"), person("bo")
         store = store_of(cruddur_table)
@@ -175,7 +175,7 @@ def test_two_who_race_end_in_one_conversation(cruddur_table: CruddurTable) -> No
 
 @pytest.mark.parametrize("have_had_one", [False, True])
 @pytest.mark.parametrize("interrupted", range(6))
-def test_a_rival_at_any_point_of_a_start_does_not_make_a_second(
+def test_a_concurrent_start_at_any_point_does_not_create_a_second(
     cruddur_table: CruddurTable, interrupted: int, have_had_one: bool
 ) -> None:
     ann, bo = person("ann"), person("bo")
@@ -197,7 +197,7 @@ def test_a_rival_at_any_point_of_a_start_does_not_make_a_second(
     assert len(rows_of(cruddur_table, ann)) == len(rows_of(cruddur_table, bo)) == 1
 
 
-def test_a_row_that_names_no_conversation_is_passed_over(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_names_no_conversation_is_ignored(cruddur_table: CruddurTable) -> None:
     ann, bo = person("ann"), person("bo")
     cruddur_table.client.put_item(
         TableName=cruddur_table.name,
@@ -239,7 +239,7 @@ def test_a_group_is_not_the_conversation_of_two_of_its_members(cruddur_table: Cr
     assert again.is_new
 
 
-def test_when_a_third_has_joined_the_two_can_have_another(cruddur_table: CruddurTable) -> None:
+def test_after_a_third_has_joined_the_two_can_start_another(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table)
     first = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
@@ -252,7 +252,7 @@ def test_when_a_third_has_joined_the_two_can_have_another(cruddur_table: Cruddur
     assert store.start_conversation([ann, bo], sender=ann, message="x").message_group_uuid == second.message_group_uuid
 
 
-def test_when_the_rows_are_gone_the_two_start_again(cruddur_table: CruddurTable) -> None:
+def test_after_the_rows_are_deleted_the_two_can_start_again(cruddur_table: CruddurTable) -> None:
     ann, bo = person("ann"), person("bo")
     store = store_of(cruddur_table)
     first = store.start_conversation([ann, bo], sender=ann, message="hi")
@@ -262,7 +262,7 @@ def test_when_the_rows_are_gone_the_two_start_again(cruddur_table: CruddurTable)
     assert second.message_group_uuid != first.message_group_uuid
 
 
-def test_a_taken_place_in_an_inbox_is_left_to_whom_it_belongs(cruddur_table: CruddurTable) -> None:
+def test_a_start_does_not_overwrite_the_row_of_another_conversation(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table, clock=lambda: START)
     groups = [
@@ -294,7 +294,7 @@ def test_an_invalid_start_is_rejected_with_a_reason(cruddur_table: CruddurTable)
     assert items_of(cruddur_table) == []
 
 
-def test_a_new_member_gets_the_conversation_as_it_stands(cruddur_table: CruddurTable) -> None:
+def test_a_new_member_gets_a_row_with_the_current_time(cruddur_table: CruddurTable) -> None:
     ann, bo, cy, dan = person("ann"), person("bo"), person("cy"), person("dan")
     store = store_of(cruddur_table)
     group = store.start_conversation([ann, bo, cy], sender=ann, message="hi").message_group_uuid
@@ -320,7 +320,7 @@ def test_an_existing_member_keeps_their_row(cruddur_table: CruddurTable) -> None
     assert store.add_member(group, cy).last_message_at == row.sort_key
 
 
-def test_a_new_member_does_not_take_the_place_of_another_conversation(cruddur_table: CruddurTable) -> None:
+def test_a_new_member_does_not_overwrite_the_row_of_another_conversation(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table, clock=lambda: START)
     group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
@@ -330,7 +330,7 @@ def test_a_new_member_does_not_take_the_place_of_another_conversation(cruddur_ta
     assert len(rows_of(cruddur_table, cy)) == 2
 
 
-def test_nobody_joins_what_does_not_exist(cruddur_table: CruddurTable) -> None:
+def test_nobody_joins_a_conversation_that_does_not_exist(cruddur_table: CruddurTable) -> None:
     group = str(uuid.uuid4())
     with pytest.raises(errors.NoSuchConversationError, match=f"^there is no conversation {group}$"):
         store_of(cruddur_table).add_member(group, person("ann"))
@@ -348,7 +348,7 @@ def test_a_conversation_without_a_message_can_be_joined(
     assert joined.other.handle == "bo"
 
 
-def test_the_pair_item_is_nobodys_message_and_in_nobodys_inbox(cruddur_table: CruddurTable) -> None:
+def test_the_pair_item_is_in_no_conversation_and_in_no_inbox(cruddur_table: CruddurTable) -> None:
     ann, bo = person("ann"), person("bo")
     store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi")
     (pair,) = (item for item in items_of(cruddur_table) if item["pk"]["S"].startswith(schema.PAIR_PREFIX))

@@ -1,4 +1,4 @@
-"""Pages have no gaps and no repeats: over New Year, over every form of timestamp, whatever the page size."""
+"""Pages have no gaps and no repeats: over New Year, with every form of timestamp, for any page size."""
 
 import uuid
 from collections.abc import Callable
@@ -58,7 +58,9 @@ def put_row(table: CruddurTable, member: User, sort_key: str, group: str, **more
 
 @on_an_engine
 @given(keys=sort_keys, limit=st.integers(1, 16))
-def test_a_conversation_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[str], limit: int) -> None:
+def test_the_pages_of_a_conversation_have_each_message_once(
+    cruddur_table: CruddurTable, keys: list[str], limit: int
+) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
     for key in keys:
         put_message(cruddur_table, group, key, ann)
@@ -68,7 +70,9 @@ def test_a_conversation_comes_whole_and_once(cruddur_table: CruddurTable, keys: 
 
 @on_an_engine
 @given(keys=sort_keys, limit=st.integers(1, 16))
-def test_an_inbox_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[str], limit: int) -> None:
+def test_the_pages_of_an_inbox_have_each_conversation_once(
+    cruddur_table: CruddurTable, keys: list[str], limit: int
+) -> None:
     ann = person("ann")
     for key in keys:
         put_row(cruddur_table, ann, key, str(uuid.uuid4()), message=key)
@@ -78,7 +82,7 @@ def test_an_inbox_comes_whole_and_once(cruddur_table: CruddurTable, keys: list[s
 
 @on_an_engine
 @given(keys=sort_keys.filter(lambda keys: len(keys) > 2), limit=st.integers(1, 4), late=st.integers(1, 3))
-def test_what_comes_in_while_paging_repeats_nothing(
+def test_a_message_sent_while_paging_repeats_nothing(
     cruddur_table: CruddurTable, keys: list[str], limit: int, late: int
 ) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
@@ -97,7 +101,7 @@ def test_what_comes_in_while_paging_repeats_nothing(
     assert [message.sort_key for message in seen] == sorted(keys)
 
 
-def test_the_last_page_says_that_it_is_the_last(cruddur_table: CruddurTable) -> None:
+def test_the_last_page_has_no_cursor(cruddur_table: CruddurTable) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
     for second in range(4):
         put_message(cruddur_table, group, f"2026-01-01T00:00:0{second}+00:00", ann)
@@ -108,7 +112,7 @@ def test_the_last_page_says_that_it_is_the_last(cruddur_table: CruddurTable) -> 
     assert store.get_conversation(group, limit=4).cursor is None
 
 
-def test_malformed_items_leave_no_hole_in_a_page(cruddur_table: CruddurTable) -> None:
+def test_malformed_items_do_not_shorten_a_page(cruddur_table: CruddurTable) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
     for second in range(6):
         put_message(cruddur_table, group, f"2026-01-01T00:00:0{second}+00:00", ann)
@@ -139,13 +143,13 @@ def test_a_page_size_out_of_bounds_is_refused(cruddur_table: CruddurTable, limit
 @pytest.mark.parametrize(
     "cursor", ["", "x" * 1025, "é" * 600, "\ud83d"], ids=["empty", "long", "many bytes", "no UTF-8"]
 )
-def test_a_cursor_of_nobody_is_refused(cruddur_table: CruddurTable, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(cruddur_table: CruddurTable, cursor: str) -> None:
     with pytest.raises(errors.InvalidCursorError, match="is not a cursor from a page"):
         store_of(cruddur_table).get_conversation(str(uuid.uuid4()), before=cursor)
 
 
 @pytest.mark.parametrize("value", ["", "ann", "GRP#1", " 5ae290ed-55d1-47a0-bc6d-fe2bc2700399", 5, None])
-def test_what_is_no_uuid_is_refused(cruddur_table: CruddurTable, value: str) -> None:
+def test_an_invalid_uuid_is_refused(cruddur_table: CruddurTable, value: str) -> None:
     store = store_of(cruddur_table)
     with pytest.raises(errors.InvalidUuidError, match="message_group_uuid is not a UUID"):
         store.get_conversation(value)

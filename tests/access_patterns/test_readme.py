@@ -12,7 +12,7 @@ from tests.engines.fixtures import CruddurTable
 BLOCK = re.compile(r"^ *```python\n(.*?)```", re.DOTALL | re.MULTILINE)
 
 
-def test_the_lines_work(
+def test_the_code_works(
     cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines, names = BLOCK.findall((REPOSITORY / "README.md").read_text())

@@ -1,4 +1,4 @@
-"""A message sent is a message kept: no other is overwritten, and none is written twice."""
+"""A sent message is stored once, and overwrites no other message."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -63,7 +63,7 @@ def test_invalid_input_is_rejected_and_nothing_is_written(cruddur_table: Cruddur
     assert client.calls == 1
 
 
-def test_throttled_for_ever_ends_in_an_error_of_its_own(cruddur_table: CruddurTable) -> None:
+def test_endless_throttling_raises_a_contended_error(cruddur_table: CruddurTable) -> None:
     def throttle(_number: int, _name: str) -> None:
         raise throttled()
 
@@ -73,7 +73,7 @@ def test_throttled_for_ever_ends_in_an_error_of_its_own(cruddur_table: CruddurTa
 
 
 @pytest.mark.parametrize("message", ["x", "x" * MAX_MESSAGE_CHARACTERS, "é🙂" * (MAX_MESSAGE_CHARACTERS // 2), " x "])
-def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, message: str) -> None:
+def test_a_message_is_read_as_it_was_sent(cruddur_table: CruddurTable, message: str) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
     store = store_of(cruddur_table)
     sent = store.send(group, sender=ann, message=message)
@@ -92,7 +92,7 @@ def test_a_message_comes_back_as_it_was_sent(cruddur_table: CruddurTable, messag
     ],
     ids=["empty", "blank", "none", "too long", "no UTF-8"],
 )
-def test_a_message_that_cannot_be_is_refused(
+def test_an_invalid_message_is_refused(
     cruddur_table: CruddurTable, message: str, error: type[errors.RejectedError], code: str
 ) -> None:
     ann, bo = person("ann"), person("bo")
@@ -105,7 +105,7 @@ def test_a_message_that_cannot_be_is_refused(
     assert items_of(cruddur_table) == []
 
 
-def test_only_a_member_posts_and_reads_where_that_is_asked_for(cruddur_table: CruddurTable) -> None:
+def test_only_a_member_sends_and_reads_if_membership_is_checked(cruddur_table: CruddurTable) -> None:
     ann, bo, eve = person("ann"), person("bo"), person("eve")
     store = store_of(cruddur_table)
     group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
@@ -122,7 +122,7 @@ def test_only_a_member_posts_and_reads_where_that_is_asked_for(cruddur_table: Cr
     assert store.send(group, sender=eve, message="the caller did not ask").user_uuid == eve.uuid
 
 
-def test_a_member_whom_the_index_does_not_show_yet_is_one(cruddur_table: CruddurTable) -> None:
+def test_a_member_whom_the_index_does_not_show_yet_counts(cruddur_table: CruddurTable) -> None:
     class LaggingIndex(BetweenCalls):
         def query(self, **arguments: Any) -> Any:
             return {"Items": []} if "IndexName" in arguments else cruddur_table.client.query(**arguments)

@@ -1,4 +1,4 @@
-"""An account whose responses a test writes, in the shapes that AWS documents: botocore's Stubber refuses any other."""
+"""An account with responses that a test writes, in the form that AWS documents: botocore's Stubber refuses others."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +15,12 @@ from cruddur_cli.smoke import Report
 
 ACCOUNT, REGION, NAME = "111122223333", "eu-north-1", "proof-run"
 SECONDS_A_PAUSE = 400.0
-"""So that a wait for minutes looks once or twice, and then is over."""
+"""So long that a wait of minutes looks only once or twice."""
 
 
 @dataclass
 class Responses:
-    """One stubbed client for each service; a response is taken by the next call, which has to be of its operation."""
+    """One stubbed client for each service. The next call takes the next response, and must be of the same operation."""
 
     stubbers: dict[str, Stubber] = field(default_factory=dict)
 
@@ -29,21 +29,21 @@ class Responses:
         return self._of(service).client
 
     def add(self, service: str, operation: str, response: Mapping[str, Any] | None = None, times: int = 1) -> None:
-        """Answer an operation, such as `describe_stacks`."""
+        """Return this response to an operation, such as `describe_stacks`."""
         for _ in range(times):
             self._of(service).add_response(operation, dict(response or {}))
 
     def refuse(self, service: str, operation: str, error_code: str, message: str = "no") -> None:
-        """Answer an operation with an error."""
+        """Return an error to an operation."""
         self._of(service).add_client_error(operation, error_code, message)
 
     def are_used_up(self) -> None:
-        """Raise AssertionError where a response was never asked for."""
+        """Raise AssertionError if a response was not used."""
         for stubber in self.stubbers.values():
             stubber.assert_no_pending_responses()
 
     def end(self) -> None:
-        """Give the clients back."""
+        """Release the clients."""
         for stubber in self.stubbers.values():
             stubber.deactivate()
 
@@ -56,14 +56,14 @@ class Responses:
 
 @functools.cache
 def _client(service: str) -> Any:
-    """Making one takes long, so that all tests of a process share them."""
+    """Creating a client takes long, so all tests of a process share them."""
     create: Any = boto3.Session("key", "secret", region_name=REGION).client
     return create(service)
 
 
 @dataclass
 class StubbedWorld(World):
-    """A world whose clients are stubbed, whose clock is its own, and whose programs print what a test says."""
+    """A world with stubbed clients, a clock of its own, and programs that print what a test sets."""
 
     responses: Responses = field(default_factory=Responses)
     programs: list[tuple[int, str]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class StubbedWorld(World):
         return self.responses.client(service)
 
     def client_of(self, session: boto3.Session, service: str) -> Any:  # noqa: ARG002
-        """The same, for whoever asks."""
+        """The stubbed client, whatever the session."""
         return self.responses.client(service)
 
     def run(self, *command: str) -> tuple[int, str]:
@@ -106,10 +106,10 @@ def world_in(folder: Path, said: list[str] | None = None) -> StubbedWorld:
 
 
 def works(delays: Sequence[float] = (0.4, 0.6)) -> Report:
-    """What made-up people see of a system that works."""
+    """The report of a system that works."""
     return Report(list(delays))
 
 
 def late() -> Report:
-    """What they see of one that does not."""
+    """The report of a system that does not work."""
     return Report([], ["late: message 1 is not in the inbox of ann after 60 s"])

@@ -39,7 +39,7 @@ def stacks(checkout: Checkout) -> list[str]:
     return [one["StackName"] for one in found if one["StackName"].startswith(NAME)]
 
 
-def test_every_claim_is_shown_or_named_with_the_reason_and_nothing_is_left(checkout: Checkout) -> None:
+def test_every_claim_is_shown_or_has_a_reason_and_nothing_is_left(checkout: Checkout) -> None:
     ended = checkout.make_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1", "PAGE=page.md")
     assert "AWS is not reached" in ended.stderr
     rows = {
@@ -57,7 +57,7 @@ def test_every_claim_is_shown_or_named_with_the_reason_and_nothing_is_left(check
 
 
 def begun(checkout: Checkout, claim: str) -> "subprocess.Popen[str]":
-    """A rehearsal that is at a claim of its first phase: it says so before it tests it."""
+    """A rehearsal that tests a claim of its first phase; it prints the claim before it tests it."""
     process = checkout.begin_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1")
     assert process.stderr
     said = []
@@ -69,22 +69,22 @@ def begun(checkout: Checkout, claim: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("claim", ["deploys", "smoke-passes"])
-def test_ctrl_c_takes_everything_away(claim: str, checkout: Checkout) -> None:
+def test_ctrl_c_removes_everything(claim: str, checkout: Checkout) -> None:
     process = begun(checkout, claim)
     assert process.stderr
     os.killpg(process.pid, signal.SIGINT)
     said = process.stderr.read()
     assert process.wait()
-    assert "interrupted; all that was made is removed again" in said
+    assert "interrupted; everything that was created is removed" in said
     assert stacks(checkout) == []
     assert not (checkout.folder / f".local/aws-proof/{NAME}.json").exists()
 
 
-def test_what_a_killed_run_has_left_is_removed_on_demand(checkout: Checkout) -> None:
+def test_clean_up_removes_what_a_killed_run_has_left(checkout: Checkout) -> None:
     process = begun(checkout, "smoke-passes")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert stacks(checkout)
     cleaned = checkout.make_target(*KEPT_UP, "prove-on-aws", "REHEARSE=1", "CLEAN_UP=1")
-    assert "all that was made is removed again" in cleaned.stderr
+    assert "everything that was created is removed" in cleaned.stderr
     assert stacks(checkout) == []

@@ -1,4 +1,4 @@
-"""What a run notes, goes on with, removes and prints, and every slip of a user or an account as one line."""
+"""What a run records, continues, removes and prints, and every error of a user or an account as one line."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def world(tmp_path: Path, said: list[str]) -> Iterator[StubbedWorld]:
 
 
 def claim(step: Callable[[World], str], name: str = "a-claim", **more: object) -> Claim:
-    return Claim(name, "It is so.", step, **more)  # type: ignore[arg-type]
+    return Claim(name, "The claim is true.", step, **more)  # type: ignore[arg-type]
 
 
 def phase(*claims: Claim, name: str = "one") -> Phase:
@@ -50,7 +50,7 @@ def raising(error: BaseException) -> Callable[[World], str]:
 
 
 def role_goes(world: StubbedWorld) -> None:
-    """What is removed in these tests is a role that is gone already."""
+    """The role that these tests remove does not exist any more."""
     world.responses.refuse("iam", "get_role", "NoSuchEntity")
 
 
@@ -63,7 +63,7 @@ def results(world: StubbedWorld) -> list[tuple[str, Result]]:
     return [(one.claim, one.result) for one in world.journal.outcomes]
 
 
-def test_every_outcome_is_noted_and_what_a_phase_has_made_is_removed(world: StubbedWorld) -> None:
+def test_every_outcome_is_recorded_and_what_a_phase_has_created_is_removed(world: StubbedWorld) -> None:
     role_goes(world)
     run(world, [phase(claim(make_role), claim(raising(DiffersError("it is\nnot")), "another"))])
     assert results(world) == [("a-claim", Result.AS_CLAIMED), ("another", Result.DIFFERS)]
@@ -72,7 +72,7 @@ def test_every_outcome_is_noted_and_what_a_phase_has_made_is_removed(world: Stub
     assert has_failed(world.journal)
 
 
-def test_what_rests_on_a_claim_that_differs_is_not_run(world: StubbedWorld) -> None:
+def test_claims_after_a_blocking_claim_that_differs_are_not_run(world: StubbedWorld) -> None:
     broken = claim(raising(DiffersError("cdk deploy failed")), "deploys", blocks=True)
     run(world, [phase(broken, claim(make_role)), phase(claim(lambda _: "well"), name="two")])
     assert results(world) == [
@@ -132,20 +132,20 @@ def refused(error_code: str, message: str = "no") -> Callable[[World], str]:
         (raising(KeyboardInterrupt()), "interrupted"),
     ],
 )
-def test_what_stops_a_run_is_one_line_and_what_was_made_is_removed(
+def test_an_error_is_one_line_and_what_was_created_is_removed(
     step: Callable[[World], str], line: str, world: StubbedWorld
 ) -> None:
     role_goes(world)
     with pytest.raises(CutOffError) as caught:
         run(world, [phase(claim(make_role), claim(step, "stops"))])
     assert line in str(caught.value)
-    assert str(caught.value).endswith("; all that was made is removed again")
+    assert str(caught.value).endswith("; everything that was created is removed")
     assert "\n" not in str(caught.value)
     assert world.journal.made == []
 
 
 @pytest.mark.parametrize("second", ["ExpiredToken", "Ctrl-C"])
-def test_where_removal_fails_too_its_command_is_printed_and_the_next_run_goes_on(
+def test_if_removal_fails_too_its_command_is_printed_and_the_next_run_continues(
     second: str, world: StubbedWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if second == "ExpiredToken":
@@ -160,7 +160,7 @@ def test_where_removal_fails_too_its_command_is_printed_and_the_next_run_goes_on
     with pytest.raises(CutOffError) as caught:
         run(world, phases)
     assert f"make prove-on-aws CLEAN_UP=1 NAME={NAME} REGION={REGION}" in str(caught.value)
-    assert "what was made is still there" in str(caught.value)
+    assert "what was created still exists" in str(caught.value)
 
     again = Journal.load(world.journal.path)
     assert again is not None
@@ -181,10 +181,10 @@ def test_a_fault_of_the_program_is_a_traceback_after_the_removal(world: StubbedW
     role_goes(world)
     with pytest.raises(ZeroDivisionError):
         run(world, [phase(claim(make_role), claim(lambda _: str(1 // 0), "broken"))])
-    assert said[-1] == "all that was made is removed again"
+    assert said[-1] == "everything that was created is removed"
 
 
-def test_a_run_that_goes_on_gives_back_what_the_last_one_had_borrowed(world: StubbedWorld) -> None:
+def test_a_run_that_continues_restores_what_the_last_one_had_changed(world: StubbedWorld) -> None:
     world._borrow("role-policy", "role/policy", "{}")
     world.responses.add("iam", "put_role_policy")
     run(world, [phase(claim(lambda _: "well"))])
@@ -192,8 +192,8 @@ def test_a_run_that_goes_on_gives_back_what_the_last_one_had_borrowed(world: Stu
     world.responses.are_used_up()
 
 
-def test_a_system_is_removed_whatever_protects_it(world: StubbedWorld) -> None:
-    """The main stack is gone; the table's is protected, and so is its table, which stays when the stack goes."""
+def test_a_protected_system_is_removed(world: StubbedWorld) -> None:
+    """The main stack is deleted. The table stack and the table are protected, and the stack retains the table."""
     world.journal.make("system", world.system)
     responses = world.responses
     responses.refuse("cloudformation", "describe_stacks", "ValidationError")
@@ -278,7 +278,7 @@ def test_a_session_that_expires_while_a_stack_is_deleted_is_said_to_have(world: 
     assert "make prove-on-aws CLEAN_UP=1" in said
 
 
-def test_a_queue_and_a_table_go_and_those_that_are_gone_are_passed_over(world: StubbedWorld) -> None:
+def test_a_queue_and_a_table_are_removed_and_missing_ones_are_ignored(world: StubbedWorld) -> None:
     for made in (Made("queue", "q"), Made("queue", "gone"), Made("table", "gone"), Made("log-group", "gone")):
         world.journal.make(made.kind, made.name)
     world.responses.refuse("logs", "delete_log_group", "ResourceNotFoundException")
@@ -311,7 +311,7 @@ def test_the_page_has_every_outcome_and_no_whole_account_number(world: StubbedWo
 
 @pytest.fixture
 def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, world: StubbedWorld) -> Callable[..., str]:
-    """Runs the command line with this world's responses; it returns the error it ends with, if any."""
+    """Runs the command line with this world's responses, and returns its error, if any."""
     for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -341,7 +341,7 @@ def identity(world: StubbedWorld) -> None:
 
 
 def prepared(world: StubbedWorld, *, has_table: bool = False) -> None:
-    """An account with the CDK's bootstrap stack, and nothing of ours, but for a table if that is asked for."""
+    """An account with the CDK's bootstrap stack and nothing of this app, except a table if wanted."""
     identity(world)
     toolkit = {"StackName": "CDKToolkit", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
     world.responses.add("cloudformation", "describe_stacks", {"Stacks": [toolkit]})
@@ -367,7 +367,7 @@ def test_the_account_is_typed_and_the_page_written(
         assert said in told
     written = (tmp_path / "cruddur-aws-proof.md").read_text()
     assert "| where | AWS |" in written
-    assert not (tmp_path / "cruddur-aws-proof.json").exists(), "nothing is left to go on with"
+    assert not (tmp_path / "cruddur-aws-proof.json").exists(), "nothing is left to continue"
 
 
 def test_a_claim_that_differs_is_exit_status_1(
@@ -389,16 +389,14 @@ def test_a_claim_that_differs_is_exit_status_1(
         (["--no-such-option"], "", "No such option"),
     ],
 )
-def test_a_slip_of_a_user_is_one_line(
+def test_a_users_error_is_one_line(
     words: list[str], response: str, line: str, typed: Callable[..., str], world: StubbedWorld
 ) -> None:
     prepared(world)
     assert line in typed(*words, response=response)
 
 
-def test_an_endpoint_in_the_environment_is_not_taken_for_aws(
-    typed: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endpoint_in_the_environment_is_refused(typed: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://localhost:4566")
     assert "AWS_ENDPOINT_URL is set, which is not AWS" in typed("--region", REGION)
 
@@ -466,18 +464,16 @@ def test_a_machine_that_ends_the_run_leaves_nothing(
     role_goes(world)
     before = signal.getsignal(signal.SIGTERM)
     try:
-        assert "interrupted; all that was made is removed again" in typed("--region", REGION, "--yes")
+        assert "interrupted; everything that was created is removed" in typed("--region", REGION, "--yes")
     finally:
         signal.signal(signal.SIGTERM, before)
     assert world.journal.made == []
 
 
-def test_the_run_of_another_account_is_left_alone(
-    typed: Callable[..., str], world: StubbedWorld, tmp_path: Path
-) -> None:
+def test_the_run_of_another_account_is_refused(typed: Callable[..., str], world: StubbedWorld, tmp_path: Path) -> None:
     Journal(tmp_path / "cruddur-aws-proof.json", "cruddur-aws-proof", "999988887777", REGION, "then").save()
     identity(world)
-    assert "was cut off in account 999988887777" in typed("--region", REGION)
+    assert "was interrupted in account 999988887777" in typed("--region", REGION)
 
 
 def test_what_a_run_has_left_can_be_removed(typed: Callable[..., str], world: StubbedWorld, tmp_path: Path) -> None:
@@ -489,7 +485,7 @@ def test_what_a_run_has_left_can_be_removed(typed: Callable[..., str], world: St
     assert not journal.path.exists()
 
 
-def test_a_wrong_account_of_the_cdk_is_its_line(world: StubbedWorld) -> None:
+def test_cdks_own_error_line_is_printed(world: StubbedWorld) -> None:
     world.programs.append((1, "error: account is 1, and your credentials belong to 2; set AWS_PROFILE"))
     with pytest.raises(DiffersError, match="credentials belong to 2"):
         world.cdk("deploy")

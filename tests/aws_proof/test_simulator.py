@@ -1,6 +1,6 @@
-"""The policy simulator's step on the calls and probes as recorded, with MiniStack's evaluator as the simulator.
+"""The policy simulator's step with the recorded calls and probes, and MiniStack's evaluator as the simulator.
 
-Its answers have the shape that AWS documents; what AWS itself would say, only AWS can.
+Its responses have the form that AWS documents. What AWS itself decides, only AWS can show.
 """
 
 import functools
@@ -58,7 +58,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Case) -> It
 
 
 def deployed_policy(recorded: Case) -> list[dict[str, Any]]:
-    """The role's policy, as CloudFormation would have written it with this deployment's names and ids."""
+    """The role's policy, as CloudFormation would deploy it with this deployment's names and ids."""
     synthesized = recorded.deployed
     text = json.dumps(recorded.policies.identities[PROJECTION])
     for before, after in (
@@ -75,7 +75,7 @@ def deployed_policy(recorded: Case) -> list[dict[str, Any]]:
 
 
 def simulate_with(monkeypatch: pytest.MonkeyPatch, role_policy: list[dict[str, Any]]) -> list[str]:
-    """Have IAM's calls answered by the evaluator; the answer is the names of those made."""
+    """Let the evaluator respond to IAM's calls; return the names of the calls made."""
     asked: list[Mapping[str, Any]] = []
     made: list[str] = []
     create: Any = boto3.Session("key", "secret", region_name=REGION).client
@@ -116,7 +116,7 @@ def document(text: str) -> Document:
     return tuple({"Condition": {}, **one} for one in json.loads(text)["Statement"])
 
 
-def test_every_recorded_call_and_every_probe_is_asked_and_agrees(
+def test_every_recorded_call_and_every_probe_is_simulated_and_agrees(
     world: StubbedWorld, recorded: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = simulate_with(monkeypatch, deployed_policy(recorded))

@@ -1,4 +1,4 @@
-"""Every step that the emulator cannot do, on responses of the documented shape: as claimed, and otherwise."""
+"""Every step that the emulator cannot do, with responses of the documented form: as claimed, and otherwise."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -143,7 +143,7 @@ def test_source_function_arn_otherwise(result: str, state: str, world: StubbedWo
     differs(deployment.source_function_arn, world, f"the function is {state}, the mapping's last result is")
 
 
-def test_source_function_arn_says_nothing_without_the_deny(world: StubbedWorld) -> None:
+def test_source_function_arn_shows_nothing_without_the_deny(world: StubbedWorld) -> None:
     role_policy(world, {**POLICY, "Statement": POLICY["Statement"][:1]})
     differs(deployment.source_function_arn, world, "this shows nothing")
 
@@ -198,7 +198,7 @@ def test_an_error_of_another_kind_is_no_protection(world: StubbedWorld) -> None:
         deployment.prod_is_protected.step(world)
 
 
-def test_what_a_destruction_leaves(world: StubbedWorld) -> None:
+def test_what_a_removal_leaves_is_reported(world: StubbedWorld) -> None:
     world.programs.append((0, ""))
     a_stack(world)
     no_stack(world)
@@ -268,7 +268,7 @@ def test_the_simulator_agrees(world: StubbedWorld, monkeypatch: pytest.MonkeyPat
 def test_a_deployed_role_that_denies_more(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aws_proof.probes.cases", lambda _: case([PUT], [SCAN, SEND]))
     simulated(world, put="explicitDeny")
-    differs(permissions.simulator, world, "1 of 3 otherwise, such as denied: projection: dynamodb:PutItem")
+    differs(permissions.simulator, world, "1 of 3 decisions differ, such as denied: projection: dynamodb:PutItem")
 
 
 def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorld) -> None:
@@ -276,7 +276,7 @@ def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorl
     iam = world.client("iam")
     iam.meta.events.register("provide-client-params.iam.SimulateCustomPolicy", lambda params, **_: asked.append(params))
     verdicts(world, ("dynamodb:PutItem", "allowed"), ("sqs:SendMessage", "allowed"), ("sqs:SendMessage", "allowed"))
-    with pytest.raises(DiffersError, match="1 of 2 otherwise, such as allowed: projection: sqs:SendMessage"):
+    with pytest.raises(DiffersError, match="1 of 2 decisions differ, such as allowed: projection: sqs:SendMessage"):
         permissions.compare(iam, case([PUT], [SEND]))
     entries = {one["ContextKeyName"]: one for one in asked[0]["ContextEntries"]}
     assert entries["dynamodb:LeadingKeys"]["ContextKeyType"] == "stringList"
@@ -286,7 +286,7 @@ def test_the_simulator_asks_with_types_and_without_principals(world: StubbedWorl
 
 def test_a_call_that_the_simulator_denies(world: StubbedWorld) -> None:
     verdicts(world, ("dynamodb:PutItem", "implicitDeny"))
-    with pytest.raises(DiffersError, match="1 of 1 otherwise, such as denied: projection: dynamodb:PutItem"):
+    with pytest.raises(DiffersError, match="1 of 1 decisions differ, such as denied: projection: dynamodb:PutItem"):
         permissions.compare(world.client("iam"), case([PUT], []))
 
 
@@ -300,7 +300,7 @@ ROLE = {
 
 
 def probe_role(world: StubbedWorld) -> None:
-    """The role comes and goes; it can be used from the second look on."""
+    """The role is created and removed; it can be used from the second attempt on."""
     role_policy(world)
     world.responses.add("iam", "create_role", {"Role": ROLE})
     world.responses.add("iam", "put_role_policy")
@@ -323,15 +323,15 @@ def test_enclosing_operation(world: StubbedWorld) -> None:
     cancelled(world)
     world.responses.add("dynamodb", "transact_write_items")
     world.responses.refuse("dynamodb", "delete_item", "AccessDeniedException")
-    stays(permissions.enclosing_operation, world, "allowed within a transaction, denied by itself")
+    stays(permissions.enclosing_operation, world, "allowed in a transaction, denied outside")
     assert world.journal.made == []
 
 
-def test_enclosing_operation_otherwise_and_the_role_goes(world: StubbedWorld) -> None:
+def test_enclosing_operation_otherwise_and_the_role_is_removed(world: StubbedWorld) -> None:
     probe_role(world)
     world.responses.add("dynamodb", "transact_write_items")
     world.responses.add("dynamodb", "delete_item")
-    differs(permissions.enclosing_operation, world, "a delete by itself is allowed")
+    differs(permissions.enclosing_operation, world, "a delete outside a transaction is allowed")
     assert world.journal.made == []
 
 
@@ -348,7 +348,7 @@ def test_leading_keys(world: StubbedWorld) -> None:
     world.responses.add("dynamodb", "delete_item")
     cancelled(world)
     cancelled(world)
-    stays(permissions.leading_keys, world, "two rows, and a row beside a conversation item, are allowed")
+    stays(permissions.leading_keys, world, "two rows, and a row with a conversation item, are allowed")
     keys = [
         [(kind, given["Key"]["pk"]["S"][:4]) for one in elements for kind, given in one.items()] for elements in asked
     ]
@@ -402,7 +402,7 @@ def test_outside_callers_otherwise(world: StubbedWorld) -> None:
     differs(permissions.outside_callers, world, "a query of messages is allowed")
 
 
-def test_an_administrator_who_reaches_the_queue(world: StubbedWorld) -> None:
+def test_an_administrator_who_can_send_to_the_queue(world: StubbedWorld) -> None:
     probe_role(world)
     world.responses.refuse("dynamodb", "query", "AccessDeniedException")
     world.responses.refuse("dynamodb", "query", "AccessDeniedException")
@@ -433,11 +433,11 @@ def test_endpoint_policy(world: StubbedWorld) -> None:
     endpoint(world)
     world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True}, times=2)
     world.reports += [late(), late(), works()]
-    stays(failures.endpoint_policy, world, "after that messages arrive again")
+    stays(failures.endpoint_policy, world, "with the policy restored, messages arrive again")
     assert world.journal.borrowed == []
 
 
-def test_endpoint_policy_otherwise_and_it_is_given_back_for_the_next_claims(world: StubbedWorld) -> None:
+def test_endpoint_policy_otherwise_and_the_policy_is_restored_for_the_next_claims(world: StubbedWorld) -> None:
     endpoint(world)
     world.responses.add("ec2", "modify_vpc_endpoint", {"Return": True}, times=2)
     world.reports += [works(), works()]
@@ -449,7 +449,7 @@ def test_endpoint_policy_otherwise_and_it_is_given_back_for_the_next_claims(worl
     ("shown", "rows", "seen"),
     [
         ([set()] * 3, [1, 1], "the first message is in both inboxes: not within 5 minutes"),
-        ([{"m-1"}] * 3, [1, 1], "the permission is gone everywhere: not within 5 minutes"),
+        ([{"m-1"}] * 3, [1, 1], "the permission is removed everywhere: not within 5 minutes"),
         ([{"m-1"}, set()], [1, 0], r"the two members have \[1, 0\] rows"),
     ],
 )
@@ -483,7 +483,7 @@ def test_failure_queue_stays_empty(world: StubbedWorld) -> None:
 
 
 class Talkers:
-    """Two people who go on talking."""
+    """Two people who send messages."""
 
     left = False
 
@@ -521,17 +521,17 @@ def subscribed(world: StubbedWorld) -> None:
     world.responses.add("sns", "subscribe", {"SubscriptionArn": "arn:aws:sns:eu-north-1:1:n:1"})
 
 
-def test_alarms_ring(world: StubbedWorld) -> None:
+def test_alarms_start(world: StubbedWorld) -> None:
     subscribed(world)
     alarms(world, "OK", "ALARM")
-    stays(failures.alarms_ring, world, "both in the state ALARM")
+    stays(failures.alarms_start, world, "both in the state ALARM")
     assert [made.name for made in world.journal.made] == ["proof-run-dev-notices"]
 
 
 def test_alarms_stay_silent(world: StubbedWorld) -> None:
     subscribed(world)
     alarms(world, "OK", "OK", "INSUFFICIENT_DATA")
-    differs(failures.alarms_ring, world, "ring: not within 20 minutes")
+    differs(failures.alarms_start, world, "start: not within 20 minutes")
 
 
 def test_an_alarm_that_is_not_there(world: StubbedWorld) -> None:
@@ -554,7 +554,7 @@ def test_alarm_notice(world: StubbedWorld) -> None:
 
 def test_alarm_notice_never_comes(world: StubbedWorld) -> None:
     notices(world, "", "OK", "OK", "")
-    differs(failures.alarm_notice, world, "a notice arrives: not within 15 minutes")
+    differs(failures.alarm_notice, world, "a notification arrives: not within 15 minutes")
 
 
 def test_redrive(world: StubbedWorld) -> None:
@@ -619,9 +619,9 @@ def test_settings_change(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -
     for _ in range(1 + len(updates.CHANGES)):
         lasting(world)
     world.programs += [(0, "")] * len(updates.CHANGES)
-    stays(updates.settings_change, world, "the longest delay 0.6 s; nothing that lasts was replaced")
+    stays(updates.settings_change, world, "the longest delay 0.6 s; no resource was replaced")
     assert "--context=vpc_cidr=10.87.0.0/24" in world.ran[-1]
-    assert "--context=batch_size=50" in world.ran[-1], "what was changed before stays changed"
+    assert "--context=batch_size=50" in world.ran[-1], "settings of earlier changes are kept"
 
 
 def test_a_table_that_is_replaced(world: StubbedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -707,7 +707,7 @@ def data(world: StubbedWorld, *responses: dict[str, list[float]]) -> None:
 
 def test_metrics_have_data(world: StubbedWorld) -> None:
     watched(world)
-    # Sorted: the throttles are m0, the errors m1; each is asked for by itself at last.
+    # Sorted: the throttles are m0, the errors m1. At last each is queried alone.
     data(world, {"m0": [], "m1": []}, {"m0": [], "m1": [1.0]}, {"m0": []}, {"m0": [1.0]})
     stays(metrics.metrics_have_data, world, "1 of 2 have data")
 
@@ -727,7 +727,7 @@ def test_fill(world: StubbedWorld) -> None:
 @pytest.mark.parametrize(
     ("response", "seen"),
     [
-        ({"puts": [3.0], "idle": []}, "the expression gives nothing: projection-idle would never ring"),
+        ({"puts": [3.0], "idle": []}, "the expression gives nothing: projection-idle would never start"),
         ({"puts": [3.0], "idle": [0.0]}, r"the expression gives \[0.0\]"),
         ({"puts": [], "idle": []}, "so this shows nothing"),
     ],
@@ -810,7 +810,7 @@ def test_adoption_by_reference_makes_no_stack_for_the_table(
     table(world)
     world.programs.append((0, ""))
     a_stack(world, 2)
-    differs(adoption.adoption_by_reference, world, "a stack for a table that is not ours")
+    differs(adoption.adoption_by_reference, world, "a stack for a table that this app did not create")
 
 
 KEY = "arn:aws:kms:eu-north-1:111122223333:key/1"
@@ -835,23 +835,23 @@ def test_nothing_is_left(world: StubbedWorld) -> None:
     stays(leftovers.nothing_left, world, "nothing")
 
 
-def test_a_table_that_only_the_tagging_api_still_names_is_gone(world: StubbedWorld) -> None:
+def test_a_table_that_only_the_tagging_api_still_lists_counts_as_deleted(world: StubbedWorld) -> None:
     left(world, TABLE)
     world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
-    stays(leftovers.nothing_left, world, "nothing; still named: what its own service no longer has")
+    stays(leftovers.nothing_left, world, "nothing; still named: resources that their own service no longer has")
 
 
-def test_an_answer_of_another_kind_does_not_say_that_a_table_is_gone(world: StubbedWorld) -> None:
+def test_another_error_does_not_mean_that_a_table_is_deleted(world: StubbedWorld) -> None:
     left(world, TABLE)
     world.responses.refuse("dynamodb", "describe_table", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
         leftovers.nothing_left.step(world)
 
 
-def test_a_key_that_waits_for_its_deletion_is_as_good_as_gone(world: StubbedWorld) -> None:
+def test_a_key_whose_deletion_is_scheduled_counts_as_deleted(world: StubbedWorld) -> None:
     left(world, KEY)
     key_state(world, "PendingDeletion")
-    stays(leftovers.nothing_left, world, "nothing; still named: keys that wait for their deletion")
+    stays(leftovers.nothing_left, world, "nothing; still named: keys whose deletion is scheduled")
 
 
 def test_something_is_left(world: StubbedWorld) -> None:
@@ -867,8 +867,8 @@ def test_what_other_services_have_is_left(world: StubbedWorld) -> None:
     differs(leftovers.nothing_left, world, "left: arn:aws:sqs:eu-north-1:111122223333:failures")
 
 
-def test_every_claim_that_only_aws_shows_is_played_here() -> None:
-    """No branch of the command has never run."""
+def test_every_claim_that_only_aws_shows_has_a_test_here() -> None:
+    """Every claim that the emulator cannot show has a test here."""
     from aws_proof.steps import CLAIMS
 
     played = Path(__file__).read_text()

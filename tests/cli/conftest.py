@@ -1,4 +1,4 @@
-"""The command line in a test's hands: run in this process or as one of its own, against an engine."""
+"""Runs the command line in this process or in one of its own, against an engine."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ Environment = dict[str, str]
 
 @dataclass(frozen=True)
 class Result:
-    """What a command line came to."""
+    """The result of a command line."""
 
     status: int
     out: str
@@ -29,7 +29,7 @@ class Result:
 
 @pytest.fixture
 def ministack_table(cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str) -> CruddurTable:
-    """For what this release of DynamoDB Local refuses: empty strings, and more than ten actions in a transaction."""
+    """A table on the emulator. DynamoDB Local refuses empty strings, and more than ten actions in a transaction."""
     return cruddur_table_on(ministack_endpoint)
 
 
@@ -75,7 +75,7 @@ def at(ddb: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> Callable[
 
 @pytest.fixture
 def process_environment(tmp_path: Path) -> Environment:
-    """What a process of its own needs to find nothing but what a test gives it."""
+    """The environment of a process that sees only what a test sets."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATABASE_"))}
     return kept | {
         "AWS_EC2_METADATA_DISABLED": "true",

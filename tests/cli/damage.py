@@ -1,7 +1,7 @@
-"""Tables as the bootcamp's own handler leaves them behind (what it does is measured in the project's facts).
+"""Tables as the bootcamp's own handler damages them.
 
-It handles the first record of a batch only. For each row that the index shows, it deletes the row, then puts one with
-a fixed list of attributes. Here its invocations overlap, come late, come twice, and die between any two calls.
+It handles the first record of a batch only. For each row that the index shows, it deletes the row, then puts one with a
+fixed list of attributes. Here its invocations overlap, come late, come twice, and die between any two calls.
 """
 
 import random
@@ -19,14 +19,14 @@ KEPT = (USER_UUID, USER_DISPLAY_NAME, USER_HANDLE, schema.INDEX_PARTITION_KEY)
 
 @dataclass
 class Written:
-    """What was written into a table, and is to be seen when it is repaired."""
+    """What was written into a table, and must be shown after a repair."""
 
     members: dict[str, list[User]] = field(default_factory=dict)
     messages: dict[str, list[Message]] = field(default_factory=dict)
 
 
 def bootcamp_invocation(table: CruddurTable, message: Message) -> Generator[None]:
-    """The bootcamp's handler at work on one message; stands still before each of its calls."""
+    """The bootcamp's handler for one message; it pauses before each of its calls."""
     yield
     rows = table.client.query(
         TableName=table.name,
@@ -58,7 +58,7 @@ def write(
     messages: int,
     sizes: Sequence[int] = (2, 2, 2, 3, 4),
 ) -> Written:
-    """Conversations of people, some of whom never write, with nobody who moves their rows."""
+    """Write conversations; some members never write, and no handler moves the rows."""
     written = Written()
     store = MessageStore(client=table.client, table_name=table.name, clock=ticking())
     crowd = [person(f"person{number}") for number in range(conversations + 3)]
@@ -77,7 +77,7 @@ def write(
 
 
 def run_the_bootcamps_handler(table: CruddurTable, written: Written, chance: random.Random) -> None:
-    """Deliver the messages to the bootcamp's handler as a stream may."""
+    """Deliver the messages to the bootcamp's handler as a stream may deliver them."""
     for messages in written.messages.values():
         delivered = [message for message in messages for _ in range(chance.choice((0, 1, 1, 2)))]
         chance.shuffle(delivered)

@@ -1,4 +1,4 @@
-"""The bootcamp's words mean what they meant; no other word means production."""
+"""The bootcamp's arguments mean the same here, and no other word means production."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.check
         ("", ""),
     ],
 )
-def test_the_bootcamps_words(old: str, new: str) -> None:
+def test_the_bootcamps_arguments(old: str, new: str) -> None:
     assert modern(old.split()) == new.split()
 
 

@@ -1,4 +1,4 @@
-"""Consumed capacity is counted, and a limit on it is kept over any stretch of calls."""
+"""Consumed capacity is counted, and a limit holds over any sequence of calls."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Every command does what it says, on real engines; every slip is one line and a status that is not 0."""
+"""Every command does what its help says, on real engines; every error is one line with exit status 1 or 2."""
 
 import io
 import json
@@ -28,7 +28,7 @@ At = Callable[..., Result]
 
 @pytest.fixture
 def seeded(at: At, cruddur_table: CruddurTable) -> CruddurTable:
-    """A table with the seed in it."""
+    """A table with the seed."""
     assert at(cruddur_table, "seed").status == 0
     return cruddur_table
 
@@ -37,7 +37,9 @@ def is_one_line(text: str) -> bool:
     return text.endswith("\n") and text.count("\n") == 1
 
 
-def test_a_table_comes_and_goes(at: At, ddb: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_created_and_deleted(
+    at: At, ddb: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = f"{cruddur_table.name}-new"
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", cruddur_table.endpoint)
     created = ddb("schema-load", "--table", name, "--json")
@@ -70,7 +72,7 @@ def test_drop_wants_the_name_of_the_table(
     assert cruddur_table.name not in cruddur_table.client.list_tables()["TableNames"]
 
 
-def test_the_seed_is_loaded_once_and_right(at: At, seeded: CruddurTable) -> None:
+def test_the_seed_is_loaded_correctly_and_once(at: At, seeded: CruddurTable) -> None:
     before = items_of(seeded)
     again = at(seeded, "seed", "--json")
     assert again.status == 0
@@ -90,7 +92,7 @@ def test_scan_gives_one_json_object_per_item(at: At, seeded: CruddurTable) -> No
     assert len(at(seeded, "scan").out.splitlines()) == len(lines)
 
 
-def test_people_talk(at: At, seeded: CruddurTable) -> None:
+def test_people_send_and_read_messages(at: At, seeded: CruddurTable) -> None:
     users = seed_file.parse_users(seed_file.USERS_PATH.read_text())
     ann, bo, cy, dan = (user.handle for user in users[:4])
     started = json.loads(at(seeded, "start", "lunch?", "--from", ann, "--to", f"@{bo}", "--to", cy, "--json").out)
@@ -113,7 +115,7 @@ def test_people_talk(at: At, seeded: CruddurTable) -> None:
     assert at(seeded, "verify").status == 0
 
 
-def test_two_who_have_a_conversation_go_on_with_it(at: At, seeded: CruddurTable) -> None:
+def test_two_who_have_a_conversation_continue_it(at: At, seeded: CruddurTable) -> None:
     users = seed_file.parse_users(seed_file.USERS_PATH.read_text())
     words = ("start", "hello", "--from", users[2].handle, "--to", users[3].handle)
     first, second = (json.loads(at(seeded, *words, "--json").out) for _ in range(2))
@@ -164,7 +166,7 @@ def test_a_message_cannot_steer_the_terminal(at: At, seeded: CruddurTable) -> No
         (("redrive",), "which failure queue? name it with --queue URL"),
     ],
 )
-def test_a_slip_is_one_line(at: At, ministack_table: CruddurTable, words: tuple[str, ...], why: str) -> None:
+def test_a_users_error_is_one_line(at: At, ministack_table: CruddurTable, words: tuple[str, ...], why: str) -> None:
     result = at(ministack_table, *words)
     assert result.status != 0
     assert why in result.err.splitlines()[-1]
@@ -191,7 +193,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_table_that_is_not_there_is_one_line(at: At, ministack_table: CruddurTable, words: tuple[str, ...]) -> None:
+def test_a_missing_table_is_one_line(at: At, ministack_table: CruddurTable, words: tuple[str, ...]) -> None:
     elsewhere = replace(ministack_table, name="no-such-table")
     result = at(elsewhere, *words)
     assert result.status == 1
@@ -222,7 +224,7 @@ def test_no_credentials_and_no_region_are_one_line(ddb: At, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("words", ["seed prod", "rebuild prod", "drop prod", "drop cruddur-messages prod"])
-def test_on_aws_the_name_has_to_be_typed_before_anything_is_written(
+def test_on_aws_the_name_must_be_typed_before_anything_is_written(
     ddb: At, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -250,7 +252,7 @@ def broken_table(table: CruddurTable) -> damage.Written:
     return written
 
 
-def test_verify_says_what_is_broken_and_rebuild_repairs_it(at: At, cruddur_table: CruddurTable) -> None:
+def test_verify_reports_problems_and_rebuild_repairs_them(at: At, cruddur_table: CruddurTable) -> None:
     broken_table(cruddur_table)
     verified = at(cruddur_table, "verify", "--json")
     assert verified.status == 1
@@ -272,7 +274,7 @@ def test_verify_says_what_is_broken_and_rebuild_repairs_it(at: At, cruddur_table
     assert at(cruddur_table, "verify").status == 0
 
 
-def test_hundreds_of_findings_become_a_summary_with_examples(at: At, ministack_table: CruddurTable) -> None:
+def test_hundreds_of_findings_are_summarized_with_examples(at: At, ministack_table: CruddurTable) -> None:
     for start in range(0, 300, 25):
         puts: list[Any] = [
             {
@@ -297,7 +299,7 @@ def test_hundreds_of_findings_become_a_summary_with_examples(at: At, ministack_t
     assert len(json.loads(at(ministack_table, "verify", "--json", "--examples", "7").out)["examples"]) == 7
 
 
-def test_what_cannot_be_repaired_ends_in_status_1(at: At, cruddur_table: CruddurTable) -> None:
+def test_what_cannot_be_repaired_gives_exit_status_1(at: At, cruddur_table: CruddurTable) -> None:
     item = {"pk": {"S": "MSG#1"}, "sk": {"S": "sometime"}, "message": {"S": "x"}, "message_uuid": {"S": "1"}}
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
     result = at(cruddur_table, "rebuild")
@@ -305,7 +307,7 @@ def test_what_cannot_be_repaired_ends_in_status_1(at: At, cruddur_table: Cruddur
     assert "what is left cannot be repaired automatically" in result.err
 
 
-def test_an_interrupted_rebuild_goes_on_where_it_was(
+def test_an_interrupted_rebuild_continues(
     at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken_table(cruddur_table)
@@ -336,7 +338,7 @@ def test_an_interrupted_rebuild_goes_on_where_it_was(
     assert at(cruddur_table, "verify").status == 0
 
 
-def test_a_state_file_of_somebody_else_is_refused(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
+def test_a_state_file_with_other_contents_is_refused(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
     state = tmp_path / "notes.txt"
     state.write_text('{"not": "ours"}\n')
     result = at(ministack_table, "rebuild", "--state", str(state))
@@ -345,7 +347,7 @@ def test_a_state_file_of_somebody_else_is_refused(at: At, ministack_table: Crudd
     assert at(ministack_table, "rebuild", "--state", str(state), "--restart").status == 0
 
 
-def test_the_limit_reaches_every_call_of_a_rebuild(
+def test_the_limit_applies_to_every_call_of_a_rebuild(
     at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken_table(cruddur_table)
@@ -398,11 +400,11 @@ def test_the_users_and_the_seed_of_the_running_system_are_known(
     assert "users.json: cannot be read" in ddb("list-conversations", "zoe").err
 
 
-def test_no_help_speaks_of_types_of_flags(ddb: At) -> None:
+def test_no_help_shows_the_type_of_a_flag(ddb: At) -> None:
     for words in (("--help",), *((command[0], "--help") for command in COMMANDS)):
         assert "bool" not in ddb(*words).out
 
 
-def test_nobody_is_named_by_an_id_that_is_nobodys(at: At, ministack_table: CruddurTable) -> None:
+def test_an_unknown_id_is_shown_as_it_is(at: At, ministack_table: CruddurTable) -> None:
     result = at(ministack_table, "list-conversations", person("ann").uuid)
     assert (result.status, result.out) == (1, "")

@@ -1,4 +1,4 @@
-"""What `make` prints for people of the running system, without one."""
+"""What `make` prints about the running system, tested without one."""
 
 import json
 import subprocess
@@ -65,7 +65,7 @@ def test_other_lines_are_lambdas_or_printed_unchanged(message: str, line: str | 
     assert for_people(message) == line
 
 
-def test_what_is_kept_stays_over_down_until_it_is_to_be_deleted(local: Path) -> None:
+def test_kept_data_stays_after_down_until_it_is_deleted(local: Path) -> None:
     (local / "state").mkdir()
     (local / "state" / "cruddur-table-name").write_text("mine\n")
     (local / "passing-state").mkdir()

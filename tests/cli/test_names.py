@@ -1,4 +1,4 @@
-"""A conversation has a name that a person would use; so has a user."""
+"""Conversations and users are found by the names that people use."""
 
 import json
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_a_conversation_is_found_by_id_prefix_or_other_person(at: At, seeded: Cr
     assert [message["message"] for message in read["messages"]] == ["hello"] * 4
 
 
-def test_a_group_is_not_taken_for_the_two_alone(at: At, seeded: CruddurTable) -> None:
+def test_a_group_is_not_the_conversation_of_two(at: At, seeded: CruddurTable) -> None:
     _, _, mina, tomas = seed_file.load_users()
     started = at(seeded, "start", "all", "--from", mina.handle, "--to", tomas.handle, "--to", "bayko", "--json")
     group = json.loads(started.out)["message_group_uuid"]
@@ -60,7 +60,7 @@ def test_a_group_is_not_taken_for_the_two_alone(at: At, seeded: CruddurTable) ->
     assert "secret" not in at(seeded, "get-conversation", group).out
 
 
-def test_a_beginning_of_several_is_refused_with_what_tells_them_apart(at: At, seeded: CruddurTable) -> None:
+def test_an_ambiguous_prefix_is_refused_with_longer_ones(at: At, seeded: CruddurTable) -> None:
     groups = [
         c["message_group_uuid"] for c in json.loads(at(seeded, "list-conversations", "--json").out)["conversations"]
     ]
@@ -70,7 +70,7 @@ def test_a_beginning_of_several_is_refused_with_what_tells_them_apart(at: At, se
     assert all(group[:8] in result.err for group in groups if group.startswith("2"))
 
 
-def test_beginnings_are_as_long_as_it_takes() -> None:
+def test_prefixes_are_as_short_as_is_unique() -> None:
     assert beginnings(["12345678-a", "12345678-b", "0"]) == {
         "12345678-a": "12345678-a",
         "12345678-b": "12345678-b",

@@ -1,4 +1,4 @@
-"""Handles become users, by the app's own Postgres where it is named, else by the users of the seed."""
+"""Handles are looked up in the app's own Postgres if `DATABASE_URL` is set, else in the users file of the seed."""
 
 import json
 import uuid
@@ -27,7 +27,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def test_postgres_knows_people_by_handle_and_by_id(database: str) -> None:
+def test_users_are_found_in_postgres_by_handle_and_by_id(database: str) -> None:
     source = people.PeopleOfPostgres(database)
     assert people.resolve(source, "andrewbrown") == BROWN
     assert people.resolve(source, "@o'neil") == LONELY
@@ -43,7 +43,7 @@ def test_a_user_missing_in_postgres_is_not_found(database: str) -> None:
             people.resolve(source, name)
 
 
-def test_the_seed_speaks_of_the_apps_own_users(
+def test_the_seed_uses_the_apps_own_users(
     ddb: Callable[..., Result], cruddur_table: CruddurTable, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database)
@@ -57,7 +57,7 @@ def test_the_seed_speaks_of_the_apps_own_users(
     assert inbox["conversations"]
 
 
-def test_the_users_file_is_there_without_a_database(nowhere: None) -> None:  # noqa: ARG001
+def test_the_users_file_is_used_without_a_database(nowhere: None) -> None:  # noqa: ARG001
     source = people.people()
     first = seed_file.parse_users(seed_file.USERS_PATH.read_text())[0]
     assert people.first(source) == first

@@ -1,4 +1,4 @@
-"""bin/ddb as a process: from any directory, with a pipe that closes, a terminal that goes away, and Ctrl-C."""
+"""bin/ddb as a process: from any directory, with a closed pipe, a closed terminal, and Ctrl-C."""
 
 import fcntl
 import os
@@ -24,7 +24,7 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 @contextmanager
 def begun(environment: Environment, *words: str, **streams: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """A command that runs, and is ended whatever happens."""
+    """A running command; it is ended in any case."""
     with subprocess.Popen([str(DDB), *words], env=environment, **streams) as process:
         try:
             yield process
@@ -68,7 +68,9 @@ def test_it_runs_from_any_directory_and_through_a_link(
         assert '"ACTIVE"' in ended.stdout
 
 
-def test_without_the_projects_python_it_says_what_to_do(process_environment: Environment, tmp_path: Path) -> None:
+def test_without_the_projects_python_the_error_says_what_to_do(
+    process_environment: Environment, tmp_path: Path
+) -> None:
     (tmp_path / "bin").mkdir()
     shutil.copy(DDB, tmp_path / "bin" / "ddb")
     ended = subprocess.run(
@@ -78,7 +80,7 @@ def test_without_the_projects_python_it_says_what_to_do(process_environment: Env
     assert ended.stderr == f"ddb: there is no Python environment in {tmp_path}/.venv: run make setup\n"
 
 
-def test_a_pipe_that_closes_is_no_traceback(environment: Environment, ministack_table: CruddurTable) -> None:
+def test_a_closed_pipe_is_no_traceback(environment: Environment, ministack_table: CruddurTable) -> None:
     scan = ("scan", "--json", "--table", ministack_table.name)
     with begun(environment, *scan, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -102,7 +104,7 @@ def test_ctrl_c_is_no_traceback(environment: Environment, ministack_table: Crudd
         assert process.returncode == 130
 
 
-def test_a_terminal_that_goes_away_is_no_traceback(
+def test_a_closed_terminal_is_no_traceback(
     environment: Environment, ministack_table: CruddurTable, tmp_path: Path
 ) -> None:
     ours, theirs = pty.openpty()
@@ -141,7 +143,7 @@ def test_a_progress_bar_is_for_a_terminal_only(environment: Environment, minista
     assert out.decode() == quiet.out
 
 
-def test_a_reader_who_goes_away_ends_a_watch_in_which_nothing_changes(
+def test_a_closed_pipe_ends_a_watch_in_which_nothing_changes(
     environment: Environment, ministack_table: CruddurTable
 ) -> None:
     watch = ("watch", "--table", ministack_table.name)
@@ -155,7 +157,7 @@ def test_a_reader_who_goes_away_ends_a_watch_in_which_nothing_changes(
 
 
 @pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("--version",)])
-def test_help_into_a_pipe_that_closes_ends_quietly(environment: Environment, words: tuple[str, ...]) -> None:
+def test_help_into_a_closed_pipe_prints_no_error(environment: Environment, words: tuple[str, ...]) -> None:
     with begun(environment, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -164,7 +166,7 @@ def test_help_into_a_pipe_that_closes_ends_quietly(environment: Environment, wor
 
 
 def drawn(environment: Environment, columns: int, *words: str) -> list[str]:
-    """What a command prints on a terminal of so many columns, line by line, without control sequences."""
+    """What a command prints on a terminal of this width, line by line, without control sequences."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     terminal = {**environment, "TERM": "xterm"}
@@ -226,7 +228,7 @@ def offered(environment: Environment, *words: str) -> list[str]:
     return run_process(environment | complete, cwd=REPOSITORY).out.split()
 
 
-def test_the_shell_is_offered_people_and_conversations(environment: Environment, ministack_table: CruddurTable) -> None:
+def test_completion_offers_people_and_conversations(environment: Environment, ministack_table: CruddurTable) -> None:
     table = ("--table", ministack_table.name)
     assert run_process(environment, "seed", *table, cwd=REPOSITORY).status == 0
     assert offered(environment, "list-conversations", "a") == ["andrewbrown"]
@@ -241,7 +243,7 @@ def test_the_shell_is_offered_people_and_conversations(environment: Environment,
     assert offered(environment, "start", "doc") == []
 
 
-def test_bash_offers_no_files(environment: Environment) -> None:
+def test_bash_completion_offers_no_files(environment: Environment) -> None:
     shell_by_name = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     script = run_process(environment | shell_by_name, "--show-completion", "bash", cwd=REPOSITORY)
     assert "complete -F" in script.out
@@ -254,7 +256,7 @@ def test_the_version_is_printed(environment: Environment, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_can_complete(process_environment: Environment, shell: str, tmp_path: Path) -> None:
+def test_completion_is_installed(process_environment: Environment, shell: str, tmp_path: Path) -> None:
     complete = {
         "_DDB_COMPLETE": f"complete_{shell}",
         "_TYPER_COMPLETE_ARGS": "ddb re",

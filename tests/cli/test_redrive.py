@@ -1,4 +1,4 @@
-"""The failure queue is worked off: what the stream still has is settled, what it has lost is rebuilt."""
+"""The redrive of the failure queue: records that the stream still has are settled; for others the table is rebuilt."""
 
 import json
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def queue(ministack_table: CruddurTable) -> Queue:
 
 
 def notice(stream_arn: str, shard_id: str, first: str, last: str) -> str:
-    """As Lambda writes it (Developer Guide, "Retain discarded batches for DynamoDB")."""
+    """A message of the failure queue as Lambda writes it (Developer Guide, "Retain discarded batches for DynamoDB")."""
     return json.dumps(
         {
             "requestContext": {"requestId": "1", "functionArn": "arn", "condition": "RetryAttemptsExhausted"},
@@ -70,7 +70,7 @@ def notice(stream_arn: str, shard_id: str, first: str, last: str) -> str:
 
 
 def batches(table: CruddurTable) -> list[str]:
-    """A notice for each shard that has records, of all of them."""
+    """A message for each shard that has records, about all of its records."""
     streams = tables.streams(table.endpoint)
     stream_arn = table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
     found: list[str] = []
@@ -97,7 +97,7 @@ def redrive(at: At, table: CruddurTable, queue: Queue) -> Result:
     return at(table, "redrive", "--queue", queue.url, "--json")
 
 
-def test_what_the_stream_still_has_is_settled(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+def test_records_that_the_stream_still_has_are_settled(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
     newest, members = unsettled(ministack_table)
     for body in batches(ministack_table):
         queue.put(body)
@@ -110,7 +110,9 @@ def test_what_the_stream_still_has_is_settled(at: At, ministack_table: CruddurTa
     assert queue.length() == 0
 
 
-def test_what_the_stream_has_lost_is_rebuilt(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+def test_for_records_that_the_stream_no_longer_has_the_table_is_rebuilt(
+    at: At, ministack_table: CruddurTable, queue: Queue
+) -> None:
     newest, members = unsettled(ministack_table)
     arn = ministack_table.client.describe_table(TableName=ministack_table.name)["Table"]["LatestStreamArn"]
     queue.put(
@@ -128,7 +130,7 @@ def test_what_the_stream_has_lost_is_rebuilt(at: At, ministack_table: CruddurTab
     assert queue.length() == 0
 
 
-def test_what_is_no_notice_or_of_another_table_stays(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+def test_other_messages_and_those_about_another_table_stay(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
     queue.put("hello")
     queue.put(notice("arn:aws:dynamodb:us-east-1:1:table/other/stream/x", "shard", "1", "2"))
     result = redrive(at, ministack_table, queue)
@@ -138,7 +140,7 @@ def test_what_is_no_notice_or_of_another_table_stays(at: At, ministack_table: Cr
     assert queue.length() == 2
 
 
-def test_what_cannot_be_settled_stays(
+def test_a_message_that_cannot_be_settled_stays(
     at: At, ministack_table: CruddurTable, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unsettled(ministack_table)
@@ -160,19 +162,19 @@ def test_what_cannot_be_settled_stays(
     assert queue.length() == before
 
 
-def test_an_empty_queue_is_soon_done(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+def test_an_empty_queue_changes_nothing(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
     result = redrive(at, ministack_table, queue)
     assert (result.status, json.loads(result.out)) == (0, {})
 
 
-def test_a_queue_that_is_not_there_is_one_line(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
+def test_a_missing_queue_is_one_line(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
     result = at(ministack_table, "redrive", "--queue", queue.url + "-not")
     assert result.status == 1
     assert result.err.splitlines()[-1].startswith("ddb: ReceiveMessage was refused")
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5"])
-def test_a_message_of_another_shape_is_refused(body: str) -> None:
+def test_a_message_of_another_form_is_refused(body: str) -> None:
     with pytest.raises(UnknownNoticeError):
         FailedBatch.from_body(body)
 

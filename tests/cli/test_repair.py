@@ -1,4 +1,4 @@
-"""A table that the bootcamp's handler has damaged is repaired by one rebuild, and verify says so."""
+"""One rebuild repairs a table that the bootcamp's handler has damaged, and verify then finds nothing."""
 
 import random
 import threading
@@ -33,7 +33,7 @@ from tests.cli import damage
 from tests.engines.fixtures import CruddurTable
 
 BEFORE_THE_CALENDAR = "0001-01-01T00:00:00+14:00"
-"""A timestamp by its form, of an instant that has no UTC date."""
+"""A timestamp in a form with an offset, of an instant whose date in UTC does not exist."""
 
 
 def settle(table: CruddurTable, group: str) -> None:
@@ -65,7 +65,7 @@ def messages_of(table: CruddurTable) -> list[AttributeMap]:
 
 
 def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
-    """Every member of whom anything in the table tells has one row, which shows the newest message."""
+    """Check that every member whom an item of the table names has one row, which shows the newest message."""
     rows = [GroupRow.from_attributes(i) for i in items_of(table) if i["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
     for group, messages in written.messages.items():
         newest = messages[-1]
@@ -87,7 +87,7 @@ def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 6))])
-def test_what_the_bootcamps_handler_leaves_behind_is_repaired(ministack_table: CruddurTable, seed: int) -> None:
+def test_what_the_bootcamps_handler_damages_is_repaired(ministack_table: CruddurTable, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     written = damage.write(ministack_table, chance, conversations=12, messages=6)
     damage.run_the_bootcamps_handler(ministack_table, written, chance)
@@ -122,7 +122,7 @@ def test_pairs_that_the_bootcamps_handler_has_damaged_are_repaired_on_each_engin
     assert items_of(cruddur_table) == repaired
 
 
-def test_all_kinds_of_damage_come_up_in_these_tables(ministack_table: CruddurTable) -> None:
+def test_these_tables_have_all_kinds_of_damage(ministack_table: CruddurTable) -> None:
     chance = random.Random(1)  # noqa: S311
     written = damage.write(ministack_table, chance, conversations=40, messages=6)
     damage.run_the_bootcamps_handler(ministack_table, written, chance)
@@ -157,13 +157,13 @@ def test_a_correct_table_has_no_finding_and_is_not_changed(cruddur_table: Cruddu
     assert items_of(cruddur_table) == before
 
 
-def test_a_row_that_waits_for_the_projection_is_no_problem(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_the_projection_has_not_settled_yet_is_no_finding(cruddur_table: CruddurTable) -> None:
     ann, bo = person("ann"), person("bo")
     store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi")
     assert verify(cruddur_table) == []
 
 
-def test_a_lost_row_comes_back_with_the_names_that_messages_tell(cruddur_table: CruddurTable) -> None:
+def test_a_missing_row_is_put_with_the_names_of_the_messages(cruddur_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
     delete_rows(cruddur_table, bo)
     assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} >= {(Problem.MISSING_ROW, bo.uuid)}
@@ -172,7 +172,7 @@ def test_a_lost_row_comes_back_with_the_names_that_messages_tell(cruddur_table: 
     assert (row.other_uuid, row.attributes["user_handle"]) == (ann.uuid, {"S": "ann"})
 
 
-def test_a_lost_row_comes_back_with_the_names_that_the_users_tell(cruddur_table: CruddurTable) -> None:
+def test_a_missing_row_is_put_with_the_names_of_the_users(cruddur_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
     delete_rows(cruddur_table, ann)
     check_repaired(cruddur_table, ann, bo, known=[bo])
@@ -180,7 +180,7 @@ def test_a_lost_row_comes_back_with_the_names_that_the_users_tell(cruddur_table:
     assert (row.other_uuid, row.attributes["user_handle"]) == (bo.uuid, {"S": "bo"})
 
 
-def test_a_lost_row_of_a_group_names_whom_the_others_name(cruddur_table: CruddurTable) -> None:
+def test_a_missing_row_of_a_group_names_the_person_that_the_other_rows_name(cruddur_table: CruddurTable) -> None:
     members = sorted((person(name) for name in ("ann", "bo", "cy", "dan")), key=lambda user: user.uuid)
     for first in members:
         group = [first, *(user for user in members if user is not first)]
@@ -197,7 +197,7 @@ def test_a_lost_row_of_a_group_names_whom_the_others_name(cruddur_table: Cruddur
         assert back.attributes["user_handle"] == {"S": first.handle}
 
 
-def test_a_row_that_the_index_does_not_show_is_not_made_again(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_the_index_does_not_show_is_not_put_again(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     newest = store_of(cruddur_table, clock=lambda: START + timedelta(hours=1)).send(group, sender=ann, message="new")
 
@@ -213,7 +213,7 @@ def test_a_row_that_the_index_does_not_show_is_not_made_again(cruddur_table: Cru
     assert [row.sort_key for member in (ann, bo) for row in rows_of(cruddur_table, member)] == [newest.sort_key] * 2
 
 
-def test_all_rows_of_two_lost_come_back_for_both(cruddur_table: CruddurTable) -> None:
+def test_if_both_rows_of_two_are_missing_both_are_put(cruddur_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(cruddur_table)
     delete_rows(cruddur_table, ann, bo)
     check_repaired(cruddur_table, ann, bo, known=[ann, bo])
@@ -230,7 +230,7 @@ def test_a_pair_without_a_conversation_is_no_finding(cruddur_table: CruddurTable
     assert verify(cruddur_table) == []
 
 
-def test_all_rows_lost_come_back_for_those_who_wrote(cruddur_table: CruddurTable) -> None:
+def test_if_all_rows_are_missing_those_of_the_senders_are_put(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     store_of(cruddur_table).send(group, sender=bo, message="three")
     delete_rows(cruddur_table, ann, bo)
@@ -315,7 +315,7 @@ def test_a_conversation_item_that_does_not_agree_with_the_rows_is_found_and_repa
     assert repaired["version"] != right["version"]
 
 
-def test_a_member_whom_the_item_invents_gets_a_row_and_agrees(cruddur_table: CruddurTable) -> None:
+def test_a_member_whom_only_the_item_names_gets_a_row(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     cy = person("cy")
     item = conversation_item(cruddur_table, group)
@@ -324,7 +324,7 @@ def test_a_member_whom_the_item_invents_gets_a_row_and_agrees(cruddur_table: Cru
     check_repaired(cruddur_table, ann, bo, cy)
 
 
-def test_a_silent_person_whose_row_is_deleted_is_restored(cruddur_table: CruddurTable) -> None:
+def test_the_row_of_a_member_who_never_wrote_is_restored(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
     group = store_of(cruddur_table).start_conversation([ann, bo, cy], sender=ann, message="x").message_group_uuid
     settle(cruddur_table, group)
@@ -386,7 +386,7 @@ def test_a_writer_after_the_scan_gets_a_row_from_the_repair(cruddur_table: Crudd
     assert [len(rows_of(cruddur_table, member)) for member in (ann, bo, cy, dan)] == [1] * 4
 
 
-def test_a_row_whose_messages_are_gone_shows_nothing_any_more(ministack_table: CruddurTable) -> None:
+def test_a_row_whose_messages_are_deleted_shows_an_empty_preview(ministack_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(ministack_table)
     for message in messages_of(ministack_table):
         ministack_table.client.delete_item(
@@ -434,7 +434,7 @@ def test_messages_of_the_same_instant_in_two_forms_are_both_kept(cruddur_table: 
 
 
 @pytest.mark.parametrize("code", ["ThrottlingError", "ValidationError"])
-def test_a_message_that_cannot_be_put_under_its_time_ends_the_repair_of_its_conversation(
+def test_a_message_that_cannot_be_rekeyed_ends_the_repair_of_its_conversation(
     cruddur_table: CruddurTable, code: str
 ) -> None:
     ann, group = person("ann"), str(uuid.uuid4())
@@ -480,7 +480,7 @@ def test_mixed_timestamps_of_an_inbox_get_one_form(cruddur_table: CruddurTable) 
     assert len(rows_of(cruddur_table, ann)) == 2
 
 
-def test_what_nobody_can_repaired_is_named_and_left_alone(cruddur_table: CruddurTable) -> None:
+def test_what_cannot_be_repaired_is_listed_and_not_changed(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     client, name = cruddur_table.client, cruddur_table.name
     client.put_item(TableName=name, Item={"pk": {"S": f"MSG#{group}"}, "sk": {"S": "2027-01-01T00:00:00+00:00"}})
@@ -514,7 +514,7 @@ def rows_of_group(table: CruddurTable, member: User, group: str) -> list[Attribu
     return [i for i in items_of(table) if i["pk"] == key and i.get("message_group_uuid") == {"S": group}]
 
 
-def test_a_recreated_row_leaves_a_taken_place_to_whom_it_belongs(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_is_put_does_not_overwrite_another_conversations_row(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table, clock=lambda: START)
     first = store.start_conversation([ann, bo], sender=ann, message="x").message_group_uuid
@@ -530,7 +530,7 @@ def test_a_recreated_row_leaves_a_taken_place_to_whom_it_belongs(cruddur_table: 
 
 
 def mentioned(table: CruddurTable, written: damage.Written) -> dict[str, list[User]]:
-    """Of each conversation the members of whom the table tells: of others, rebuild cannot know before they write."""
+    """The members of each conversation whom the table names: rebuild cannot know others before they write."""
     found: dict[str, set[str]] = defaultdict(set)
     for item in items_of(table):
         partition = item["pk"]["S"]

@@ -1,4 +1,4 @@
-"""What a new user tries: each slip is refused in one line that says what to do, and nothing is written."""
+"""Errors of new users: each is refused with one line that says what to do, and nothing is written."""
 
 import json
 import os
@@ -108,7 +108,7 @@ def test_wrong_use_is_one_line_and_status_2(at: At, ministack_table: CruddurTabl
         assert why in result.err, (words, result)
 
 
-def test_what_cannot_be_is_one_line_and_status_1_and_changes_nothing(at: At, ministack_table: CruddurTable) -> None:
+def test_a_refused_command_is_one_line_and_status_1_and_changes_nothing(at: At, ministack_table: CruddurTable) -> None:
     assert at(ministack_table, "seed").status == 0
     before = items_of(ministack_table)
     for words, why in REFUSED:
@@ -123,16 +123,14 @@ def test_what_cannot_be_is_one_line_and_status_1_and_changes_nothing(at: At, min
 @pytest.mark.parametrize(
     "words", [("drop", "--yes"), ("seed",), ("send", PAIR, "hi"), ("rebuild",), ("start", "hi", "--to", "bayko")]
 )
-def test_where_there_is_no_table_nothing_is_said_to_be_written(
-    at: At, ministack_table: CruddurTable, words: tuple[str, ...]
-) -> None:
+def test_without_a_table_no_write_is_announced(at: At, ministack_table: CruddurTable, words: tuple[str, ...]) -> None:
     result = at(replace(ministack_table, name="no-such-table"), *words)
     assert result.status == 1
     assert result.err.startswith("ddb: there is no such table")
     assert result.err.count("\n") == 1
 
 
-def test_a_table_that_is_there_is_not_said_to_be_created(at: At, ministack_table: CruddurTable) -> None:
+def test_for_an_existing_table_no_creation_is_announced(at: At, ministack_table: CruddurTable) -> None:
     result = at(ministack_table, "schema-load")
     assert result.status == 1
     assert "creating" not in result.err
@@ -140,12 +138,12 @@ def test_a_table_that_is_there_is_not_said_to_be_created(at: At, ministack_table
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_state_file_that_may_not_be_written_is_refused(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
+def test_a_read_only_state_file_is_refused(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert "cannot be written" in at(ministack_table, "rebuild", "--state", str(tmp_path / "left")).err
 
 
-def test_a_state_file_is_not_left_behind(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
+def test_a_finished_rebuild_deletes_its_state_file(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
     assert at(ministack_table, "rebuild", "--state", str(tmp_path / "deep" / "left")).status == 0
     assert list((tmp_path / "deep").iterdir()) == []
 
@@ -160,7 +158,7 @@ def test_a_control_character_in_a_seed_file_is_refused_by_its_line(tmp_path: Pat
     assert len(seed_file.load(file)) == 1
 
 
-def test_what_is_empty_says_so_and_what_to_do(at: At, ministack_table: CruddurTable) -> None:
+def test_an_empty_list_says_so_and_what_to_do(at: At, ministack_table: CruddurTable) -> None:
     inbox = at(ministack_table, "list-conversations")
     assert (inbox.status, inbox.out) == (0, "")
     assert "andrewbrown has no conversation in " in inbox.err

@@ -1,4 +1,4 @@
-"""bin/ddb smoke: what it finds in a projection that works and in others, and that it leaves nothing behind."""
+"""bin/ddb smoke: what it reports of a projection that works and of others, and that it leaves no item."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def table(cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: s
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody reads these tables' streams, so nothing comes late."""
+    """Nothing reads these tables' streams, so nothing arrives late."""
     monkeypatch.setattr(smoke, "QUIET_SECONDS", 0.0)
     monkeypatch.setattr(smoke, "SILENCE_SECONDS", 0.0)
 
@@ -41,7 +41,7 @@ def settled(table: CruddurTable) -> Callable[[str], None]:
 
 
 def place(table: CruddurTable, afterwards: Callable[[str, list[Any]], None] | None = None) -> smoke.Place:
-    """The table with the projection's work done; `afterwards` spoils it, given the conversation and its rows."""
+    """The table, settled after each write; then `afterwards` damages it, given the conversation and its rows."""
     settle = settled(table)
 
     def settle_and_spoil(group: str) -> None:
@@ -60,7 +60,7 @@ def key(item: Any) -> Any:
     return {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
 
 
-def test_every_message_is_followed_and_nothing_stays(cruddur_table: CruddurTable) -> None:
+def test_every_message_is_awaited_and_nothing_is_left(cruddur_table: CruddurTable) -> None:
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item={"pk": {"S": "USER#real"}, "sk": {"S": "1"}})
     seen: list[int] = []
 
@@ -134,7 +134,7 @@ def _reordered(table: CruddurTable) -> smoke.Place:
         (_reordered, "wrong order: the conversation does not have its 3 messages"),
     ],
 )
-def test_a_broken_projection_is_reported_by_its_fault_and_nothing_stays(
+def test_a_fault_of_the_projection_is_reported_and_nothing_is_left(
     broken: Callable[[CruddurTable], smoke.Place],
     problem: str,
     table: CruddurTable,
@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_nothing(table: CruddurTable, quick: None) -> None:  # noq
     assert items(table.client, table.name) == []
 
 
-def test_what_a_dead_run_has_left_goes_with_the_next_and_a_living_one_is_left_alone(
+def test_a_run_removes_what_a_killed_run_left_and_nothing_of_a_running_one(
     table: CruddurTable,
     quick: None,  # noqa: ARG001
     monkeypatch: pytest.MonkeyPatch,
@@ -174,7 +174,7 @@ def test_what_a_dead_run_has_left_goes_with_the_next_and_a_living_one_is_left_al
     assert [item["sk"]["S"] for item in items(table.client, table.name)] == [living.key]
 
 
-def test_no_message_is_shown_as_no_delay() -> None:
+def test_without_a_message_there_is_no_delay() -> None:
     report = smoke.Report()
     assert math.isnan(report.median)
     assert math.isnan(report.of_99_in_100)
@@ -192,7 +192,7 @@ def test_the_rate_before_the_delay_grows() -> None:
     assert smoke.highest_steady([held(1, 0.1, "late")]) is None
 
 
-def test_the_command_says_who_settles_and_what_it_has_seen(
+def test_the_command_prints_what_settles_and_its_results(
     at: Callable[..., Result], dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]
 ) -> None:
     table = cruddur_table_on(dynamodb_local_endpoint)
@@ -215,7 +215,7 @@ def test_the_command_says_who_settles_and_what_it_has_seen(
     assert [one["asked"] for one in json.loads(held.out)["rates"]] == [1, 2, 4, 8]
 
 
-def test_a_fault_is_exit_status_1_and_the_reason(
+def test_a_fault_gives_exit_status_1_and_the_reason(
     at: Callable[..., Result],
     table: CruddurTable,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""Where a command acts: on this machine unless --prod is given."""
+"""The target of a command: this machine unless --prod is given."""
 
 import json
 import socket
@@ -40,7 +40,7 @@ def test_the_endpoint_variable_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_the_general_endpoint_variable_comes_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    with answering("application/x-amz-json-1.0") as endpoint:
+    with responding("application/x-amz-json-1.0") as endpoint:
         monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9998")
         assert target.resolve(prod=False, table_name=None).endpoint == "http://localhost:9998"
@@ -48,9 +48,9 @@ def test_the_general_endpoint_variable_comes_next(monkeypatch: pytest.MonkeyPatc
         assert target.resolve(prod=False, table_name=None).endpoint == "http://localhost:9999"
 
 
-def test_what_make_env_exports_leads_to_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_variables_of_make_env_lead_to_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    with answering("application/x-amz-json-1.0") as endpoint:
+    with responding("application/x-amz-json-1.0") as endpoint:
         monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
         monkeypatch.setenv("AWS_ENDPOINT_URL", SYSTEM["endpoint"])
         found = target.resolve(prod=False, table_name=None)
@@ -59,8 +59,8 @@ def test_what_make_env_exports_leads_to_the_system(monkeypatch: pytest.MonkeyPat
 
 
 @contextmanager
-def answering(content_type: str) -> Iterator[str]:
-    """Something on a port that speaks HTTP; its endpoint."""
+def responding(content_type: str) -> Iterator[str]:
+    """An HTTP server on a free port; yields its endpoint."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -88,8 +88,8 @@ def test_dynamodb_on_port_8000_comes_next(
     assert target.resolve(prod=False, table_name=None).endpoint == dynamodb_local_endpoint
 
 
-def test_what_else_is_on_port_8000_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with answering("text/html") as endpoint:
+def test_another_server_on_port_8000_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with responding("text/html") as endpoint:
         monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
         with pytest.raises(DdbError, match="is not DynamoDB and no system is up"):
             target.resolve(prod=False, table_name=None)
@@ -97,7 +97,7 @@ def test_what_else_is_on_port_8000_is_passed_over(monkeypatch: pytest.MonkeyPatc
         assert target.resolve(prod=False, table_name=None).endpoint == SYSTEM["endpoint"]
 
 
-def test_what_says_nothing_on_port_8000_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_on_port_8000_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "PROBE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         monkeypatch.setattr(target, "DYNAMODB_LOCAL", f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -108,7 +108,7 @@ def test_what_says_nothing_on_port_8000_is_passed_over(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     "endpoint", ["localhost:8000", "x", "http://", "ftp://localhost", "http://localhost:x", "http://["]
 )
-def test_an_endpoint_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
     for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
         monkeypatch.setenv(variable, endpoint)
         with pytest.raises(DdbError, match=f"{variable} is .*; it takes an address such as"):
@@ -116,7 +116,7 @@ def test_an_endpoint_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, en
 
 
 @pytest.mark.parametrize("variable", [None, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_then_the_system_of_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None) -> None:
+def test_the_system_of_make_up_is_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None) -> None:
     (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
     if variable:
         monkeypatch.setenv(variable, SYSTEM["endpoint"] + "/")
@@ -137,19 +137,19 @@ def test_then_the_system_of_make_up(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert target.resolve(prod=False, table_name="other").table_name == "other"
 
 
-def test_nowhere_is_said_with_what_to_do() -> None:
+def test_without_a_target_the_error_says_what_to_do() -> None:
     with pytest.raises(DdbError, match="run make dynamodb-local or make up, set AWS_ENDPOINT_URL_DYNAMODB, or use"):
         target.resolve(prod=False, table_name=None)
 
 
 @pytest.mark.parametrize("written", ["", "[]", "{", '"x"'])
-def test_a_broken_description_of_the_system_is_said(tmp_path: Path, written: str) -> None:
+def test_an_unreadable_description_of_the_system_is_reported(tmp_path: Path, written: str) -> None:
     (tmp_path / "system.json").write_text(written)
     with pytest.raises(DdbError, match=r"system\.json .*: run make down, then make up$"):
         target.resolve(prod=False, table_name=None)
 
 
-def test_a_partial_description_of_the_system_is_filled_up(tmp_path: Path) -> None:
+def test_a_partial_description_of_the_system_is_completed(tmp_path: Path) -> None:
     (tmp_path / "system.json").write_text('{"endpoint": "https://localhost:1", "region": 5}')
     found = target.resolve(prod=False, table_name=None)
     assert (found.region, found.access_key_id, found.table_name) == ("us-east-1", "test", "cruddur-messages")

@@ -1,4 +1,4 @@
-"""What the documents leave to AWS, and the claims that `make prove-on-aws` tests, are the same list."""
+"""The documents name each claim that `make prove-on-aws` tests and only AWS can show, and no other."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_every_claim_that_only_aws_shows_is_named_where_it_matters() -> None:
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(REPOSITORY)))
-def test_whatever_is_left_to_aws_names_its_claims(path: Path) -> None:
+def test_what_only_aws_can_show_names_its_claims(path: Path) -> None:
     text = path.read_text()
     for section in re.split(r"^#+ ", text, flags=re.MULTILINE):
         for paragraph in section.split("\n\n"):
@@ -42,7 +42,7 @@ def test_the_page_describes_the_claims_as_they_are() -> None:
     assert "It has not been run on AWS yet" in head
 
 
-def test_the_page_of_the_rehearsal_has_every_claim_and_does_not_speak_of_aws() -> None:
+def test_the_page_of_the_rehearsal_has_every_claim_and_is_no_page_of_aws() -> None:
     text = (REPOSITORY / "docs/aws-proof-rehearsal.md").read_text()
     assert text.startswith("# Claims, tested on the emulator")
     assert "| AWS |" not in text

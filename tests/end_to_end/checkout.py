@@ -29,14 +29,14 @@ COPIED = (
 )
 SHARED = (".venv", "node_modules")
 INSTALLED = ("--old-file=node_modules/.stamp", "--old-file=.venv/base.stamp", "--old-file=.venv/local.stamp")
-"""Keeps make from installing anything into what is shared."""
+"""The stamps of finished installations, so that make installs nothing into the shared folders."""
 
 _EXPORT = re.compile(r"export (\w+)=(.*)")
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """The copy at `folder`; its system is apart from that of the repository itself."""
+    """The copy in `folder`; it has a system of its own."""
 
     folder: Path
 
@@ -68,7 +68,7 @@ class Checkout:
 
     def begin_target(self, *words: str) -> subprocess.Popen[str]:
         """Start `make` with these words, in a process group of its own as a terminal does."""
-        # What runs in the background of a script ignores Ctrl-C, and so would its children.
+        # A background process of a script ignores Ctrl-C, and so would its children.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return subprocess.Popen(
             ["make", *INSTALLED, *words],
@@ -97,7 +97,7 @@ class Checkout:
         )
 
     def variables(self) -> dict[str, str]:
-        """What `make env` prints."""
+        """The variables that `make env` prints."""
         lines = self.make_target("-s", "env").stdout.splitlines()
         return {found[1]: found[2] for found in map(_EXPORT.fullmatch, lines) if found}
 
@@ -123,6 +123,6 @@ class Connection:
             aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
             region_name=self.variables["AWS_REGION"],
         )
-        # Which service it is decides the type; mypy knows only those given as a literal.
+        # The service decides the type; mypy knows only services that are given as a literal.
         create: Any = session.client
         return create(service, endpoint_url=self.variables["AWS_ENDPOINT_URL"], verify=self.variables["AWS_CA_BUNDLE"])

@@ -1,4 +1,4 @@
-"""What holds of every table at rest: the contract of the projection, read off all items."""
+"""The promises of the projection for a table at rest, checked on all items."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def items(dynamodb: Any, table_name: str = schema.TABLE_NAME) -> list[dict[str, 
 
 
 def broken_promises(found: list[dict[str, Any]]) -> Iterator[str]:
-    """What is not as it should be: one row for each member and conversation, showing the newest message."""
+    """The broken promises: each member must have one row per conversation, which shows the newest message."""
     newest: dict[str, dict[str, Any]] = {}
     rows: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for item in sorted(found, key=lambda item: str(item["sk"]["S"])):
@@ -35,7 +35,7 @@ def broken_promises(found: list[dict[str, Any]]) -> Iterator[str]:
                 if shown.get(name) != message[name]:
                     yield f"{partition} shows another {name} of {group} than the newest"
             if not shown["sk"]["S"].startswith(timestamps.canonical(instant)[:23]):
-                yield f"the row of {group} in {partition} stands at another time than the newest message"
+                yield f"the row of {group} in {partition} has another time than the newest message"
     for group in newest.keys() - {group for _, group in rows}:
         yield f"{group} has messages and no row"
 

@@ -1,4 +1,4 @@
-"""`make` takes the first Python that is new enough, and says what to do where there is none."""
+"""`make` uses the first Python that is new enough, and says what to do if there is none."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""scripts/install, where something is in its way: one line says what, and the next run continues."""
+"""scripts/install and its errors: each is one line, and the next run continues."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ OFFLINE = {
     "UV_DEFAULT_INDEX": NOWHERE,
     "UV_NO_CACHE": "1",
 }
-"""A package index that refuses connections, and no copy of packages on this machine."""
+"""A package index that refuses connections, and no cached packages."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A fresh clone, as far as an installation needs it, with a lock file of one small package."""
+    """The files of a fresh clone that an installation needs, with a lock file of one small package."""
     shutil.copytree(REPOSITORY / "scripts", tmp_path / "scripts")
     locked = (REPOSITORY / "requirements.txt").read_text().split("\n    # via", 1)[0]
     (tmp_path / "small.txt").write_text(locked + "\n")
@@ -50,7 +50,7 @@ def installed(folder: Path) -> bool:
     return bool(list(folder.glob(".venv/lib/python3*/site-packages/attr/__init__.py")))
 
 
-def test_without_a_network_one_line_says_so(folder: Path) -> None:
+def test_a_missing_network_is_one_line(folder: Path) -> None:
     status, lines = install(folder, **OFFLINE)
     assert status == 1
     assert lines[0] == "Installing small.txt ..."
@@ -72,7 +72,7 @@ def test_an_old_python_is_one_line(folder: Path) -> None:
 
 
 @pytest.mark.proof
-def test_what_an_interrupted_installation_left_is_made_anew(folder: Path) -> None:
+def test_an_interrupted_installation_is_replaced(folder: Path) -> None:
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/python").symlink_to("/nowhere/python3")
     assert install(folder) == (0, ["Installing small.txt ..."])

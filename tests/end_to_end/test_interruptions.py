@@ -1,4 +1,4 @@
-"""What goes wrong on a laptop: each is one clear line, and the next `make up` works."""
+"""Errors and interruptions on a laptop: each is one line, and the next `make up` works."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """One for all tests in which nothing is to be started."""
+    """One copy for all tests that must start nothing."""
     made = Checkout.make(tmp_path_factory.mktemp("idle"))
     yield made
     made.make_target("down")
@@ -99,7 +99,7 @@ def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Ch
 
 
 @pytest.mark.proof
-def test_state_outlives_down_if_asked_for_and_only_then(checkout: Checkout) -> None:
+def test_data_is_kept_after_down_only_with_keep(checkout: Checkout) -> None:
     conversation = load()[0]
 
     def texts() -> list[str]:

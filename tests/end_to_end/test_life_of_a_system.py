@@ -1,4 +1,4 @@
-"""The README's commands from `make up` to `make down`, in one go: each step stands on those before it."""
+"""The README's commands from `make up` to `make down`, in order: each test needs those before it."""
 
 import json
 import re
@@ -33,19 +33,19 @@ def seeded() -> tuple[SeedConversation, ...]:
 
 @pytest.fixture(scope="module")
 def printed(checkout: Checkout) -> str:
-    """What the first `make up` prints."""
+    """The output of the first `make up`."""
     return checkout.make_target("up").stdout
 
 
 @pytest.fixture(scope="module")
 def connection(checkout: Checkout, printed: str) -> Connection:
-    """To the system that `make up` runs; a later one finds it running, at the same place."""
+    """Clients of the system that `make up` runs."""
     assert printed
     return checkout.connection()
 
 
 def versions(connection: Connection) -> dict[str, Any]:
-    """When each stack was last changed."""
+    """The time of the last change of each stack."""
     stacks = connection.client("cloudformation").describe_stacks()["Stacks"]
     return {s["StackName"]: s.get("LastUpdatedTime", s["CreationTime"]) for s in stacks if s["StackName"] in STACKS}
 
@@ -62,7 +62,7 @@ def test_up_shows_a_conversation_move_to_the_top(printed: str, connection: Conne
     assert await_exact(connection.client("dynamodb"))
 
 
-def test_what_the_environment_points_to_is_the_system(
+def test_the_environment_points_to_the_system(
     checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
 ) -> None:
     conversation = seeded[-1]
@@ -101,7 +101,7 @@ def test_a_change_of_the_function_changes_the_main_stack_alone(checkout: Checkou
     await_exact(connection.client("dynamodb"))
 
 
-def test_a_changed_seed_file_replaces_what_it_had_loaded_and_nothing_else(
+def test_a_changed_seed_file_replaces_what_the_old_one_loaded_and_nothing_else(
     checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
 ) -> None:
     file = checkout.folder / CONVERSATIONS
@@ -115,7 +115,7 @@ def test_a_changed_seed_file_replaces_what_it_had_loaded_and_nothing_else(
     assert "By hand" in texts
 
 
-def test_a_bad_line_is_refused_by_its_number_before_anything_is_touched(
+def test_a_wrong_line_is_refused_with_its_number_before_anything_changes(
     checkout: Checkout, connection: Connection
 ) -> None:
     file = checkout.folder / CONVERSATIONS
@@ -129,7 +129,7 @@ def test_a_bad_line_is_refused_by_its_number_before_anything_is_touched(
     assert versions(connection) == before
 
 
-def test_destroying_the_seed_takes_out_what_it_loaded(
+def test_destroying_the_seed_removes_what_it_loaded(
     checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
 ) -> None:
     loaded = {message.message_uuid for conversation in seeded for message in conversation.messages}

@@ -1,4 +1,4 @@
-"""Fixtures for every test that wants a real engine, which is started when first asked for."""
+"""Fixtures for every test that needs a real engine; the first use starts it."""
 
 import itertools
 import os
@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 ENGINES = ("ministack", "dynamodb_local")
 on_both_engines = pytest.mark.parametrize("cruddur_table", ENGINES, indirect=True)
-"""For what compares the engines: on both of them in `make test` too."""
+"""For tests that compare the engines: they run on both in `make test` too."""
 
 on_an_engine = settings(
     max_examples=int(os.environ.get("CRUDDUR_EXAMPLES", "8")),
@@ -30,12 +30,12 @@ on_an_engine = settings(
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-"""Of generated tests that call an engine: a few examples, and more in `make proof`."""
+"""For generated tests that call an engine: a few examples, and more in `make proof`."""
 
 
 @dataclass(frozen=True)
 class CruddurTable:
-    """An empty cruddur table, of its own name, on a real engine: one of `ENGINES`, or unnamed."""
+    """An empty cruddur table with a name of its own on a real engine; `engine` is one of `ENGINES`, or empty."""
 
     engine: str
     endpoint: str
@@ -44,7 +44,7 @@ class CruddurTable:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens on at the moment."""
+    """A port of this machine on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -53,7 +53,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def dynamodb_local_endpoint(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
-    """Amazon's DynamoDB Local, one for all test processes: it takes seconds to start, and serves many at a time."""
+    """Amazon's DynamoDB Local, one for all test processes: it takes seconds to start, and serves them in parallel."""
     own = tmp_path_factory.getbasetemp()
     folder = own if worker_id == "master" else own.parent
     with shared(folder, "dynamodb-local", lambda: dynamodb_local.running(free_port())) as endpoint:
@@ -62,7 +62,7 @@ def dynamodb_local_endpoint(tmp_path_factory: pytest.TempPathFactory, worker_id:
 
 @pytest.fixture(scope="session")
 def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The emulator, without TLS and IAM, one for each test process: it starts at once, and serves one at a time."""
+    """The emulator, without TLS and IAM, one for each test process: it starts fast, and serves one call at a time."""
     with ministack.running(free_port(), tmp_path_factory.mktemp("ministack")) as endpoint:
         yield endpoint
 

@@ -1,4 +1,4 @@
-"""The AWS emulator MiniStack, plain (no TLS, no IAM), as a process of the tests' own."""
+"""The AWS emulator MiniStack without TLS and IAM, as a process of its own."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 from cruddur_local import engine_process
 
 MISLEADING = ("AWS_", "SSL_", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Beginnings of environment variables that would point the emulator's own clients elsewhere."""
+"""Prefixes of environment variables that would point the emulator's own clients elsewhere."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def running(port: int, directory: Path) -> Iterator[str]:
         try:
             endpoint = f"http://127.0.0.1:{port}"
             if not engine_process.is_ready(engine, f"{endpoint}/_ministack/ready"):
-                raise RuntimeError(f"MiniStack did not get ready; its log ends with: {log.read_text()[-2000:]}")
+                raise RuntimeError(f"MiniStack did not start; its log ends with: {log.read_text()[-2000:]}")
             yield endpoint
         finally:
             engine_process.stop(engine)

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own, with the bootcamp's table of users."""
+"""A PostgreSQL for tests, with the bootcamp's table of users."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ CREATE TABLE public.users (
 
 @contextmanager
 def running(directory: Path, users: Mapping[User, str]) -> Iterator[str]:
-    """Its URL; the table has these users, each with the id of a Cognito account."""
+    """Yield the URL of a server whose table has these users, each with the id of a Cognito account."""
     server = get_server(str(directory))
     try:
         url = server.get_uri()

@@ -1,4 +1,4 @@
-"""An engine for all processes of a test run: the first to need it starts it, and stops it when the others are done."""
+"""An engine for all processes of a test run: the first process starts it, and stops it when the others are done."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -9,7 +9,7 @@ from filelock import FileLock, ReadWriteLock
 
 @contextmanager
 def shared(folder: Path, name: str, start: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
-    """Answer the endpoint of the engine that `start` runs; `folder` is the same for all processes of the run."""
+    """Yield the endpoint of the engine that `start` runs; `folder` is the same for all processes of the run."""
     note = folder / f"{name}.endpoint"
     coming_and_going = FileLock(folder / f"{name}.lock")
     users = ReadWriteLock(folder / f"{name}.users")
@@ -26,7 +26,7 @@ def shared(folder: Path, name: str, start: Callable[[], AbstractContextManager[s
 
 @contextmanager
 def _no_user_left(note: Path, coming_and_going: FileLock, users: ReadWriteLock) -> Iterator[None]:
-    """On the way out, let nobody else come, and wait until those who came have gone."""
+    """Before the end, admit no further process, and wait until the present ones are done."""
     try:
         yield
     finally:

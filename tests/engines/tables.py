@@ -15,7 +15,7 @@ CONFIG = Config(connect_timeout=60, read_timeout=300, retries={"total_max_attemp
 
 
 def dynamodb(endpoint: str) -> "DynamoDBClient":
-    """A client of the engine, which shows every error at once instead of trying again."""
+    """A client of the engine that retries nothing, so that every error is visible."""
     return _SESSION.client("dynamodb", endpoint_url=endpoint, config=CONFIG)
 
 

@@ -1,4 +1,4 @@
-"""The engines that other tests stand on: they start, hold a cruddur table, and are gone afterwards."""
+"""The engines of the other tests: they start, have a cruddur table, and stop."""
 
 import socket
 from pathlib import Path
@@ -12,13 +12,13 @@ from tests.engines import ministack
 from tests.engines.fixtures import CruddurTable, free_port, on_both_engines
 
 
-def is_answered(port: int) -> bool:
+def responds(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @on_both_engines
-def test_the_table_is_as_the_schema_says(cruddur_table: CruddurTable) -> None:
+def test_the_table_matches_the_schema(cruddur_table: CruddurTable) -> None:
     described = cruddur_table.client.describe_table(TableName=cruddur_table.name)["Table"]
     assert [(key["AttributeName"], key["KeyType"]) for key in described["KeySchema"]] == [
         (schema.PARTITION_KEY, "HASH"),
@@ -32,20 +32,20 @@ def test_the_table_is_as_the_schema_says(cruddur_table: CruddurTable) -> None:
 def test_dynamodb_local_stops_when_a_test_fails() -> None:
     port = free_port()
     with pytest.raises(ZeroDivisionError), dynamodb_local.running(port):  # noqa: PT012
-        assert is_answered(port)
+        assert responds(port)
         raise ZeroDivisionError
-    assert not is_answered(port)
+    assert not responds(port)
 
 
 def test_ministack_stops_when_a_test_fails(tmp_path: Path) -> None:
     port = free_port()
     with pytest.raises(ZeroDivisionError), ministack.running(port, tmp_path):  # noqa: PT012
-        assert is_answered(port)
+        assert responds(port)
         raise ZeroDivisionError
-    assert not is_answered(port)
+    assert not responds(port)
 
 
-def test_a_taken_port_is_said_in_one_line() -> None:
+def test_a_taken_port_is_one_line() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -65,7 +65,7 @@ def test_another_package_than_the_pinned_one_is_refused(tmp_path: Path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_registry_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_registry_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "DYNAMODB_LOCAL", tmp_path / "engine")
     monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))

@@ -23,7 +23,7 @@ def count(folder: Path, kind: str) -> int:
 
 
 def use(folder: Path, number: int) -> None:
-    """Come, and go once all have come."""
+    """Use the engine until all processes use it."""
     with shared(folder, "engine", lambda: engine(folder)) as endpoint:
         assert endpoint == "somewhere"
         (folder / f"here-{number}").touch()

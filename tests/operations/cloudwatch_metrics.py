@@ -1,4 +1,4 @@
-"""The metrics that AWS keeps of what is deployed here, and under which dimensions, as its guides list them.
+"""The metrics that AWS keeps of the deployed resources, with their dimensions, as its guides list them.
 
 Lambda Developer Guide, "Types of metrics for Lambda functions"; DynamoDB Developer Guide, "DynamoDB metrics and
 dimensions"; SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS".

@@ -1,4 +1,4 @@
-"""Metric filter patterns for JSON lines, judged as CloudWatch Logs does, as far as this app uses them.
+"""Metric filter patterns for JSON lines, evaluated as CloudWatch Logs does, as far as this app uses them.
 
 CloudWatch Logs User Guide, "Filter pattern syntax for metric filters", "JSON log events".
 """
@@ -11,11 +11,11 @@ _TERM = re.compile(r'\$\.(?P<name>\w+) (?P<operator>=|>=) (?P<value>"[^"]*"|-?\d
 
 
 class PatternError(ValueError):
-    """The pattern is wrong, or of a form that is not known here."""
+    """The pattern is wrong, or has a form that this module does not support."""
 
 
 def matches(pattern: str, line: str) -> bool:
-    """Whether a log line counts for a filter. Raises PatternError."""
+    """Whether a filter matches a log line. Raises PatternError."""
     braced = re.fullmatch(r"\{ (.+) \}", pattern)
     if braced is None:
         raise PatternError(pattern)
@@ -28,7 +28,7 @@ def matches(pattern: str, line: str) -> bool:
 
 
 def value_of(selector: str, line: str) -> float | None:
-    """The number that a filter takes from a line; None where there is none."""
+    """The number that a filter reads from a line; None if there is none."""
     found = json.loads(line).get(selector.removeprefix("$."))
     return float(found) if isinstance(found, int | float) else None
 

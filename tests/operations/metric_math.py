@@ -15,7 +15,7 @@ def names(expression: str) -> set[str]:
 
 
 def value(expression: str, values: Mapping[str, float | None]) -> float:
-    """The value of an expression; None stands for a metric without data in the period."""
+    """The value of an expression; None is a metric without data in the period."""
     return _value(_parsed(expression).body, values)
 
 
@@ -46,4 +46,4 @@ def _value(node: ast.expr, values: Mapping[str, float | None]) -> float:
             return _value(left, values) * _value(right, values)
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             return _value(left, values) / _value(right, values)
-    raise ValueError(f"not known here: {ast.unparse(node)}")
+    raise ValueError(f"not supported: {ast.unparse(node)}")

@@ -1,4 +1,4 @@
-"""A table from before this app, damaged by its old handler, is taken over without losing an item, and repaired.
+"""A table that this app did not create, damaged by its old handler, is adopted without losing an item, and repaired.
 
 docs/adoption.md, rehearsed on the emulator, both ways.
 """
@@ -31,7 +31,7 @@ WITHOUT_ASKING = ("--require-approval", "never")
 
 @pytest.fixture
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """An account with the CDK's bootstrap stack in it, and nothing of this app."""
+    """An account with the CDK's bootstrap stack and nothing of this app."""
     made = Checkout.make(tmp_path_factory.mktemp("checkout"))
     try:
         made.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
@@ -42,7 +42,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 
 def damaged_table(checkout: Checkout) -> list[dict[str, Any]]:
-    """The table as `schema-load` makes it, filled, and run over by the bootcamp's handler; returns its items."""
+    """Create a table with `schema-load`, fill it, let the bootcamp's handler damage it, and return its items."""
     dynamodb = checkout.connection().client("dynamodb")
     table_definition.create(dynamodb, schema.TABLE_NAME)
     table = CruddurTable("", dynamodb.meta.endpoint_url, dynamodb, schema.TABLE_NAME)
@@ -71,7 +71,7 @@ def by_key(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def check_it_works(checkout: Checkout, before: list[dict[str, Any]]) -> None:
-    """Every message is there, the inboxes are repaired, and a new message reaches them."""
+    """Check that every message is there, that the inboxes are repaired, and that a new message reaches them."""
     dynamodb = checkout.connection().client("dynamodb")
     repaired = ddb(checkout, "rebuild", "--yes")
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
@@ -95,7 +95,7 @@ def stream_setting(checkout: Checkout) -> str:
 
 
 def test_by_import(checkout: Checkout, tmp_path: Path) -> None:
-    """The emulator does not tell a stack the stream of a table that was imported, so the others get it by setting."""
+    """In the emulator, an imported table has no stream attribute, so the main stack gets the stream by setting."""
     before = damaged_table(checkout)
     stream = stream_setting(checkout)
     mapping = tmp_path / "mapping.json"

@@ -1,4 +1,4 @@
-"""The alarms: on metrics that exist, of what is deployed, quiet while all is well or nothing happens, loud when not."""
+"""The alarms are on metrics that exist, of deployed resources. They start on failures, and not without failures."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -52,13 +52,13 @@ ON_AN_EXPRESSION = {
     "table-errors",
     "user-errors",
 }
-"""The emulator refuses these."""
+"""Alarms that the emulator refuses."""
 
 
 def alarms(
     templates: Callable[..., Templates], stage: str, *, monitoring: str = "full", **overrides: object
 ) -> dict[str, dict[str, Any]]:
-    """The properties of each alarm, by the part of its name that the runbook uses."""
+    """The properties of each alarm, by its name in the runbook."""
     overrides |= {"monitoring": monitoring}
     prefix = f"cruddur-messages-{stage}-projection-"
     found = (one["Properties"] for one in resources(templates(stage, **overrides)["main"], ALARM).values())
@@ -66,7 +66,7 @@ def alarms(
 
 
 def metrics(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The metrics that an alarm is on, whichever way they are written."""
+    """The metrics of an alarm, with or without an expression."""
     if "Metrics" not in alarm:
         yield alarm
     for query in alarm.get("Metrics", []):
@@ -83,7 +83,7 @@ def expression(alarm: dict[str, Any]) -> str:
     return str(found)
 
 
-def test_each_is_there(templates: Callable[..., Templates]) -> None:
+def test_each_alarm_exists(templates: Callable[..., Templates]) -> None:
     for stage in STAGES:
         found = set(alarms(templates, stage))
         assert found == (DEMANDED - ON_AN_EXPRESSION if stage == "local" else DEMANDED)
@@ -104,7 +104,7 @@ def test_the_essential_ones_stay_within_the_free_tier(
         assert not resources(main, costly)
 
 
-def test_a_metric_from_the_log_is_there_if_an_alarm_is_on_it(templates: Callable[..., Templates]) -> None:
+def test_a_metric_from_the_log_exists_if_an_alarm_uses_it(templates: Callable[..., Templates]) -> None:
     logged = {
         metric["MetricName"]
         for alarm in alarms(templates, "dev", monitoring="essential").values()
@@ -115,7 +115,7 @@ def test_a_metric_from_the_log_is_there_if_an_alarm_is_on_it(templates: Callable
     assert {one["Properties"]["MetricTransformations"][0]["MetricName"] for one in filters} == logged
 
 
-def test_without_monitoring_there_is_nothing_of_it(templates: Callable[..., Templates]) -> None:
+def test_without_monitoring_there_is_no_alarm_and_no_dashboard(templates: Callable[..., Templates]) -> None:
     main = templates("prod", monitoring="none")["main"]
     types = {resource["Type"] for resource in main["Resources"].values()}
     assert not [found for found in types if found.startswith(("AWS::CloudWatch", "AWS::SNS", "AWS::KMS"))]
@@ -124,9 +124,7 @@ def test_without_monitoring_there_is_nothing_of_it(templates: Callable[..., Temp
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_is_on_a_metric_that_is_kept_under_these_dimensions(
-    stage: str, templates: Callable[..., Templates]
-) -> None:
+def test_each_uses_a_metric_that_exists_with_these_dimensions(stage: str, templates: Callable[..., Templates]) -> None:
     filters = resources(templates(stage, monitoring="full")["main"], "AWS::Logs::MetricFilter").values()
     logged = {
         (transformation["MetricNamespace"], transformation["MetricName"]): {frozenset[str]()}
@@ -140,7 +138,7 @@ def test_each_is_on_a_metric_that_is_kept_under_these_dimensions(
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_is_about_what_is_deployed(stage: str, templates: Callable[..., Templates]) -> None:
+def test_each_is_about_a_deployed_resource(stage: str, templates: Callable[..., Templates]) -> None:
     found = templates(stage, monitoring="full")
     function = only(found["main"], "AWS::Lambda::Function")["Properties"]
     table = next(iter(resources(found["table"], "AWS::DynamoDB::Table").values()))["Properties"]
@@ -165,7 +163,7 @@ def test_each_is_about_what_is_deployed(stage: str, templates: Callable[..., Tem
 
 
 def _referred(templates: Templates, value: Any) -> tuple[str, str]:
-    """The type of the resource that a reference leads to, and the attribute of it."""
+    """The resource type and the attribute of a reference."""
     logical_id, attribute = (value["Ref"], "Ref") if "Ref" in value else value["Fn::GetAtt"]
     return templates["main"]["Resources"][logical_id]["Type"], attribute
 
@@ -176,7 +174,7 @@ def test_a_table_of_another_name_is_watched_under_its_name(templates: Callable[.
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_none_goes_off_for_want_of_data_and_each_tells_the_topic(
+def test_missing_data_starts_no_alarm_and_each_notifies_the_topic(
     stage: str, templates: Callable[..., Templates]
 ) -> None:
     (topic,) = resources(templates(stage, monitoring="full")["main"], "AWS::SNS::Topic")
@@ -203,9 +201,9 @@ def test_expressions_refer_to_their_own_metrics_and_to_each_of_them(templates: C
         ("projection-idle", {"puts": 5, "invocations": None}, True),
         ("projection-idle", {"puts": 5, "invocations": 1}, False),
         ("projection-idle", {"puts": None, "invocations": None}, False),
-        # Each message at a time, and some of them three times over.
+        # One message per batch, some of them three times.
         ("self-trigger", {"invocations": 3000, "writes0": 1000}, False),
-        # Little traffic: a single conversation that is tried again and again.
+        # Little traffic: a single conversation that is retried.
         ("self-trigger", {"invocations": 60, "writes0": 1}, False),
         ("self-trigger", {"invocations": 5000, "writes0": 3}, True),
         ("self-trigger", {"invocations": 5000}, True),
@@ -216,7 +214,7 @@ def test_expressions_refer_to_their_own_metrics_and_to_each_of_them(templates: C
         ("table-errors", {"errors0": 2, "errors5": 4}, True),
     ],
 )
-def test_each_expression_knows_trouble_from_traffic(
+def test_each_expression_distinguishes_failures_from_traffic(
     name: str, values: dict[str, float | None], goes_off: bool, templates: Callable[..., Templates]
 ) -> None:
     alarm = alarms(templates, "prod")[name]
@@ -256,7 +254,7 @@ def test_the_topic_is_encrypted_and_takes_alarms_of_this_account_only(templates:
     assert not resources(templates("prod")["main"], "AWS::SNS::Subscription")
 
 
-def test_the_dashboard_shows_metrics_that_are_kept_and_the_state_of_every_alarm(
+def test_the_dashboard_shows_metrics_that_exist_and_the_state_of_every_alarm(
     templates: Callable[..., Templates],
 ) -> None:
     (dashboard,) = resources(templates("dev", monitoring="full")["main"], "AWS::CloudWatch::Dashboard").values()

@@ -1,4 +1,4 @@
-"""The limits' simulation behaves as queues do, and the page of costs is that of the present prices."""
+"""The simulation of the limits behaves like a queue, and the page of costs uses the present prices."""
 
 from collections.abc import Callable
 
@@ -37,8 +37,8 @@ def test_the_same_seed_gives_the_same_lags() -> None:
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_the_page_is_of_the_present_price_list() -> None:
-    said = f"the prices of {prices.REGION} as written down on {prices.AS_OF}"
+def test_the_page_uses_the_present_price_list() -> None:
+    said = f"the prices of {prices.REGION} as of {prices.AS_OF}"
     assert said in (REPOSITORY / "docs/cost.md").read_text()
 
 

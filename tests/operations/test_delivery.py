@@ -30,7 +30,7 @@ def roles(templates: Callable[..., Templates], **overrides: object) -> dict[str,
 
 
 def statement(role: dict[str, Any]) -> dict[str, Any]:
-    """The one statement of a role's one policy."""
+    """The only statement of a role's only policy."""
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
     (found,) = policy["PolicyDocument"]["Statement"]
@@ -41,7 +41,7 @@ def written(value: Any) -> str:
     return re.sub(r'\{"Ref": "AWS::(\w+)"\}', r"<\1>", json.dumps(value))
 
 
-def test_there_is_no_such_stack_unless_it_is_asked_for(templates: Callable[..., Templates]) -> None:
+def test_there_is_no_delivery_stack_by_default(templates: Callable[..., Templates]) -> None:
     assert "delivery" not in templates("prod")
 
 
@@ -54,7 +54,7 @@ def test_there_is_no_such_stack_unless_it_is_asked_for(templates: Callable[..., 
     ],
 )
 @pytest.mark.parametrize("repository", ["acme/cruddur", "acme@123456/cruddur@456789"])
-def test_only_this_repository_and_only_this_part_of_it_assumes_a_role(
+def test_only_this_repository_and_this_environment_may_assume_a_role(
     repository: str, output: str, subject: str, templates: Callable[..., Templates]
 ) -> None:
     (trust,) = roles(templates, delivery_repository=repository)[output]["AssumeRolePolicyDocument"]["Statement"]
@@ -64,7 +64,7 @@ def test_only_this_repository_and_only_this_part_of_it_assumes_a_role(
     }
 
 
-def test_the_deploying_role_may_assume_two_bootstrap_roles_and_nothing_else(
+def test_the_role_deploy_may_assume_two_bootstrap_roles_and_nothing_else(
     templates: Callable[..., Templates],
 ) -> None:
     found = statement(roles(templates)["DeployRoleArn"])
@@ -73,7 +73,7 @@ def test_the_deploying_role_may_assume_two_bootstrap_roles_and_nothing_else(
     assert len(found["Resource"]) == 2
 
 
-def test_the_trying_role_may_make_every_call_of_smoke_and_touch_made_up_items_alone(
+def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
     templates: Callable[..., Templates], cruddur_table_on: Callable[[str], CruddurTable], dynamodb_local_endpoint: str
 ) -> None:
     (policy,) = roles(templates)["SmokeRoleArn"]["Policies"]
@@ -107,7 +107,7 @@ def test_the_trying_role_may_make_every_call_of_smoke_and_touch_made_up_items_al
     assert denied == []
 
 
-def test_the_comparing_role_reads_this_stages_templates_and_nothing_else(templates: Callable[..., Templates]) -> None:
+def test_the_role_diff_may_read_this_stages_templates_and_nothing_else(templates: Callable[..., Templates]) -> None:
     found = statement(roles(templates)["DiffRoleArn"])
     assert found["Action"] == ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]
     assert re.findall(r"stack/([^/]+)/\*", written(found["Resource"])) == [
@@ -160,7 +160,7 @@ def test_a_workflow_has_few_permissions_no_key_and_runs_what_exists(workflow: Pa
     for step in steps(found):
         if "uses" in step:
             assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", step["uses"])
-        # What others can write, such as a branch's name, gets into a command by the environment only.
+        # Text that others can write, such as a branch's name, reaches a command only through the environment.
         assert "${{" not in step.get("run", "")
         for target in re.findall(r"\bmake ([a-z-]+)", step.get("run", "")):
             assert target in targets
@@ -168,17 +168,17 @@ def test_a_workflow_has_few_permissions_no_key_and_runs_what_exists(workflow: Pa
             assert (REPOSITORY / script).stat().st_mode & 0o111
 
 
-def test_dependencies_of_every_kind_are_kept_up_to_date() -> None:
+def test_dependabot_updates_dependencies_of_every_kind() -> None:
     ecosystems = {update["package-ecosystem"] for update in loaded("dependabot.yml")["updates"]}
     assert ecosystems == {"pip", "npm", "github-actions"}
 
 
-def test_the_changelog_says_what_is_not_released_yet() -> None:
+def test_the_changelog_has_a_section_for_unreleased_changes() -> None:
     assert "## Unreleased" in (REPOSITORY / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.proof
-def test_the_scanners_find_nothing_in_what_is_optional(tmp_path: Path) -> None:
+def test_the_scanners_find_nothing_in_the_optional_stacks(tmp_path: Path) -> None:
     found = scan_with_cdk_nag(tmp_path / "prod", "prod", EVERY_STACK | {"alarm_email": "team@example.com"})
     assert found == []
     (tmp_path / "optional").mkdir()

@@ -1,4 +1,4 @@
-"""The metrics from the log: the filters match what the handler really prints, and take the right number from it."""
+"""The metrics from the log: the filters match the lines that the handler prints, and read the right number."""
 
 import json
 import uuid
@@ -29,7 +29,7 @@ def log_of(
     cruddur_table_on: Callable[[str], CruddurTable],
     capsys: pytest.CaptureFixture[str],
 ) -> Callable[..., list[str]]:
-    """What the handler prints for records; `table_name` may be one that does not exist."""
+    """The lines that the handler prints for records; `table_name` may be one that does not exist."""
     table = cruddur_table_on(dynamodb_local_endpoint)
     started = MessageStore(client=table.client, table_name=table.name).start_conversation(
         (ANN, BO), sender=ANN, message="hello"
@@ -65,7 +65,7 @@ MESSAGE, NAMELESS, OWN_WRITE = change("MSG#<group>"), change("MSG#"), change("GR
 
 
 def filters(templates: Callable[..., Templates]) -> dict[str, tuple[str, str]]:
-    """For each metric: the pattern, and where its value is in a line, of the filters as synthesized."""
+    """For each metric, the pattern and the value's selector of the synthesized filter."""
     found = {}
     main = templates("dev", monitoring="full")["main"]
     for resource in resources(main, "AWS::Logs::MetricFilter").values():
@@ -79,7 +79,7 @@ def filters(templates: Callable[..., Templates]) -> dict[str, tuple[str, str]]:
 
 
 def counted(lines: list[str], templates: Callable[..., Templates]) -> dict[str, float]:
-    """What each metric gets from the lines; a line that matches has to have the number."""
+    """The numbers that each metric gets from the lines; a line that matches must have the number."""
     totals: dict[str, float] = {}
     for name, (pattern, selector) in filters(templates).items():
         for line in lines:
@@ -90,7 +90,7 @@ def counted(lines: list[str], templates: Callable[..., Templates]) -> dict[str, 
     return totals
 
 
-def test_what_is_settled_is_counted_with_its_lag(
+def test_settled_conversations_are_counted_with_their_lag(
     log_of: Callable[..., list[str]], templates: Callable[..., Templates]
 ) -> None:
     found = counted(log_of(MESSAGE), templates)
@@ -108,7 +108,7 @@ def test_what_is_settled_is_counted_with_its_lag(
     assert set(filters(templates)) == {*found, "lag_seconds"}
 
 
-def test_what_fails_is_counted_and_has_no_lag(
+def test_failed_conversations_are_counted_and_have_no_lag(
     log_of: Callable[..., list[str]], templates: Callable[..., Templates]
 ) -> None:
     lines = log_of(MESSAGE, table_name="no-such-table")
@@ -126,7 +126,7 @@ def test_unusable_records_and_own_writes_are_counted(
     assert (found["records_unusable"], found["records_ignored"], found["conversations_settled"]) == (2, 1, 0)
 
 
-def test_lines_that_are_not_of_the_handler_count_for_nothing(templates: Callable[..., Templates]) -> None:
+def test_other_lines_are_not_counted(templates: Callable[..., Templates]) -> None:
     assert counted(LOG_LINES_OF_LAMBDA, templates) == {}
 
 

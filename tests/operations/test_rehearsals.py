@@ -1,4 +1,4 @@
-"""What can go wrong at night, provoked here, and the runbook (docs/operations.md) followed to its end.
+"""Failures are caused, and the runbook (docs/operations.md) is followed to its end.
 
 A missing permission on the deployed system is rehearsed in tests/policies/test_enforced.py; a dead emulator and an
 interrupted deployment in tests/end_to_end/test_interruptions.py; a table that an old handler has damaged in
@@ -72,7 +72,7 @@ class Night:
         )
 
     def deliver(self, times: int = 1) -> list[str]:
-        """Fetch what is new and deliver so many batches; it returns what the projection has logged."""
+        """Fetch new records, deliver this many batches, and return the lines that the projection has logged."""
         self.poller.poll()
         for _ in range(times):
             self.poller.deliver(self.handler)
@@ -83,7 +83,7 @@ class Night:
         return run_process(self.environment, *words, "--table", self.table.name, cwd=self.folder)
 
     def preview(self, group: str) -> str:
-        """What Ann's inbox shows of a conversation."""
+        """The preview of a conversation in Ann's inbox."""
         (row,) = [row for row in self.store.list_conversations(ANN.uuid).items if row.message_group_uuid == group]
         return row.message
 
@@ -118,7 +118,7 @@ def night(
     )
 
 
-def going_off(lines: list[str], templates: Callable[..., Templates]) -> set[str]:
+def alarms_in(lines: list[str], templates: Callable[..., Templates]) -> set[str]:
     """The alarms of prod whose threshold these log lines exceed within a period."""
     values = counted(lines, templates)
     return {
@@ -132,7 +132,7 @@ def going_off(lines: list[str], templates: Callable[..., Templates]) -> set[str]
 
 
 def notice(night: Night, records: list[Any]) -> str:
-    """What Lambda puts into the failure queue (Lambda Developer Guide, "Retain discarded batches")."""
+    """A message that Lambda sends to the failure queue (Lambda Developer Guide, "Retain discarded batches")."""
     streams = tables.streams(night.table.endpoint)
     (shard,) = streams.describe_stream(StreamArn=night.stream_arn)["StreamDescription"]["Shards"]
     return json.dumps(
@@ -174,7 +174,7 @@ def test_a_lasting_refusal_ends_in_the_failure_queue_and_redrive_settles_it(nigh
     assert night.ddb("verify").status == 0
 
 
-def test_poisoned_records_are_named_and_the_good_ones_behind_them_are_settled(
+def test_malformed_records_are_logged_and_the_records_after_them_are_settled(
     night: Night, templates: Callable[..., Templates]
 ) -> None:
     group = night.store.start_conversation((ANN, BO), sender=ANN, message="first").message_group_uuid
@@ -188,7 +188,7 @@ def test_poisoned_records_are_named_and_the_good_ones_behind_them_are_settled(
     assert night.preview(group) == "second"
     assert night.lane.dropped == []
     assert not night.lane.has_work
-    assert going_off(lines, templates) == {"records-unusable"}
+    assert alarms_in(lines, templates) == {"records-unusable"}
     events = [json.loads(line) for line in lines]
     (unusable,) = [line for line in events if line["event"] == "record_unusable"]
     assert unusable["sequence_number"] in [sequence_number(record) for record in night.poller.records]
@@ -201,7 +201,7 @@ def test_poisoned_records_are_named_and_the_good_ones_behind_them_are_settled(
     assert night.ddb("verify").status == 0
 
 
-def test_a_throttled_table_is_reported_loses_nothing_and_recovers(
+def test_a_throttled_table_starts_an_alarm_loses_nothing_and_recovers(
     night: Night, templates: Callable[..., Templates]
 ) -> None:
     groups = [
@@ -214,12 +214,12 @@ def test_a_throttled_table_is_reported_loses_nothing_and_recovers(
     for group in groups:
         night.store.send(group, sender=ANN, message="second")
     lines = night.deliver()
-    assert going_off(lines, templates) == {"conversations-failing"}
+    assert alarms_in(lines, templates) == {"conversations-failing"}
     assert [night.preview(group) for group in groups] == ["first"] * len(groups)
     night.client.code = None
     while night.lane.has_work:
         lines = night.deliver()
-    assert going_off(lines, templates) == set()
+    assert alarms_in(lines, templates) == set()
     assert [night.preview(group) for group in groups] == ["second"] * len(groups)
     assert night.lane.dropped == []
     assert night.ddb("verify").status == 0

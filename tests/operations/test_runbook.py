@@ -19,7 +19,7 @@ def test_each_alarm_has_a_section_that_says_what_to_do() -> None:
     sections = dict(re.findall(r"^### (\S+)\n(.+?)(?=^##)", TEXT, re.MULTILINE | re.DOTALL))
     assert set(sections) == DEMANDED
     for name, section in sections.items():
-        assert "**Mend**" in section or "The same" in section or "Nothing to do" in section, name
+        assert "**Fix**" in section or "The same" in section or "Nothing to do" in section, name
 
 
 def test_saved_queries_exist() -> None:
@@ -41,7 +41,7 @@ def test_rehearsals_exist() -> None:
         assert (REPOSITORY / path).exists(), path
 
 
-def test_cdk_commands_name_the_stage_which_would_else_be_dev() -> None:
+def test_cdk_commands_name_the_stage() -> None:
     written = re.findall(r"`(npx cdk\s[^`]+)`|^    (npx cdk .+)$", TEXT, re.MULTILINE)
     commands = [" ".join((inline or indented).split()) for inline, indented in written]
     assert len(commands) > 4

@@ -1,4 +1,4 @@
-"""Every change of a setting is one plain `cdk deploy --all`, also while people write."""
+"""Every change of a setting is one `cdk deploy --all`, also while messages are written."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 
 class Writers:
-    """People who write into conversations of their own, one message after the other, until they are stopped."""
+    """Threads that each send messages to a conversation of their own until they are stopped."""
 
     def __init__(self, connection: Connection) -> None:
         self.written = 0
@@ -41,7 +41,7 @@ class Writers:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Write as long as this lasts; whatever goes wrong with it is raised at the end."""
+        """Send messages during the block; raise their errors at the end."""
         self._thread.start()
         try:
             yield
@@ -66,10 +66,9 @@ class Writers:
 
 
 def network(connection: Connection) -> tuple[set[str], bool]:
-    """The addresses of the VPCs with a subnet of the stack, and whether its endpoint is there too.
+    """The CIDR blocks of the VPCs with a subnet of the stack, and whether its endpoint is in one of them.
 
-    The emulator does not tell in which subnets a function is; that those of the function are the stack's own is in the
-    template.
+    The emulator does not show a function's subnets; the template shows that they are the stack's own.
     """
     ec2 = connection.client("ec2")
     found = connection.client("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
@@ -110,7 +109,7 @@ def threshold(connection: Connection) -> float:
         ("alarm_age_seconds=77", threshold, 77_000.0),
     ],
 )
-def test_it_takes_effect_and_no_inbox_is_wrong_afterwards(
+def test_a_changed_setting_is_deployed_and_no_inbox_is_wrong_afterwards(
     setting: str, deployed: Callable[[Connection], Any], expected: object, checkout: Checkout
 ) -> None:
     connection = checkout.connection()

@@ -1,4 +1,4 @@
-"""The Chromium of this machine, and windows in it in which somebody has the messages page open."""
+"""The Chromium of this machine, and windows with the messages page."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""For a browser in a container, which asks nobody but the page's own server."""
+"""Options for a browser in a container that connects only to the page's own server."""
 
 HANG_MILLISECONDS = 120_000
 WIDE = {"width": 1280, "height": 800}
@@ -34,7 +34,7 @@ class NoChromiumError(Exception):
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser, without a window to see. Raises NoChromiumError."""
+    """The headless browser. Raises NoChromiumError."""
     path = os.environ.get(VARIABLE) or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         raise NoChromiumError(f"no Chromium on this machine: apt-get install chromium, or name it in {VARIABLE}")
@@ -47,7 +47,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Window:
-    """Somebody's messages page; `wrong` is what the page has stumbled over."""
+    """A user's messages page; `wrong` has the errors of the page."""
 
     page: Page
     wrong: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Window:
         return self.page.locator("#messages .text")
 
     def dismiss(self, dialog: Dialog) -> None:
-        """Note a dialog that a script has opened, and close it."""
+        """Record a dialog that a script has opened, and close it."""
         self.wrong.append(dialog.message)
         dialog.dismiss()
 
@@ -82,14 +82,14 @@ class Window:
         expect(self.texts.last).to_have_text(message)
 
     def send(self, message: str) -> None:
-        """Write a message, press Enter, and wait until it has been taken."""
+        """Write a message, press Enter, and wait until it is accepted."""
         self.page.locator("#text").fill(message)
         self.page.locator("#text").press("Enter")
         expect(self.page.locator("#text")).to_have_value("")
 
 
 def window(browser: Browser, address: str, handle: str, **options: Any) -> Window:
-    """A window of its own for somebody, with the inbox read."""
+    """A window for a user, once the inbox is loaded."""
     page = browser.new_context(**{"viewport": WIDE, **options}).new_page()
     page.set_default_timeout(HANG_MILLISECONDS)
     opened = Window(page)

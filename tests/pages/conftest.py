@@ -1,4 +1,4 @@
-"""A backend on a real engine, in the hands of four people."""
+"""A backend on a real engine, with four users."""
 
 import json
 import math
@@ -30,7 +30,7 @@ HANDLES = ("ann", "bo", "cy", "dee")
 
 
 def projection_of(table: CruddurTable) -> Callable[[], None]:
-    """What the stream function does, by hand: call it, and all that was written is settled."""
+    """The projection without Lambda: a call settles everything that was written."""
     poller = Poller(
         streams=tables.streams(table.endpoint),
         stream_arn=table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"],
@@ -51,7 +51,7 @@ def projection_of(table: CruddurTable) -> Callable[[], None]:
 
 @dataclass(frozen=True)
 class Backend:
-    """The app, and the people who use it."""
+    """The app, and the calls of its users."""
 
     app: Flask
     people: dict[str, User]
@@ -59,7 +59,7 @@ class Backend:
     settle: Callable[[], None]
 
     def get(self, handle: str | None, path: str) -> TestResponse:
-        """The response to a GET; nobody is logged in where no handle is given."""
+        """The response to a GET; without a handle nobody is logged in."""
         return self.app.test_client().get(path, headers=headers(handle))
 
     def post(self, handle: str | None, path: str, body: object) -> TestResponse:
@@ -93,7 +93,7 @@ class Backend:
         return pages
 
     def inbox(self, handle: str) -> list[dict[str, str]]:
-        """Somebody's conversations once all is settled."""
+        """A user's conversations after everything is settled."""
         self.settle()
         return [line for page in self.everything(handle, "/api/message_groups") for line in page]
 
@@ -108,13 +108,13 @@ def body_of(response: TestResponse) -> Any:
 
 
 def headers(handle: str | None) -> dict[str, str]:
-    """How a request says who sends it."""
+    """The header that names the user."""
     return {} if handle is None else {USER_HEADER: handle}
 
 
 @pytest.fixture
 def backend(cruddur_table: CruddurTable, tmp_path: Path) -> Backend:
-    """The backend with its page on an empty table of each engine."""
+    """The backend and its page, on an empty table of each engine."""
     people = {handle: person(handle) for handle in HANDLES}
     file = tmp_path / "users.json"
     file.write_text(json.dumps([vars(user) for user in people.values()]))

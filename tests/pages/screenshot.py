@@ -17,13 +17,13 @@ from tests.pages.server import Server
 PICTURE = REPOSITORY / "docs" / "messages-page.png"
 PAGE = REPOSITORY / "examples" / "backend" / "web"
 FINGERPRINT = "page"
-"""The text in the picture that says of which page it is."""
+"""The name of the picture's text field with the fingerprint of the page."""
 
 MESSAGE = "Thursday at eight, then. I bring the pencils."
 
 
 def fingerprint() -> str:
-    """What changes with each change of the page's files."""
+    """A hash of the page's files."""
     files = sorted(PAGE.iterdir())
     return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
 
@@ -40,7 +40,7 @@ def take(browser: Browser, address: str, picture: Path) -> None:
 
 
 def main() -> None:
-    """Take the picture anew; where there is no Chromium, one line says so."""
+    """Take the picture again; without a Chromium, print one line."""
     with tempfile.TemporaryDirectory() as folder:
         checkout = Checkout.make(Path(folder))
         server = Server(checkout, free_port())

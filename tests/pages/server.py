@@ -1,4 +1,4 @@
-"""`make pages` as a process of the tests' own."""
+"""`make pages` as a process."""
 
 import os
 import signal
@@ -20,18 +20,18 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """The address of the page."""
         return f"http://127.0.0.1:{self.port}/"
 
     def begin(self) -> None:
-        """Start it, and wait until it says where it is."""
+        """Start it, and wait until it prints its address."""
         self.process = self.checkout.begin_target("-s", "pages", f"PORT={self.port}", *self.variables)
         assert self.process.stdout is not None
         printed = self.process.stdout.readline()
         assert self.address in printed, printed or self.process.communicate()
 
     def end(self) -> str:
-        """Press Ctrl-C; returns what the server has said of errors."""
+        """Press Ctrl-C, and return the server's error output."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.communicate(timeout=120)[1]

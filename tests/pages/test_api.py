@@ -1,4 +1,4 @@
-"""The bootcamp's calls in the wire format of its pages, and both inboxes after each of them."""
+"""The bootcamp's calls in the JSON of its pages, and both inboxes after each call."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from tests.pages.conftest import Backend, body_of
 LINE = {"uuid", "display_name", "handle", "message", "created_at"}
 
 
-def test_two_people_talk(backend: Backend) -> None:
+def test_two_people_send_messages(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     (ann_sees,), (bo_sees,) = backend.inbox("ann"), backend.inbox("bo")
     assert ann_sees.keys() == bo_sees.keys() == LINE
@@ -31,7 +31,7 @@ def test_two_people_talk(backend: Backend) -> None:
         assert [(message["handle"], message["message"]) for message in messages] == [("ann", "hello"), ("bo", "hi")]
 
 
-def test_a_second_first_message_goes_where_the_first_went(backend: Backend) -> None:
+def test_a_second_start_continues_the_conversation(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     assert backend.start("bo", "ann", "hello yourself") == group
     for handle in ("ann", "bo"):
@@ -47,7 +47,7 @@ def test_a_conversation_moves_to_the_top_of_every_inbox(backend: Backend) -> Non
     assert [line["message"] for line in backend.inbox("cy")] == ["two"]
 
 
-def test_several_people_talk_and_one_more_joins(backend: Backend) -> None:
+def test_a_group_sends_messages_and_one_more_joins(backend: Backend) -> None:
     group = backend.start("ann", ["bo", "cy"], "all of us")
     for handle in ("ann", "bo", "cy"):
         assert [line["message"] for line in backend.inbox(handle)] == ["all of us"]
@@ -123,7 +123,7 @@ def test_the_page_learns_who_is_in_a_conversation(backend: Backend) -> None:
     assert body_of(backend.get("bo", "/api/members")) == {}
 
 
-def test_what_only_the_page_asks_for(backend: Backend) -> None:
+def test_the_routes_of_the_page(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     backend.settle()
     assert [user["handle"] for user in body_of(backend.get(None, "/api/users"))] == ["ann", "bo", "cy", "dee"]

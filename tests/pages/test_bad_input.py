@@ -1,4 +1,4 @@
-"""What is refused is refused in the bootcamp's shape or with a plain status, never with a stack trace."""
+"""A refused request returns the bootcamp's error format or a plain status, never a stack trace."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.engines.fixtures import CruddurTable
 from tests.pages.conftest import Backend, body_of, headers
 
 pytestmark = pytest.mark.parametrize("cruddur_table", ["ministack"], indirect=True)
-"""What is refused here is refused by the backend itself, whichever engine it has."""
+"""The backend itself refuses these requests, so one engine suffices."""
 
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 SECRET = "nobody else may read this"
@@ -51,7 +51,7 @@ def test_a_message_is_refused_and_nothing_written(
     assert backend.table.client.scan(TableName=backend.table.name)["Count"] == 0
 
 
-def test_the_longest_message_is_taken_and_a_longer_one_refused(backend: Backend) -> None:
+def test_the_longest_message_is_accepted_and_a_longer_one_refused(backend: Backend) -> None:
     group = backend.start("ann", "bo", "x" * 1024)
     for message, code in (("y" * 1025, "message_exceed_max_chars"), ("", "message_blank")):
         refused = backend.post("bo", "/api/messages", {"message_group_uuid": group, "message": message})
@@ -83,7 +83,7 @@ def test_a_bad_cursor_is_refused(backend: Backend, cursor: str) -> None:
     ],
     ids=["cut off", "empty", "text", "list", "nested", "no UTF-8", "no text", "form", "too long", "10 MB"],
 )
-def test_a_body_that_is_no_json_object_is_refused(
+def test_a_body_that_is_not_a_json_object_is_refused(
     backend: Backend, data: str | bytes, content_type: str, status: int
 ) -> None:
     refused = backend.app.test_client().post(
@@ -94,7 +94,7 @@ def test_a_body_that_is_no_json_object_is_refused(
     assert backend.table.client.scan(TableName=backend.table.name)["Count"] == 0
 
 
-def test_what_one_has_said_to_another_is_for_nobody_else(backend: Backend) -> None:
+def test_only_members_read_a_conversation_and_send_to_it(backend: Backend) -> None:
     group = backend.start("ann", "bo", SECRET)
     backend.settle()
     assert backend.inbox("cy") == []
@@ -139,17 +139,17 @@ def test_a_visitor_without_login_sees_nothing(backend: Backend, handle: str | No
         ("/web/%2e%2e/app.py", 404, "not_found"),
     ],
 )
-def test_an_address_that_leads_nowhere(backend: Backend, path: str, status: int, code: str) -> None:
+def test_an_unknown_address_is_not_found(backend: Backend, path: str, status: int, code: str) -> None:
     response = backend.get("ann", path)
     assert (response.status_code, response.json) == (status, {"errors": [code]})
 
 
-def test_another_sites_name_that_leads_here_is_refused(backend: Backend) -> None:
+def test_another_host_name_is_refused(backend: Backend) -> None:
     response = backend.app.test_client().get("/api/users", headers={"Host": "elsewhere.example"})
     assert (response.status_code, response.json) == (400, {"errors": ["bad_request"]})
 
 
-def test_a_table_that_is_not_there_is_said_to_be_away(cruddur_table: CruddurTable) -> None:
+def test_a_missing_table_is_reported_as_unavailable(cruddur_table: CruddurTable) -> None:
     users = UsersOfFile()
     app = create_app(
         store=MessageStore(client=cruddur_table.client, table_name="no-such-table"),
@@ -160,7 +160,7 @@ def test_a_table_that_is_not_there_is_said_to_be_away(cruddur_table: CruddurTabl
     assert (response.status_code, response.json) == (503, {"errors": ["unavailable"]})
 
 
-def test_a_slip_of_our_own_is_logged_and_not_shown(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_of_the_backend_is_logged_and_not_shown(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
     def stumbling(_: str) -> User | None:
         raise KeyError(SECRET)
 
@@ -172,7 +172,7 @@ def test_a_slip_of_our_own_is_logged_and_not_shown(backend: Backend, caplog: pyt
     assert SECRET in caplog.text
 
 
-def test_too_much_at_once_is_said_to_be_away(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throttling_is_reported_as_unavailable(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     def throttled(**_: Any) -> Any:
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
 

@@ -1,4 +1,4 @@
-"""The messages page in a real browser, on what `make up` deploys: windows side by side, and what goes wrong."""
+"""The messages page in a real browser, on what `make up` deploys: several windows, and errors."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -59,7 +59,7 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def opened(browser: Browser, server: Server) -> Iterator[Callable[..., Window]]:
-    """Opens windows; none of them may have stumbled over anything."""
+    """Opens windows; none of them may have an error."""
     windows: list[Window] = []
 
     def open_one(handle: str, **options: object) -> Window:
@@ -83,7 +83,7 @@ def test_two_windows_follow_each_other(opened: Callable[..., Window]) -> None:
         expect(one.inbox.first).to_contain_text("I have drawn it.")
 
 
-def test_fifty_messages_in_a_burst_arrive_in_order_also_where_the_network_was_away(
+def test_fifty_messages_in_a_burst_arrive_in_order_also_after_a_network_failure(
     opened: Callable[..., Window],
 ) -> None:
     brown, bayko, late = opened("andrewbrown"), opened("bayko"), opened("bayko")
@@ -111,7 +111,7 @@ def test_older_messages_come_on_demand(opened: Callable[..., Window]) -> None:
     assert brown.texts.all_inner_texts()[-40:] == newest
 
 
-def test_three_people_talk_and_a_fourth_joins(opened: Callable[..., Window]) -> None:
+def test_three_people_send_messages_and_a_fourth_joins(opened: Callable[..., Window]) -> None:
     brown, bayko, tomas, mina, elsewhere = (
         opened(handle) for handle in ("andrewbrown", "bayko", "tomas", "mina", "tomas")
     )
@@ -136,7 +136,7 @@ def test_three_people_talk_and_a_fourth_joins(opened: Callable[..., Window]) -> 
         expect(one.inbox.first).to_contain_text("I am there.")
 
 
-def test_names_and_texts_are_texts(opened: Callable[..., Window]) -> None:
+def test_names_and_texts_are_shown_as_text(opened: Callable[..., Window]) -> None:
     eve, mina = opened("eve"), opened("mina")
     eve.start(f"{SCRIPT} & <b>bold</b>", "Mina Okafor")
     expect(mina.inbox.first).to_contain_text(f"{SCRIPT} & <b>bold</b>")
@@ -147,7 +147,7 @@ def test_names_and_texts_are_texts(opened: Callable[..., Window]) -> None:
         assert one.page.locator("body script, body img, body b:has-text('bold')").count() == 0
 
 
-def test_an_empty_inbox_and_a_refusal_have_words(opened: Callable[..., Window]) -> None:
+def test_an_empty_inbox_and_a_refusal_show_a_text(opened: Callable[..., Window]) -> None:
     fay, brown = opened("fay"), opened("andrewbrown")
     brown.open("Mina Okafor")
     expect(fay.page.locator("#inbox-empty")).to_have_text("No conversations yet. Start one with New.")
@@ -164,7 +164,7 @@ def test_an_empty_inbox_and_a_refusal_have_words(opened: Callable[..., Window]) 
     expect(brown.page.locator("#none")).to_contain_text("There is nobody called @nobody. Who are you?")
 
 
-def test_another_persons_conversation_is_refused_in_words(opened: Callable[..., Window]) -> None:
+def test_another_persons_conversation_is_refused_with_a_text(opened: Callable[..., Window]) -> None:
     brown, tomas = opened("andrewbrown"), opened("tomas")
     brown.open("Mina Okafor")
     tomas.page.goto(f"{tomas.page.url.split('#')[0]}#{brown.page.url.split('#')[1]}")
@@ -172,7 +172,7 @@ def test_another_persons_conversation_is_refused_in_words(opened: Callable[..., 
     expect(tomas.texts).to_have_count(0)
 
 
-def test_the_rows_show_what_moved_from_where_to_where(opened: Callable[..., Window]) -> None:
+def test_the_rows_show_which_keys_they_moved_from_and_to(opened: Callable[..., Window]) -> None:
     brown = opened("andrewbrown")
     brown.open("Tomas Lindqvist")
     brown.page.get_by_role("switch").check()
@@ -216,7 +216,7 @@ def test_it_fits_a_phone_and_the_keyboard(opened: Callable[..., Window], scheme:
     expect(mina.inbox.first).to_be_visible()
 
 
-def test_the_server_goes_and_comes_back(opened: Callable[..., Window], server: Server) -> None:
+def test_the_server_stops_and_starts_again(opened: Callable[..., Window], server: Server) -> None:
     brown, mina = opened("andrewbrown"), opened("mina")
     brown.open("Mina Okafor")
     mina.open("Andrew Brown")
@@ -234,7 +234,7 @@ def test_the_server_goes_and_comes_back(opened: Callable[..., Window], server: S
         expect(one.texts.last).to_have_text("Are you still there?")
 
 
-def test_the_system_goes_and_the_page_says_so(opened: Callable[..., Window], server: Server) -> None:
+def test_the_page_reports_that_the_system_is_down(opened: Callable[..., Window], server: Server) -> None:
     brown = opened("andrewbrown")
     brown.open("Mina Okafor")
     server.checkout.make_target("down")

@@ -1,4 +1,4 @@
-"""Who is logged in by a token of Cognito: a key pair of our own stands for the user pool's."""
+"""The login by a token of Cognito: a key pair of the tests replaces the user pool's."""
 
 import hmac
 import json
@@ -32,13 +32,13 @@ OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 @dataclass(frozen=True)
 class Pool:
-    """A user pool of the tests' own: its issuer, and the login that trusts it."""
+    """A made-up user pool: its issuer, and the login that trusts it."""
 
     issuer: str
     login: CognitoLogin
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """What an access token says; None takes a claim away."""
+        """The claims of an access token; None removes a claim."""
         claims = {
             "sub": ACCOUNT, "iss": self.issuer, "client_id": CLIENT_ID, "token_use": "access",
             "exp": time.time() + 60, "iat": time.time(),
@@ -84,7 +84,7 @@ def bearer(token: str) -> Headers:
     return Headers({"Authorization": f"Bearer {token}"})
 
 
-def test_a_token_of_the_pool_names_its_user(pool: Pool) -> None:
+def test_a_valid_token_logs_its_user_in(pool: Pool) -> None:
     assert pool.login.user(bearer(signed(pool.claims()))) == ANN
 
 
@@ -105,12 +105,12 @@ def test_a_token_of_the_pool_names_its_user(pool: Pool) -> None:
     ],
     ids=str,
 )
-def test_a_token_of_other_claims_names_nobody(pool: Pool, changes: dict[str, Any]) -> None:
+def test_a_token_with_other_claims_logs_nobody_in(pool: Pool, changes: dict[str, Any]) -> None:
     assert pool.login.user(bearer(signed(pool.claims(**changes)))) is None
 
 
 def forged_with_the_public_key(pool: Pool) -> str:
-    """A token whose signature an app accepts that lets the token choose the algorithm."""
+    """A forged token that an app accepts if it lets the token choose the algorithm."""
     public = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     header = jwt.utils.base64url_encode(b'{"alg": "HS256", "kid": "ours", "typ": "JWT"}')
     body = header + b"." + jwt.utils.base64url_encode(json.dumps(pool.claims()).encode())
@@ -118,7 +118,7 @@ def forged_with_the_public_key(pool: Pool) -> str:
     return (body + b"." + jwt.utils.base64url_encode(signature)).decode()
 
 
-def test_a_token_that_the_pool_has_not_signed_names_nobody(pool: Pool) -> None:
+def test_a_token_that_the_pool_has_not_signed_logs_nobody_in(pool: Pool) -> None:
     header, payload, signature = signed(pool.claims()).split(".")
     for token in (
         signed(pool.claims(), key=OTHER_KEY),
@@ -132,7 +132,7 @@ def test_a_token_that_the_pool_has_not_signed_names_nobody(pool: Pool) -> None:
         assert pool.login.user(bearer(token)) is None
 
 
-def test_a_name_in_a_header_is_not_believed_where_cognito_is_set_up(pool: Pool) -> None:
+def test_with_cognito_the_header_is_not_trusted(pool: Pool) -> None:
     for headers in (
         Headers({USER_HEADER: "ann"}),
         Headers({"Authorization": f"Basic {signed(pool.claims())}"}),

@@ -1,4 +1,4 @@
-"""The picture in the README is of today's page."""
+"""The picture in the README shows the present page."""
 
 from PIL import Image
 
@@ -6,7 +6,7 @@ from cruddur_infra import REPOSITORY
 from tests.pages.screenshot import FINGERPRINT, PICTURE, fingerprint
 
 
-def test_the_picture_is_of_todays_page() -> None:
+def test_the_picture_shows_the_present_page() -> None:
     with Image.open(PICTURE) as picture:
         assert picture.info.get(FINGERPRINT) == fingerprint(), "the page has changed: run make screenshot"
 

@@ -1,4 +1,4 @@
-"""The backend as a process: where it listens, how it ends, and what it says where it cannot begin."""
+"""The backend as a process: where it listens, how it ends, and its error if it cannot start."""
 
 import json
 import os
@@ -27,7 +27,7 @@ WAIT_SECONDS = 60
 
 
 def environment(endpoint: str, **more: str) -> dict[str, str]:
-    """Of a machine that has nothing set up but an engine."""
+    """The environment of a machine with only an engine."""
     variables = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{REPOSITORY}:{LAMBDA_CODE}",
@@ -46,7 +46,7 @@ def command(*words: str) -> list[str]:
 
 @contextmanager
 def serving(endpoint: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """The running process, and the address that it prints."""
+    """The running process and its address."""
     process = subprocess.Popen(
         command("--port", str(free_port())),
         env=environment(endpoint),
@@ -74,7 +74,7 @@ def response(address: str, data: bytes | None = None, **more: str) -> tuple[int,
         return refused.code, json.load(refused)
 
 
-def test_it_listens_on_this_machine_alone_and_ends_with_ctrl_c(dynamodb_local_endpoint: str) -> None:
+def test_it_listens_on_this_machine_only_and_ends_with_ctrl_c(dynamodb_local_endpoint: str) -> None:
     with serving(dynamodb_local_endpoint) as (process, address):
         listening = [c.laddr.ip for c in psutil.Process(process.pid).net_connections() if c.status == "LISTEN"]
         assert listening == ["127.0.0.1"]
@@ -97,7 +97,7 @@ def test_another_sites_name_that_leads_here_is_refused(dynamodb_local_endpoint: 
             assert response(address + path, Host="elsewhere.example") == (400, {"errors": ["bad_request"]})
 
 
-def test_an_engine_that_does_not_respond_is_reported_as_away() -> None:
+def test_an_engine_that_does_not_respond_is_reported_as_unavailable() -> None:
     with serving(f"http://127.0.0.1:{free_port()}") as (_, address):
         for asked in (
             response(f"{address}api/message_groups"),
@@ -115,7 +115,7 @@ def test_an_engine_that_does_not_respond_is_reported_as_away() -> None:
         ({"AWS_DEFAULT_REGION": ""}, (), "region"),
     ],
 )
-def test_where_it_cannot_begin_it_says_why_in_one_line(
+def test_if_it_cannot_start_the_error_is_one_line(
     monkeypatch: pytest.MonkeyPatch, more: dict[str, str], words: tuple[str, ...], said: str
 ) -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", "DATABASE_", "COGNITO_"))]:
@@ -129,7 +129,7 @@ def test_where_it_cannot_begin_it_says_why_in_one_line(
     assert re.fullmatch("error: .*", str(ended.value))
 
 
-def test_a_taken_port_is_said_in_one_line(dynamodb_local_endpoint: str) -> None:
+def test_a_taken_port_is_one_line(dynamodb_local_endpoint: str) -> None:
     port = dynamodb_local_endpoint.rpartition(":")[2]
     ended = subprocess.run(
         command("--port", port),
@@ -143,7 +143,7 @@ def test_a_taken_port_is_said_in_one_line(dynamodb_local_endpoint: str) -> None:
     assert re.fullmatch(f"error: cannot listen on port {port} .*; choose another one .*PORT=<number>\n", ended.stderr)
 
 
-def test_a_system_that_is_not_deployed_yet_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_is_not_deployed_yet_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "SYSTEM", tmp_path / "system.json")
     with pytest.raises(LocalSystemError, match="not deployed yet; wait for make up"):
         pages.serve(Emulator(pid=1, born=0, port=1, keeps_state=False), port=None)

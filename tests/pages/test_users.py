@@ -1,4 +1,4 @@
-"""The backend's users from the app's own Postgres, and who logs in as whom."""
+"""The backend's users from the app's own Postgres, and the choice of users and login by the environment."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def test_people_are_found_by_each_of_their_names(database: str) -> None:
+def test_users_are_found_by_handle_id_and_cognito_id(database: str) -> None:
     users = UsersOfPostgres(database)
     assert list(users.all()) == [ANN, NELL]
     for user in (ANN, NELL):
@@ -39,13 +39,13 @@ def test_an_unknown_user_is_not_found(database: str, name: str) -> None:
     assert (users.by_handle(name), users.by_uuid(name), users.by_cognito_id(name)) == (None, None, None)
 
 
-def test_the_environment_says_where_the_users_are(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_selects_the_users(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     response = app_of({"DATABASE_URL": database}).test_client().get("/api/users/@ann/short")
     assert response.json == vars(ANN)
 
 
-def test_with_cognito_there_is_neither_page_nor_header(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_cognito_there_is_no_page_and_no_header(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     app = app_of({"DATABASE_URL": database, "COGNITO_USER_POOL_ID": "us-east-1_a", "COGNITO_USER_POOL_CLIENT_ID": "b"})
     for path, status in (("/", 404), ("/api/users", 404), ("/api/rows/x", 404), ("/api/message_groups", 401)):

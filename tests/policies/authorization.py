@@ -1,4 +1,4 @@
-"""Requests as IAM sees them, the policies that they have to pass, and the verdict of MiniStack's evaluator on both."""
+"""Requests as IAM sees them, the policies that apply to them, and the decisions of MiniStack's evaluator."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +28,7 @@ Context = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Request:
-    """One permission that a call asks for. An absent condition key is not in `context`, as an empty one is not."""
+    """One permission that a call needs. Absent and empty condition keys are not in `context`."""
 
     principal: str
     action: str
@@ -37,15 +37,15 @@ class Request:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """Equal for requests between which IAM cannot tell."""
+        """Equal for requests that are the same to IAM."""
         return (self.principal, self.action, self.resource, tuple(sorted(self.context.items())))
 
     def given(self, **changes: Any) -> "Request":
-        """The same request, but for some of its parts."""
+        """The same request with some parts replaced."""
         return replace(self, **changes)
 
     def with_key(self, key: str, *values: str) -> "Request":
-        """The same request with other values of a condition key; without it, where none are given."""
+        """The same request with other values of a condition key, or without the key if there are no values."""
         rest = {name: value for name, value in self.context.items() if name != key}
         return replace(self, context=rest | ({key: values} if values else {}))
 
@@ -63,17 +63,17 @@ def distinct(requests: Iterable[Request]) -> list[Request]:
 ALLOW_EVERYTHING: Document = ({"Effect": "Allow", "Action": ["*"], "Resource": ["*"]},)
 
 OPERATOR = "operator"
-"""Somebody of the account whose own policies allow everything."""
+"""An identity of the account whose own policies allow everything."""
 
 UNBOUNDED_PROJECTION = "unbounded projection"
-"""The projection's role, had somebody attached AdministratorAccess to it: what other policies still keep from it."""
+"""The projection's role with AdministratorAccess attached: it shows what the other policies still deny."""
 
 
 ENDPOINT = "endpoint policy"
 QUEUE = "queue policy"
 
 LOOK_ALIKES = ("role with a longer name", "role of that name in another account")
-"""Roles whose ARNs resemble the projection's, and that somebody has given every permission."""
+"""Roles with ARNs similar to the projection's and every permission."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ class Policies:
     queue_arn: str
 
     def allow(self, request: Request) -> bool:
-        """Whether AWS would let the request pass (IAM User Guide, "Policy evaluation logic", within one account)."""
+        """Whether AWS would allow the request (IAM User Guide, "Policy evaluation logic", within one account)."""
         return all(self.passes(gate, request) for gate in self.gates(request))
 
     def gates(self, request: Request) -> list[str]:
-        """The policies that a request has to pass: of who asks, of the way, and of what is asked for."""
+        """The policies that must allow a request: those of the caller, of the endpoint and of the resource."""
         through_ours = self.endpoint_id is not None and request.context.get(SOURCE_VPCE) == (self.endpoint_id,)
         return [
             request.principal,
@@ -106,7 +106,7 @@ class Policies:
         return of_resources[gate] if gate in of_resources else self.identities[gate]
 
     def passes(self, gate: str, request: Request) -> bool:
-        """Whether one policy lets the request pass.
+        """Whether one policy allows the request.
 
         That of the queue can only deny to identities whose own policies allow.
         """

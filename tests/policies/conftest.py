@@ -1,4 +1,4 @@
-"""What the proofs have in common: the recorded calls, and for each variant its allowed requests and its probes."""
+"""The fixtures of the proofs: the recorded calls, and for each variant its allowed requests and its probes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tests.policies.service_calls import service_calls
 
 @dataclass(frozen=True)
 class Case:
-    """A variant of what is deployed: its policies, the requests that they have to allow, and those to deny."""
+    """A variant of the deployment: its policies, the requests that they must allow, and those that they must deny."""
 
     variant: str
     deployed: Deployed

@@ -1,4 +1,4 @@
-"""The policies of a stage as synthesized, with CloudFormation's intrinsics resolved to what they would be on AWS."""
+"""The synthesized policies of a stage, with CloudFormation's intrinsics resolved to values as on AWS."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -26,20 +26,20 @@ SEED = "seed"
 BACKEND = "backend"
 FLOW_LOGS = "flow logs"
 OURS = (PROJECTION, SEED, BACKEND, FLOW_LOGS)
-"""The identities whose policies are written here."""
+"""The identities whose policies are in the templates."""
 
 EXISTING_VPC = "vpc-0a1b2c3d4e5f60718"
 EXISTING_SUBNETS = ("subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002")
 
 VARIANTS = ("dev", "prod", "dev in an existing VPC")
-"""What is proven: each stage for AWS whole, and the one way to have the policies differ between them."""
+"""The variants that are proven: each stage for AWS, and the only setting that changes the policies further."""
 
 _STREAM = "/stream/2026-11-20T00:00:00.000"
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """What a stage would be on AWS, as far as permissions are concerned."""
+    """The names, ARNs and policies of a stage as deployed on AWS."""
 
     policies: Policies
     table_arn: str
@@ -65,7 +65,7 @@ def deployed(variant: str) -> Deployed:
 
 
 def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
-    """Synthesize dev, with the seed, in an existing VPC in which a look-up finds no subnet."""
+    """Synthesize dev, with the seed, in an existing VPC in which a lookup finds no subnet."""
     from aws_cdk import Environment
 
     from cruddur_infra import settings
@@ -164,7 +164,7 @@ def _reference_to_unnamed_log_group(template: Template) -> dict[str, str]:
 
 
 def _role(template: Template, account: "_Account") -> tuple[str, Document]:
-    """The ARN of the function's role and all that it may do; a role with anything attached besides is refused."""
+    """The ARN of the function's role and its statements. Raises AssertionError if another policy is attached."""
     properties = named(template, "AWS::IAM::Role", "RoleName")["Properties"]
     (logical_id,) = [
         name for name, role in resources(template, "AWS::IAM::Role").items() if role["Properties"] == properties
@@ -203,7 +203,7 @@ def _listed(value: Any) -> list[str]:
 
 
 class _Account:
-    """Resolves intrinsics: made-up ids for what has one only once it is deployed, the same wherever they are used."""
+    """Resolves intrinsics. A resource that gets its id on deployment has a made-up id, the same everywhere."""
 
     _PSEUDO: Mapping[str, str] = {
         "AWS::Partition": PARTITION,

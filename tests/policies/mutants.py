@@ -1,4 +1,4 @@
-"""Every way to take something out of a policy, or to make it wider, one at a time."""
+"""Every change that removes a part of a policy or widens it, one at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ def _without(statement: Statement) -> Iterator[tuple[str, Statement]]:
 
 
 def _wider(statement: Statement) -> Iterator[tuple[str, Statement]]:
-    """The statement with a wildcard in the place of a part of one of its values."""
+    """The statement with a part of one of its values replaced by a wildcard."""
     for part, widened in (("Action", _wider_actions), ("Resource", _wider_resources)):
         for value in statement[part]:
             for wide in widened(value):

@@ -1,4 +1,4 @@
-"""Requests that must be denied: those that issue and threat model name, and the neighbours of every allowed one."""
+"""Requests that must be denied: those of the threat model, and the neighbours of every allowed one."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,19 +27,19 @@ from tests.policies.service_calls import STREAM_ACTIONS, log_stream, network_cal
 PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, schema.CONVERSATION_PREFIX)
 
 FOREIGN_KEYS = ("USER#u", "u", *(prefix.rstrip("#") + "X#u" for prefix in PREFIXES), *(f"x{p}u" for p in PREFIXES))
-"""Keys of partitions that this app does not have, some of which look alike."""
+"""Keys of partitions that this app does not have; some look similar to its own."""
 
 TRANSACTIONAL = frozenset(f"dynamodb:{name}Item" for name in ("ConditionCheck", "Delete", "Put", "Update"))
-"""What TransactWriteItems is made of. GetItem is not among it: AWS never asks for it there (API reference)."""
+"""The actions of TransactWriteItems. AWS never evaluates GetItem for it (API reference)."""
 
 UNDECIDED = frozenset({"dynamodb:ListStreams"})
-"""Neither called nor forbidden: see SURVIVORS in test_minimality.py."""
+"""Allowed, although no known call needs it: see SURVIVORS in test_minimality.py."""
 
 TRANSACTION = {ENCLOSING_OPERATION: ("TransactWriteItems",)}
 
 
 def named(deployed: Deployed) -> Mapping[str, Request]:
-    """What a thief of each identity might try first, by its description."""
+    """What an attacker with the credentials of each identity might try first, by description."""
     table, index = deployed.table_arn, deployed.index_arn
     other_table = table + "-of-others"
 
@@ -132,7 +132,7 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
             found[f"{principal}: {action} without TLS"] = Request(
                 principal, f"sqs:{action}", deployed.queue_arn, {SECURE_TRANSPORT: ("false",)}
             )
-    found["the projection covers its tracks"] = Request(
+    found["the projection deletes its logs"] = Request(
         PROJECTION, "logs:DeleteLogStream", log_stream(deployed, PROJECTION)
     )
     return found
@@ -158,7 +158,7 @@ def _allowed_table_calls(deployed: Deployed) -> Mapping[str, Request]:
 
 
 def neighbours(deployed: Deployed, allowed: Iterable[Request]) -> list[Request]:
-    """Requests that differ from an allowed one in action, resource or one condition key, and that nobody makes."""
+    """Requests that differ from an allowed one in action, resource or one condition key, and that no caller makes."""
     calls = _Calls(allowed)
     found: list[Request] = []
     for request in calls.requests:
@@ -169,7 +169,7 @@ def neighbours(deployed: Deployed, allowed: Iterable[Request]) -> list[Request]:
 
 
 class _Calls:
-    """Tells whether somebody makes a request: with the same everything, and in the partitions where they do so."""
+    """Tells whether a caller makes a request, in the partitions that it uses."""
 
     def __init__(self, requests: Iterable[Request]) -> None:
         self.requests = list(requests)
@@ -194,7 +194,7 @@ class _Calls:
 
 
 def _as_aws_asks(request: Request) -> Request:
-    """The request without what AWS would never put into one for this action and resource."""
+    """The request without the condition keys that AWS does not have for this action and resource."""
     if "/index/" in request.resource:
         request = request.with_key(LEADING_KEYS)
     is_transaction = request.action in TRANSACTIONAL
@@ -204,7 +204,7 @@ def _as_aws_asks(request: Request) -> Request:
 
 
 def _elsewhere(request: Request, deployed: Deployed) -> Iterator[Request]:
-    """The same on other resources, and other actions on the same; what is shared, also for others than its user."""
+    """The same action on other resources, other actions on the same, and for shared resources other callers."""
     changed = [
         *(request.given(resource=resource) for resource in other_resources(request.resource, deployed)),
         *(request.given(action=action) for action in other_actions(request.action) if _is_asked(action, request)),
@@ -217,14 +217,14 @@ def _elsewhere(request: Request, deployed: Deployed) -> Iterator[Request]:
 
 
 def _is_asked(action: str, request: Request) -> bool:
-    """Whether AWS would ask for an action on the resource of a request; for `*`, only in EC2, as Lambda does."""
+    """Whether AWS evaluates an action on the resource of a request; for `*`, only in EC2, as Lambda does."""
     if request.resource == "*" and not action.startswith("ec2:"):
         return False
     return action not in UNDECIDED
 
 
 def _otherwise(request: Request) -> Iterator[Request]:
-    """The same with other values of each condition key, or without it."""
+    """The same request with other values of each condition key, or without it."""
     for key in (SOURCE_VPCE, SOURCE_VPC):
         if key in request.context:
             yield request.with_key(key)
@@ -242,13 +242,13 @@ def _otherwise(request: Request) -> Iterator[Request]:
 
 @cache
 def other_actions(action: str) -> tuple[str, ...]:
-    """Every other operation that the service of an action has, and the permissions that have no operation."""
+    """Every other operation of the service of an action, and the permissions without an operation."""
     service = action.partition(":")[0]
     models = {"dynamodb": ("dynamodb", "dynamodbstreams")}.get(service, (service,))
     session = botocore.session.get_session()
     operations = {name for model in models for name in session.get_service_model(model).operation_names}
     if service == "sqs":
-        # Their permissions are those of the operations on one message (SQS Developer Guide, "API permissions").
+        # Batch operations need the permissions of those on one message (SQS Developer Guide, "API permissions").
         operations = {name for name in operations if not name.endswith("Batch")}
     if service == "ec2":
         operations = {name for name in operations if re.search("NetworkInterface|Subnet|PrivateIp|SecurityGroup", name)}
@@ -258,7 +258,7 @@ def other_actions(action: str) -> tuple[str, ...]:
 
 
 def other_resources(resource: str, deployed: Deployed) -> Iterator[str]:
-    """Resources of the same service that an allowed one is easily confused with."""
+    """Resources of the same service with names similar to an allowed one."""
     if resource == "*":
         return
     arn, partition, service, region, account, rest = resource.split(":", 5)

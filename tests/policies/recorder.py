@@ -1,4 +1,4 @@
-"""Records what a client calls, and says which permissions IAM asks for each call.
+"""Records the calls of a client, and translates each into the permissions that it needs.
 
 Sources: Service Authorization Reference, "Actions, resources, and condition keys for Amazon DynamoDB"; DynamoDB
 Developer Guide, "Using IAM policy conditions for fine-grained access control" and "Using IAM with DynamoDB
@@ -30,7 +30,7 @@ _ACTIONS = {
 
 @dataclass(frozen=True)
 class Call:
-    """A call of somebody: the operation and its parameters."""
+    """A call: the caller, the operation and its parameters."""
 
     principal: str
     operation: str
@@ -39,7 +39,7 @@ class Call:
 
 @dataclass
 class Recorder:
-    """Collects the calls of the clients that it is attached to."""
+    """Collects the calls of the attached clients."""
 
     calls: list[Call] = field(default_factory=list)
 
@@ -54,10 +54,10 @@ class Recorder:
 
 
 def requests(call: Call, deployed: Deployed) -> list[Request]:
-    """The permissions that a call asks for, of the deployed table. Raises AssertionError for an operation unknown.
+    """The permissions that a call on the deployed table needs. Raises AssertionError for an unknown operation.
 
-    Ids in keys become the same letter, since no policy knows them. Whether IAM sees the key of one element of a
-    transaction, or those of all elements with the same action, is not documented: both are asked for.
+    Ids in keys become the same letter, because no policy has them. Whether IAM sees the key of one element of a
+    transaction, or those of all elements with the same action, is not documented: both must be allowed.
     """
     parameters = call.parameters
 
@@ -102,11 +102,11 @@ def requests(call: Call, deployed: Deployed) -> list[Request]:
                 for action, all_keys in by_action.items()
                 for keys in (*([key] for key in all_keys), all_keys)
             ]
-    raise AssertionError(f"{call.principal} calls {call.operation}, of which nobody has said what it asks for")
+    raise AssertionError(f"{call.principal} calls {call.operation}, and the recorder does not know its permissions")
 
 
 def origin(principal: str, deployed: Deployed) -> Context:
-    """The context of all calls of a principal's own code: where they come from, and with whose credentials."""
+    """The context of all calls of a principal's own code: the network path and the credentials."""
     if principal == BACKEND:
         return {}
     function = {"lambda:SourceFunctionArn": (deployed.function_arns[principal],)}
@@ -139,6 +139,6 @@ def _canonical(keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def prefixes(request: Request) -> Iterator[str]:
-    """The beginnings of the partitions that a request names, such as `MSG#`; whole keys that have none."""
+    """The prefixes of the partitions that a request names, such as `MSG#`; whole keys without one."""
     for key in request.context.get(LEADING_KEYS, ()):
         yield key.partition("#")[0] + "#" if "#" in key else key

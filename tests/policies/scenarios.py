@@ -1,4 +1,4 @@
-"""What the functions and the backend do, rich enough that each of their calls is made at least once."""
+"""Scenarios of the functions and the backend in which each of their calls is made at least once."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +51,7 @@ class World:
         return self._now
 
     def deliver(self) -> Mapping[str, Any]:
-        """Hand what is new in the stream to the projection, in one batch; nothing may be left unsettled."""
+        """Deliver the new records of the stream to the projection in one batch; all must be settled."""
         records = self._records()
         new, self._read = records[self._read :], len(records)
         answer: Mapping[str, Any] = self._handler({"Records": new})
@@ -59,14 +59,14 @@ class World:
         return answer
 
     def stand_still(self, *, message_time: datetime) -> None:
-        """Let the backend's next message have this time."""
+        """Give the backend's next message this time."""
         self._now = message_time - SECOND
 
     def start(self, *members: User) -> StartedConversation:
         return self.store.start_conversation(members, sender=members[0], message="first")
 
     def edit(self, message: Message) -> None:
-        """Another text, as an operator would write it."""
+        """Edit a message, as an operator would."""
         self.table.client.update_item(
             TableName=self.table.name,
             Key=key_of(message),
@@ -89,14 +89,14 @@ class World:
 
 
 def backend_and_projection(world: World) -> None:
-    """Patterns A to E: conversations begin, go on, gain members, are read; messages are edited and deleted."""
+    """Patterns A to E: conversations start, continue, get members, are read; messages are edited and deleted."""
     ann, bo, cy, di = (person(name) for name in ("ann", "bo", "cy", "di"))
     of_two, of_three = world.start(ann, bo), world.start(ann, bo, cy)
     world.deliver()
     world.start(ann, bo)
     sent = world.store.send(of_three.message_group_uuid, sender=cy, message="hello", check_member=True)
     world.deliver()
-    # A message that no row shows: the projection writes the next version of the conversation, and nothing else.
+    # A message that no row shows: the projection writes only the next version of the conversation.
     world.edit(of_three.message)
     world.deliver()
     world.store.add_member(of_three.message_group_uuid, di, asked_by=ann.uuid)
@@ -154,7 +154,7 @@ def _properties(conversations: Any) -> Any:
 
 @dataclass(frozen=True)
 class Recording:
-    """All calls: those of this repository's code, and those that only the bootcamp's backend makes."""
+    """All recorded calls: of this repository's code, and those that only the bootcamp's backend makes."""
 
     own: Sequence[Call]
     bootcamp: Sequence[Call]

@@ -1,7 +1,7 @@
-"""A second judge of the same requests, `@cloud-copilot/iam-simulate` from npm: another author, another language.
+"""A second, independent evaluator of the same requests: `@cloud-copilot/iam-simulate` from npm.
 
-It also knows the Service Authorization Reference: which actions there are, on which kinds of resources, and with which
-condition keys. It is licensed under the AGPL, and is a tool of the tests alone.
+It also knows the Service Authorization Reference: the actions, their kinds of resources, and their condition keys. It
+is licensed under the AGPL, and only the tests use it.
 """
 
 import json
@@ -18,9 +18,9 @@ PROGRAM = Path(__file__).with_suffix(".mjs")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the simulator says: `ignored` are condition keys that AWS does not have for the action, in lower case.
+    """The simulator's decision. `ignored` are condition keys that AWS does not have for the action, in lower case.
 
-    `error` says why a request cannot be made at all, such as an action that AWS does not have on that resource.
+    `error` says why a request is impossible, such as an action that AWS does not have on that resource.
     """
 
     allowed: bool
@@ -29,7 +29,7 @@ class Verdict:
 
 
 def judge(policies: Policies, requests: Sequence[Request]) -> list[Verdict]:
-    """Judge each request against all policies in its way."""
+    """Evaluate each request against all policies that apply."""
     documents = {name: _document(document) for name, document in policies.identities.items()}
     documents[QUEUE] = _document(policies.queue, {"Principal": "*"})
     if policies.endpoint is not None:

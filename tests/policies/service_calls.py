@@ -1,4 +1,4 @@
-"""What AWS services do under our roles, and operators on our queue: no client of ours makes these calls.
+"""Calls that no client of this app makes: those of AWS services under its roles, and of operators on its queue.
 
 Sources: [1] Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB", "Execution role permissions". [2] The
 same, "Giving Lambda functions access to resources in an Amazon VPC", "Required IAM permissions". [3] The same, "Sending
@@ -19,7 +19,7 @@ STREAM_ACTIONS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:Ge
 
 
 def service_calls(deployed: Deployed) -> Iterator[Request]:
-    """The permissions that these calls ask for."""
+    """The permissions that these calls need."""
     for name in (PROJECTION, SEED):  # [3]
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
             # The only ones of Lambda's calls that carry the function's ARN.
@@ -28,7 +28,7 @@ def service_calls(deployed: Deployed) -> Iterator[Request]:
         yield Request(PROJECTION, action, deployed.stream_arn)
     yield Request(PROJECTION, "sqs:SendMessage", deployed.queue_arn)  # [4]
     yield from network_calls()
-    # bin/ddb redrive, and a deployment that changes the queue, under permissions of their own.
+    # bin/ddb redrive, and a deployment that changes the queue, with their own permissions.
     for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SetQueueAttributes"):
         yield Request(OPERATOR, action, deployed.queue_arn)
     if FLOW_LOGS in deployed.log_groups:  # [5]
@@ -37,12 +37,12 @@ def service_calls(deployed: Deployed) -> Iterator[Request]:
 
 
 def network_calls() -> Iterator[Request]:
-    """[2]: Lambda asks for the network interface actions on every resource, and checks it when a function is made."""
+    """[2]: Lambda needs the network interface actions on every resource, and checks this when it creates a function."""
     for action in sorted(NETWORK_INTERFACE_ACTIONS):
         yield Request(PROJECTION, action, "*")
 
 
 def log_stream(deployed: Deployed, name: str) -> str:
-    """Some log stream of a function's log group."""
+    """A log stream of a function's log group."""
     account = deployed.table_arn.replace(":dynamodb:", ":logs:").rpartition(":")[0]
     return f"{account}:log-group:{deployed.log_groups[name]}:log-stream:2026/11/20/0a1b2c3d"

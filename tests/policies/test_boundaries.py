@@ -1,4 +1,4 @@
-"""What scanners pass over: rules that look at nothing here, or that AWS has and they do not know."""
+"""Checks that the scanners do not make: their rules do not apply here, or do not exist."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -33,11 +33,11 @@ def test_no_statement_allows_with_a_wildcard_what_aws_can_restrict(variant: str)
     ]
     assert not [statement for statement in allows if any("*" in action for action in statement["Action"])]
     everywhere = [set(statement["Action"]) for statement in allows if "*" in statement["Resource"]]
-    assert everywhere == [set(NETWORK_INTERFACE_ACTIONS)], "Lambda insists on these on every resource, on no other"
+    assert everywhere == [set(NETWORK_INTERFACE_ACTIONS)], "only the actions that Lambda requires on every resource"
 
 
 @pytest.mark.parametrize("stage", STAGES_ON_AWS)
-def test_nobody_has_a_managed_policy_of_aws_and_lambda_alone_takes_the_functions_roles(stage: str) -> None:
+def test_no_role_has_a_managed_policy_of_aws_and_only_lambda_assumes_the_functions_roles(stage: str) -> None:
     roles = list(found(stage, "AWS::IAM::Role"))
     assert not [role for role in roles if role.get("ManagedPolicyArns")]
     named = [role for role in roles if "RoleName" in role]
@@ -55,12 +55,12 @@ def test_nobody_has_a_managed_policy_of_aws_and_lambda_alone_takes_the_functions
 def test_each_function_has_a_role_of_its_own(stage: str) -> None:
     functions = list(found(stage, "AWS::Lambda::Function"))
     assert len({str(function["Role"]) for function in functions}) == len(functions) == 2
-    assert not list(found(stage, "AWS::Lambda::Permission")), "nobody is let in by a resource policy"
+    assert not list(found(stage, "AWS::Lambda::Permission")), "no resource policy allows anybody to invoke a function"
     assert not list(found(stage, "AWS::Lambda::Url"))
 
 
 @pytest.mark.parametrize("stage", STAGES_ON_AWS)
-def test_the_network_has_one_way_out(stage: str) -> None:
+def test_the_network_has_one_route_out(stage: str) -> None:
     network = stacks(stage)["main"]
     for absent in ("InternetGateway", "NatGateway", "VPCPeeringConnection", "Route", "SecurityGroupIngress"):
         assert not resources(network, f"AWS::EC2::{absent}")
@@ -84,14 +84,14 @@ def test_the_queue_is_encrypted(stage: str) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES_ON_AWS)
-def test_the_table_can_be_brought_back(stage: str) -> None:
+def test_the_table_can_be_restored(stage: str) -> None:
     table = only(stacks(stage)["table"], "AWS::DynamoDB::Table")
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["DeletionProtectionEnabled"] is (stage == "prod")
     assert table["DeletionPolicy"] == ("RetainExceptOnCreate" if stage == "prod" else "Delete")
 
 
-def test_an_existing_vpc_is_asked_for_in_the_place_of_the_endpoint() -> None:
+def test_in_an_existing_vpc_the_vpc_is_required_instead_of_the_endpoint() -> None:
     existing = deployed("dev in an existing VPC")
     assert existing.policies.endpoint is None
     through = [

@@ -1,4 +1,4 @@
-"""docs/security.md gives a reason for every statement, and for none that is not there."""
+"""docs/security.md has a reason for every statement, and names no other."""
 
 import re
 

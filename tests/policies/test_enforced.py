@@ -1,4 +1,4 @@
-"""IAM enforced, by the emulator: the deployed function under its role, with an action removed and restored.
+"""IAM as the emulator enforces it: the deployed function under its role, with an action removed and restored.
 
 The emulator's own event source mapping ignores batchItemFailures, so the records are delivered by a poller that follows
 AWS's rules: it reads the emulator's stream and invokes the deployed function, which runs with its role's credentials.
@@ -42,7 +42,7 @@ class System:
         self.store = MessageStore(client=self.dynamodb, table_name=schema.TABLE_NAME)
 
     def as_user_with(self, policy_arn: str) -> Any:
-        """DynamoDB, for a user who has one policy."""
+        """A DynamoDB client of a user with one policy."""
         iam = self.client("iam")
         name = f"backend-{uuid.uuid4()}"
         iam.create_user(UserName=name)
@@ -58,7 +58,7 @@ class System:
         return [item for item in items(self.dynamodb) if item["pk"]["S"].startswith(of_backends)]
 
     def forget(self, message_group_uuid: str) -> None:
-        """Delete the conversation item, as if the projection had never met the conversation."""
+        """Delete the conversation item, as if the projection had never settled the conversation."""
         key = {
             "pk": {"S": schema.conversation_partition(message_group_uuid)},
             "sk": {"S": schema.CONVERSATION_SORT_KEY},
@@ -71,7 +71,7 @@ class System:
         assert list(broken_promises(self.conversations())) == []
 
     def role_policy(self) -> dict[str, Any]:
-        """What the function's role may do."""
+        """The policy of the function's role."""
         found = self.client("iam").get_role_policy(RoleName=ROLE, PolicyName=INLINE_POLICY)["PolicyDocument"]
         return dict(found if isinstance(found, dict) else json.loads(found))
 
@@ -79,12 +79,12 @@ class System:
         self.client("iam").put_role_policy(RoleName=ROLE, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(document))
 
     def stop_own_mapping(self) -> None:
-        """From now on, nobody but the test delivers records."""
+        """Disable the emulator's mapping: from now on only the test delivers records."""
         (mapping,) = self.client("lambda").list_event_source_mappings(FunctionName=FUNCTION)["EventSourceMappings"]
         self.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
     def records(self) -> list[Any]:
-        """All records of the stream that the filters let through, as Lambda passes them on."""
+        """All records of the stream that pass the filters, in Lambda's form."""
         streams = self.client("dynamodbstreams")
         (stream,) = streams.list_streams(TableName=schema.TABLE_NAME)["Streams"]
         (shard,) = streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
@@ -101,7 +101,7 @@ class System:
         return [record for record in found if passes(stream_filters.patterns(), record)]
 
     def deliver(self, lane: Lane) -> None:
-        """Deliver until nothing is left, as often as Lambda would by our settings."""
+        """Deliver until nothing is left, with the retry limits of the settings."""
         for _ in range(10):
             batch = lane.next_batch(10)
             if batch is None:
@@ -111,21 +111,21 @@ class System:
         assert not lane.dropped
 
     def failures(self) -> list[str]:
-        """What the function has logged as the reasons why conversations could not be settled."""
+        """The reasons that the function has logged for conversations that were not settled."""
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{FUNCTION}")
         lines = [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
         logged = [json.loads(line) for line in lines if line.startswith("{")]
         return [entry["failure"] for entry in logged if entry["event"] == "conversation_failed"]
 
     def await_failures(self, count: int) -> list[str]:
-        """Wait until so many are logged."""
+        """Wait until this many are logged."""
         wait_until(lambda: len(self.failures()) >= count)
         found = self.failures()
         assert len(found) >= count
         return found
 
     def invoke(self, records: list[Any]) -> dict[str, Any]:
-        """Let the deployed function handle a batch."""
+        """Invoke the deployed function with a batch."""
         answer = self.client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps({"Records": records}))
         payload = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, payload
@@ -154,14 +154,14 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def system_without_mapping(system: System) -> System:
-    """The same, once its own event source mapping has done its work and been stopped."""
+    """The same system, after its own event source mapping has settled everything and is disabled."""
     system.await_projection()
     system.stop_own_mapping()
     return system
 
 
 def without(document: dict[str, Any], sid: str, action: str) -> dict[str, Any]:
-    """The policy without one action of one statement, which goes with its last one."""
+    """The policy without one action of one statement; a statement without actions is removed."""
     statements = []
     for statement in document["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
@@ -180,7 +180,7 @@ def test_the_deployed_function_works_under_its_role(system: System) -> None:
     assert row.message == "hello yourself"
 
 
-def test_the_backend_works_under_its_policy_and_no_further(system: System) -> None:
+def test_the_backend_works_under_its_policy_and_other_calls_are_denied(system: System) -> None:
     policies = system.client("iam").list_policies(Scope="Local")["Policies"]
     (arn,) = [policy["Arn"] for policy in policies if "cruddur-messages-local-Backend" in policy["PolicyName"]]
     dynamodb = system.as_user_with(arn)
@@ -220,7 +220,7 @@ def test_the_backend_works_under_its_policy_and_no_further(system: System) -> No
         pytest.param("MoveGroupRows", "dynamodb:DeleteItem", marks=pytest.mark.proof),
     ],
 )
-def test_without_an_action_the_write_is_denied_nothing_is_lost_and_all_is_well_when_it_is_back(
+def test_without_an_action_the_write_is_denied_nothing_is_lost_and_it_settles_when_restored(
     sid: str, action: str, system_without_mapping: System
 ) -> None:
     system = system_without_mapping

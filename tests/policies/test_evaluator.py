@@ -1,4 +1,4 @@
-"""The judge itself, on what AWS documents. Each example names the page that it is taken from."""
+"""The evaluator itself, on AWS's documented examples. Each example names its page."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ def test_actions_are_compared_without_case_and_resources_with() -> None:
     assert not judge(statement("Allow", "dynamodb:PutItem", {}, TABLE.upper()), action="dynamodb:PutItem")
 
 
-def test_a_wildcard_in_a_resource_reaches_over_slashes() -> None:
+def test_a_wildcard_in_a_resource_matches_slashes() -> None:
     assert judge(
         statement("Allow", "dynamodb:Query", {}, TABLE + "*"), action="dynamodb:Query", resource=f"{TABLE}/index/i"
     )
@@ -94,7 +94,7 @@ def test_a_wildcard_in_a_resource_reaches_over_slashes() -> None:
     ("function", "expected"),
     [("function:f", False), ("function:g", True), (None, True)],
 )
-def test_a_deny_outdoes_every_allow(function: str | None, *, expected: bool) -> None:
+def test_a_deny_overrides_every_allow(function: str | None, *, expected: bool) -> None:
     deny = statement("Deny", "ec2:CreateNetworkInterface", THIS_FUNCTION, "*")
     context = {"lambda:SourceFunctionArn": (f"arn:aws:lambda:us-east-1:111122223333:{function}",)} if function else {}
     allow = dict(ALLOW_EVERYTHING[0])
@@ -102,7 +102,7 @@ def test_a_deny_outdoes_every_allow(function: str | None, *, expected: bool) -> 
     assert allowed is expected, VPC
 
 
-def test_an_endpoint_policy_limits_what_comes_through_the_endpoint() -> None:
+def test_an_endpoint_policy_limits_requests_through_the_endpoint() -> None:
     allow = dict(ALLOW_EVERYTHING[0])
     other = TABLE + "-2"
     assert judge(allow, action="dynamodb:PutItem", resource=other)
@@ -113,7 +113,7 @@ def test_an_endpoint_policy_limits_what_comes_through_the_endpoint() -> None:
     )
 
 
-def test_a_queue_policy_denies_strangers_and_plain_text() -> None:
+def test_a_queue_policy_denies_other_senders_and_requests_without_tls() -> None:
     allow = dict(ALLOW_EVERYTHING[0])
     assert judge(allow, action="sqs:ReceiveMessage", resource=QUEUE_ARN)
     assert not judge(allow, action="sqs:SendMessage", resource=QUEUE_ARN)

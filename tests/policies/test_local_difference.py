@@ -1,4 +1,4 @@
-"""`local` differs from `dev` by what the emulator cannot evaluate, and by nothing else."""
+"""The templates of `local` differ from those of `dev` only in what the emulator cannot evaluate."""
 
 import dataclasses
 import json
@@ -56,19 +56,19 @@ def test_the_difference_is_what_the_emulator_cannot_evaluate(monitoring: str) ->
 
 
 def _settings_of_local() -> dict[str, str]:
-    """Every setting of `local` that anybody may give `dev` too, such as that there is a seed."""
+    """The settings of `local` that `dev` can have too, such as `seed`."""
     local, dev = (dataclasses.asdict(STAGES[stage]) for stage in ("local", "dev"))
     differing = {name: value for name, value in local.items() if value != dev[name]}
     return {name: str(value).lower() for name, value in differing.items() if name != "stage"}
 
 
 def _is_left_out(operator: str, condition: Any) -> bool:
-    """Whether a condition is the guard, or the one that names the endpoint, which the emulator does not see."""
+    """Whether the emulator cannot evaluate a condition: the guard, or the one that names the endpoint."""
     return {operator: condition} == GUARD or (operator, list(condition)) == (THROUGH_THE_ENDPOINT, ["aws:SourceVpce"])
 
 
 def _comparable(templates: Templates, stage: str) -> Any:
-    """The templates with the stage's name scrubbed, and every statement with a Condition, if an empty one."""
+    """The templates without the stage's name, and with a Condition, perhaps empty, in every statement."""
     text = json.dumps(templates)
     for before in ("-", "/", ", "):
         text = text.replace(f"{before}{stage}", f"{before}<stage>")
@@ -86,7 +86,7 @@ def _by_sid(value: Any) -> Any:
 
 
 def _differences(one: Any, other: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
-    """Where two values differ: the path, and what stands there in each; None where nothing does."""
+    """The differences of two values: the path and both values, None if one has none."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in sorted(one.keys() | other.keys()):
             yield from _differences(one.get(name), other.get(name), (*path, name))

@@ -1,7 +1,7 @@
-"""Nothing in a policy is superfluous or too wide: whatever is taken out or widened, a call or a probe notices.
+"""Nothing in a policy is superfluous or too wide: if a part is removed or widened, a call or a probe notices.
 
-A denied call would hide every removal, and an allowed probe every widening: test_sufficiency.py and test_probes.py show
-that there is none.
+A denied call would hide every removal, and an allowed probe every widening. test_sufficiency.py and test_probes.py show
+that there are none.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from tests.policies.deployed import OURS
 from tests.policies.mutants import Mutant, mutants
 
 WIDER_DENY = (
-    "A Deny that is wider takes nothing from anybody: the code makes no such call, and Lambda's own calls do not carry "
-    "the condition key. It denies what the statements above it allow, no more."
+    "A wider Deny denies nothing that anybody needs: the code makes no such call, and Lambda's own calls do not carry "
+    "the condition key. It has to deny only what the statements above it allow."
 )
 SURVIVORS = {
     "projection: ReadStream without dynamodb:ListStreams": (
@@ -26,9 +26,9 @@ SURVIVORS = {
     ),
     "projection: NoNetworkInterfacesForTheCode with *": WIDER_DENY,
     "projection: NoStreamOrQueueForTheCode with *": WIDER_DENY,
-    "queue policy: * for arn:aws:sqs:*": "The policy of a queue says nothing about any other queue.",
+    "queue policy: * for arn:aws:sqs:*": "The policy of a queue applies to no other queue.",
 }
-"""Changes that nothing notices, as patterns, and why each stands as it does nevertheless."""
+"""Patterns of the changes that nothing notices, with the reason to accept each."""
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def _is_stopped(gate: str, request: Request, case: Case) -> bool:
 
 
 def _is_noticed(mutant: Mutant, asked: list[Request], stopped: list[Request]) -> bool:
-    """Whether the changed policy, by itself, refuses a call, or lets a probe pass that it has stopped before."""
+    """Whether the changed policy denies a call, or allows a probe that it denied before."""
     passes = mutant.policies.passes
     return not all(passes(mutant.gate, request) for request in asked) or any(
         passes(mutant.gate, request) for request in stopped

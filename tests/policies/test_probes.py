@@ -8,14 +8,14 @@ from tests.policies.probes import named
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_thief_is_denied(variant: str) -> None:
+def test_an_attacker_is_denied(variant: str) -> None:
     found = deployed(variant)
     attempts = named(found)
     assert [name for name, request in attempts.items() if found.policies.allow(request)] == []
     assert len(attempts) > 60
 
 
-def test_whatever_nobody_calls_is_denied(case: Case) -> None:
+def test_every_neighbour_of_an_allowed_request_is_denied(case: Case) -> None:
     allowed = [str(request) for request in case.denied if case.policies.allow(request)]
     assert allowed == []
     assert len(case.denied) > 1500

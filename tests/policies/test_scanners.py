@@ -1,4 +1,4 @@
-"""The security scanners find nothing that is not acknowledged where it stands, and would find it if it were there."""
+"""The security scanners find nothing but acknowledged findings, and would find others."""
 
 import json
 import subprocess
@@ -83,7 +83,7 @@ def run(command: list[str]) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The findings of cdk-nag by stage; the templates lie in the folder of the same name."""
+    """The findings of cdk-nag by stage; the templates are in the folder of the same name."""
     return {stage: scan_with_cdk_nag(folder(tmp_path_factory) / stage, stage) for stage in STAGES}
 
 
@@ -115,7 +115,7 @@ def test_cfn_lint_finds_nothing(templates: Path) -> None:
 
 
 def test_cdk_nag_would_find_what_is_not_acknowledged(tmp_path: Path) -> None:
-    """On the table too: its rules do look at this kind of table, and passed because it has what they want."""
+    """Also on the table: the rules apply to this kind of table, and pass because of its properties."""
 
     def add_queue(app: Any) -> None:
         from aws_cdk import aws_sqs as sqs

@@ -1,4 +1,4 @@
-"""Every call that is made is allowed, by every policy in its way."""
+"""Every policy that applies allows every recorded call."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def test_every_call_is_allowed(case: Case) -> None:
     assert not denied
 
 
-def test_every_operation_that_stands_in_the_code_has_been_recorded(recording: Recording) -> None:
+def test_every_operation_in_the_code_has_been_recorded(recording: Recording) -> None:
     called = {(call.principal, call.operation) for call in recording.own}
     assert called == {
         (PROJECTION, "GetItem"),

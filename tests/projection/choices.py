@@ -1,20 +1,20 @@
-"""A schedule as a string of bytes: every choice that the simulation makes is read off it.
+"""A schedule as a string of bytes, from which the simulation reads every choice.
 
 Each kind of choice has a part of its own, so that to simplify one does not shift the others. Zero is the simplest
-choice everywhere, and so is what comes after the end.
+choice everywhere, also after the end.
 """
 
 import base64
 import zlib
 
 PARTS = {"world": 64, "script": 64, "order": 160, "faults": 128, "lag": 144, "delivery": 80, "rows": 32}
-"""How many bytes each kind of choice has."""
+"""The number of bytes for each kind of choice."""
 
 SIZE = sum(PARTS.values())
 
 
 class Choices:
-    """Reads choices off one part, byte by byte."""
+    """Reads choices from one part, byte by byte."""
 
     def __init__(self, part: bytes) -> None:
         self._bytes = iter(part)
@@ -24,7 +24,7 @@ class Choices:
         return next(self._bytes, 0) % limit
 
     def happens(self, percent: int) -> bool:
-        """True about as often as said."""
+        """True with about this probability."""
         return next(self._bytes, 0) > 255 - percent * 256 // 100
 
 
@@ -44,7 +44,7 @@ def to_token(schedule: bytes) -> str:
 
 
 def from_token(token: str) -> bytes:
-    """The schedule that a word stands for. Raises ValueError where it stands for none."""
+    """The schedule of a word. Raises ValueError if it is none."""
     try:
         return zlib.decompress(base64.urlsafe_b64decode(token)).ljust(SIZE, b"\0")
     except zlib.error as error:

@@ -58,10 +58,10 @@ class Batch:
 
 @dataclass(eq=False)
 class Lane:
-    """One shard, or one of the concurrent batches of a shard: delivers its records in order until they are done with.
+    """One shard, or one of the concurrent batches of a shard: delivers its records in order until none is left.
 
-    `retries` is the number of deliveries after the first, None for no limit; what fails more often is `dropped`
-    (it goes to the on-failure queue). A record that is too old, as `is_too_old` says, is dropped without delivery.
+    `retries` is the number of deliveries after the first, None for no limit; what fails more often is `dropped` (it
+    goes to the on-failure queue). A record that is too old, as `is_too_old` says, is dropped without delivery.
     """
 
     retries: int | None = None
@@ -78,7 +78,7 @@ class Lane:
         return bool(self.waiting or self._batches)
 
     def next_batch(self, size: int) -> Batch | None:
-        """What to deliver now; the same until its end is reported. None where nothing is left."""
+        """The batch to deliver now; the same until its end is reported. None if nothing is left."""
         while True:
             if not self._batches and self.waiting:
                 count = min(size, len(self.waiting))
@@ -93,7 +93,7 @@ class Lane:
             self._batches.popleft()
 
     def report(self, response: Any) -> None:
-        """Take note of how the delivery of the next batch ended: the handler's response, or CRASHED."""
+        """Record the end of the delivery of the next batch: the handler's response, or CRASHED."""
         batch = self._batches.popleft()
         first_failure = _first_failure(response, batch.records)
         if first_failure is None:
@@ -108,12 +108,12 @@ class Lane:
             self._batches.appendleft(Batch(remaining[middle:], batch.failures))
             self._batches.appendleft(Batch(remaining[:middle], batch.failures))
         else:
-            # The lowest failure reported is the checkpoint, and what follows comes again whole.
+            # The lowest failure reported is the checkpoint; everything from there on is delivered again.
             self._batches.appendleft(Batch(remaining, batch.failures + 1))
 
 
 def _first_failure(response: Any, records: Sequence[Record]) -> int | None:
-    """Where the retry begins; None for success."""
+    """The record at which the retry begins; None for success."""
     if response is _CRASHED:
         return 0
     failures = (response or {}).get("batchItemFailures") or []

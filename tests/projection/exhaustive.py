@@ -1,18 +1,17 @@
-"""Every interleaving of a small case, explored completely: no sample, and each state that is met twice is met once.
+"""Every interleaving of a small case, explored completely. A state that is reached twice is explored once.
 
 A case is a conversation of one to three members and one or two changes, or of two members and three changes. Each
 change but a departure has a settlement of its own, which may begin at any time after it. The real code of the
 settlements runs: it is played again from its recorded responses up to its next API call. So a state is the table, and
-the responses that each settlement has had since it last began to read. From a state, a client makes the next change,
-or one settlement makes its next call, dies before it, or dies after it and is delivered again. A call that conflicts,
-or whose response is lost, ends like one of these. A transaction is committed at once, and applied at once or item by
-item: the conversation item first, then the rows in the order of the actions or in the opposite one. (Whoever reads
-while the conversation item is yet to be applied cannot commit with its version.) In between the others go on; what
-they write of an item that is yet to be applied conflicts.
+the responses that each settlement has had since it last began to read. From a state, a client makes the next change, or
+one settlement makes its next call, dies before it, or dies after it and is delivered again. A call that conflicts, or
+whose response is lost, ends in the same states as one of these. A transaction is committed at once, and applied at once
+or item by item: the conversation item first, then the rows in the order of the actions or in the opposite one. (Whoever
+reads while the conversation item is yet to be applied cannot commit with its version.) In between the others go on;
+what they write of an item that is yet to be applied conflicts.
 
-Where the index is asked, it shows the table as it is, or as it was at the beginning. Left out are more changes and
-members than these, partial batches, deadlines, pages, and an index that shows anything in between. The simulation
-plays those.
+A query of the index returns the table as it is, or as it was at the beginning. Left out are more changes and members
+than these, partial batches, deadlines, pages, and an index that shows anything in between. The simulation covers those.
 """
 
 import itertools
@@ -42,7 +41,7 @@ CONVERSATION_KEY = ("CONV#g", "CONV")
 CHANGES = ("message", "edit", "deletion", "put back", "newcomer", "put anew", "put twice", "departure")
 NEW_MESSAGES = ("message", "put back")
 FEW_ACTIONS = 4
-"""Under this limit two members need two transactions."""
+"""With this limit, two members need two transactions."""
 
 Items = tuple[tuple[Key, str], ...]
 """The table: each key with its item as JSON text."""
@@ -52,12 +51,12 @@ History = tuple[str, ...]
 
 
 class BrokenPromiseError(AssertionError):
-    """A promise does not hold in a state that can be reached; the text tells the way there."""
+    """A promise is broken in a state that can be reached; the text has the steps to it."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What a run begins with, the changes in their order, and whether transactions are applied item by item, too."""
+    """The start of a run, the changes in order, and whether transactions are also applied item by item."""
 
     members: int
     is_known: bool
@@ -85,7 +84,7 @@ class State:
 
     @property
     def locked(self) -> frozenset[Key]:
-        """The keys that nobody can write now."""
+        """The keys that cannot be written now."""
         return frozenset(key for _, applications in self.unapplied for key, _ in applications)
 
 
@@ -101,14 +100,14 @@ _DONE, _AGAIN = _Call("done"), _Call("again")
 
 
 class _Pause(BaseException):
-    """The settlement stands before this call."""
+    """The settlement is about to make this call."""
 
     def __init__(self, call: _Call) -> None:
         self.call = call
 
 
 class _Replay:
-    """A client that gives the recorded responses, and stops at the first call beyond them."""
+    """A client that returns the recorded responses, and stops at the first call after them."""
 
     def __init__(self, history: History) -> None:
         self._responses = iter(history)
@@ -127,7 +126,7 @@ class _Replay:
 
 
 def cases(changes: int, *, members: tuple[int, ...] = (1, 2, 3)) -> Iterator[Case]:
-    """All cases of so many changes."""
+    """All cases with this number of changes."""
     for kinds in itertools.product(CHANGES, repeat=changes):
         for number in members:
             for is_known in (True, False):
@@ -141,7 +140,7 @@ def explore_all(
     max_actions: int = 100,
     is_gradual: bool = False,
 ) -> None:
-    """Visit every state of all cases, and record how many there are. Raises BrokenPromiseError."""
+    """Visit every state of all cases, and record their number. Raises BrokenPromiseError."""
     states = sum(explore(replace(case, max_actions=max_actions, is_gradual=is_gradual)) for case in cases)
     record_property(report.COUNTED, ("states of small cases explored, every interleaving", states))
 
@@ -206,12 +205,12 @@ class _Explorer:
             return
         engine = _engine(state.items, state.locked)
         kind = self._case.changes[number]
-        with suppress(ClientError):  # a client that meets a transaction tries again later
+        with suppress(ClientError):  # A client whose write conflicts with a transaction tries again later.
             put_key = _make(engine, kind, number)
             yield f"client: {kind}", replace(state, items=_frozen(engine.items), put_keys=(*state.put_keys, put_key))
 
     def _apply(self, state: State, position: int) -> State:
-        """The state after one more item of a transaction is applied; with the last, its response comes."""
+        """The state after one more item of a transaction is applied; the last one also brings the response."""
         unapplied = [*state.unapplied]
         number, ((key, item), *others) = unapplied.pop(position)
         items = {**dict(state.items), key: item}
@@ -232,7 +231,7 @@ class _Explorer:
             yield self._index_at_first, items
 
     def _with(self, state: State, number: int, history: History | None) -> State:
-        """The state with another history of one settlement, which may have ended or begun anew by it."""
+        """The state with another history of one settlement, which may have ended or started again."""
         unapplied = state.unapplied
         if not history:
             unapplied = tuple((None if writer == number else writer, what) for writer, what in unapplied)
@@ -300,7 +299,7 @@ class _Explorer:
 
 
 def _beginning(case: Case) -> dict[Key, Item]:
-    """Members with a row each, at rest; known to the projection, or as an old backend left them."""
+    """Members with a row each, at rest; with a conversation item, or as an old backend left them."""
     engine = MemoryEngine()
     first = _message(0)
     engine.put_item(Item=first)
@@ -346,7 +345,7 @@ def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
 
 
 def _with_versions_renamed(state: State) -> State:
-    """The same state with versions that only say what matters: which is the present one.
+    """The same state with versions renamed, so that states that differ only in version values are equal.
 
     The version that a settlement has just written keeps its name, by which that settlement still knows it.
     """
@@ -418,7 +417,7 @@ def _respond(call: _Call, items: Items, locked: frozenset[Key]) -> tuple[str, It
 
 @lru_cache(maxsize=100_000)
 def _wrong_in_commit(items: Items, items_then: Items) -> str | None:
-    """Whether somebody has no row or more than before, or a message is touched."""
+    """Whether a member has no row or more than before, or a message is changed."""
     before, after = _by_kind(items), _by_kind(items_then)
     if before["MSG"] != after["MSG"]:
         return "touches a message"
@@ -429,7 +428,7 @@ def _wrong_in_commit(items: Items, items_then: Items) -> str | None:
 
 
 def _index_of(items: Items) -> str:
-    """What the index shows of a table, where it does not lag."""
+    """What the index shows of a table without a lag."""
     return json.dumps({"Items": _by_kind(items)["GRP"]}, sort_keys=True)
 
 

@@ -1,7 +1,7 @@
 """DynamoDB's condition, key condition and update expressions, as far as this project uses them, compiled to functions.
 
-Follows the Developer Guide, "Condition and filter expressions, operators, and functions"; test_memory_engine.py holds
-it against real engines.
+Follows the Developer Guide, "Condition and filter expressions, operators, and functions"; test_memory_engine.py
+compares it with real engines.
 """
 
 import re
@@ -44,7 +44,7 @@ def _comparable(value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def condition(expression: str) -> Condition:
-    """Compile a condition. Raises ValueError where it is outside the grammar known here."""
+    """Compile a condition. Raises ValueError if this module does not support it."""
     tokens = list(_tokens(expression))
     compiled = _disjunction(tokens)
     if tokens:
@@ -54,7 +54,7 @@ def condition(expression: str) -> Condition:
 
 @lru_cache(maxsize=256)
 def key_condition(expression: str) -> Condition:
-    """Compile a key condition; BETWEEN is not known here."""
+    """Compile a key condition; BETWEEN is not supported."""
     return condition(expression)
 
 

@@ -19,7 +19,7 @@ from tests.projection.memory_engine import MemoryEngine, cancelled, error
 CALL_SECONDS = 0.005
 SECONDS_TO_RESPOND = 1.0
 PRIVATE = "§"
-"""Stands in every message text and name of the simulation, and must never stand in a log line."""
+"""Part of every message text and name of the simulation; no log line may contain it."""
 
 TRANSIENT_ERRORS = (
     "InternalServerError",
@@ -31,15 +31,15 @@ TRANSIENT_ERRORS = (
 TRANSIENT_REASONS = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
 
 SLOWEST_CALL_SECONDS = 7.0
-"""How long a call takes that never returns: stated here anew, and not taken from what is tested."""
+"""The duration of a call that never returns; not imported from the tested code on purpose."""
 
 
 class Violation(BaseException):
-    """A promise of the projection is broken here; nothing in the projection can catch it."""
+    """A promise of the projection is broken; the projection cannot catch this exception."""
 
 
 class ViolationError(AssertionError):
-    """A promise of the projection was broken; the text says which, and how it came to that."""
+    """A promise of the projection was broken; the text says which, and has the story of the schedule."""
 
 
 class Thread(greenlet):  # type: ignore[misc]
@@ -52,11 +52,11 @@ class Thread(greenlet):  # type: ignore[misc]
 
 
 class FaultyClient:
-    """DynamoDB as an invocation meets it: every call is a place to be overtaken, to fail or to die.
+    """DynamoDB as an invocation sees it: before every call, others may continue, and every call may fail or crash.
 
-    `fault` returns the name of what befalls the next call, "" for nothing. `number` picks among variants. `refused`
-    says of an item whether DynamoDB refuses for good to write it. With `is_gradual`, others see a committed
-    transaction item by item, and may go on between two of them.
+    `fault` returns the name of the next call's fault, "" for none. `number` picks among variants. `refused` says of an
+    item whether DynamoDB refuses for good to write it. With `is_gradual`, others see a committed transaction item by
+    item, and may go on between two of them.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class FaultyClient:
 
 
 class World:
-    """What all invocations of a schedule share: the client, the limits, and the numbers of versions."""
+    """The shared state of all invocations of a schedule: the client, the limits, and the numbers of versions."""
 
     def __init__(self, client: FaultyClient, *, max_actions: int = dynamodb.MAX_ACTIONS) -> None:
         self.client = client
@@ -148,8 +148,8 @@ class World:
 class Invocation:
     """One delivery of records to the projection.
 
-    `threads` are those that stand before an API call, or sleep, and may go on. When it has `ended`, `response` is what
-    it returned, or CRASHED.
+    `threads` are those that are about to make an API call, or sleep, and may continue. When it has `ended`, `response`
+    is what it returned, or CRASHED.
     """
 
     def __init__(self, world: World, records: list[Any], *, available: float) -> None:
@@ -168,11 +168,11 @@ class Invocation:
 
     @property
     def told(self) -> str:
-        """What it returned, for the story."""
+        """The response as text, for the story."""
         return "nothing: it crashed" if self.response is CRASHED else str(self.response["batchItemFailures"])
 
     def step(self, thread: Thread) -> None:
-        """Let a thread make the call that it stands before, and run to the next."""
+        """Let a thread make its next call, and run until the call after that."""
         self.threads.remove(thread)
         self._go(thread)
 
@@ -182,7 +182,7 @@ class Invocation:
             self.step(self.threads[0])
 
     def crash(self) -> None:
-        """End all threads where they stand."""
+        """End all threads where they are."""
         self.ended = True
         threads, self.threads = [*self.threads, self._main], []
         for thread in threads:
@@ -194,7 +194,7 @@ class Invocation:
         raise GreenletExit
 
     def wait(self, seconds: float = 0.0) -> None:
-        """Let the others go on, called by one of the threads."""
+        """Let the others continue, called by one of the threads."""
         thread = current_thread()
         thread.clock += seconds
         self.threads.append(thread)

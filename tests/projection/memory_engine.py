@@ -1,6 +1,6 @@
-"""The cruddur table in memory, with DynamoDB's responses and errors, and an index that lags as far as a test asks.
+"""The cruddur table in memory, with DynamoDB's responses and errors, and an index that lags as far as a test says.
 
-Takes and gives what a boto3 client does. test_memory_engine.py holds it against DynamoDB Local and the emulator.
+It has the methods of a boto3 client. test_memory_engine.py compares it with DynamoDB Local and the emulator.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ from tests.projection import expressions
 Item = dict[str, Any]
 Key = tuple[str, str]
 Version = tuple[int, Item | None]
-"""What was under a key from a change on, and the number of that change."""
+"""The item under a key since a change, and the number of that change."""
 
 MAX_ACTIONS = 100
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
@@ -25,7 +25,7 @@ CANCELLED = "TransactionCanceledException"
 
 @dataclass(frozen=True)
 class Change:
-    """One committed change of an item, as the stream tells it."""
+    """One committed change of an item, as in a stream record."""
 
     number: int
     event_name: str
@@ -54,11 +54,11 @@ def cancelled(codes: list[str]) -> ClientError:
 class MemoryEngine:
     """One table.
 
-    `lag` is told at each read that is not consistent what has been under each key, and returns for some of them how
-    many versions back they are shown.
+    At each eventually consistent read, `lag` gets the versions under each key, and returns for some keys how many
+    versions back they are shown.
 
-    `page_size` bounds the items of a page of the index, as 1 MB does in DynamoDB. `on_commit` hears of each write,
-    as the changes that it made together. Sizes are checked unless `has_size_limits` is off, which is faster.
+    `page_size` bounds the items of a page of the index, as 1 MB does in DynamoDB. `on_commit` is called after each
+    write with the changes that it made together. Sizes are checked unless `has_size_limits` is off, which is faster.
 
     `unapplied` is what a committed transaction has still to apply, by key. DynamoDB applies it item by item, which
     whoever reads outside a transaction can see (Developer Guide, "DynamoDB Transactions: How it works", "Isolation").
@@ -160,12 +160,12 @@ class MemoryEngine:
         return list(writes)
 
     def apply(self, key: Key) -> None:
-        """Let everybody see what a committed transaction has made of an item, if it has not been seen yet."""
+        """Make a committed transaction's change of an item visible, if it is not visible yet."""
         if key in self.unapplied:
             self._apply(self._changes({key: self.unapplied.pop(key)}))
 
     def _prepared(self, actions: list[dict[str, Any]]) -> dict[Key, Item | None]:
-        """What the actions of a transaction make of each item, all conditions checked."""
+        """The items after the actions of a transaction, with all conditions checked."""
         operation = "TransactWriteItems"
         if not 1 <= len(actions) <= MAX_ACTIONS:
             raise error("ValidationException", "Member must have length between 1 and 100", operation)
@@ -290,7 +290,7 @@ def _validate(item: Item, operation: str) -> None:
 
 
 def _place(key: Key, item: Item, index: str | None) -> tuple[bytes, ...]:
-    """Where an item stands among those of its partition; in the index, equal sort keys stand by their table key."""
+    """The position of an item in its partition; in the index, items with equal sort keys are sorted by table key."""
     parts = (item[schema.SORT_KEY]["S"], key[0]) if index is not None else (key[1],)
     return tuple(part.encode() for part in parts)
 

@@ -1,4 +1,4 @@
-"""Deliberate faults in the projection, each of which the proofs must notice.
+"""Deliberate faults in the projection. The tests must notice each one.
 
 A mutation replaces one thing that the projection does, not the text of a line. `noticed_by` plays the small cases that
 are explored completely, then generated schedules, until a promise breaks.
@@ -50,7 +50,7 @@ def the_version_is_not_checked() -> list[Patch]:
 
 @_mutation
 def the_version_is_read_after_the_message() -> list[Patch]:
-    """What commits between the two reads is overlooked."""
+    """A commit between the two reads is not noticed."""
     conversation, newest_messages = ProjectionTable.conversation, ProjectionTable.newest_messages
     found: dict[int, list[Any]] = {}
 
@@ -107,7 +107,7 @@ def shown_is_written_too_early() -> list[Patch]:
 
 @_mutation
 def a_put_row_is_ignored() -> list[Patch]:
-    """A newcomer is not known from the record of their own row."""
+    """A new member is not found by the record of their row."""
     new = Attempts.__init__
 
     def without_put_keys(self: Attempts, *arguments: Any) -> None:
@@ -137,7 +137,7 @@ def the_index_is_never_asked() -> list[Patch]:
 
 @_mutation
 def a_cancelled_transaction_counts_as_committed() -> list[Patch]:
-    """Nobody looks at why DynamoDB did not commit."""
+    """The reason why DynamoDB cancelled is ignored."""
     return [patch.object(ProjectionTable, "write", _without(ProjectionTable.write, CancelledError))]
 
 
@@ -149,14 +149,14 @@ def a_lost_response_counts_as_committed() -> list[Patch]:
 
 @_mutation
 def a_row_may_have_changed() -> list[Patch]:
-    """Rows are replaced and deleted whatever they are by now."""
+    """Rows are replaced and deleted without a condition on their attributes."""
     exists = {"ConditionExpression": "attribute_exists(#pk)", "ExpressionAttributeNames": {"#pk": "pk"}}
     return [patch.object(transactions, "_unchanged", lambda _row: exists)]
 
 
 @_mutation
 def a_key_need_not_be_free() -> list[Patch]:
-    """A row is put over that of another conversation."""
+    """A row overwrites that of another conversation."""
     return [patch.object(transactions, "_KEY_IS_FREE", {})]
 
 
@@ -201,7 +201,7 @@ def what_is_read_is_listed_before_it_is_written() -> list[Patch]:
 
 @_mutation
 def every_taken_key_is_a_tie() -> list[Patch]:
-    """A row of the conversation that becomes visible is taken for another conversation's."""
+    """A row of the same conversation that becomes visible counts as another conversation's."""
     write = Attempts._write
 
     def write_forgetting(self: Attempts, *arguments: Any) -> Any:
@@ -219,19 +219,19 @@ def ties_are_given_up() -> list[Patch]:
 
 @_mutation
 def duplicates_stay() -> list[Patch]:
-    """Of several rows of a member one is moved."""
+    """Only one of several rows of a member is moved."""
     return [_planned(lambda move, _newest: replace(move, rows=move.rows[:1]))]
 
 
 @_mutation
 def attributes_are_copied_by_a_list() -> list[Patch]:
-    """An attribute that the code does not know is lost."""
+    """Attributes that the code does not use are lost."""
     return [_planned(lambda move, _newest: _with(move, note=None))]
 
 
 @_mutation
 def the_sort_key_is_copied_as_it_is() -> list[Patch]:
-    """A row stands under its message's sort key, in whatever form a backend wrote it."""
+    """A row gets its message's sort key in the form in which a backend wrote it."""
     return [_planned(lambda move, newest: _with(move, sk={"S": newest.sort_key}) if newest and move.instant else move)]
 
 
@@ -243,14 +243,14 @@ def the_message_uuid_is_not_written() -> list[Patch]:
 
 @_mutation
 def an_edit_is_not_noticed() -> list[Patch]:
-    """The fingerprint is that of the key and the uuid."""
+    """The fingerprint covers only the key and the uuid."""
     fingerprint = conversation_item.fingerprint
     return [patch.object(settlement, "fingerprint", lambda newest: fingerprint(newest and replace(newest, message="")))]
 
 
 @_mutation
 def a_malformed_message_hides_the_others() -> list[Patch]:
-    """Only the newest item of the conversation is looked at."""
+    """Only the newest item of the conversation is read."""
     newest_messages = ProjectionTable.newest_messages
     return [
         patch.object(ProjectionTable, "newest_messages", lambda self, group: islice(newest_messages(self, group), 1))
@@ -259,7 +259,7 @@ def a_malformed_message_hides_the_others() -> list[Patch]:
 
 @_mutation
 def keys_that_come_back_unprocessed_are_dropped() -> list[Patch]:
-    """BatchGetItem is believed to return all rows."""
+    """Unprocessed keys of BatchGetItem are ignored."""
     call = ProjectionTable._call
 
     def call_once(self: ProjectionTable, operation: str, **arguments: Any) -> Any:
@@ -278,14 +278,14 @@ def no_failure_is_reported() -> list[Patch]:
 
 @_mutation
 def one_record_of_a_batch_is_read() -> list[Patch]:
-    """The others make nothing dirty."""
+    """The other records make no conversation dirty."""
     fold = records.fold
     return [patch.object(batch, "fold", lambda given: fold(list(given)[:1]))]
 
 
 @_mutation
 def the_deadline_is_not_kept() -> list[Patch]:
-    """Calls begin until Lambda ends the invocation."""
+    """Calls start until Lambda ends the invocation."""
     return [patch.object(Projection, "_has_time_for", lambda _self, _pause: True)]
 
 
@@ -299,7 +299,7 @@ def the_filter_lets_its_own_writes_through() -> list[Patch]:
 
 @_mutation
 def the_filter_drops_deletions() -> list[Patch]:
-    """A message that goes makes nothing dirty."""
+    """A deleted message makes no conversation dirty."""
     patterns = filters.patterns
     return [
         patch.object(
@@ -311,7 +311,7 @@ def the_filter_drops_deletions() -> list[Patch]:
 
 
 def noticed_by(mutation: Mutation | None, schedules: int) -> str | None:
-    """The first broken promise with a mutation in place; None where all promises are kept."""
+    """The first promise that breaks with a mutation; None if all are kept."""
     with ExitStack() as stack:
         for one in mutation() if mutation else []:
             stack.enter_context(one)

@@ -1,4 +1,4 @@
-"""A poller that brings a real stream to the handler, as an event source mapping would (event_source_mapping.py)."""
+"""A poller that delivers a real stream to the handler, as an event source mapping would (event_source_mapping.py)."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class Poller:
         self._seen_shards: set[str] = set()
 
     def poll(self) -> int:
-        """Fetch what is new in the stream; returns how many records that was, filtered or not."""
+        """Fetch new records from the stream; returns their number, filtered or not."""
         for shard in self._streams.describe_stream(StreamArn=self._stream_arn)["StreamDescription"]["Shards"]:
             if shard["ShardId"] not in self._seen_shards:
                 self._seen_shards.add(shard["ShardId"])
@@ -88,7 +88,7 @@ class Poller:
 
 
 class CrashError(BaseException):
-    """The invocation dies here; nothing in the handler can catch it."""
+    """The invocation crashes here; the handler cannot catch this exception."""
 
 
 def _as_lambda_gives_it(record: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """One schedule, from the first write to rest, and the promises that it must keep (docs/projection.md).
 
-`run` plays a schedule given as bytes (choices.py) and raises ViolationError where the projection breaks a promise.
+`run` plays a schedule given as bytes (choices.py) and raises ViolationError if the projection breaks a promise.
 """
 
 from collections import Counter, deque
@@ -43,7 +43,7 @@ FAULTS = (
     "conflict",
 )
 FEW_ACTIONS = 8
-"""A limit for transactions under which a few members need several, as hundreds do under DynamoDB's."""
+"""A limit for transactions with which a few members need several, as hundreds do with DynamoDB's limit."""
 
 ACTIONS = 12
 MOST_WILD_STEPS = 150
@@ -57,7 +57,7 @@ Row = tuple[str, str]
 
 
 def run(schedule: bytes) -> None:
-    """Play a schedule. Raises ViolationError, with the story of how it came to that."""
+    """Play a schedule. Raises ViolationError with the story of the schedule."""
     simulation = Simulation(schedule)
     try:
         simulation.play()
@@ -92,7 +92,7 @@ class Simulation:
             has_size_limits=False,
         )
         world = self._choose["world"]
-        # One that hears of its own writes would hear of them before they are applied.
+        # A projection whose own writes are delivered would get their records before they are applied.
         self._patterns: list[Any] = [{}] if world.below(8) == 7 else patterns()
         is_gradual = self._patterns != [{}] and world.below(3) == 2
         faults = self._choose["faults"]
@@ -111,7 +111,7 @@ class Simulation:
             self._found(group, world)
 
     def play(self) -> None:
-        """Let everything happen in the order that the schedule says, then come to rest, and check."""
+        """Do everything in the order of the schedule, then come to rest, and check."""
         if self._is_restored:
             self._restore()
         self._founded = {key: len(versions) for key, versions in self._engine.versions.items()}
@@ -132,10 +132,10 @@ class Simulation:
         self._run_again()
 
     def _restore(self) -> None:
-        """All is settled; then conversation items are an older version of themselves, and the stream begins anew.
+        """Settle everything, replace conversation items by older versions of themselves, and begin a new stream.
 
-        The older version lists the same members: without one of them, nothing but the index could tell of them, and
-        it is asked only where a row is missing (docs/decisions/0004).
+        The older version lists the same members: without one of them, nothing but the index could tell of them, and it
+        is asked only where a row is missing (docs/decisions/0004).
         """
         self._come_to_rest()
         older = {key: versions[-1][1] for key, versions in self._engine.versions.items() if _is_conversation(key)}
@@ -151,10 +151,10 @@ class Simulation:
             lane.waiting.clear()
         self._records = []
 
-    # -- what clients do --
+    # -- clients --
 
     def _found(self, group: str, world: Choices) -> None:
-        """Rows and messages that have been there for long: of an old backend, or none at all."""
+        """Rows and messages from before the stream: of an old backend, or none at all."""
         kind = world.below(3)
         members = 0 if kind == 2 else 1 + world.below(4)
         first = world.below(len(USERS))
@@ -234,7 +234,7 @@ class Simulation:
             self._put(row)
 
     def _old_handler_moves(self, group: str, sort_key: str) -> None:
-        """The bootcamp's handler is still on: it deletes and puts each row, with a fixed list of attributes."""
+        """The bootcamp's handler still runs: it deletes and puts each row, with a fixed list of attributes."""
         for row in self._rows_in_table(group):
             moved = {name: row[name] for name in OLD_HANDLERS_ATTRIBUTES if name in row}
             moved |= _strings(sk=sort_key, message=self._text())
@@ -274,7 +274,7 @@ class Simulation:
         self._put(items[kind])
 
     def _join(self, group: str, which: int, sort_key: str) -> None:
-        """A member more; in a conversation without members, two or three who name each other, one after the other."""
+        """One more member; in a conversation without members, two or three who name each other, one after the other."""
         users = [USERS[(which + number) % len(USERS)] for number in range(3)]
         members = self._members(group)
         if members:
@@ -340,9 +340,9 @@ class Simulation:
     # -- the index, the stream and the faults --
 
     def _versions_back(self, versions: Mapping[Key, list[Version]]) -> dict[Key, int]:
-        """How far behind the index is: nowhere, at some keys, as a whole, as to some members, or for ever.
+        """How far the index lags: not at all, for some keys, as a whole, for some members, or forever.
 
-        What is older than the stream, it shows.
+        It shows what is older than the stream.
         """
         lag = self._choose["lag"]
         newer = {key: count for key, own in versions.items() if (count := len(own) - self._founded.get(key, 1))}
@@ -404,7 +404,7 @@ class Simulation:
         return [thread for invocation in (*self._busy.values(), *self._extra) for thread in invocation.threads]
 
     def _step(self) -> bool:
-        """One thread goes on to its next call, or one lane begins a delivery; False where there is nothing to do."""
+        """Let one thread continue to its next call, or one lane begin a delivery; False if there is nothing to do."""
         if not self._is_wild:
             self._finish_transactions()
         if self._is_wild and self._records and self._choose["delivery"].happens(8):
@@ -431,7 +431,7 @@ class Simulation:
             self._take_responses()
 
     def _deliver_again(self) -> None:
-        """A second delivery of what has been delivered, or is being, or will be; nobody waits for its response."""
+        """Deliver past, present or future records once more; nothing waits for the response."""
         delivery = self._choose["delivery"]
         first = delivery.below(len(self._records))
         self._extra.append(self._invoke(self._records[first : first + 1 + delivery.below(4)]))
@@ -462,14 +462,14 @@ class Simulation:
         raise Violation("it does not come to rest")
 
     def _redrive(self) -> None:
-        """What went to the on-failure queue is delivered once more, now that nothing fails."""
+        """Deliver the records of the failure queue once more, without faults."""
         for lane in self._lanes:
             dropped, lane.dropped, lane.retries = lane.dropped, [], RETRIES_AT_REST
             lane.waiting.extend(dropped)
         self._come_to_rest()
         for lane in self._lanes:
             for record in lane.dropped:
-                # A batch is dropped from its checkpoint on, with what was settled behind it.
+                # A batch is dropped from its checkpoint on, also records that were settled after it.
                 if not self._refused_member and _group_of(record):
                     raise Violation(f"record {record['dynamodb']['SequenceNumber']} cannot be settled")
 
@@ -477,7 +477,7 @@ class Simulation:
         return bool(group) and self._refused_member not in self._members(group)
 
     def _run_again(self) -> None:
-        """Every record again: no row changes."""
+        """Deliver every record again: no row may change."""
         changes = len(self._engine.changes)
         invocation = self._invoke([record for record in self._records if self._can_be_settled(_group_of(record))])
         invocation.finish()
@@ -489,7 +489,7 @@ class Simulation:
     # -- the promises --
 
     def _check_write(self, changes: list[Change]) -> None:
-        """Each member has one row before and after, and nothing but what the projection is for has changed."""
+        """Check that each member has one row before and after, and that only what the projection may change did."""
         befores: dict[Row, list[Item]] = {}
         afters: dict[Row, list[Item]] = {}
         for change in changes:
@@ -521,7 +521,7 @@ class Simulation:
             raise Violation("a message is shown that was never sent")
 
     def _check_rest(self) -> None:
-        """All rows of the conversations that a record has named show the newest message, at its place."""
+        """Check that all rows of the conversations in the records show the newest message, under its time."""
         for group in {_group_of(record) for record in self._records} - {""}:
             newest = self._newest(group)
             rows = self._rows_in_table(group)
@@ -534,7 +534,7 @@ class Simulation:
                 self._check_item(group, rows, newest)
 
     def _check_item(self, group: str, rows: list[Item], newest: Item | None) -> None:
-        """The conversation item agrees with the rows; a row that was deleted by hand last may still be in it."""
+        """Check that the conversation item matches the rows; it may list a row that was deleted by hand last."""
         item = _item(self._engine.items.get((schema.conversation_partition(group), schema.CONVERSATION_SORT_KEY), {}))
         places = {_text(row, "pk").removeprefix(schema.GROUP_ROW_PREFIX): _text(row, "sk") for row in rows}
         listed = {member: sort_key for member, sort_key in item.rows.items() if member in places}
@@ -562,7 +562,7 @@ class Simulation:
 
 
 def _sort_key(when: int, form: int) -> str:
-    """A time in one of the forms that backends write; few times, so that many are equal."""
+    """A time in one of the forms that backends write; from few times, so that many are equal."""
     instant = START + timedelta(seconds=when, microseconds=when % 2)
     match form:
         case 1:
@@ -588,7 +588,7 @@ def _record(change: Change) -> dict[str, Any]:
 
 
 def _group_of(record: Any) -> str:
-    """The conversation that a record concerns; empty where it concerns none."""
+    """The conversation of a record; empty if it has none."""
     stream = record["dynamodb"]
     partition = str(stream["Keys"]["pk"]["S"])
     if partition.startswith(schema.MESSAGE_PREFIX):

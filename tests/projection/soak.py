@@ -1,7 +1,6 @@
-"""As many schedules as wanted, with a progress bar; or one again, with its story.
+"""Plays any number of schedules with a progress bar, or one again with its story.
 
-python -m tests.projection.soak --schedules 1000000
-python -m tests.projection.soak --replay TOKEN
+python -m tests.projection.soak --schedules 1000000 python -m tests.projection.soak --replay TOKEN
 """
 
 import secrets
@@ -23,7 +22,7 @@ SLICE = 250
 
 
 def check_slice(seed: int) -> str | None:
-    """Play a slice of schedules; it returns the story of a broken promise, if there is one."""
+    """Play a slice of schedules; returns the story of a broken promise, if there is one."""
     try:
         check_schedules(seed, SLICE)
     except ViolationError as violation:

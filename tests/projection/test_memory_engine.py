@@ -1,6 +1,6 @@
-"""The engine under the simulation responds as DynamoDB Local and the emulator do, call by call.
+"""The engine in memory responds like DynamoDB Local and the emulator, call by call.
 
-Where the two differ, the engine follows AWS's documentation, as the last tests say.
+Where those two differ, the engine follows AWS's documentation: see the last tests.
 """
 
 import itertools
@@ -23,8 +23,8 @@ from tests.projection.memory_engine import MemoryEngine
 
 pytestmark = on_both_engines
 
-MAX_ACTIONS_OF_OLD = 10
-"""What the DynamoDB Local of the time took that the tests run on."""
+MAX_ACTIONS_OF_DYNAMODB_LOCAL = 10
+"""The limit on the actions of a transaction of the DynamoDB Local from npm."""
 _numbers = itertools.count(1)
 
 Operation = tuple[str, dict[str, Any]]
@@ -55,7 +55,7 @@ EXPRESSIONS = (
 
 @st.composite
 def conditions(draw: st.DrawFn) -> dict[str, Any]:
-    """A condition, or none; it names and values just what it uses, as DynamoDB demands."""
+    """A condition, or none, with exactly the names and values that it uses, as DynamoDB requires."""
     if draw(st.booleans()):
         return {}
     expression = draw(st.sampled_from(EXPRESSIONS))
@@ -94,7 +94,7 @@ def _key_of_action(action: dict[str, Any]) -> tuple[str, str]:
 
 
 def _both(change: dict[str, Any], condition: dict[str, Any]) -> dict[str, Any]:
-    """What a condition says, and the names and values of both."""
+    """A condition, with the names and values of the change and of the condition."""
     parts = ("ExpressionAttributeNames", "ExpressionAttributeValues")
     return condition | {part: change[part] | condition.get(part, {}) for part in parts}
 
@@ -140,7 +140,7 @@ operations = st.one_of(puts, puts, deletes, updates, transactions, transactions,
 
 
 def perform(client: Any, table: dict[str, str], operation: Operation, localised: Callable[[Any], Any]) -> Any:
-    """Do it, and say how it ended in the terms that matter to a caller."""
+    """Perform an operation, and return its result as far as it matters to a caller."""
     name, arguments = operation
     arguments = localised(arguments)
     if name == "transact_write_items":
@@ -173,7 +173,7 @@ def _pages(client: Any, arguments: dict[str, Any]) -> list[Any]:
 
 
 def localised_to(number: int) -> Callable[[Any], Any]:
-    """Gives each sequence of operations partitions of its own, so that all can share a table."""
+    """Give each sequence of operations partitions of its own, so that all can share a table."""
 
     def change(value: Any) -> Any:
         match value:
@@ -243,8 +243,8 @@ def test_what_is_invalid_is_refused_alike(cruddur_table: CruddurTable, operation
 
 
 def test_an_engine_takes_100_actions_or_10(cruddur_table: CruddurTable) -> None:
-    """DynamoDB takes 100, and so does the emulator; this DynamoDB Local is of the time when it took 10."""
-    limit = MAX_ACTIONS_OF_OLD if cruddur_table.engine == "dynamodb_local" else MAX_ACTIONS
+    """DynamoDB and the emulator accept 100; the DynamoDB Local from npm accepts 10."""
+    limit = MAX_ACTIONS_OF_DYNAMODB_LOCAL if cruddur_table.engine == "dynamodb_local" else MAX_ACTIONS
     table = {"TableName": cruddur_table.name}
     for client, names, most in ((MemoryEngine(), {}, MAX_ACTIONS), (cruddur_table.client, table, limit)):
         assert perform(client, names, _many_puts(most), localised_to(0)) == "done"
@@ -257,7 +257,7 @@ def _many_puts(count: int) -> Operation:
 
 
 def test_an_engine_takes_an_empty_text_or_not(cruddur_table: CruddurTable) -> None:
-    """DynamoDB takes it, and so does the emulator; this DynamoDB Local is of the time when it did not."""
+    """DynamoDB and the emulator accept it; the DynamoDB Local from npm does not."""
     operation: Operation = "put_item", {"Item": {"pk": {"S": "GRP#u0"}, "sk": {"S": "1"}, "message": {"S": ""}}}
     expected: Any = ("ValidationException", []) if cruddur_table.engine == "dynamodb_local" else "done"
     assert perform(MemoryEngine(), {}, operation, localised_to(0)) == "done"

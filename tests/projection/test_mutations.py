@@ -1,4 +1,4 @@
-"""The proofs bite: each deliberate fault in the projection breaks a promise."""
+"""The tests notice each deliberate fault in the projection."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from tests.projection.mutations import MUTATIONS, Mutation, noticed_by
 pytestmark = pytest.mark.proof
 
 MOST_SCHEDULES = 6000
-"""How many schedules a fault may take to show; most show in the cases that are explored before."""
+"""The most schedules in which a fault must be noticed; the explored cases notice most before."""
 
 
 def test_without_a_mutation_nothing_is_noticed() -> None:

@@ -1,6 +1,6 @@
 """The same handler on the real streams of DynamoDB Local and the emulator, behind a poller that follows Lambda's rules.
 
-Writers and invocations run at the same time, so a failure may need several runs to come back; its seed is printed.
+Writers and invocations run at the same time, so a failure may need several runs to happen again; its seed is printed.
 """
 
 import random
@@ -33,7 +33,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class UnreliableClient:
-    """Fails or dies at some calls, before or after DynamoDB did what was asked; never reaches one conversation item."""
+    """Fails or crashes at some calls, before or after DynamoDB executes them; never reads one conversation item."""
 
     def __init__(self, client: Any, chance: random.Random, share: float) -> None:
         self._client = client
@@ -59,7 +59,7 @@ class UnreliableClient:
 
 @pytest.fixture
 def handler(cruddur_table: CruddurTable) -> Callable[[float], Any]:
-    """The handler on the engine's table, where a given share of its calls fails, and pauses are short."""
+    """The handler on the engine's table; a given share of its calls fails, and its pauses are short."""
     client: Any = UnreliableClient(cruddur_table.client, seeded(0), 0.0)
 
     def with_share(share: float) -> Any:
@@ -87,7 +87,7 @@ def poller_of(table: CruddurTable, *, retries: int | None) -> Poller:
 
 
 class Writer:
-    """A backend that keeps several conversations busy, and knows what their members must see in the end."""
+    """A backend that writes to several conversations, and knows what their members must see in the end."""
 
     def __init__(self, table: CruddurTable, prefix: str, chance: random.Random) -> None:
         self._table = table
@@ -185,7 +185,7 @@ def test_a_record_that_cannot_be_settled_goes_to_the_queue_and_the_others_are_se
     writer.run()
     poller = poller_of(cruddur_table, retries=2)
     poller.drain(handler(0.0), is_done=lambda: True)
-    # What follows it in its batch goes to the queue with it, and is settled all the same.
+    # The records after it in its batch go to the queue with it, although they are settled.
     (lane,) = [lane for lane in poller.lanes if lane.dropped]
     assert lane.dropped[0]["dynamodb"]["Keys"]["pk"]["S"] == "MSG#unreachable"
     done = {sequence_number(record) for lane in poller.lanes for record in (*lane.done, *lane.dropped)}

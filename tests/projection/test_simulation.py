@@ -27,7 +27,7 @@ schedules = st.lists(
 
 
 def check_schedules(seed_number: int, count: int) -> None:
-    """Generate and play so many schedules; the same ones for the same seed."""
+    """Generate and play this many schedules; the same ones for the same seed."""
 
     @seed(seed_number)
     @settings(

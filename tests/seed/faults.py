@@ -1,6 +1,6 @@
-"""A client that does what DynamoDB may do at any time, and one that lets others act between the seed's calls.
+"""A client with DynamoDB's temporary failures, and one with hooks between the seed's calls.
 
-Both know only the two actions that the seed's role allows.
+Both have only the two actions that the seed's role allows.
 """
 
 import random
@@ -17,7 +17,7 @@ THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "R
 
 
 class CrashError(BaseException):
-    """The process dies here."""
+    """The process crashes here."""
 
 
 def client_error(code: str, operation: str) -> ClientError:
@@ -66,9 +66,9 @@ class SeedClient:
 
 
 class FaultyClient(SeedClient):
-    """Throttles, times out after the deed, leaves items unprocessed, and returns small pages.
+    """Throttles, times out after a write, leaves items unprocessed, and returns small pages.
 
-    It never fails more often in a row than the seed has the patience for. The same `chance` fails alike.
+    It never fails more often in a row than the seed retries. The same `chance` gives the same failures.
     """
 
     def __init__(self, client: "DynamoDBClient", chance: int) -> None:
@@ -101,7 +101,7 @@ class FaultyClient(SeedClient):
 
 
 def crash_at(number: int) -> Callable[[str], None]:
-    """A hook that crashes at the call of that number, from 0."""
+    """A hook that crashes at the call with this number, counted from 0."""
     left = [number]
 
     def hook(_: str) -> None:

@@ -1,4 +1,4 @@
-"""The seed in a real table: complete after any interruption, nothing twice, nothing of others lost."""
+"""The seed in a real table: complete after any interruption, without duplicates, and without losing other items."""
 
 import itertools
 import uuid
@@ -34,7 +34,7 @@ scripts = st.lists(
 
 @dataclass
 class World:
-    """A table, and users of this example alone, whose items nobody else touches."""
+    """A table, and users of this example only."""
 
     table: CruddurTable
     users: tuple[User, ...] = field(
@@ -76,7 +76,7 @@ class World:
         self.table.client.put_item(TableName=self.table.name, Item=item)
 
     def send(self, conversation: SeedConversation, sort_key: str = LATER) -> dict[str, Any]:
-        """A message of a member's own, as a backend writes it."""
+        """Send a message of a member, as a backend writes it."""
         item: dict[str, Any] = {
             **conversation.messages[0].to_attributes(),
             schema.SORT_KEY: {"S": sort_key},
@@ -87,7 +87,7 @@ class World:
         return item
 
     def settle(self, conversations: Sequence[SeedConversation]) -> None:
-        """What the projection does once the records of the stream have come, in a time that passes by its calls."""
+        """Let the projection settle the conversations, with a clock that advances with its calls."""
         for conversation in conversations:
             projection = Projection(
                 client=self.table.client,
@@ -121,7 +121,7 @@ def assert_holds_exactly(world: World, conversations: Sequence[SeedConversation]
 
 @on_an_engine
 @given(script=scripts)
-def test_load_writes_the_items_of_the_file_and_a_second_time_nothing(
+def test_load_writes_the_items_of_the_file_and_a_second_load_nothing(
     cruddur_table: CruddurTable, script: list[list[int]]
 ) -> None:
     world = World(cruddur_table)
@@ -179,7 +179,7 @@ def test_unprocessed_items_throttles_timeouts_and_small_pages_change_nothing(
 
 @on_an_engine
 @given(script=scripts, change=scripts, when=st.integers(0, 12), after=st.booleans(), removing=st.booleans())
-def test_after_a_crash_anywhere_the_next_run_completes_it(
+def test_after_a_crash_at_any_call_the_next_run_completes_the_load(
     cruddur_table: CruddurTable,
     script: list[list[int]],
     change: list[list[int]],
@@ -239,7 +239,7 @@ def test_replace_leaves_the_new_file_and_what_users_wrote(
     assert all(row[3] == newest[row[1]][1] for row in rows)
 
 
-def test_what_both_files_have_is_there_all_the_while(cruddur_table: CruddurTable) -> None:
+def test_items_of_both_files_are_never_missing_during_a_replace(cruddur_table: CruddurTable) -> None:
     world = World(cruddur_table)
     old = world.conversations([[1, 2, 1], [1, 3]])
     new = (*world.conversations([[1, 2, 1]]), *world.conversations([[1, 2], [1, 4]])[1:])
@@ -265,7 +265,7 @@ def test_removing_while_the_projection_moves_the_rows(cruddur_table: CruddurTabl
     assert world.messages(conversations) == world.rows() == []
 
 
-def test_a_row_that_is_moved_between_reading_and_deleting_is_deleted_where_it_went(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_moves_between_read_and_delete_is_deleted_under_its_new_key(cruddur_table: CruddurTable) -> None:
     world = World(cruddur_table)
     conversations = world.conversations([[1, 2]])
     world.seed().load(conversations)
@@ -282,7 +282,7 @@ def test_a_row_that_is_moved_between_reading_and_deleting_is_deleted_where_it_we
     assert world.rows() == []
 
 
-def test_rows_that_come_back_for_ever_are_an_error(cruddur_table: CruddurTable) -> None:
+def test_rows_that_are_put_back_each_time_are_an_error(cruddur_table: CruddurTable) -> None:
     world = World(cruddur_table)
     (conversation,) = world.conversations([[1, 2]])
     world.seed().load([conversation])
@@ -296,7 +296,7 @@ def test_rows_that_come_back_for_ever_are_an_error(cruddur_table: CruddurTable) 
         world.seed(client).remove([conversation.loaded])
 
 
-def test_a_conversation_that_somebody_answers_while_it_is_removed_stays_in_the_inboxes(
+def test_a_conversation_with_a_new_message_during_its_removal_stays_in_the_inboxes(
     cruddur_table: CruddurTable,
 ) -> None:
     world = World(cruddur_table)
@@ -335,7 +335,7 @@ def test_remove_keeps_a_message_of_a_user_and_its_rows(cruddur_table: CruddurTab
     assert counts == {"messages_removed": 5, "rows_removed": 3}
 
 
-def test_a_message_of_somebody_else_on_a_key_of_the_seed_is_kept(cruddur_table: CruddurTable) -> None:
+def test_another_message_under_a_key_of_the_seed_is_kept(cruddur_table: CruddurTable) -> None:
     world = World(cruddur_table)
     (conversation,) = world.conversations([[1, 2, 1]])
     own = world.send(conversation, conversation.messages[1].sort_key)
@@ -358,7 +358,7 @@ def test_a_row_of_another_conversation_is_never_overwritten(cruddur_table: Crudd
     assert world.seed().load([conversation]).total() == 0
 
 
-def test_a_row_that_makes_room_takes_no_key_of_the_seeds_own(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_gets_another_key_takes_none_of_the_seed(cruddur_table: CruddurTable) -> None:
     world = World(cruddur_table)
     conversations = world.conversations([[1, 2] * 6, *[[3, 4]] * 27, [1, 2] * 2])
     later, earlier = conversations[0].group_rows[0], conversations[-1].group_rows[0]
@@ -402,7 +402,7 @@ def test_a_conversation_of_many_pages(cruddur_table: CruddurTable) -> None:
     assert world.messages(conversations) == world.rows() == []
 
 
-def test_a_row_that_is_moved_across_a_reading_is_not_written_again(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_moves_during_a_read_is_not_written_again(cruddur_table: CruddurTable) -> None:
     class OneByOneClient(SeedClient):
         def _query(self, arguments: dict[str, Any]) -> Any:
             return self._client.query(**arguments, Limit=1)
@@ -422,7 +422,7 @@ def test_a_row_that_is_moved_across_a_reading_is_not_written_again(cruddur_table
     assert world.seed(client).load([conversation]).total() == 0
 
 
-def test_a_table_that_takes_one_item_at_a_time_is_loaded(cruddur_table: CruddurTable) -> None:
+def test_a_table_that_accepts_one_item_per_call_is_loaded(cruddur_table: CruddurTable) -> None:
     class SlowClient(SeedClient):
         def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
             ((table, (first, *others)),) = arguments["RequestItems"].items()
@@ -436,7 +436,7 @@ def test_a_table_that_takes_one_item_at_a_time_is_loaded(cruddur_table: CruddurT
 
 
 @pytest.mark.parametrize("unprocessed", [True, False])
-def test_a_table_that_never_takes_anything_is_given_up(cruddur_table: CruddurTable, unprocessed: bool) -> None:
+def test_a_table_that_accepts_no_item_ends_the_load(cruddur_table: CruddurTable, unprocessed: bool) -> None:
     class NeverClient(SeedClient):
         def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
             if unprocessed:
@@ -455,7 +455,7 @@ def test_a_table_that_never_takes_anything_is_given_up(cruddur_table: CruddurTab
     assert seed.progress.done == 0
 
 
-def test_a_denied_call_is_not_repeated(cruddur_table: CruddurTable) -> None:
+def test_a_denied_call_is_not_retried(cruddur_table: CruddurTable) -> None:
     def deny(action: str) -> None:
         raise client_error("AccessDeniedException", action)
 
@@ -472,7 +472,7 @@ def test_a_missing_table_has_an_error_of_its_own(cruddur_table: CruddurTable) ->
         world.seed().remove([c.loaded for c in world.conversations([[1, 2]])])
 
 
-def test_no_call_is_begun_when_there_is_no_time(cruddur_table: CruddurTable) -> None:
+def test_no_call_starts_without_time_left(cruddur_table: CruddurTable) -> None:
     world = World(cruddur_table)
     client = SeedClient(cruddur_table.client)
     conversations = world.conversations([[1, 2] * 100])

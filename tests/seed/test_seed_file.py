@@ -1,4 +1,4 @@
-"""The seed's files: every right one gives the same conversations everywhere, every wrong one is refused by its line."""
+"""The seed files: a correct one gives the same conversations everywhere, a wrong one is refused with its line."""
 
 import json
 import uuid
@@ -163,7 +163,7 @@ def test_a_bad_line_is_refused_with_its_number(file: list[list[tuple[int, str]]]
     assert refusal("\n".join([*good[:at], bad, *good[at:]])) == f"line {at + 1}: {why}"
 
 
-def test_the_longest_text_is_taken() -> None:
+def test_the_longest_text_is_accepted() -> None:
     (conversation,) = parse(f"Person 1: {'é' * 1024}\nPerson 2: hi", USERS)
     assert conversation.messages[0].message == "é" * 1024
 
@@ -198,9 +198,9 @@ def user_entries(**changed: object) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "line 1: this is no JSON, expected a list of users"),
-        ('[\n{"uuid": }\n]', "line 2: this is no JSON, expected a list of users"),
-        ("[" * 100_000, "line 1: this is no JSON, expected a list of users"),
+        ("", "line 1: not JSON, expected a list of users"),
+        ('[\n{"uuid": }\n]', "line 2: not JSON, expected a list of users"),
+        ("[" * 100_000, "line 1: not JSON, expected a list of users"),
         ("{}", "expected a JSON list of at least two users"),
         (json.dumps(user_entries()[:1]), "expected a JSON list of at least two users"),
         (json.dumps([*user_entries(), 7]), "user 3: expected an object with uuid, display_name and handle"),
@@ -214,7 +214,7 @@ def user_entries(**changed: object) -> list[dict[str, object]]:
         (json.dumps(user_entries(email="x")), 'user 2: "email" is not known, expected uuid, display_name and handle'),
         (
             json.dumps(user_entries(uuid="X" * 36)),
-            f'user 2: "{"X" * 36}" is no uuid, expected 32 lower-case digits and hyphens',
+            f'user 2: "{"X" * 36}" is not a uuid, expected 32 lower-case digits and hyphens',
         ),
         (json.dumps(user_entries(uuid=USERS[0].uuid)), 'user 2: "uuid" is that of user 1, expected one of its own'),
         (json.dumps(user_entries(handle="handle1")), 'user 2: "handle" is that of user 1, expected one of its own'),
@@ -226,7 +226,7 @@ def test_a_wrong_users_file_is_refused(text: str, why: str) -> None:
     assert str(error.value) == why
 
 
-def test_a_right_users_file_is_read() -> None:
+def test_a_correct_users_file_is_read() -> None:
     assert parse_users(json.dumps(user_entries())) == USERS[:2]
 
 
@@ -255,7 +255,7 @@ def test_load_names_the_users_file(tmp_path: Path) -> None:
     assert str(error.value) == f"{path}: expected a JSON list of at least two users"
 
 
-def test_files_from_windows_are_the_same(tmp_path: Path) -> None:
+def test_files_from_windows_give_the_same_conversations(tmp_path: Path) -> None:
     path = tmp_path / "conversations.txt"
     path.write_bytes(b"\xef\xbb\xbf" + seed_file.CONVERSATIONS_PATH.read_bytes().replace(b"\n", b"\r\n"))
     assert seed_file.load(path) == seed_file.load()
@@ -272,8 +272,8 @@ def test_the_seed_of_the_project() -> None:
     assert {len(c.members) for c in loaded} == {2, 3}
 
 
-def test_what_deployed_stacks_have_loaded_is_found_again() -> None:
-    """Ids may never change from one version of the project to the next: they tell whose a message is."""
+def test_ids_are_those_that_deployed_stacks_have_loaded() -> None:
+    """Ids must be the same in every version: the seed finds its own messages by them."""
     (conversation,) = parse("Person 1: hi\nPerson 2: hello", USERS)
     assert conversation.message_group_uuid == "ce17fa73-e2d2-528e-a291-1c4f02a70163"
     assert [message.message_uuid for message in conversation.messages] == [
@@ -282,7 +282,7 @@ def test_what_deployed_stacks_have_loaded_is_found_again() -> None:
     ]
 
 
-def test_the_properties_name_all_that_has_to_be_removed() -> None:
+def test_the_properties_name_everything_that_must_be_removed() -> None:
     loaded = seed_file.load()
     properties = seed_file.resource_properties(loaded)
     assert properties["Fingerprint"] == seed_file.fingerprint(loaded)

@@ -1,4 +1,4 @@
-"""The custom resource: CloudFormation gets one response to every event, with a reason that a person can read."""
+"""The custom resource: CloudFormation gets one response to every event, with a readable reason."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ PROPERTIES = seed_file.resource_properties(seed_file.load())
 
 @dataclass
 class Bucket:
-    """Acts as the bucket that CloudFormation reads responses from; `statuses` are given out one by one, then 200."""
+    """Acts as the bucket for CloudFormation's responses; it returns `statuses` one by one, then 200."""
 
     server: ThreadingHTTPServer
     url: str
@@ -84,7 +84,7 @@ class Context:
 
 @pytest.fixture
 def entry(cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The Lambda entry, set up for the table as its function is."""
+    """The Lambda entry, with the environment of its function."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", tables.REGION)
     monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, cruddur_table.name)
     module = importlib.import_module("cruddur_messages.seed.handler")
@@ -169,7 +169,7 @@ def changed_properties(**changed: Any) -> Callable[[CruddurTable], dict[str, Any
         (lambda _: {}, "PropertyError: TableName is None, the function is set up for '"),
     ],
 )
-def test_properties_that_do_not_fit_are_refused_and_their_removal_succeeds(
+def test_wrong_properties_are_refused_and_their_removal_succeeds(
     entry: ModuleType,
     cruddur_table: CruddurTable,
     bucket: Bucket,
@@ -198,7 +198,7 @@ def test_a_failed_update_keeps_the_id_of_the_resource(
     assert (bucket.response["Status"], bucket.response["PhysicalResourceId"]) == ("FAILED", "as-it-was")
 
 
-def test_the_files_of_another_table_are_not_looked_for_in_this_one(
+def test_items_of_another_table_are_not_searched_in_this_one(
     entry: ModuleType, cruddur_table: CruddurTable, bucket: Bucket
 ) -> None:
     entry.handler(event("Create", cruddur_table, bucket), Context())
@@ -216,7 +216,7 @@ def test_an_unknown_request_type_fails(entry: ModuleType, cruddur_table: Cruddur
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
-def test_a_table_that_is_gone(
+def test_a_deleted_table(
     entry: ModuleType,
     cruddur_table: CruddurTable,
     bucket: Bucket,
@@ -231,7 +231,7 @@ def test_a_table_that_is_gone(
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
-def test_a_denied_call_is_said(
+def test_a_denied_call_is_reported(
     entry: ModuleType,
     cruddur_table: CruddurTable,
     bucket: Bucket,
@@ -251,7 +251,7 @@ def test_a_denied_call_is_said(
 
 
 class ManualTimer(threading.Timer):
-    """A timer that runs out when the test says so."""
+    """A timer that runs out when the test calls `run_out`."""
 
     last: "ManualTimer"
 
@@ -264,7 +264,7 @@ class ManualTimer(threading.Timer):
         self.join()
 
 
-def test_out_of_time_is_said_once_and_the_work_stops(
+def test_out_of_time_is_reported_once_and_the_work_stops(
     entry: ModuleType, cruddur_table: CruddurTable, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cloudformation, "Timer", ManualTimer)
@@ -351,7 +351,7 @@ def test_a_bucket_that_cannot_be_reached_is_an_error_after_bounded_attempts(url:
 
 
 def test_the_first_response_wins(bucket: Bucket) -> None:
-    """However often work that ends at the deadline is repeated, there is one response to each event."""
+    """There is one response to each event, also if the work ends at the deadline."""
     for number in range(50):
         responding(bucket.url, seconds=number / 10_000, work=lambda: None, waits=[])
         assert bucket.response["Status"] in {"SUCCESS", "FAILED"}
@@ -359,7 +359,7 @@ def test_the_first_response_wins(bucket: Bucket) -> None:
 
 
 @given(reason=st.text(st.characters()) | st.text(st.sampled_from('\ud800\x00"\\\n😀é')).map(lambda text: text * 500))
-def test_any_reason_makes_a_body_that_cloudformation_takes(reason: str) -> None:
+def test_any_reason_fits_into_a_body_that_cloudformation_accepts(reason: str) -> None:
     arn = "arn:aws:cloudformation:us-east-1:123456789012:stack/" + "s" * 165
     sent: list[bytes] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -384,7 +384,7 @@ def test_any_reason_makes_a_body_that_cloudformation_takes(reason: str) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate of 127.0.0.1 that no machine trusts by itself, and its key."""
+    """A certificate of 127.0.0.1 that no machine trusts by default, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -401,7 +401,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return certificate, private
 
 
-def test_a_private_certificate_is_trusted_where_the_environment_names_it(
+def test_a_private_certificate_is_trusted_if_the_environment_names_it(
     entry: ModuleType,
     cruddur_table: CruddurTable,
     bucket: Bucket,
@@ -423,6 +423,6 @@ def test_a_private_certificate_is_trusted_where_the_environment_names_it(
     assert bucket.response["Status"] == "SUCCESS"
 
 
-def test_a_call_that_hangs_is_over_before_the_function_is(entry: ModuleType) -> None:
+def test_a_call_that_hangs_ends_before_the_function(entry: ModuleType) -> None:
     config = entry.CLIENT_CONFIG
     assert config.retries["total_max_attempts"] * config.read_timeout < cloudformation.RESERVE_SECONDS

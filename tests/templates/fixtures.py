@@ -1,4 +1,4 @@
-"""The synthesized templates, made once for each stage and set of overrides in a test process."""
+"""The synthesized templates, cached for each stage and set of overrides in a test process."""
 
 import functools
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from drawings.template import Templates
 STAGES = ("local", "dev", "prod")
 
 each_stage = pytest.mark.parametrize("stage", ["local", "dev", pytest.param("prod", marks=pytest.mark.check)])
-"""For tests of the templates of every stage; `make check` looks at those of prod."""
+"""For tests of the templates of every stage; `make check` tests only those of prod."""
 
 
 @functools.cache
 def synthesize(stage: str, **overrides: object) -> Templates:
-    """Synthesize a stage, once for all tests of this process."""
-    # Importing CDK starts Node; tests that do without are spared it.
+    """Synthesize a stage once for all tests of this process."""
+    # Importing CDK starts Node, so only the tests that need it import it.
     from drawings import synthesis
 
     return synthesis.synthesize(stage, **overrides)

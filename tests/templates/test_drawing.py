@@ -1,4 +1,4 @@
-"""The drawing of the architecture is that of the templates."""
+"""The drawing of the architecture matches the templates."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The filter patterns, as synthesized, against records of every kind that the table produces."""
+"""The synthesized filter patterns, tested on stream records of every kind."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ RECORDS = [
     ("a row that the projection has moved", record("INSERT", ROW_KEYS, SETTLED_ROW), False),
     ("a row that the projection has changed in place", record("MODIFY", ROW_KEYS, SETTLED_ROW), False),
     ("a row of a conversation without a message", record("MODIFY", ROW_KEYS, EMPTY_ROW), False),
-    ("a row that has left its place", record("REMOVE", ROW_KEYS, None), False),
+    ("a row that has moved away", record("REMOVE", ROW_KEYS, None), False),
     ("a conversation item that is new", record("INSERT", CONVERSATION_KEYS, CONVERSATION_KEYS), False),
     ("a conversation item with its next version", record("MODIFY", CONVERSATION_KEYS, CONVERSATION_KEYS), False),
     ("a conversation item that is deleted", record("REMOVE", CONVERSATION_KEYS, None), False),

@@ -1,4 +1,4 @@
-"""What must never change under a deployed table: CloudFormation would replace it, and lose or strand its data."""
+"""The properties of a deployed table that must never change: CloudFormation would replace it and lose its data."""
 
 import copy
 from collections.abc import Callable
@@ -22,7 +22,7 @@ LOCKED = {
 
 
 def broken_locks(template: Template) -> list[str]:
-    """What of the template's table differs from the lock, in words for whoever has changed it."""
+    """The differences between the template's table and the lock, as messages for developers."""
     tables = resources(template, "AWS::DynamoDB::Table")
     if list(tables) != [LOCKED["logical id"]]:
         return [

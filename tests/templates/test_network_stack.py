@@ -1,4 +1,4 @@
-"""Isolated subnets in two zones; the DynamoDB gateway endpoint on their route tables is the only way out."""
+"""Isolated subnets in two zones; the DynamoDB gateway endpoint on their route tables is the only route out."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ def test_flow_logs_are_kept_in_prod(stage: str, count: int, templates: Callable[
 
 
 @each_stage
-def test_no_function_is_deployed_behind_our_back(stage: str, templates: Callable[..., Templates]) -> None:
+def test_cdk_adds_no_function_of_its_own(stage: str, templates: Callable[..., Templates]) -> None:
     allowed = {"main": 1, "seed": 1}
     for part, template in templates(stage).items():
         assert len(resources(template, "AWS::Lambda::Function")) == allowed.get(part, 0)
@@ -57,10 +57,8 @@ def test_flow_logs_are_kept_as_long_as_other_logs(templates: Callable[..., Templ
 
 
 @each_stage
-def test_nothing_with_a_fixed_name_stays_behind_to_stop_the_next_deployment(
-    stage: str, templates: Callable[..., Templates]
-) -> None:
-    """But the table, which is what the stack of its own is for."""
+def test_no_resource_with_a_fixed_name_is_retained(stage: str, templates: Callable[..., Templates]) -> None:
+    """Except the table, which has a stack of its own for this reason."""
     names = {"AWS::Logs::LogGroup": "LogGroupName", "AWS::SQS::Queue": "QueueName", "AWS::IAM::Role": "RoleName"}
     for part, template in templates(stage).items():
         for resource in template["Resources"].values():
@@ -68,8 +66,10 @@ def test_nothing_with_a_fixed_name_stays_behind_to_stop_the_next_deployment(
             assert not (is_named and resource.get("DeletionPolicy", "Delete") != "Delete"), part
 
 
-def test_a_bound_stack_has_the_same_network_and_looks_nothing_up(templates: Callable[..., Templates]) -> None:
-    """Where account and region are given, CDK would ask the account for its availability zones."""
+def test_a_bound_stack_has_the_same_network_and_looks_nothing_up(
+    templates: Callable[..., Templates],
+) -> None:
+    """With account and region set, CDK would look up the account's availability zones."""
     from aws_cdk import Environment
 
     from cruddur_infra.settings import STAGES as SETTINGS

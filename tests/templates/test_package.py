@@ -1,4 +1,4 @@
-"""What is packaged is what the entry needs: it can be imported from the zip file's contents alone."""
+"""The package has what the entry needs: it can be imported from the zip file's contents alone."""
 
 import ast
 import subprocess
@@ -17,7 +17,7 @@ VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_the_entry_can_be_imported_from_what_is_packaged(entry: str) -> None:
+def test_the_entry_can_be_imported_from_the_package(entry: str) -> None:
     folder = package.stage(package.modules(entry))
     program = f"import sys; sys.path.insert(0, {str(folder)!r}); from cruddur_messages.{entry} import handler"
     subprocess.run([sys.executable, "-I", "-c", program], env=VARIABLES, cwd="/", check=True)
@@ -35,13 +35,13 @@ def test_the_test_would_notice_a_missing_module(entry: str) -> None:
     assert ended.returncode != 0
 
 
-def test_the_projection_carries_nothing_of_the_seed_or_the_access_patterns() -> None:
+def test_the_projections_package_has_no_module_of_the_seed_or_the_store() -> None:
     files = package.modules("projection.handler")
     assert not [name for name in files if "seed" in name or "store" in name]
     assert set(files.values()) <= set(LAMBDA_CODE.rglob("*.py"))
 
 
-def test_nothing_in_lambda_imports_from_outside_but_boto3_and_the_standard_library() -> None:
+def test_lambda_code_imports_only_boto3_botocore_and_the_standard_library() -> None:
     allowed = sys.stdlib_module_names | {"boto3", "botocore", "cruddur_messages"}
 
     for file in sorted(LAMBDA_CODE.rglob("*.py")):

@@ -1,4 +1,4 @@
-"""The pictures of the README: the overview is that of the templates, the terminal that of the recording."""
+"""The pictures of the README: the overview matches the templates, the terminal the recording."""
 
 from collections.abc import Callable
 

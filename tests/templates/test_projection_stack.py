@@ -1,4 +1,4 @@
-"""The function and the event source mapping, as the design and AWS's rules for streams demand them."""
+"""The function and the event source mapping, as the design and AWS's rules for streams require."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def test_nothing_is_lost_between_stream_and_function(stage: str, templates: Call
     assert template["Resources"][queue]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_the_mapping_obeys_the_settings(templates: Callable[..., Templates]) -> None:
+def test_the_mapping_has_the_settings(templates: Callable[..., Templates]) -> None:
     asked = {
         "batch_size": ("BatchSize", 500),
         "batching_window_seconds": ("MaximumBatchingWindowInSeconds", 3),
@@ -60,7 +60,7 @@ def test_every_function_is_new_small_and_logs_to_its_own_group(stage: str, templ
         assert function["Environment"]["Variables"] == {"TABLE_NAME": "cruddur-messages"}
         assert len(role["Properties"]["Policies"]) == 1
         granted = resources(template, "AWS::IAM::Policy")
-        assert all("FlowLog" in name for name in granted), "CDK has granted something that no statement of ours says"
+        assert all("FlowLog" in name for name in granted), "CDK has added a permission of its own"
 
 
 @each_stage
@@ -70,7 +70,7 @@ def test_the_projection_runs_in_the_isolated_subnets(stage: str, templates: Call
     assert len(configuration["SecurityGroupIds"]) == 1
 
 
-def test_the_seed_is_loaded_once_the_trigger_is_there_and_never_hangs(templates: Callable[..., Templates]) -> None:
+def test_the_seed_is_loaded_after_the_mapping_exists_and_never_hangs(templates: Callable[..., Templates]) -> None:
     seed = templates("dev", seed="true")["seed"]
     resource = only(seed, "Custom::CruddurConversations")["Properties"]
     function = only(seed, FUNCTION)["Properties"]

@@ -1,4 +1,4 @@
-"""Settings: every good value arrives with its type, every bad one is refused with one line that names it."""
+"""Settings: a valid value is converted to its type, an invalid one is refused with one line that names it."""
 
 import contextlib
 import dataclasses
@@ -22,11 +22,11 @@ NUMBERS = [field.name for field in dataclasses.fields(Settings) if field.type in
 SWITCHES = [field.name for field in dataclasses.fields(Settings) if field.type in ("bool", bool)]
 
 
-def test_without_a_word_it_is_dev() -> None:
+def test_the_default_stage_is_dev() -> None:
     assert read({}) == STAGES[DEFAULT_STAGE] == STAGES["dev"]
 
 
-def test_keys_of_cdk_itself_are_passed_over() -> None:
+def test_keys_of_cdk_itself_are_ignored() -> None:
     cdk = {"@aws-cdk/core:newStyleStackSynthesis": True, "aws:cdk:enable-path-metadata": True, "vpc-provider:x": {}}
     assert read(cdk) == STAGES["dev"]
 
@@ -56,7 +56,7 @@ def test_settings_are_frozen(stage: str) -> None:
         ({"monitoring": "none"}, "monitoring", "none"),
     ],
 )
-def test_a_good_value_arrives_with_its_type(context: dict[str, Any], name: str, value: object) -> None:
+def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: str, value: object) -> None:
     assert getattr(read(context), name) == value
 
 
@@ -108,7 +108,7 @@ def test_a_good_value_arrives_with_its_type(context: dict[str, Any], name: str, 
         ({"stream_arn": "arn:aws:dynamodb:eu-west-1:1:table/t"}, ["stream_arn", "stream"]),
     ],
 )
-def test_a_bad_value_is_refused_in_one_line(context: dict[str, Any], words: list[str]) -> None:
+def test_an_invalid_value_is_refused_in_one_line(context: dict[str, Any], words: list[str]) -> None:
     with pytest.raises(SettingsError) as refused:
         read(context)
     line = str(refused.value)
@@ -117,7 +117,7 @@ def test_a_bad_value_is_refused_in_one_line(context: dict[str, Any], words: list
 
 
 @given(st.sampled_from(NUMBERS), st.text())
-def test_no_text_for_a_number_gets_through_or_raises_anything_else(name: str, value: str) -> None:
+def test_any_text_for_a_number_is_accepted_or_refused_with_a_settings_error(name: str, value: str) -> None:
     with contextlib.suppress(SettingsError):
         assert getattr(read({name: value}), name) == int(value)
 
@@ -138,7 +138,7 @@ def test_a_switch_is_true_or_false_and_nothing_else(name: str, value: str) -> No
         (["name=Cruddur"], "name is 'Cruddur'; it takes 3 to 32"),
     ],
 )
-def test_the_app_ends_with_that_line_and_status_1_before_anything_is_synthesized(
+def test_the_app_prints_that_line_and_exits_with_status_1_before_synthesis(
     context: list[str], line: str, tmp_path: Any
 ) -> None:
     given_context = dict(pair.split("=") for pair in context)
@@ -149,7 +149,7 @@ def test_the_app_ends_with_that_line_and_status_1_before_anything_is_synthesized
     ended = subprocess.run(
         [sys.executable, "-c", program, json.dumps(given_context), str(tmp_path / "out")],
         cwd=REPOSITORY,
-        # As the CDK CLI says whose credentials it has found.
+        # The variables with which the CDK CLI passes on the credentials' account.
         env=os.environ | {"CDK_DEFAULT_ACCOUNT": "999988887777"},
         capture_output=True,
         text=True,
@@ -163,8 +163,8 @@ def test_the_app_ends_with_that_line_and_status_1_before_anything_is_synthesized
     assert not list((tmp_path / "out").glob("*.template.json"))
 
 
-def test_the_longest_name_fits_wherever_it_is_used() -> None:
-    """IAM takes 64 characters for a role, Lambda for a function; regions have up to fourteen."""
+def test_the_longest_name_fits_everywhere() -> None:
+    """IAM and Lambda accept 64 characters for a role's and a function's name; a region has up to fourteen."""
     from cruddur_infra import names
 
     for stage in STAGES:
@@ -186,7 +186,7 @@ def test_the_longest_name_fits_wherever_it_is_used() -> None:
         ({"vpc_id": "vpc-0a1b2c3d", "region": "eu-west-1"}, {"CDK_DEFAULT_ACCOUNT": "9"}, ("9", "eu-west-1")),
     ],
 )
-def test_stacks_are_bound_where_it_is_asked_for_or_needed(
+def test_stacks_are_bound_to_an_account_if_set_or_needed(
     context: dict[str, str], found: dict[str, str], bound_to: tuple[str, str | None] | None
 ) -> None:
     from cruddur_infra.stacks import environment
@@ -207,7 +207,7 @@ def test_stacks_are_bound_where_it_is_asked_for_or_needed(
         ({"vpc_id": "vpc-0a1b2c3d"}, {"CDK_DEFAULT_ACCOUNT": "9"}, "vpc_id.*no.*region"),
     ],
 )
-def test_other_credentials_than_asked_for_or_none_where_needed_are_refused(
+def test_credentials_of_another_account_or_missing_ones_are_refused(
     context: dict[str, str], found: dict[str, str], words: str
 ) -> None:
     from cruddur_infra.stacks import environment

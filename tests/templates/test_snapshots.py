@@ -1,4 +1,4 @@
-"""The templates of prod in full, as they were when somebody last looked at them; of dev and local, how they differ.
+"""The templates of prod as last reviewed, and the differences of dev and local from them.
 
 Update with `make snapshots`, and read the difference: it is what a deployment changes.
 """
@@ -18,7 +18,7 @@ ASSET_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def scrubbed(value: Any) -> Any:
-    """The same without asset hashes, in keys and in values, which change with every line of a function."""
+    """The template without asset hashes in keys and values, which change with the functions' code."""
     if isinstance(value, dict):
         return {ASSET_HASH.sub("<hash>", name): scrubbed(nested) for name, nested in value.items()}
     if isinstance(value, list):
@@ -27,7 +27,7 @@ def scrubbed(value: Any) -> Any:
 
 
 def differences(template: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """What the other has in the place of what the template has, by path; None for what it has not."""
+    """The values of the other template that differ, by path; None for what it does not have."""
     if template == other:
         return
     if isinstance(template, dict) and isinstance(other, dict):

@@ -1,4 +1,4 @@
-"""`cdk synth`, as a user runs it: offline, silent, and the same bytes wherever it runs."""
+"""`cdk synth`, as a user runs it: offline, silent, and with the same result on every machine."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The app twice, at paths of different length, as two people would have it."""
+    """Two copies of the app, at paths of different length, as on two machines."""
     folders = [tmp_path_factory.mktemp(name) / name for name in ("a", "a-much-longer-name")]
     for folder in folders:
         folder.mkdir()

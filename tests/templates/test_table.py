@@ -1,4 +1,4 @@
-"""The table as the design fixes it, whatever the settings, and what the settings do change."""
+"""The properties of the table that are fixed, and those that settings change."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_keys_index_and_stream_are_those_of_the_backend(stage: str, templates: C
 
 
 @pytest.mark.parametrize(("stage", "is_protected"), [("local", False), ("dev", False), ("prod", True)])
-def test_prod_keeps_its_data_and_the_others_clean_up(
+def test_prod_retains_its_data_and_the_other_stages_delete_theirs(
     stage: str, is_protected: bool, templates: Callable[..., Templates]
 ) -> None:
     table = table_of(templates, stage)
@@ -51,7 +51,7 @@ def test_prod_keeps_its_data_and_the_others_clean_up(
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == policies
 
 
-def test_on_demand_has_no_ceiling_unless_asked_for(templates: Callable[..., Templates]) -> None:
+def test_on_demand_has_no_limit_by_default(templates: Callable[..., Templates]) -> None:
     free = table_of(templates, "dev")["Properties"]
     assert free["BillingMode"] == "PAY_PER_REQUEST"
     assert "OnDemandThroughput" not in free
@@ -87,19 +87,19 @@ def test_encryption_is_a_choice(encryption: str, expected: dict[str, Any], templ
     assert specification == expected
 
 
-def test_a_table_that_exists_is_used_by_the_arn_of_its_stream(templates: Callable[..., Templates]) -> None:
+def test_an_existing_table_is_used_by_the_arn_of_its_stream(templates: Callable[..., Templates]) -> None:
     arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/cruddur-messages/stream/2022-11-01T12:00:00.000"
     found = templates("dev", stream_arn=arn)
     assert "table" not in found
     assert only(found["main"], "AWS::Lambda::EventSourceMapping")["Properties"]["EventSourceArn"] == arn
 
 
-def test_a_key_of_its_own_is_kept_with_the_table(templates: Callable[..., Templates]) -> None:
+def test_a_customer_managed_key_is_retained_with_the_table(templates: Callable[..., Templates]) -> None:
     key = only(templates("prod", encryption="customer-managed")["table"], "AWS::KMS::Key")
     assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_the_stream_crosses_by_an_export_and_nothing_else_does(templates: Callable[..., Templates]) -> None:
+def test_only_the_stream_is_exported_to_the_main_stack(templates: Callable[..., Templates]) -> None:
     found = templates("prod", seed="true", seed_prod="true", delivery_repository="owner/name")
     exports = [output for part in found.values() for output in part.get("Outputs", {}).values() if "Export" in output]
     assert [output["Value"] for output in exports] == [{"Fn::GetAtt": ["MessagesTable", "StreamArn"]}]

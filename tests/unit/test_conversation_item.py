@@ -27,11 +27,11 @@ def test_what_is_written_is_read_again() -> None:
     assert written(FIRST) == ConversationItem({"S": "1"}, ROWS, "f")
 
 
-def test_the_version_alone_leaves_the_rest() -> None:
+def test_an_update_of_the_version_alone_keeps_the_rest() -> None:
     assert written(FIRST, update("g", read=written(FIRST), version="2")) == ConversationItem({"S": "2"}, ROWS, "f")
 
 
-def test_rows_without_what_they_show_are_unfinished() -> None:
+def test_rows_without_shown_are_unfinished() -> None:
     unfinished = update("g", read=written(FIRST), version="2", rows=ROWS)
     assert written(FIRST, unfinished) == ConversationItem({"S": "2"}, ROWS, None)
 
@@ -42,7 +42,7 @@ def test_an_update_from_another_version_fails(read: ConversationItem) -> None:
         written(FIRST, update("g", read=read, version="2"))
 
 
-def test_it_is_in_no_index_and_fifty_members_fit_into_two_kilobytes() -> None:
+def test_the_item_is_in_no_index_and_fifty_members_fit_into_two_kilobytes() -> None:
     uuids = [f"{number:08}-1234-1234-1234-123456789012" for number in range(50)]
     engine = MemoryEngine()
     rows = {member: DAYS[number // 49] for number, member in enumerate(uuids)}
@@ -55,6 +55,6 @@ def test_it_is_in_no_index_and_fifty_members_fit_into_two_kilobytes() -> None:
 
 
 @pytest.mark.parametrize("other", [{"sk": DAYS[1]}, {"message": "x"}, {"message_uuid": "x"}])
-def test_a_fingerprint_tells_messages_apart(other: dict[str, str]) -> None:
+def test_different_messages_have_different_fingerprints(other: dict[str, str]) -> None:
     prints = {fingerprint(Message.from_attributes({**message(), **strings(**change)})) for change in ({}, other)}
     assert len({*prints, fingerprint(None)}) == 3

@@ -1,4 +1,4 @@
-"""A batch of stream records: which conversations it makes dirty, how they were settled, what is said of it."""
+"""A batch of stream records: its dirty conversations are settled, logged, and reported to Lambda if that fails."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ StreamResponse = dict[str, list[dict[str, str]]]
 def handle_batch(
     event: Mapping[str, object], *, settle_all: SettleAll, emit: Emit, clock: Callable[[], float]
 ) -> StreamResponse:
-    """Settle what the records of an event make dirty, log it, and report the records of what could not be settled.
+    """Settle the dirty conversations of an event, log them, and report the records of those that could not be settled.
 
     `clock` returns the seconds since 1970.
     """
@@ -41,7 +41,7 @@ def handle_batch(
 
 
 def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now: float) -> None:
-    """One line for the batch, and one for each record, conversation or member that somebody may have to look at."""
+    """One line for the batch, and one for each record, conversation or member that needs attention."""
     for record in batch.unusable:
         emit("record_unusable", sequence_number=record.sequence_number, reason=record.reason)
     for settlement in settlements:
@@ -69,7 +69,7 @@ def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now:
         conversations_settled=len(settled),
         conversations_failed=len(settlements) - len(settled),
         members_left=sum(len(settlement.left) for settlement in settlements if not settlement.failure),
-        # How long the oldest of the settled changes took from the table to the rows.
+        # The time that the oldest settled change took from the table to the rows.
         lag_seconds=round(now - min(changes), 3) if changes else None,
         **{name: totals[name] for name in LOGGED_COUNTS},
     )

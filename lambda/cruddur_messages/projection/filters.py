@@ -1,4 +1,4 @@
-"""Which stream records the event source mapping lets through to the projection."""
+"""Which stream records the event source mapping delivers to the projection."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from cruddur_messages.items import MESSAGE_UUID
 
 
 def patterns() -> list[dict[str, Any]]:
-    """The filter patterns, of which a record has to match one (Lambda Developer Guide, "Event filtering").
+    """The filter patterns; a record must match one of them (Lambda Developer Guide, "Event filtering").
 
-    Every change of a message passes, and every group row that a backend has put: one that the projection has
-    written carries `message_uuid`. `exists` looks at leaves, and a record without a `NewImage` has none: a row that
-    has left its place is filtered out by the prefix inside the image.
+    Every change of a message passes, and every group row that a backend has put: one that the projection has written
+    carries `message_uuid`. `exists` looks at leaves, and a record without a `NewImage` has none: a deleted row is
+    filtered out by the prefix inside the image.
     """
     return [
         {"dynamodb": {"Keys": _in_partitions(schema.MESSAGE_PREFIX)}},

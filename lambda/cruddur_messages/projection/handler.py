@@ -23,12 +23,12 @@ CLIENT_CONFIG = Config(
     tcp_keepalive=True,
     max_pool_connections=SIDE_BY_SIDE,
 )
-"""Sized for a stream handler: a call that hangs is over in seconds, and the projection itself tries again."""
+"""Short timeouts: a call that hangs ends in seconds, and the projection itself retries."""
 
 LONGEST_CALL_SECONDS = 7.0
-"""What one call usually takes at the most under CLIENT_CONFIG: two attempts and the pause between them.
+"""The usual maximum of one call with CLIENT_CONFIG: two attempts and the pause between them.
 
-A response that drips in can take longer: the timeout is that of each piece.
+A slow response can take longer, because the timeout is per read of the socket.
 """
 
 SECONDS_TO_RESPOND = 1.0
@@ -40,7 +40,7 @@ _client = boto3.client("dynamodb", config=CLIENT_CONFIG)
 
 
 def handler(event: Mapping[str, object], context: LambdaContext | None = None) -> StreamResponse:
-    """Settle every conversation that the batch concerns; report the records of those that could not be."""
+    """Settle every conversation of the batch; report the records of those that could not be settled."""
     seconds = context.get_remaining_time_in_millis() / 1000 if context else SECONDS_WITHOUT_CONTEXT
     return respond(event, client=_client, table_name=os.environ[schema.TABLE_NAME_VARIABLE], seconds=seconds)
 
@@ -53,7 +53,7 @@ def respond(
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> StreamResponse:
-    """What the handler does, on a table and in a time given."""
+    """Do the handler's work on this table within this time."""
     deadline = time.monotonic() + seconds
     projection = Projection(
         client=client,
@@ -66,5 +66,5 @@ def respond(
 
 
 def reserve_of(seconds: float) -> float:
-    """How many of the seconds are kept for the call that is under way, and for the response."""
+    """How many of the seconds are reserved for the current call and for the response."""
     return min(LONGEST_CALL_SECONDS + SECONDS_TO_RESPOND, seconds / 2)

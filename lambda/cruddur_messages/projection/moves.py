@@ -1,4 +1,4 @@
-"""What has to change for a conversation's group rows to show its newest message. Pure: no input, no output."""
+"""What must change so that a conversation's group rows show its newest message. Pure: no input, no output."""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -12,18 +12,18 @@ from cruddur_messages.items import MAX_ITEM_BYTES, MESSAGE, MESSAGE_UUID, GroupR
 
 TIE_PLACES = 1000
 MAX_TIE_OFFSET = TIE_PLACES * timestamps.MICROSECOND
-"""How much later than its message a row may stand, where another row has its key."""
+"""How much later than its message's time a row's sort key may be, if another row has that key."""
 
 MAX_ROWS = 8
-"""How many rows of one member a move takes up, so that it fits a transaction whatever their size."""
+"""The most rows of one member in a move, so that it fits into a transaction whatever their size."""
 
 
 @dataclass(frozen=True)
 class Move:
     """One member's rows of a conversation, as read (`rows`), and the one row that replaces them (`target`).
 
-    `instant` is the newest message's time, and `place` counts the keys that were tried for it; no instant means that
-    the row stays where it is.
+    `instant` is the newest message's time, and `place` counts the keys that were tried for it; without an instant the
+    row keeps its key.
     """
 
     rows: tuple[GroupRow, ...]
@@ -38,12 +38,12 @@ class Move:
 
     @property
     def is_needed(self) -> bool:
-        """Whether the rows differ from the one that should be there."""
+        """Whether the rows differ from the target."""
         return len(self.rows) > 1 or self.rows[0].attributes != self.target.attributes
 
     @cached_property
     def size(self) -> int:
-        """An upper bound of what the move takes up of a transaction, in bytes."""
+        """An upper bound of the move's size in a transaction, in bytes."""
         return sum(item_size(row.attributes) for row in (*self.rows, self.target))
 
     @property
@@ -53,11 +53,11 @@ class Move:
 
     @property
     def deleted(self) -> tuple[GroupRow, ...]:
-        """The rows that go."""
+        """The rows to delete."""
         return tuple(row for row in self.rows if row.key != self.target.key)
 
     def to_next_place(self) -> "Move | None":
-        """The same move to the next key, for when another row has this one; None where there is no other."""
+        """The same move to the next key, if another row has this one; None if no key is left."""
         if self.instant is None or self.place == TIE_PLACES:
             return None
         try:
@@ -70,7 +70,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Departure:
-    """A member without a row: none is to be where the conversation item has it.
+    """A member without a row: the key that the conversation item lists must be free.
 
     The condition makes a transaction fail while another one, whose version is already read, still writes that row.
     """
@@ -84,9 +84,9 @@ class Departure:
 def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) -> list[Move]:
     """The moves, one per member, after which each has one row that shows the newest message.
 
-    `is_shown` tells that this message was settled before: then a row that stands later stays there. A
-    member with several rows keeps one, with the attributes of all. A conversation without a message keeps its place
-    and gets an empty preview.
+    `is_shown` tells that this message was settled before: then a row with a later sort key keeps it. A member with
+    several rows keeps one, with the attributes of all. A row of a conversation without a message keeps its key and gets
+    an empty preview.
     """
     by_member: dict[str, list[GroupRow]] = {}
     for row in rows:
@@ -105,7 +105,7 @@ def stands_for(sort_key: str, newest: Message) -> bool:
 
 
 def cut_to_fit(message: str, size: int) -> str:
-    """The longest beginning of a message that takes no more than `size` bytes."""
+    """The longest beginning of a message of at most `size` bytes."""
     return message.encode(errors="surrogatepass")[: max(size, 0)].decode(errors="ignore")
 
 
@@ -128,9 +128,9 @@ def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -
 
 
 def _tie_offset(message_group_uuid: str, place: int) -> timedelta:
-    """How much later than the message's time the next key is, the first to the 1000th time.
+    """How much later than the message's time the next key is, for the first to the 1000th attempt.
 
-    The conversation's id says where to begin and how far to step, so that many of one instant seldom meet.
+    The conversation's id selects the first key and the step, so that many conversations with one time rarely collide.
     """
     chance = zlib.crc32(message_group_uuid.encode())
     step = 10 * (chance // TIE_PLACES % (TIE_PLACES // 10)) + 1

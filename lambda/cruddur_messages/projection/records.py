@@ -1,4 +1,4 @@
-"""Which conversations a batch of stream records makes dirty. Pure: it reads the records and nothing else."""
+"""The dirty conversations of a batch of stream records. Pure: it reads only the records."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,10 +13,10 @@ from cruddur_messages.items import MESSAGE_UUID, GroupRow, Key, MalformedItemErr
 class DirtyConversation:
     """A conversation to settle, and why.
 
-    `put_keys` are the keys of group rows that a backend has put: the index may not show them yet. `must_read_rows`
-    tells that a record is more than a new message: then the rows are read even where the newest message is noted as
-    shown, which a restored table may do wrongly.
-    `newest_change` is the approximate time of the newest record, in seconds since 1970.
+    `put_keys` are the keys of group rows that a backend has put: the index may not show them yet. `must_read_rows` is
+    True if a record is not a new message: then the rows are read even if the conversation item says that they show the
+    newest message, which may be wrong in a restored table. `newest_change` is the approximate time of the newest
+    record, in seconds since 1970.
     """
 
     message_group_uuid: str
@@ -36,7 +36,7 @@ class UnusableRecord:
 
 @dataclass(frozen=True)
 class FoldedBatch:
-    """A batch, reduced to its dirty conversations in order of appearance; `ignored` counts foreign records."""
+    """The dirty conversations of a batch, in order of appearance; `ignored` counts records that change nothing here."""
 
     dirty: tuple[DirtyConversation, ...]
     unusable: tuple[UnusableRecord, ...]
@@ -44,7 +44,7 @@ class FoldedBatch:
 
 
 def fold(records: Iterable[Any]) -> FoldedBatch:
-    """Fold stream records (`event["Records"]`) to the conversations they make dirty; no shape of a record raises."""
+    """The dirty conversations of stream records (`event["Records"]`). No form of a record raises an error."""
     dirty: dict[str, DirtyConversation] = {}
     unusable: list[UnusableRecord] = []
     ignored = 0
@@ -72,7 +72,7 @@ def fold(records: Iterable[Any]) -> FoldedBatch:
 
 
 def _conversation_of(change: Mapping[str, Any]) -> tuple[str | None, Key | None]:
-    """The conversation that a change concerns, and the key of the row that it puts, if any."""
+    """The conversation of a change, and the key of the row that it puts, if any."""
     partition = _mapping(_mapping(change.get("Keys")).get(schema.PARTITION_KEY)).get("S")
     if not isinstance(partition, str):
         raise MalformedItemError(f"the record has no {schema.PARTITION_KEY}")

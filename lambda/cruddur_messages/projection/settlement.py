@@ -66,7 +66,7 @@ Each = Callable[[Settle, Sequence[DirtyConversation]], Iterable[Settlement]]
 
 
 def side_by_side(settle: Settle, conversations: Sequence[DirtyConversation]) -> Iterable[Settlement]:
-    """Settle conversations on threads, SIDE_BY_SIDE at a time; the settlements come in the order asked."""
+    """Settle conversations on threads, SIDE_BY_SIDE at a time; the settlements come in the order of the arguments."""
     if len(conversations) < 2:
         return [settle(conversation) for conversation in conversations]
     with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(conversations))) as pool:
@@ -101,10 +101,10 @@ class Projection:
         self._each = each
 
     def settle_all(self, conversations: Sequence[DirtyConversation]) -> list[Settlement]:
-        """Settle independent conversations; the settlements come in the order asked.
+        """Settle independent conversations; the settlements come in the order of the arguments.
 
-        They are taken in random order, so that in a batch that comes again and again, hopeless ones do not take all
-        the time before the others are reached.
+        The order of settling is random, so that in a batch that Lambda retries, conversations that always fail do not
+        take all the time.
         """
         shuffled = sorted(conversations, key=lambda _: self._draw())
         settled = {done.message_group_uuid: done for done in self._each(self.settle, shuffled)}
@@ -139,7 +139,7 @@ class Projection:
         return self._seconds_left() - pause > self._limits.reserve_seconds
 
     def _numbers(self) -> Iterator[int]:
-        """Count the attempts, with a pause before each but the first. Raises OutOfTimeError where none fits in."""
+        """Count the attempts, with a pause before each but the first. Raises OutOfTimeError if no pause fits."""
         backoff = FIRST_BACKOFF_SECONDS
         yield 1
         for number in range(2, self._limits.attempts + 1):
@@ -175,19 +175,19 @@ class Attempts:
     def try_once(self) -> None:
         """Read once and commit what differs.
 
-        Raises OutdatedError and TransientError where reading again may help, and RefusedError.
+        Raises OutdatedError and TransientError if reading again may help, and RefusedError.
         """
-        # The version first: whoever commits between this read and the commit makes the commit fail.
+        # The version is read first: if somebody commits after this read, this settlement's commit fails.
         item = self._table.conversation(self._group)
         newest = self._newest_message()
         if item.shown == fingerprint(newest) and not self._must_read_rows:
-            # The next version makes the commit of everybody fail who has read an older message.
+            # The next version makes every commit fail that has read an older message.
             self._write((), update(self._group, read=item, version=self._new_version()))
             return
         self._settle_rows(item, newest, self._rows(item))
 
     def _settle_rows(self, item: ConversationItem, newest: Message | None, rows: Sequence[GroupRow]) -> None:
-        """Commit what the rows differ in, and where they are then."""
+        """Commit the moves that the rows need, and the new places of the rows."""
         is_shown = item.shown == fingerprint(newest)
         moves = plan(rows, newest, is_shown=is_shown)
         members = {move.member_uuid for move in moves}
@@ -227,7 +227,7 @@ class Attempts:
         return None
 
     def _rows(self, item: ConversationItem) -> list[GroupRow]:
-        """The rows that the item and the records name; the index is asked only where these may not be all rows."""
+        """The rows that the item and the records name; the index is queried only if there may be others."""
         keys = item.keys | self._put_keys
         found = self._table.items(keys)
         rows = rows_of(self._group, found)
@@ -237,7 +237,7 @@ class Attempts:
         return rows
 
     def _commit(self, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        """Commit what is needed, and where every row is then; what the rows show is noted with the last of it."""
+        """Commit the changes and the new places of the rows; only the last transaction writes what the rows show."""
         needed = [step for step in steps if step.member_uuid not in self._refused]
         pending = deque(pack(needed, self._max_actions) if needed else [()])
         while pending:
@@ -258,7 +258,8 @@ class Attempts:
                     raise
                 if len(batch) == 1:
                     self._refused[batch[0].member_uuid] = str(error)
-                # Alone, each shows whether it is the one; and an engine of old takes no more than ten actions.
+                # Retry each step alone, to find the refused one. DynamoDB Local from npm also refuses more than ten
+                # actions.
                 pending.extendleft([(step,) for step in batch] if len(batch) > 1 else [()])
                 continue
             if again is not None:
@@ -271,7 +272,7 @@ class Attempts:
     def _write(self, batch: tuple[Step, ...], change: Action) -> tuple[Step, ...] | None:
         """Commit steps and a change of the conversation item; None, or what to commit instead.
 
-        Raises OutdatedError where something was written since it was read.
+        Raises OutdatedError if something was written since it was read.
         """
         try:
             self._table.write(batch, change)

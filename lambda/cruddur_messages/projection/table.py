@@ -1,4 +1,4 @@
-"""The projection's calls of DynamoDB, with errors as temporary, refused or cancelled."""
+"""The projection's calls to DynamoDB, with errors sorted into temporary, refused and cancelled."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -30,7 +30,7 @@ class ProjectionTable:
         self._has_time = has_time
 
     def conversation(self, message_group_uuid: str) -> ConversationItem:
-        """The conversation item as it is: GetItem, consistent."""
+        """The conversation item: GetItem, consistent."""
         key = {
             schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
             schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
@@ -38,12 +38,12 @@ class ProjectionTable:
         return ConversationItem.from_attributes(self._call("get_item", Key=key, ConsistentRead=True).get("Item", {}))
 
     def newest_messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
-        """The messages as they are, newest first: Query, consistent; one is read, and more only if asked for."""
+        """The messages, newest first: Query, consistent. One is read, and more only if needed."""
         messages = dynamodb.of_partition(schema.message_partition(message_group_uuid))
         return dynamodb.items(self._query, first_page=1, ScanIndexForward=False, **messages)
 
     def items(self, keys: Collection[Key]) -> list[AttributeMap]:
-        """What stands under these keys: BatchGetItem, consistent."""
+        """The items under these keys: BatchGetItem, consistent."""
         found: list[AttributeMap] = []
         pending = [
             {schema.PARTITION_KEY: {"S": partition}, schema.SORT_KEY: {"S": sort_key}}
@@ -61,7 +61,7 @@ class ProjectionTable:
         return found
 
     def keys_in_index(self, message_group_uuid: str) -> set[Key]:
-        """The keys of the group rows that the index shows: Query, possibly outdated, possibly not all."""
+        """The keys of the group rows that the index shows: Query; some may be outdated or missing."""
         found = dynamodb.items(self._query, **dynamodb.of_conversation(message_group_uuid))
         return {row.key for row in rows_of(message_group_uuid, found)}
 

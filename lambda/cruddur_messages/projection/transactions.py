@@ -1,4 +1,4 @@
-"""Moves as DynamoDB transactions: how they are packed and conditioned, and what a cancelled one says. Pure."""
+"""Moves as DynamoDB transactions: packing, conditions, and cancellation reasons. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_BYTES = 3_500_000
 """Kept below DynamoDB's limit of 4 MB on the items of one transaction."""
 
 MOST_COMPARED = 140
-"""How many attributes a condition compares: an expression takes 300 operators (Developer Guide, "Constraints")."""
+"""The most attributes that a condition compares: an expression takes 300 operators (Developer Guide, "Constraints")."""
 
 COMPARED_FIRST = (schema.INDEX_PARTITION_KEY, MESSAGE, MESSAGE_UUID)
 
@@ -24,9 +24,9 @@ Action = dict[str, Any]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the reasons of a cancelled transaction say.
+    """The meaning of the cancellation reasons of a transaction.
 
-    `outdated`: why everything has to be read again, if it has to. `taken`: moves whose key another row has.
+    `outdated`: why everything must be read again, None if it need not. `taken`: moves whose key another row has.
     `refused`: moves that DynamoDB will never make, with the code.
     """
 
@@ -81,7 +81,7 @@ def judge(moves: Sequence[Step], reasons: Sequence[str]) -> Verdict:
 
 
 def _actions(move: Step, table_name: str) -> list[Action]:
-    """Delete what goes and put the target, if each row still is what was read and the target's key is free."""
+    """Delete the old rows and put the target, if each row is still as it was read and the target's key is free."""
     if isinstance(move, Departure):
         key = _key(schema.group_row_partition(move.member_uuid), move.sort_key)
         return [{"Delete": {"TableName": table_name, "Key": key, **_KEY_IS_FREE}}]

@@ -1,4 +1,4 @@
-"""The seed as people write it: a text file of conversations and a file of users, read into items.
+"""The seed files: a text file of conversations and a file of users, read into items.
 
 Pure except `load`. Ids and times depend only on the position of a line, so every machine computes the same.
 """
@@ -123,7 +123,7 @@ def parse_users(text: str) -> tuple[User, ...]:
         entries = json.loads(text)
     except (ValueError, RecursionError) as error:
         where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "line 1"
-        raise SeedFileError(f"{where}: this is no JSON, expected a list of users") from error
+        raise SeedFileError(f"{where}: not JSON, expected a list of users") from error
     if not isinstance(entries, list) or len(entries) < 2:
         raise SeedFileError("expected a JSON list of at least two users")
     users = tuple(_user(number, entry) for number, entry in enumerate(entries, 1))
@@ -214,7 +214,7 @@ def _user(number: int, entry: object) -> User:
     user = User(**entry)
     if not _UUID.fullmatch(user.uuid):
         raise SeedFileError(
-            f"user {number}: {_quoted(user.uuid)} is no uuid, expected 32 lower-case digits and hyphens"
+            f"user {number}: {_quoted(user.uuid)} is not a uuid, expected 32 lower-case digits and hyphens"
         )
     return user
 

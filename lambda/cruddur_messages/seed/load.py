@@ -167,7 +167,7 @@ class Seed:
                 readings_without += 1
                 continue
             if count:
-                patience.wait("rows of a conversation to remove keep coming back")
+                patience.wait("rows of a conversation to remove are put back each time")
             self._delete(rows)
             removed.update({text_or_empty(item, schema.PARTITION_KEY): item for item in rows})
             count += len(rows)

@@ -42,7 +42,7 @@ MESSAGES_ON_A_PAGE = 40
 CONVERSATIONS_ON_A_PAGE = 20
 
 MAX_FIRST_MEMBERS = MAX_ACTIONS - 1
-"""The limit of a transaction, less the first message; two members leave room for their pair item."""
+"""A transaction has one action for the first message and one per member; a pair has room for its pair item."""
 
 MAX_CURSOR_BYTES = 1024
 """DynamoDB's limit on a sort key (Developer Guide, "Quotas")."""
@@ -55,7 +55,7 @@ MAX_TAKEN_KEYS = 1000
 """How many microseconds are tried in turn for a message when another message has its key."""
 
 PAIR_CONVERSATION = "latest_message_group_uuid"
-"""On a pair item: the conversation that the two last started."""
+"""The attribute of a pair item for the conversation that the two people started last."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
@@ -82,7 +82,7 @@ class Conversation:
 
     @classmethod
     def from_attributes(cls, attributes: AttributeMap) -> Self:
-        """Read a group row. Raises MalformedItemError where it is none."""
+        """Read a group row. Raises MalformedItemError if it is malformed."""
         row = GroupRow.from_attributes(attributes)
         return cls(
             message_group_uuid=row.message_group_uuid,

@@ -1,4 +1,4 @@
-"""A table in memory and the projection on it: what a unit test needs to say a case in two lines."""
+"""A table in memory and the projection on it, so that a unit test can describe a case in two lines."""
 
 import itertools
 import json
@@ -22,14 +22,14 @@ _numbers = itertools.count(1)
 
 
 class _Death(BaseException):
-    """The invocation ends here."""
+    """The invocation crashes here."""
 
 
 class Case:
     """A table, the calls that were made to it, and the lines that were logged.
 
-    A `refusal` is the error code of every write; `hidden` are members whose rows the index never shows. What is in
-    `meanwhile`, somebody else does before the next call of that name.
+    A `refusal` is the error code of every write; `hidden` are members whose rows the index never shows. `meanwhile` has
+    functions that run before the next call of that name.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Case:
         return [record(item, "REMOVE") for item in items]
 
     def projection(self, seconds: float = 60.0) -> Projection:
-        """The projection on this table, where no pause takes time."""
+        """The projection on this table; its pauses take no time."""
         return Projection(
             client=cast("Any", self),
             table_name="t",
@@ -92,7 +92,7 @@ class Case:
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def die_half_way(self, records: list[Any]) -> None:
-        """Handle a batch and die when a transaction is committed, and nobody sees more of it than its version."""
+        """Handle a batch and crash when a transaction is committed and only its version is visible."""
 
         def die(**arguments: Any) -> NoReturn:
             version, *_ = self.engine.commit_unapplied(**arguments)
@@ -103,7 +103,7 @@ class Case:
             self.handle(records)
 
     def apply(self) -> None:
-        """Let everybody see the rest of every transaction."""
+        """Make the rest of every transaction visible."""
         for key in list(self.engine.unapplied):
             self.engine.apply(key)
 

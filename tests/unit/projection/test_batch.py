@@ -13,7 +13,7 @@ from tests.unit.projection.case import DAYS, Case, message, number_of, row
 pytestmark = pytest.mark.check
 
 
-def test_the_failures_are_the_records_of_what_was_not_settled() -> None:
+def test_the_failures_are_the_records_of_unsettled_conversations() -> None:
     case = Case()
     bad = case.put(row("a", group="bad", note={"S": "n" * (MAX_ITEM_BYTES - 90)}), message(group="bad"))
     good = case.put(row("a", sort_key=DAYS[0]), message())
@@ -28,7 +28,7 @@ def test_an_event_without_records_is_a_success(event: dict[str, object]) -> None
     assert case.calls == []
 
 
-def test_the_log_tells_counts_and_ids_but_no_text() -> None:
+def test_the_log_has_counts_and_ids_but_no_text() -> None:
     case = Case()
     secret = "secret"
     rows = [row("a", "b", user_display_name={"S": secret}), row("b", "a", user_handle={"S": secret})]
@@ -41,7 +41,7 @@ def test_the_log_tells_counts_and_ids_but_no_text() -> None:
     assert case.lines[-1].items() >= expected.items()
 
 
-def test_what_somebody_may_have_to_look_at_has_a_line_of_its_own() -> None:
+def test_each_oddity_has_a_line_of_its_own() -> None:
     case = Case()
     case.handle(case.put(row("a"), message(), {**message(DAYS[3]), "message": {"N": "1"}}))
     case.refusal = "AccessDeniedException"

@@ -1,4 +1,4 @@
-"""Which rows have to move, and where to."""
+"""Which rows must move, and to which keys."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_a_row_moves_to_the_messages_time_and_shows_it() -> None:
     assert (move.is_needed, move.replaced, len(move.deleted)) == (True, None, 1)
 
 
-def test_a_row_that_is_right_needs_nothing() -> None:
+def test_a_correct_row_needs_no_change() -> None:
     (move,) = planned(planned(row("a"))[0].target.attributes)  # type: ignore[arg-type]
     assert not move.is_needed
 
@@ -42,7 +42,7 @@ def test_a_row_that_is_right_needs_nothing() -> None:
         ("2026-01-02", "2026-01-02T00:00:00.000000+00:00"),
     ],
 )
-def test_a_time_of_any_form_is_written_in_one(sort_key: str, place: str) -> None:
+def test_a_time_of_any_form_is_written_in_the_canonical_form(sort_key: str, place: str) -> None:
     (move,) = planned(row("a", sort_key="no time at all"), newest=Message.from_attributes(message(sort_key)))
     assert move.target.sort_key == place
 
@@ -53,13 +53,13 @@ def test_without_a_message_the_preview_is_empty_and_the_row_stays() -> None:
     assert move.to_next_place() is None
 
 
-def test_of_duplicates_the_newest_gives_what_they_differ_in() -> None:
+def test_where_duplicate_rows_differ_the_newest_wins() -> None:
     (move,) = planned(row("a", pin={"S": "old"}), row("a", sort_key="2026-01-01T09:00:00", pin={"S": "new"}))
     assert move.target.attributes["pin"] == {"S": "new"}
     assert len(move.deleted) == 2
 
 
-def test_the_places_of_a_tie_are_all_different_and_end() -> None:
+def test_the_keys_of_a_tie_are_all_different_and_limited() -> None:
     (move,) = planned(row("a"))
     places = [move.target.sort_key]
     following = move.to_next_place()
@@ -71,12 +71,12 @@ def test_the_places_of_a_tie_are_all_different_and_end() -> None:
     assert all(stands_for(place, NEWEST) for place in places)
 
 
-def test_conversations_look_for_a_place_at_different_ones() -> None:
+def test_conversations_try_different_keys_first() -> None:
     seconds = {planned(row("a", group=f"g{n}"))[0].to_next_place().target.sort_key for n in range(100)}  # type: ignore[union-attr]
     assert len(seconds) > 80
 
 
-def test_a_row_of_a_tie_stays_only_where_its_message_is_known_to_be_shown() -> None:
+def test_a_row_of_a_tie_stays_only_if_its_message_is_known_to_be_shown() -> None:
     later = planned(row("a"))[0].to_next_place()
     assert later is not None
     attributes = dict(later.target.attributes)
@@ -85,5 +85,5 @@ def test_a_row_of_a_tie_stays_only_where_its_message_is_known_to_be_shown() -> N
 
 
 @pytest.mark.parametrize("sort_key", [BEFORE, SENT.replace("+00:00", "Z"), SENT.replace("901+", "900+"), "x", ""])
-def test_no_other_sort_key_stands_for_a_message(sort_key: str) -> None:
+def test_no_other_sort_key_counts_as_the_messages_time(sort_key: str) -> None:
     assert not stands_for(sort_key, NEWEST)

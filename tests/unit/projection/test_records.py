@@ -25,7 +25,7 @@ ODD: list[Any] = [
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_odd_record_makes_nothing_dirty_and_stops_no_other(odd: Any) -> None:
+def test_an_unusable_record_makes_no_conversation_dirty_and_stops_no_other(odd: Any) -> None:
     folded = fold([odd, record(message()), odd])
     assert [dirty.message_group_uuid for dirty in folded.dirty] == ["g"]
     assert folded.ignored + len(folded.unusable) == 2
@@ -36,19 +36,19 @@ def test_a_batch_folds_to_its_conversations_in_order() -> None:
     assert [(dirty.message_group_uuid, len(dirty.sequence_numbers)) for dirty in folded.dirty] == [("b", 2), ("a", 1)]
 
 
-def test_a_row_that_a_backend_put_is_known_by_its_key() -> None:
+def test_the_key_of_a_row_that_a_backend_put_is_kept() -> None:
     (dirty,) = fold([record(row("a", sort_key="1")), record(message())]).dirty
     assert dirty.put_keys == {("GRP#a", "1")}
     assert dirty.must_read_rows
 
 
-def test_the_projections_own_row_makes_nothing_dirty() -> None:
+def test_the_projections_own_row_makes_no_conversation_dirty() -> None:
     folded = fold([record(row("a", message_uuid={"S": "m"})), record(row("a", message_uuid={"S": ""}))])
     assert (folded.dirty, folded.ignored) == ((), 2)
 
 
 @pytest.mark.parametrize(("event_name", "must_read"), [("INSERT", False), ("MODIFY", True), ("REMOVE", True)])
-def test_more_than_a_new_message_has_the_rows_read(event_name: str, must_read: bool) -> None:
+def test_a_record_other_than_a_new_message_requires_reading_the_rows(event_name: str, must_read: bool) -> None:
     (dirty,) = fold([record(message(), event_name)]).dirty
     assert dirty.must_read_rows is must_read
 

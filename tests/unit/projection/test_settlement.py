@@ -1,4 +1,4 @@
-"""One conversation, settled: what it costs, what it changes, what it leaves alone."""
+"""The settlement of one conversation: its calls, its changes, and what it does not change."""
 
 import itertools
 from typing import Any, cast
@@ -54,21 +54,21 @@ def test_with_nothing_to_do_only_the_version_is_written(pair: Case) -> None:
     assert before["CONV#g", "CONV"].keys() == pair.conversation().keys()
 
 
-def test_an_unknown_conversation_asks_the_index_once(case: Case) -> None:
+def test_an_unknown_conversation_queries_the_index_once(case: Case) -> None:
     case.put(row("a", "b"), row("b", "a"), message())
     assert case.settle().failure is None
     assert case.calls == ["get_item", "query", "query index", "batch_get_item", "transact_write_items"]
     assert case.shown() == {"a": "new", "b": "new"}
 
 
-def test_a_message_to_nobody_is_settled_and_whoever_comes_later_sees_it(case: Case) -> None:
+def test_a_message_without_members_is_settled_and_a_later_member_sees_it(case: Case) -> None:
     assert case.handle(case.put(message())) == []
     assert case.conversation()["rows"] == {"M": {}}
     assert case.handle(case.put(row("a", "b"), row("b", "a"))) == []
     assert case.shown() == {"a": "new", "b": "new"}
 
 
-def test_a_newcomer_is_settled_though_the_index_never_shows_them(pair: Case) -> None:
+def test_a_new_member_is_settled_even_if_the_index_never_shows_them(pair: Case) -> None:
     pair.hidden = "c"
     assert pair.handle(pair.put(row("c", "a"))) == []
     assert pair.shown() == {"a": "new", "b": "new", "c": "new"}
@@ -77,7 +77,7 @@ def test_a_newcomer_is_settled_though_the_index_never_shows_them(pair: Case) -> 
     assert set(pair.shown().values()) == {"newer"}
 
 
-def test_an_index_that_shows_nothing_new_is_never_missed(case: Case) -> None:
+def test_a_lagging_index_makes_no_difference(case: Case) -> None:
     case.hidden = "abc"
     assert case.handle(case.put(row("a", "b"), row("b", "a"), message(DAYS[0]))) == []
     assert case.handle(case.put(row("c", "a"))) == []
@@ -137,7 +137,7 @@ def test_another_conversations_row_under_a_listed_key_is_left_alone(pair: Case) 
     ],
     ids=["empty", "other types", "rows of another type", "unfinished", "no rows"],
 )
-def test_a_doctored_conversation_item_is_written_again(pair: Case, doctored: Item) -> None:
+def test_a_malformed_conversation_item_is_written_again(pair: Case, doctored: Item) -> None:
     right = pair.conversation()
     pair.put({"pk": {"S": "CONV#g"}, "sk": {"S": "CONV"}, **doctored})
     assert pair.handle([record(message(DAYS[0]))]) == []
@@ -145,7 +145,7 @@ def test_a_doctored_conversation_item_is_written_again(pair: Case, doctored: Ite
     assert {name: again[name] for name in ("rows", "shown")} == {name: right[name] for name in ("rows", "shown")}
 
 
-def test_a_restored_item_is_not_believed_when_a_message_goes(pair: Case) -> None:
+def test_a_restored_item_is_not_trusted_when_a_message_is_deleted(pair: Case) -> None:
     older = pair.conversation()
     later = message(DAYS[1], "later")
     pair.handle(pair.put(later))
@@ -154,7 +154,7 @@ def test_a_restored_item_is_not_believed_when_a_message_goes(pair: Case) -> None
     assert pair.shown() == {"a": "new", "b": "new"}
 
 
-def test_whoever_reads_before_somebody_else_commits_reads_again(pair: Case) -> None:
+def test_a_commit_in_between_makes_the_settlement_read_again(pair: Case) -> None:
     pair.meanwhile["transact_write_items"] = lambda: pair.put({**pair.conversation(), "version": {"S": "of another"}})
     assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
     assert pair.calls == LONE_MESSAGE * 2
@@ -164,7 +164,7 @@ def test_whoever_reads_before_somebody_else_commits_reads_again(pair: Case) -> N
 # A committed transaction becomes visible item by item, and its version comes first in these cases.
 
 
-def test_whose_row_another_transaction_is_still_putting_has_not_left(pair: Case) -> None:
+def test_a_member_whose_row_another_transaction_is_still_putting_has_not_left(pair: Case) -> None:
     pair.die_half_way(pair.put(message(DAYS[1], "first")))
     for key in pair.engine.unapplied.keys() - {("GRP#b", DAYS[1])}:
         pair.engine.apply(key)
@@ -175,7 +175,7 @@ def test_whose_row_another_transaction_is_still_putting_has_not_left(pair: Case)
     assert pair.shown() == {"a": "second", "b": "second"}
 
 
-def test_rows_that_look_right_while_another_transaction_is_still_writing_them_are_not_believed(pair: Case) -> None:
+def test_rows_that_another_transaction_is_still_writing_are_not_trusted(pair: Case) -> None:
     pair.put(message(DAYS[0], "edited"))
     pair.die_half_way([record(message(DAYS[0], "edited"), "MODIFY")])
     pair.put(message(DAYS[0]))
@@ -186,7 +186,7 @@ def test_rows_that_look_right_while_another_transaction_is_still_writing_them_ar
     assert pair.shown() == {"a": "new", "b": "new"}
 
 
-def test_what_one_of_several_transactions_does_not_write_stays_listed_where_it_was(pair: Case) -> None:
+def test_rows_that_a_transaction_does_not_write_stay_listed_under_their_keys(pair: Case) -> None:
     pair.limits = Limits(max_actions=4, attempts=1)
     new = pair.put(message(DAYS[1], "newer"))
     pair.die_half_way(new)
@@ -199,7 +199,7 @@ def test_what_one_of_several_transactions_does_not_write_stays_listed_where_it_w
     assert [line for line in pair.lines if line["event"] == "member_left"] == []
 
 
-def test_ones_own_row_that_becomes_visible_is_not_taken_for_a_tie(case: Case) -> None:
+def test_a_row_of_the_same_conversation_that_becomes_visible_is_no_tie(case: Case) -> None:
     case.handle(case.put(row("a"), message(DAYS[0])))
     case.die_half_way(case.put(message(DAYS[1], "newer")))
     case.hidden = "a"
@@ -246,7 +246,7 @@ def test_duplicates_become_one_row_with_the_attributes_of_all(case: Case) -> Non
     assert case.lines[-1]["duplicates_removed"] == 1
 
 
-def test_more_duplicates_than_a_transaction_takes_go_in_turns_also_after_a_crash(case: Case) -> None:
+def test_more_duplicates_than_fit_into_a_transaction_take_several_also_after_a_crash(case: Case) -> None:
     duplicates = [row("a", "b", sort_key=f"2026-01-01T00:00:{second:02}") for second in range(3 * MAX_ROWS)]
     case.put(*duplicates, row("b", "a"), message())
     case.limits = Limits(attempts=1)
@@ -257,7 +257,7 @@ def test_more_duplicates_than_a_transaction_takes_go_in_turns_also_after_a_crash
 
 
 @pytest.mark.parametrize("size", [10, 100, 500])
-def test_conversations_of_one_instant_cost_a_few_transactions_each(case: Case, size: int) -> None:
+def test_conversations_with_the_same_time_cost_a_few_transactions_each(case: Case, size: int) -> None:
     rows = [row("a", group=f"g{number}", sort_key=f"{number}") for number in range(size)]
     case.put(*rows, *(message(group=f"g{number}") for number in range(size)))
     for number in range(size):
@@ -269,7 +269,7 @@ def test_conversations_of_one_instant_cost_a_few_transactions_each(case: Case, s
     assert case.calls.count("transact_write_items") <= 3 * size
 
 
-def test_a_row_of_a_tie_stays_where_it_is_when_its_record_comes_again(case: Case) -> None:
+def test_a_row_of_a_tie_stays_where_it_is_after_a_second_delivery(case: Case) -> None:
     records = case.put(row("a", group="g1"), row("a", group="g2", sort_key=DAYS[3]))
     records += case.put(message(group="g1"), message(group="g2"))
     case.handle(records)
@@ -287,7 +287,7 @@ def test_a_second_delivery_changes_no_row(case: Case) -> None:
     assert case.rows() == before
 
 
-def test_deleting_brings_back_the_one_before_and_then_an_empty_preview(case: Case) -> None:
+def test_a_deletion_shows_the_message_before_and_then_an_empty_preview(case: Case) -> None:
     older, newer = message(DAYS[0], "older"), message(DAYS[1])
     case.handle(case.put(row("a"), older, newer))
     for item, text in ((newer, "older"), (older, "")):
@@ -320,21 +320,21 @@ def test_fifty_members_take_five_calls(case: Case) -> None:
     assert case.calls == [*LONE_MESSAGE, "transact_write_items"]
 
 
-def test_an_engine_that_takes_ten_actions_is_given_one_member_at_a_time(case: Case) -> None:
+def test_on_an_engine_that_accepts_ten_actions_members_are_settled_one_at_a_time(case: Case) -> None:
     case.put(*(row(f"u{number}") for number in range(12)), message())
     commit = case.engine.transact_write_items
 
-    def of_old(**arguments: Any) -> Any:
+    def limited(**arguments: Any) -> Any:
         if len(arguments["TransactItems"]) > 10:
             arguments["TransactItems"] *= 100
         return commit(**arguments)
 
-    case.engine.transact_write_items = of_old  # type: ignore[method-assign]
+    case.engine.transact_write_items = limited  # type: ignore[method-assign]
     assert case.settle().failure is None
     assert set(case.shown().values()) == {"new"}
 
 
-def test_a_row_that_cannot_be_written_keeps_nobody_else_back(pair: Case) -> None:
+def test_a_row_that_cannot_be_written_does_not_stop_the_others(pair: Case) -> None:
     full = row("c", "a", note={"S": "n" * (MAX_ITEM_BYTES - 90)})
     assert pair.handle(pair.put(full)) != []
     assert pair.handle(pair.put(message(DAYS[1], "later"))) != []
@@ -352,7 +352,7 @@ def test_a_message_too_long_for_a_row_is_cut_where_a_character_ends(case: Case) 
     assert case.rows()["a"] == shown
 
 
-def test_half_a_character_that_an_engine_has_stored_harms_nobody(case: Case) -> None:
+def test_half_a_character_that_an_engine_has_stored_stops_nothing(case: Case) -> None:
     assert case.handle(case.put(row("a", note={"S": "\ud800"}), message(text="x\ud800"))) == []
     assert case.rows()["a"]["message_uuid"] == message()["message_uuid"]
 
@@ -368,7 +368,7 @@ def test_half_a_character_that_an_engine_has_stored_harms_nobody(case: Case) -> 
     ],
     ids=["no text", "text of another type", "no uuid", "no time", "null"],
 )
-def test_a_malformed_message_is_passed_over(case: Case, malformed: Item) -> None:
+def test_a_malformed_message_is_skipped(case: Case, malformed: Item) -> None:
     odd = {**message("2026-01-09T00:00:00+00:00"), **malformed}
     odd = {name: value for name, value in odd.items() if value is not None}
     assert case.handle(case.put(row("a"), message(), odd)) == []
@@ -376,7 +376,7 @@ def test_a_malformed_message_is_passed_over(case: Case, malformed: Item) -> None
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59.999999+00:00", "9999-12-31T23:59:59.999500+00:00"])
-def test_messages_at_the_end_of_time_harm_no_other_conversation(case: Case, moment: str) -> None:
+def test_messages_at_the_end_of_time_affect_no_other_conversation(case: Case, moment: str) -> None:
     for group in ("one", "two"):
         case.put(row("a", "b", sort_key=f"2026-01-01T{group}", group=group), row("b", "a", BEFORE + group, group))
     pinned = case.put(message(moment, group="one"), message(moment, group="two"))
@@ -384,7 +384,7 @@ def test_messages_at_the_end_of_time_harm_no_other_conversation(case: Case, mome
     assert not {number_of(one) for one in good} & set(case.handle([*pinned, *good]))
 
 
-def test_a_fault_that_nobody_has_thought_of_fails_its_own_conversation_only(case: Case) -> None:
+def test_an_unexpected_error_fails_only_its_own_conversation(case: Case) -> None:
     query = case.engine.query
 
     def faulty(**arguments: Any) -> Any:
@@ -400,8 +400,8 @@ def test_a_fault_that_nobody_has_thought_of_fails_its_own_conversation_only(case
 
 
 @pytest.mark.parametrize("seconds", [20.0, 21.0, 28.0, 60.0])
-def test_no_call_is_begun_that_could_outlast_the_invocation(seconds: float) -> None:
-    """Every call takes as long as one that never returns; the last must end before Lambda does."""
+def test_no_call_starts_that_could_outlast_the_invocation(seconds: float) -> None:
+    """Every call takes as long as one that never returns. The last one must end before the invocation."""
     now = [0.0]
 
     class Silent:
@@ -421,7 +421,7 @@ def test_no_call_is_begun_that_could_outlast_the_invocation(seconds: float) -> N
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_without_time_everything_is_reported_and_nothing_is_begun(case: Case, seconds: float) -> None:
+def test_without_time_everything_is_reported_and_no_call_starts(case: Case, seconds: float) -> None:
     records = case.put(row("a"), message(), message(group="h"))
     assert case.handle(records, seconds) == [number_of(one) for one in records]
     assert case.calls == []
@@ -437,7 +437,7 @@ def test_a_refused_write_is_reported_and_loses_nothing(case: Case, refusal: str)
     assert case.handle(records) == []
 
 
-def test_keys_that_come_back_unprocessed_are_asked_for_again(case: Case) -> None:
+def test_unprocessed_keys_are_requested_again(case: Case) -> None:
     left = itertools.chain([1], itertools.repeat(0))
     case.engine._unprocessed = lambda keys: min(next(left), keys - 1)
     case.put(*(row(user) for user in "abcd"), message())

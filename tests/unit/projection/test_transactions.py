@@ -1,4 +1,4 @@
-"""Moves as transactions: packed within DynamoDB's limits, conditioned on what was read, judged by their reasons."""
+"""Moves as transactions: packed within DynamoDB's limits, conditioned on what was read; their reasons explained."""
 
 import pytest
 
@@ -18,12 +18,12 @@ def moves_of(*members: str, size: int = 0) -> list[Move]:
     return plan(rows, NEWEST, is_shown=False)
 
 
-def test_a_transaction_takes_no_more_actions_than_dynamodb() -> None:
+def test_a_transaction_has_no_more_actions_than_dynamodb_accepts() -> None:
     packed = list(pack(moves_of(*(f"u{number}" for number in range(120))), 100))
     assert [len(actions_of(moves, {}, "t")) for moves in packed] == [99, 99, 45]
 
 
-def test_a_transaction_takes_no_more_bytes_than_dynamodb() -> None:
+def test_a_transaction_has_no_more_bytes_than_dynamodb_accepts() -> None:
     packed = list(pack(moves_of(*"abcdefgh", size=390_000), 100))
     assert all(sum(move.size for move in moves) <= MAX_BYTES for moves in packed)
     assert sum(len(moves) for moves in packed) == 8
@@ -36,7 +36,7 @@ def test_every_action_is_conditioned() -> None:
         assert body["TableName"] == "t"
 
 
-def test_a_row_of_many_attributes_is_compared_as_far_as_an_expression_goes() -> None:
+def test_a_row_of_many_attributes_is_compared_up_to_the_expression_limit() -> None:
     wide = row("a") | {f"x{number}": {"N": "1"} for number in range(400)}
     (move,) = plan([GroupRow.from_attributes(wide)], NEWEST, is_shown=False)
     delete = actions_of([move], {}, "t")[1]["Delete"]
@@ -57,7 +57,9 @@ def test_a_row_of_many_attributes_is_compared_as_far_as_an_expression_goes() -> 
         ([], "cancelled without a reason", "", ""),
     ],
 )
-def test_reasons_are_told_apart(reasons: list[str], outdated: str | None, taken: str, refused: str) -> None:
+def test_cancellation_reasons_are_told_apart(
+    reasons: list[str], outdated: str | None, taken: str, refused: str
+) -> None:
     verdict = judge(moves_of("a", "b"), reasons)
     assert verdict.outdated == outdated
     assert [move.member_uuid for move in verdict.taken] == [*taken]
