@@ -315,8 +315,9 @@ def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[
     earlier = register.notes()
     begun = time.monotonic()
     talks: dict[str, list[User]] = {smoke_uuid(): [person(name) for name in NAMES] for _ in range(count)}
-    own = register.note({group: [one.uuid for one in people] for group, people in talks.items()})
+    own = register.new({group: [one.uuid for one in people] for group, people in talks.items()})
     try:
+        own.renew()
         yield (
             [Talk(place, group, people, limit_seconds=limit_seconds) for group, people in talks.items()],
             own.renew,
@@ -355,11 +356,9 @@ class Register:
             for item in self._place.read(schema.SMOKE_PARTITION)
         ]
 
-    def note(self, talks: dict[str, list[str]]) -> "Note":
-        """Write a run's note before the run starts."""
-        made = Note(self._place, f"{timestamps.now()} {smoke_uuid()}", talks, "")
-        made.renew()
-        return made
+    def new(self, talks: dict[str, list[str]]) -> "Note":
+        """The note of a run that starts; its first renewal writes it."""
+        return Note(self._place, f"{timestamps.now()} {smoke_uuid()}", talks, "")
 
 
 @dataclass

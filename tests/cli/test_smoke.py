@@ -168,7 +168,8 @@ def test_a_run_removes_what_a_killed_run_left_and_nothing_of_a_running_one(
     left = items(table.client, table.name)
     assert [item["pk"]["S"] for item in left if not item["pk"]["S"].startswith("SMOKE#")]
 
-    living = smoke.Register(place(table)).note({smoke.smoke_uuid(): [smoke.smoke_uuid(), smoke.smoke_uuid()]})
+    living = smoke.Register(place(table)).new({smoke.smoke_uuid(): [smoke.smoke_uuid(), smoke.smoke_uuid()]})
+    living.renew()
     monkeypatch.setattr(smoke, "BEAT_SECONDS", 0.0)
     smoke.talk(place(table), messages=2, limit_seconds=SECONDS, on_delivered=living.renew)
     assert [item["sk"]["S"] for item in items(table.client, table.name)] == [living.key]
