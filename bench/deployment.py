@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -70,11 +71,13 @@ class Comparison:
 def main() -> None:
     """Measure, print and write the report."""
     with tempfile.TemporaryDirectory() as folder:
-        comparisons = [_synthesis(Path(folder)), _cold_start(Path(folder))]
+        synthesis = _synthesis(Path(folder))
+        comparisons = [synthesis, _cold_start(Path(folder))]
+        parts = _parts(synthesis, Path(folder))
         sizes = _zip_sizes(Path(folder) / "ours")
         deployments = _deployments(Path(folder))
         runs = _make_up(Path(folder) / "clone")
-    report = _report(comparisons, sizes, deployments, runs)
+    report = _report(comparisons, parts, sizes, deployments, runs)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(report)
     Console().print(report, markup=False, highlight=False, soft_wrap=True)
@@ -97,6 +100,30 @@ def _synthesis(folder: Path) -> Comparison:
         synth(REPOSITORY, "ours"),
         synth(empty, "least"),
     )
+
+
+def _parts(synthesis: Comparison, folder: Path) -> list[str]:
+    """Where the time of `cdk synth` goes, for this app and the empty one: the app, CDK's validator, the CDK CLI."""
+    seconds: dict[str, list[float]] = {}
+    for where, output in ((REPOSITORY, "ours"), (folder / "empty", "least")):
+        settings = json.loads((where / "cdk.json").read_text())
+        variables = {
+            "PATH": f"{ENVIRONMENT_BIN}:{os.environ['PATH']}",
+            "CDK_OUTDIR": str(folder / output),
+            "CDK_CONTEXT_JSON": json.dumps(settings["context"]),
+        }
+        for validates in ("false", "true"):
+            run = partial(_run, ["sh", "-c", settings["app"]], where, {**variables, "CDK_VALIDATION": validates})
+            seconds.setdefault(validates, []).append(statistics.median(_seconds(run) for _ in range(ROUNDS)))
+    wholes = [statistics.median(side) for side in (synthesis.ours, synthesis.least)]
+    rows = {
+        "the app: load CDK's libraries, create and resolve the resources": seconds["false"],
+        "CDK's own validation of the templates": [
+            on - off for on, off in zip(seconds["true"], seconds["false"], strict=True)
+        ],
+        "the CDK CLI": [whole - app for whole, app in zip(wholes, seconds["true"], strict=True)],
+    }
+    return [f"| {what} | {ours:.2f} s | {least:.2f} s |" for what, (ours, least) in rows.items()]
 
 
 def _cold_start(folder: Path) -> Comparison:
@@ -203,7 +230,11 @@ def _make_up(clone: Path) -> list[str]:
 
 
 def _report(
-    comparisons: Sequence[Comparison], sizes: Sequence[str], deployments: Sequence[str], runs: Sequence[str]
+    comparisons: Sequence[Comparison],
+    parts: Sequence[str],
+    sizes: Sequence[str],
+    deployments: Sequence[str],
+    runs: Sequence[str],
 ) -> str:
     rows = "\n".join(comparison.row for comparison in comparisons)
     return f"""# What deployment and a cold start cost
@@ -213,6 +244,10 @@ Made by `make bench-deployment`: medians of {ROUNDS} alternating rounds, on Pyth
 | whole process | this app (spread) | minimum | ratio |
 |---|---|---|---|
 {rows}
+
+| where the time of `cdk synth` goes | this app | empty app |
+|---|---:|---:|
+{chr(10).join(parts)}
 
 | first `cdk deploy --all` to the emulator | resources of `dev` | {DEPLOYMENTS} alternating deployments |
 |---|---:|---|
