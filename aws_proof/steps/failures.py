@@ -176,7 +176,8 @@ class People:
         self._place = place
         self.group = smoke.smoke_uuid()
         self.members = [smoke.person(name) for name in ("Ann", "Bo")]
-        self._note = smoke.Register(place).note({self.group: [one.uuid for one in self.members]})
+        self._note = smoke.Register(place).new({self.group: [one.uuid for one in self.members]})
+        self._note.renew()
         self._talk = smoke.Talk(place, self.group, self.members, limit_seconds=0)
 
     def send(self) -> str:
