@@ -154,17 +154,17 @@ class GroupRow:
         """The identity of the row."""
         return self.partition, self.sort_key
 
-    @property
+    @cached_property
     def partition(self) -> str:
         """The value of the partition key."""
         return text(self.attributes, schema.PARTITION_KEY)
 
-    @property
+    @cached_property
     def sort_key(self) -> str:
         """The value of the sort key: the time of the last message, in whatever form it was written."""
         return text(self.attributes, schema.SORT_KEY)
 
-    @property
+    @cached_property
     def member_uuid(self) -> str:
         """The user whose inbox has the row."""
         return self.partition.removeprefix(schema.GROUP_ROW_PREFIX)
@@ -174,7 +174,7 @@ class GroupRow:
         """The user that the row names as the other person; empty if it names none."""
         return text_or_empty(self.attributes, USER_UUID)
 
-    @property
+    @cached_property
     def message_group_uuid(self) -> str:
         """The conversation."""
         return text(self.attributes, schema.INDEX_PARTITION_KEY)

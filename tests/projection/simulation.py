@@ -418,7 +418,8 @@ class Simulation:
             thread = threads[choice]
             self._writer = self._name(thread.invocation)
             thread.invocation.step(thread)
-            self._take_responses()
+            if thread.invocation.ended:
+                self._take_responses()
         else:
             self._deliver(idle[choice - len(threads)])
         return True
