@@ -1,6 +1,8 @@
-"""The pictures of the README: the overview matches the templates, the terminal the recording."""
+"""The pictures of the README: the overview matches the templates, the terminals the recordings."""
 
 from collections.abc import Callable
+
+import pytest
 
 from drawings import overview, terminal
 from drawings.template import Templates
@@ -21,7 +23,8 @@ def test_the_overview_follows_the_colour_scheme(templates: Callable[..., Templat
     assert "@media (prefers-color-scheme: dark)" in overview.draw(templates("prod"))
 
 
-def test_the_terminal_is_up_to_date() -> None:
-    drawing = terminal.draw(terminal.RECORDING.read_text())
-    assert terminal.PICTURE.read_text() == drawing, "the picture is stale; run python -m drawings.terminal"
+@pytest.mark.parametrize("recording", terminal.RECORDINGS, ids=lambda recording: recording.command)
+def test_the_terminal_is_up_to_date(recording: terminal.Recording) -> None:
+    drawing = terminal.draw(recording)
+    assert recording.picture.read_text() == drawing, "the picture is stale; run python -m drawings.terminal"
     assert "@font-face" not in drawing, "the picture loads a font from the web"
