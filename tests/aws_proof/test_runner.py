@@ -249,15 +249,23 @@ def test_an_update_that_never_ends_is_reported(world: StubbedWorld) -> None:
     assert "make prove-on-aws CLEAN_UP=1" in said
 
 
-def test_a_stack_that_cannot_be_deleted_is_reported(world: StubbedWorld) -> None:
+STACK = {"StackName": "s", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+
+
+def deleting(world: StubbedWorld) -> None:
+    """The responses up to the deletion of a stack that can be deleted."""
     world.journal.make("system", world.system)
-    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "DELETE_FAILED"}
-    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [STACK]})
     world.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": []})
     world.responses.add("cloudformation", "update_termination_protection", {"StackId": "s"})
     world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
     world.responses.add("cloudformation", "delete_stack")
-    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
+
+
+def test_a_stack_that_cannot_be_deleted_is_reported(world: StubbedWorld) -> None:
+    deleting(world)
+    failed = {**STACK, "StackStatus": "DELETE_FAILED"}
+    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [failed]})
     said = runner.clean_up(world)
     assert "the stack proof-run-dev is not deleted" in said
     assert "make prove-on-aws CLEAN_UP=1" in said
@@ -265,13 +273,7 @@ def test_a_stack_that_cannot_be_deleted_is_reported(world: StubbedWorld) -> None
 
 
 def test_a_session_that_expires_while_a_stack_is_deleted_is_said_to_have(world: StubbedWorld) -> None:
-    world.journal.make("system", world.system)
-    stack = {"StackName": "s", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
-    world.responses.add("cloudformation", "describe_stacks", {"Stacks": [stack]})
-    world.responses.add("cloudformation", "list_stack_resources", {"StackResourceSummaries": []})
-    world.responses.add("cloudformation", "update_termination_protection", {"StackId": "s"})
-    world.responses.refuse("dynamodb", "describe_table", "ResourceNotFoundException")
-    world.responses.add("cloudformation", "delete_stack")
+    deleting(world)
     world.responses.refuse("cloudformation", "describe_stacks", "ExpiredToken")
     said = runner.clean_up(world)
     assert "the session has expired (StackDeleteComplete): sign in again, then run the same command" in said
