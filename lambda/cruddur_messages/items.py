@@ -6,7 +6,6 @@ An item keeps every attribute that it was read with, so writing it back loses no
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from cruddur_messages import schema, timestamps
@@ -129,11 +128,22 @@ class Message:
         }
 
 
-@dataclass(frozen=True)
+@dataclass
 class GroupRow:
-    """A member's view of a conversation: the partition `GRP#<user_uuid of the member>`, sorted by last message."""
+    """A member's view of a conversation: the partition `GRP#<user_uuid of the member>`, sorted by last message.
+
+    `sort_key` is the time of the last message, in whatever form it was written. Raises MalformedItemError if a key is
+    missing or not a string.
+    """
 
     attributes: AttributeMap
+
+    def __post_init__(self) -> None:
+        self.partition = text(self.attributes, schema.PARTITION_KEY)
+        self.member_uuid = self.partition.removeprefix(schema.GROUP_ROW_PREFIX)
+        self.sort_key = text(self.attributes, schema.SORT_KEY)
+        self.key = self.partition, self.sort_key
+        self.message_group_uuid = text(self.attributes, schema.INDEX_PARTITION_KEY)
 
     @classmethod
     def from_attributes(cls, attributes: AttributeMap) -> Self:
@@ -141,43 +151,18 @@ class GroupRow:
 
         Raises MalformedItemError unless member, `sk` and `message_group_uuid` are strings, none empty.
         """
-        partition = text(attributes, schema.PARTITION_KEY)
-        if not partition.startswith(schema.GROUP_ROW_PREFIX) or partition == schema.GROUP_ROW_PREFIX:
+        row = cls(attributes)
+        if not row.partition.startswith(schema.GROUP_ROW_PREFIX) or not row.member_uuid:
             raise MalformedItemError(f"{schema.PARTITION_KEY} names no member")
-        for name in (schema.SORT_KEY, schema.INDEX_PARTITION_KEY):
-            if not text(attributes, name):
+        for name, value in ((schema.SORT_KEY, row.sort_key), (schema.INDEX_PARTITION_KEY, row.message_group_uuid)):
+            if not value:
                 raise MalformedItemError(f"{name} is empty")
-        return cls(attributes)
-
-    @cached_property
-    def key(self) -> Key:
-        """The identity of the row."""
-        return self.partition, self.sort_key
-
-    @cached_property
-    def partition(self) -> str:
-        """The value of the partition key."""
-        return text(self.attributes, schema.PARTITION_KEY)
-
-    @cached_property
-    def sort_key(self) -> str:
-        """The value of the sort key: the time of the last message, in whatever form it was written."""
-        return text(self.attributes, schema.SORT_KEY)
-
-    @cached_property
-    def member_uuid(self) -> str:
-        """The user whose inbox has the row."""
-        return self.partition.removeprefix(schema.GROUP_ROW_PREFIX)
+        return row
 
     @property
     def other_uuid(self) -> str:
         """The user that the row names as the other person; empty if it names none."""
         return text_or_empty(self.attributes, USER_UUID)
-
-    @cached_property
-    def message_group_uuid(self) -> str:
-        """The conversation."""
-        return text(self.attributes, schema.INDEX_PARTITION_KEY)
 
 
 def item_size(attributes: AttributeMap) -> int:

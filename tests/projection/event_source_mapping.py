@@ -21,7 +21,7 @@ def passes(patterns: Sequence[Pattern], record: Record) -> bool:
 def _matches(pattern: Pattern, data: Any) -> bool:
     return all(
         _matches(expected, _member(data, name) or {})
-        if isinstance(expected, Mapping)
+        if isinstance(expected, dict)
         else any(_satisfies(rule, data, name) for rule in expected)
         for name, expected in pattern.items()
     )
@@ -31,7 +31,7 @@ def _satisfies(rule: Any, data: Any, name: str) -> bool:
     value = _member(data, name)
     match rule:
         case {"exists": bool(wanted)}:
-            is_leaf = value is not None and not isinstance(value, Mapping)
+            is_leaf = value is not None and not isinstance(value, dict)
             return is_leaf == wanted
         case {"prefix": str(prefix)}:
             return isinstance(value, str) and value.startswith(prefix)
@@ -40,7 +40,7 @@ def _satisfies(rule: Any, data: Any, name: str) -> bool:
 
 
 def _member(data: Any, name: str) -> Any:
-    return data.get(name) if isinstance(data, Mapping) else None
+    return data.get(name) if isinstance(data, dict) else None
 
 
 def sequence_number(record: Record) -> str:

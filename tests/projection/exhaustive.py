@@ -17,11 +17,11 @@ than these, partial batches, deadlines, pages, and an index that shows anything 
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, cast
+from functools import cache, cached_property
+from typing import Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -43,11 +43,8 @@ NEW_MESSAGES = ("message", "put back")
 FEW_ACTIONS = 4
 """With this limit, two members need two transactions."""
 
-Items = tuple[tuple[Key, str], ...]
-"""The table: each key with its item as JSON text."""
-
-History = tuple[str, ...]
-"""The responses that a settlement has had since it last began to read, as JSON text."""
+MOST_CACHED = 200_000
+"""How many tables are remembered from one case to the next."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -63,66 +60,6 @@ class Case:
     changes: tuple[str, ...]
     max_actions: int = 100
     is_gradual: bool = False
-
-
-Applications = tuple[tuple[Key, str | None], ...]
-"""What is still to be applied of a committed transaction: keys with their items as JSON text, None for a deletion."""
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a run stands: the table, the changes made, and the settlement of each change (None: it has ended).
-
-    Of each change that was made, `put_keys` has the key of the row that it put, if any. `unapplied` has the
-    transactions that are still being applied, each with the settlement that waits for it, if it lives.
-    """
-
-    items: Items
-    put_keys: tuple[Key | None, ...]
-    settlements: tuple[History | None, ...]
-    unapplied: tuple[tuple[int | None, Applications], ...] = ()
-
-    @property
-    def locked(self) -> frozenset[Key]:
-        """The keys that cannot be written now."""
-        return frozenset(key for _, applications in self.unapplied for key, _ in applications)
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What a settlement does next: an API call, with its arguments as JSON text; or it has ended, or begins anew."""
-
-    operation: str
-    arguments: str = ""
-
-
-_DONE, _AGAIN = _Call("done"), _Call("again")
-
-
-class _Pause(BaseException):
-    """The settlement is about to make this call."""
-
-    def __init__(self, call: _Call) -> None:
-        self.call = call
-
-
-class _Replay:
-    """A client that returns the recorded responses, and stops at the first call after them."""
-
-    def __init__(self, history: History) -> None:
-        self._responses = iter(history)
-
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        def call(**arguments: Any) -> Any:
-            recorded = next(self._responses, None)
-            if recorded is None:
-                raise _Pause(_Call(operation, json.dumps(arguments, sort_keys=True)))
-            response = json.loads(recorded)
-            if "Error" in response:
-                raise ClientError(response, operation)
-            return response
-
-        return call
 
 
 def cases(changes: int, *, members: tuple[int, ...] = (1, 2, 3)) -> Iterator[Case]:
@@ -141,164 +78,431 @@ def explore_all(
     is_gradual: bool = False,
 ) -> None:
     """Visit every state of all cases, and record their number. Raises BrokenPromiseError."""
-    states = sum(explore(replace(case, max_actions=max_actions, is_gradual=is_gradual)) for case in cases)
+    begin = cache(History)
+    states = sum(explore(replace(case, max_actions=max_actions, is_gradual=is_gradual), begin) for case in cases)
     record_property(report.COUNTED, ("states of small cases explored, every interleaving", states))
 
 
-def explore(case: Case) -> int:
-    """Visit every state of a case; returns how many there are. Raises BrokenPromiseError."""
-    explorer = _Explorer(case)
-    return explorer.visit_all()
+def explore(case: Case, begin: "Callable[[Beginning], History] | None" = None) -> int:
+    """Visit every state of a case; returns how many there are. `begin` is kept from case to case, which is faster.
+
+    Raises BrokenPromiseError.
+    """
+    if _table.cache_info().currsize > MOST_CACHED:
+        for cached in (_table, _remainder, _with_item, _half_applied, _changed, _respond, _wrong_in_commit):
+            cached.cache_clear()
+    return _Explorer(case, begin or cache(History)).visit_all()
+
+
+# Equal tables, calls, histories and remainders are one object each, so that states compare quickly.
+
+
+@dataclass(eq=False)
+class Table:
+    """The items of the table: each key with its item as JSON text, in order."""
+
+    items: tuple[tuple[Key, str], ...]
+
+    def __post_init__(self) -> None:
+        self.version = self._version()
+        self.writer = int(self.version.split(".")[0]) if self.version and "." in self.version else None
+        self._renamed: dict[str, Table] = {}
+
+    @cached_property
+    def kinds(self) -> dict[str, list[Item]]:
+        """The messages, group rows and conversation items."""
+        kinds: dict[str, list[Item]] = {"MSG": [], "GRP": [], "CON": []}
+        for (partition, _), item in self.items:
+            kinds[partition[:3]].append(json.loads(item))
+        return kinds
+
+    @cached_property
+    def index(self) -> str:
+        """What the index shows without a lag."""
+        return json.dumps({"Items": self.kinds["GRP"]}, sort_keys=True)
+
+    def engine(self, locked: frozenset[Key]) -> MemoryEngine:
+        """An engine with this table, in which some items cannot be written."""
+        engine = MemoryEngine(has_size_limits=False)
+        engine.items = {key: json.loads(item) for key, item in self.items}
+        engine.unapplied = dict.fromkeys(locked)
+        return engine
+
+    def with_item(self, key: Key, item: str | None) -> "Table":
+        """The table after one change."""
+        items = {**dict(self.items), key: item}
+        return _table(tuple(sorted((key, item) for key, item in items.items() if item is not None)))
+
+    def with_version(self, version: str) -> "Table":
+        """The table with another version of the conversation."""
+        if version not in self._renamed:
+            item = {**json.loads(dict(self.items)[CONVERSATION_KEY]), "version": {"S": version}}
+            self._renamed[version] = self.with_item(CONVERSATION_KEY, json.dumps(item, sort_keys=True))
+        return self._renamed[version]
+
+    def _version(self) -> str | None:
+        item = dict(self.items).get(CONVERSATION_KEY)
+        return None if item is None else str(json.loads(item)["version"]["S"])
+
+
+_table = cache(Table)
+
+
+def _table_of(engine: MemoryEngine) -> Table:
+    return _table(tuple(sorted((key, json.dumps(item, sort_keys=True)) for key, item in engine.items.items())))
+
+
+@dataclass(eq=False)
+class Remainder:
+    """What is still to be applied of a committed transaction: an item as JSON text (None: none), and the rest."""
+
+    key: Key
+    item: str | None
+    rest: "Remainder | None"
+
+    @cached_property
+    def keys(self) -> frozenset[Key]:
+        """The keys that cannot be written until then."""
+        return frozenset({self.key}) | (self.rest.keys if self.rest else frozenset())
+
+
+_remainder = cache(Remainder)
+
+
+class Call(NamedTuple):
+    """What a settlement does next: an API call, with its arguments as JSON text; or it has ended, or begins anew."""
+
+    operation: str
+    arguments: str = ""
+
+
+DONE, AGAIN, REFUSED = Call("done"), Call("again"), "refused"
+
+
+class Beginning(NamedTuple):
+    """A settlement before its first call: of which change, and what its record says."""
+
+    number: int
+    put_key: Key | None
+    must_read_rows: bool
+    max_actions: int
+
+
+class History:
+    """A settlement, and the responses that it has had since it last began to read, as JSON text."""
+
+    def __init__(self, beginning: Beginning, *responses: str) -> None:
+        self.number = beginning.number
+        self.responses = responses
+        self.call = _next_call(beginning, responses)
+        self.name = f"settlement {self.number}: {self.call.operation}"
+        self.version = json.loads(responses[0]).get("Item", {}).get("version", {}).get("S") if responses else None
+        self.first = self
+        self._beginning = beginning
+        self._then: dict[str, History | None] = {}
+        self._renamed: dict[str, History] = {}
+
+    def then(self, response: str) -> "History | None":
+        """After one more response; None if the settlement ends."""
+        if response not in self._then:
+            history = History(self._beginning, *self.responses, response)
+            history.first = self.first
+            self._then[response] = {DONE: None, AGAIN: self.first}.get(history.call, history)
+        return self._then[response]
+
+    def with_version(self, version: str) -> "History":
+        """As if it had read this version."""
+        if self.version in (None, version):
+            return self
+        if version not in self._renamed:
+            first = json.loads(self.responses[0])
+            first["Item"]["version"]["S"] = version
+            renamed = self.first
+            for response in (json.dumps(first, sort_keys=True), *self.responses[1:]):
+                renamed = cast("History", renamed.then(response))
+            self._renamed[version] = renamed
+        return self._renamed[version]
+
+
+class State(NamedTuple):
+    """Where a run stands: the table, and the settlement of each change that was made (None: it has ended).
+
+    `unapplied` has the transactions that are still being applied, each with the number of the settlement that waits for
+    it, if it lives.
+    """
+
+    table: Table
+    settlements: tuple[History | None, ...]
+    unapplied: tuple[tuple[int | None, Remainder], ...]
 
 
 class _Explorer:
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, begin: Callable[[Beginning], History]) -> None:
         self._case = case
-        self._has_settlement = tuple(kind != "departure" for kind in case.changes)
-        beginning: tuple[History | None, ...] = tuple(() if has else None for has in self._has_settlement)
-        self._first = State(_frozen(_beginning(case)), (), beginning)
-        self._index_at_first = _index_of(self._first.items)
-        self._came_from: dict[State, tuple[State, str] | None] = {}
-        self._next_call = lru_cache(maxsize=None)(self._next_call_uncached)
+        self._begin = begin
+        self._first = State(_beginning(case), (), ())
+        self._came_from: dict[State, State | None] = {self._first: None}
+        self._wrong_at_rest = cache(_wrong_at_rest)
 
     def visit_all(self) -> int:
-        self._came_from = {self._first: None}
         to_visit = [self._first]
+        known = self._came_from
         while to_visit:
             state = to_visit.pop()
-            for step, following in self._steps(state):
-                if following not in self._came_from:
-                    self._came_from[following] = (state, step)
+            for _, following in self._steps(state):
+                if following not in known:
+                    known[following] = state
                     to_visit.append(following)
-        return len(self._came_from)
+        return len(known)
 
     def _steps(self, state: State) -> Iterator[tuple[str, State]]:
-        is_over = len(state.put_keys) == len(self._case.changes) and not state.unapplied
-        yield from self._change(state)
-        for position in range(len(state.unapplied)):
-            yield "DynamoDB applies an item", self._apply(state, position)
-        waiting = {number for number, _ in state.unapplied}
-        for number, history in enumerate(state.settlements[: len(state.put_keys)]):
+        """What can happen next: who does what, and the state after it."""
+        table, settlements, unapplied = state
+        locked, waiting = _locked_and_waiting(unapplied) if unapplied else (frozenset(), set())
+        is_over = len(settlements) == len(self._case.changes) and not unapplied
+        if len(settlements) < len(self._case.changes):
+            yield from self._change(state, locked)
+        for position in range(len(unapplied)):
+            yield "DynamoDB applies an item", _applied(state, position)
+        for history in settlements:
             if history is None:
                 continue
             is_over = False
-            if history:
-                yield f"settlement {number} dies", self._with(state, number, ())
+            number = history.number
+            if history.responses:
+                orphaned = tuple((None if writer == number else writer, rest) for writer, rest in unapplied)
+                yield f"settlement {number} dies", _state(table, settlements, number, history.first, orphaned)
             if number in waiting:
                 continue
-            call = self._next_call(number, state.put_keys[number], history)
-            name = f"settlement {number}: {call.operation}"
-            for response, items in self._responses(state, call):
-                then = replace(state, items=items)
-                if items != state.items:
-                    self._check_commit(state, items, name)
-                    yield f"{name}, and dies", self._with(then, number, ())
-                    for half in _half_applied(state, call, items, number) if self._case.is_gradual else ():
-                        yield f"{name}, half", self._with(half, number, history)
-                yield name, self._with(then, number, (*history, response))
+            call = history.call
+            if call.operation == REFUSED:
+                self._fail(state, f"{history.name}: {call.arguments}")
+            response, table_then = _respond(call, table, locked)
+            if table_then is not table:
+                self._check_commit(state, table_then, call)
+                yield history.name + ", and dies", _state(table_then, settlements, number, history.first, unapplied)
+                if self._case.is_gradual and call.operation == "transact_write_items":
+                    for visible, rest in _half_applied(call, table, table_then):
+                        pending = (*unapplied, (number, rest))
+                        yield history.name + ", half", _state(visible, settlements, number, history, pending)
+            then = history.then(response)
+            if table_then is table and then is not None and then.responses:
+                yield history.name, State(table, _replaced(settlements, number, then), unapplied)
+            else:
+                yield history.name, _state(table_then, settlements, number, then, unapplied)
+            if '"IndexName"' in call.arguments:
+                outdated = history.then(self._first.table.index)
+                yield history.name + ", outdated", _state(table, settlements, number, outdated, unapplied)
         if is_over:
             self._check_rest(state)
 
-    def _change(self, state: State) -> Iterator[tuple[str, State]]:
-        number = len(state.put_keys)
-        if number == len(self._case.changes):
-            return
-        engine = _engine(state.items, state.locked)
+    def _change(self, state: State, locked: frozenset[Key]) -> Iterator[tuple[str, State]]:
+        number = len(state.settlements)
         kind = self._case.changes[number]
         with suppress(ClientError):  # A client whose write conflicts with a transaction tries again later.
-            put_key = _make(engine, kind, number)
-            yield f"client: {kind}", replace(state, items=_frozen(engine.items), put_keys=(*state.put_keys, put_key))
+            table, put_key = _changed(state.table, locked, kind, number)
+            record = Beginning(number, put_key, kind not in NEW_MESSAGES, self._case.max_actions)
+            settlement = None if kind == "departure" else self._begin(record)
+            yield (
+                f"client: {kind}",
+                _state(table, (*state.settlements, settlement), number, settlement, state.unapplied),
+            )
 
-    def _apply(self, state: State, position: int) -> State:
-        """The state after one more item of a transaction is applied; the last one also brings the response."""
-        unapplied = [*state.unapplied]
-        number, ((key, item), *others) = unapplied.pop(position)
-        items = {**dict(state.items), key: item}
-        table = tuple(sorted((key, item) for key, item in items.items() if item is not None))
-        if others:
-            unapplied.insert(position, (number, tuple(others)))
-        then = replace(state, items=table, unapplied=tuple(unapplied))
-        if number is None or others:
-            return _with_versions_renamed(then)
-        history = state.settlements[number]
-        assert history is not None
-        return self._with(then, number, (*history, "{}"))
-
-    def _responses(self, state: State, call: _Call) -> Iterator[tuple[str, Items]]:
-        response, items = _respond(call, state.items, state.locked)
-        yield response, items
-        if '"IndexName"' in call.arguments:
-            yield self._index_at_first, items
-
-    def _with(self, state: State, number: int, history: History | None) -> State:
-        """The state with another history of one settlement, which may have ended or started again."""
-        unapplied = state.unapplied
-        if not history:
-            unapplied = tuple((None if writer == number else writer, what) for writer, what in unapplied)
-        elif number not in {writer for writer, _ in unapplied}:
-            outcome = self._next_call(number, state.put_keys[number], history)
-            if outcome in (_DONE, _AGAIN):
-                history = None if outcome is _DONE else ()
-        settlements = [*state.settlements]
-        settlements[number] = history
-        return _with_versions_renamed(replace(state, settlements=tuple(settlements), unapplied=unapplied))
-
-    def _next_call_uncached(self, number: int, put_key: Key | None, history: History) -> _Call:
-        dirty = DirtyConversation(GROUP, must_read_rows=self._case.changes[number] not in NEW_MESSAGES)
-        if put_key is not None:
-            dirty.put_keys.add(put_key)
-        versions = itertools.count(1)
-        table = ProjectionTable(client=cast("Any", _Replay(history)), table_name="t", has_time=lambda: True)
-        attempts = Attempts(
-            table, dirty, Settlement(GROUP), self._case.max_actions, lambda: f"{number}.{next(versions)}"
-        )
-        try:
-            attempts.try_once()
-        except _Pause as pause:
-            return pause.call
-        except (OutdatedError, TransientError):
-            return _AGAIN
-        except RefusedError as refused:
-            raise BrokenPromiseError(f"refused: {refused}") from refused
-        return _DONE
-
-    def _check_commit(self, state: State, items: Items, name: str) -> None:
-        if (wrong := _wrong_in_commit(state.items, items)) is not None:
-            self._fail(state, f"{name} {wrong}")
+    def _check_commit(self, state: State, table: Table, call: Call) -> None:
+        if (wrong := _wrong_in_commit(state.table, table)) is not None:
+            self._fail(state, f"{call.operation} {wrong}")
 
     def _check_rest(self, state: State) -> None:
-        """Each member has one row, it shows the newest message, and the conversation item says so."""
-        if not any(self._has_settlement):
-            return
-        kinds = _by_kind(state.items)
-        messages = [Message.from_attributes(item) for item in kinds["MSG"]]
-        newest = max(messages, key=lambda message: message.sort_key, default=None)
-        rows = kinds["GRP"]
-        places = {row["pk"]["S"].removeprefix("GRP#"): row["sk"]["S"] for row in rows}
-        if len(places) != len(rows):
-            self._fail(state, "a member has two rows at rest")
-        for row in rows:
-            shown = row.get("message_uuid", {}).get("S", ""), row["message"]["S"]
-            if shown != ((newest.message_uuid, newest.message) if newest else ("", "")):
-                self._fail(state, f"{row['pk']['S']} shows {shown} at rest")
-            if newest and row["sk"]["S"] != newest.sort_key:
-                self._fail(state, f"{row['pk']['S']} stands at {row['sk']['S']} at rest")
-        item = ConversationItem.from_attributes(kinds["CON"][0])
-        listed = {member: sort_key for member, sort_key in item.rows.items() if member in places}
-        if listed != places or item.shown != fingerprint(newest):
-            self._fail(state, f"the conversation item lists {item.rows} at rest")
+        if set(self._case.changes) != {"departure"} and (wrong := self._wrong_at_rest(state.table)) is not None:
+            self._fail(state, f"{wrong} at rest")
 
     def _fail(self, state: State, why: str) -> None:
         way: list[str] = []
-        known = self._came_from.get(state)
-        while known is not None:
-            state, step = known
-            way.append(step)
-            known = self._came_from.get(state)
+        while (before := self._came_from[state]) is not None:
+            way.append(next(step for step, following in self._steps(before) if following == state))
+            state = before
         raise BrokenPromiseError("\n".join([str(self._case), *reversed(way), f"=> {why}"]))
 
 
-def _beginning(case: Case) -> dict[Key, Item]:
+def _next_call(beginning: Beginning, responses: tuple[str, ...]) -> Call:
+    """What a settlement does after these responses."""
+    number, put_key, must_read_rows, max_actions = beginning
+    dirty = DirtyConversation(GROUP, must_read_rows=must_read_rows)
+    if put_key is not None:
+        dirty.put_keys.add(put_key)
+    versions = itertools.count(1)
+    table = ProjectionTable(client=cast("Any", _Replay(responses)), table_name="t", has_time=lambda: True)
+    attempts = Attempts(table, dirty, Settlement(GROUP), max_actions, lambda: f"{number}.{next(versions)}")
+    try:
+        attempts.try_once()
+    except _Pause as pause:
+        return pause.call
+    except (OutdatedError, TransientError):
+        return AGAIN
+    except RefusedError as refused:
+        return Call(REFUSED, str(refused))
+    return DONE
+
+
+class _Pause(BaseException):
+    """The settlement is about to make this call."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+
+class _Replay:
+    """A client that returns the recorded responses, and stops at the first call after them."""
+
+    def __init__(self, responses: tuple[str, ...]) -> None:
+        self._responses = iter(responses)
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        def call(**arguments: Any) -> Any:
+            recorded = next(self._responses, None)
+            if recorded is None:
+                raise _Pause(Call(operation, json.dumps(arguments, sort_keys=True)))
+            response = json.loads(recorded)
+            if "Error" in response:
+                raise ClientError(response, operation)
+            return response
+
+        return call
+
+
+def _state(
+    table: Table,
+    settlements: tuple[History | None, ...],
+    number: int,
+    history: History | None,
+    unapplied: tuple[tuple[int | None, Remainder], ...],
+) -> State:
+    """The state with another history of one settlement, and with versions renamed.
+
+    States that differ only in version values become equal. The version that a settlement has just written keeps its
+    name, by which that settlement still knows it.
+    """
+    settlements = _replaced(settlements, number, history)
+    version = table.version
+    if version is None:
+        return State(table, settlements, unapplied)
+    writer = None if table.writer is None else settlements[table.writer]
+    name = version if writer is not None and writer.responses else NOW
+    unchanged = (None, OLD, name) if name == version else (None, OLD)
+    return State(
+        table if name == version else table.with_version(name),
+        tuple(
+            [
+                read
+                if read is None or read.version in unchanged
+                else read.with_version(name if read.version == version else OLD)
+                for read in settlements
+            ]
+        ),
+        unapplied,
+    )
+
+
+def _replaced(
+    settlements: tuple[History | None, ...], number: int, history: History | None
+) -> tuple[History | None, ...]:
+    return (*settlements[:number], history, *settlements[number + 1 :])
+
+
+def _applied(state: State, position: int) -> State:
+    """The state after one more item of a transaction is applied; the last one also brings the response."""
+    number, remainder = state.unapplied[position]
+    rest = () if remainder.rest is None else ((number, remainder.rest),)
+    unapplied = (*state.unapplied[:position], *rest, *state.unapplied[position + 1 :])
+    table = _with_item(state.table, remainder)
+    if number is None or rest:
+        return State(table, state.settlements, unapplied)
+    history = state.settlements[number]
+    assert history is not None
+    return _state(table, state.settlements, number, history.then("{}"), unapplied)
+
+
+@cache
+def _with_item(table: Table, remainder: Remainder) -> Table:
+    return table.with_item(remainder.key, remainder.item)
+
+
+@cache
+def _half_applied(call: Call, table: Table, table_then: Table) -> list[tuple[Table, Remainder]]:
+    """A committed transaction of which the conversation item alone is applied, and the rest in either order."""
+    after = dict(table_then.items)
+    keys = [_key_in(action) for action in json.loads(call.arguments)["TransactItems"]]
+    rows = [key for key in keys if key != CONVERSATION_KEY]
+    visible = table.with_item(CONVERSATION_KEY, after[CONVERSATION_KEY])
+    remainders: set[Remainder] = set()
+    for order in (rows, rows[::-1]):
+        rest: Remainder | None = None
+        for key in order:
+            rest = _remainder(key, after.get(key), rest)
+        assert rest is not None
+        remainders.add(rest)
+    return [(visible, rest) for rest in remainders]
+
+
+@cache
+def _changed(table: Table, locked: frozenset[Key], kind: str, number: int) -> tuple[Table, Key | None]:
+    """The table after a change by a client, and the key of the row that it puts, if any. Raises ClientError."""
+    engine = table.engine(locked)
+    put_key = _make(engine, kind, number)
+    return _table_of(engine), put_key
+
+
+@cache
+def _respond(call: Call, table: Table, locked: frozenset[Key]) -> tuple[str, Table]:
+    """The response to a call, and the table after it."""
+    if '"IndexName"' in call.arguments:
+        return table.index, table
+    engine = table.engine(locked)
+    try:
+        response = getattr(engine, call.operation)(**json.loads(call.arguments))
+    except ClientError as error:
+        response = error.response
+    return json.dumps(response, sort_keys=True), _table_of(engine)
+
+
+@cache
+def _wrong_in_commit(before: Table, after: Table) -> str | None:
+    """Whether a member has no row or more than before, or a message is changed."""
+    if before.kinds["MSG"] != after.kinds["MSG"]:
+        return "touches a message"
+    rows, rows_then = (Counter(row["pk"]["S"] for row in table.kinds["GRP"]) for table in (before, after))
+    if rows.keys() != rows_then.keys() or any(rows_then[member] > rows[member] for member in rows):
+        return f"leaves {dict(rows_then)} of {dict(rows)}"
+    return None
+
+
+def _wrong_at_rest(table: Table) -> str | None:
+    """Whether a member has two rows, one does not show the newest message, or the conversation item says otherwise."""
+    messages = [Message.from_attributes(item) for item in table.kinds["MSG"]]
+    newest = max(messages, key=lambda message: message.sort_key, default=None)
+    rows = table.kinds["GRP"]
+    places = {row["pk"]["S"].removeprefix("GRP#"): row["sk"]["S"] for row in rows}
+    if len(places) != len(rows):
+        return "a member has two rows"
+    for row in rows:
+        shown = row.get("message_uuid", {}).get("S", ""), row["message"]["S"]
+        if shown != ((newest.message_uuid, newest.message) if newest else ("", "")):
+            return f"{row['pk']['S']} shows {shown}"
+        if newest and row["sk"]["S"] != newest.sort_key:
+            return f"{row['pk']['S']} stands at {row['sk']['S']}"
+    item = ConversationItem.from_attributes(table.kinds["CON"][0])
+    listed = {member: sort_key for member, sort_key in item.rows.items() if member in places}
+    if listed != places or item.shown != fingerprint(newest):
+        return f"the conversation item lists {item.rows}"
+    return None
+
+
+def _locked_and_waiting(unapplied: tuple[tuple[int | None, Remainder], ...]) -> tuple[frozenset[Key], set[int | None]]:
+    """The keys that cannot be written, and the settlements that wait for a response."""
+    return frozenset().union(*(rest.keys for _, rest in unapplied)), {number for number, _ in unapplied}
+
+
+def _beginning(case: Case) -> Table:
     """Members with a row each, at rest; with a conversation item, or as an old backend left them."""
     engine = MemoryEngine()
     first = _message(0)
@@ -313,7 +517,7 @@ def _beginning(case: Case) -> dict[Key, Item]:
                 "rows": {"M": {_time(0): {"SS": list("abc"[: case.members])}}},
             }
         )
-    return engine.items
+    return _table_of(engine)
 
 
 def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
@@ -344,110 +548,10 @@ def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
     return put["pk"]["S"], put["sk"]["S"]
 
 
-def _with_versions_renamed(state: State) -> State:
-    """The same state with versions renamed, so that states that differ only in version values are equal.
-
-    The version that a settlement has just written keeps its name, by which that settlement still knows it.
-    """
-    present = _present_version(state.items)
-    if present is None:
-        return state
-    writer, _, _ = present.partition(".")
-    name = present if writer.isdecimal() and state.settlements[int(writer)] else NOW
-    settlements = tuple([history and _renamed(history, present, name) for history in state.settlements])
-    return replace(state, items=_with_version(state.items, name), settlements=settlements)
-
-
-@lru_cache(maxsize=100_000)
-def _present_version(items: Items) -> str | None:
-    item = dict(items).get(CONVERSATION_KEY)
-    return None if item is None else str(json.loads(item)["version"]["S"])
-
-
-@lru_cache(maxsize=100_000)
-def _with_version(items: Items, version: str) -> Items:
-    changed = dict(items)
-    item = json.loads(changed[CONVERSATION_KEY])
-    changed[CONVERSATION_KEY] = json.dumps({**item, "version": {"S": version}}, sort_keys=True)
-    return tuple(sorted(changed.items()))
-
-
-@lru_cache(maxsize=100_000)
-def _renamed(history: History, present: str, name: str) -> History:
-    """The conversation item is what a settlement reads first."""
-    response = json.loads(history[0])
-    version = response.get("Item", {}).get("version")
-    if version is None:
-        return history
-    version["S"] = name if version["S"] == present else OLD
-    return json.dumps(response, sort_keys=True), *history[1:]
-
-
-def _half_applied(state: State, call: _Call, items: Items, number: int) -> Iterator[State]:
-    """The states in which a transaction is committed, and the conversation item alone applied."""
-    if call.operation != "transact_write_items":
-        return
-    after = dict(items)
-    keys = [_key_in(action) for action in json.loads(call.arguments)["TransactItems"]]
-    rows = [key for key in keys if key != CONVERSATION_KEY]
-    applied = tuple(sorted({**dict(state.items), CONVERSATION_KEY: after[CONVERSATION_KEY]}.items()))
-    for order in {tuple(rows), tuple(reversed(rows))}:
-        applications = tuple((key, after.get(key)) for key in order)
-        yield replace(state, items=applied, unapplied=(*state.unapplied, (number, applications)))
-
-
 def _key_in(action: Mapping[str, Any]) -> Key:
     ((_, body),) = action.items()
     key = body.get("Key") or body["Item"]
     return key["pk"]["S"], key["sk"]["S"]
-
-
-@lru_cache(maxsize=100_000)
-def _respond(call: _Call, items: Items, locked: frozenset[Key]) -> tuple[str, Items]:
-    """The response to a call, and the table after it."""
-    if '"IndexName"' in call.arguments:
-        return _index_of(items), items
-    engine = _engine(items, locked)
-    try:
-        response = getattr(engine, call.operation)(**json.loads(call.arguments))
-    except ClientError as error:
-        response = error.response
-    return json.dumps(response, sort_keys=True), _frozen(engine.items)
-
-
-@lru_cache(maxsize=100_000)
-def _wrong_in_commit(items: Items, items_then: Items) -> str | None:
-    """Whether a member has no row or more than before, or a message is changed."""
-    before, after = _by_kind(items), _by_kind(items_then)
-    if before["MSG"] != after["MSG"]:
-        return "touches a message"
-    rows, rows_then = (Counter(row["pk"]["S"] for row in kind["GRP"]) for kind in (before, after))
-    if rows.keys() != rows_then.keys() or any(rows_then[member] > rows[member] for member in rows):
-        return f"leaves {dict(rows_then)} of {dict(rows)}"
-    return None
-
-
-def _index_of(items: Items) -> str:
-    """What the index shows of a table without a lag."""
-    return json.dumps({"Items": _by_kind(items)["GRP"]}, sort_keys=True)
-
-
-def _engine(items: Items, locked: Collection[Key]) -> MemoryEngine:
-    engine = MemoryEngine(has_size_limits=False)
-    engine.items = {key: json.loads(item) for key, item in items}
-    engine.unapplied = dict.fromkeys(locked)
-    return engine
-
-
-def _frozen(items: dict[Key, Item]) -> Items:
-    return tuple(sorted((key, json.dumps(item, sort_keys=True)) for key, item in items.items()))
-
-
-def _by_kind(items: Items) -> dict[str, list[Item]]:
-    kinds: dict[str, list[Item]] = {"MSG": [], "GRP": [], "CON": []}
-    for (partition, _), item in items:
-        kinds[partition[:3]].append(json.loads(item))
-    return kinds
 
 
 def _time(second: int) -> str:

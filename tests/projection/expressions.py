@@ -22,7 +22,7 @@ def equal(left: Any, right: Any) -> bool:
     """Whether two attribute values are equal: of one type, numbers by value, sets whatever their order."""
     if left is None or right is None:
         return False
-    return bool(left == right or _comparable(left) == _comparable(right))
+    return bool(left == right or ("S" not in left and _comparable(left) == _comparable(right)))
 
 
 def _comparable(value: Any) -> Any:

@@ -272,14 +272,15 @@ def _holds(before: Item | None, arguments: Mapping[str, Any]) -> bool:
 
 
 def _key_of(attributes: Mapping[str, Any], operation: str) -> Key:
-    parts = tuple(attributes.get(name, {}).get("S") for name in (schema.PARTITION_KEY, schema.SORT_KEY))
-    if None in parts:
+    partition, sort_key = attributes.get(schema.PARTITION_KEY, {}), attributes.get(schema.SORT_KEY, {})
+    if "S" not in partition or "S" not in sort_key:
         message = "One or more parameter values were invalid: Missing or mistyped key"
         raise error("ValidationException", message, operation)
-    if "" in parts:
+    key = partition["S"], sort_key["S"]
+    if "" in key:
         message = "One or more parameter values are not valid: a key attribute cannot contain an empty string value"
         raise error("ValidationException", message, operation)
-    return parts
+    return key
 
 
 def _validate(item: Item, operation: str) -> None:

@@ -69,7 +69,7 @@ class Simulation:
     """A table, clients that write to it, an event source mapping, and invocations of the projection."""
 
     def __init__(self, schedule: bytes) -> None:
-        self.story: list[str] = []
+        self._told: list[tuple[str | Item, ...]] = []
         self._choose = split(schedule)
         self._rows: Counter[Row] = Counter()
         self._may_tie: set[str] = set()
@@ -131,6 +131,15 @@ class Simulation:
         self._check_rest()
         self._run_again()
 
+    @property
+    def story(self) -> list[str]:
+        """What has happened, a line each."""
+        return [" ".join(part if isinstance(part, str) else _brief(part) for part in line) for line in self._told]
+
+    def _tell(self, *line: str | Item) -> None:
+        """Add a line to the story; its items are put into words only when somebody reads it."""
+        self._told.append(line)
+
     def _restore(self) -> None:
         """Settle everything, replace conversation items by older versions of themselves, and begin a new stream.
 
@@ -145,7 +154,7 @@ class Simulation:
         for key, item in older.items():
             now = self._engine.items.get(key)
             if item and now and _item(item).rows.keys() == _item(now).rows.keys():
-                self.story.append(f"restored {key[0]} {item.get('version')}")
+                self._tell("restored", item)
                 self._engine.items[key] = item
         for lane in self._lanes:
             lane.waiting.clear()
@@ -321,7 +330,7 @@ class Simulation:
         return [items[which % len(items)]] if items else []
 
     def _put(self, item: Mapping[str, Any]) -> None:
-        self.story.append(f"client puts {_brief(item)}")
+        self._tell("client puts", dict(item))
         self._writer = "client"
         if _text(item, "pk").startswith(schema.MESSAGE_PREFIX):
             self._ever_sent.add((_text(item, "pk"), _text(item, MESSAGE_UUID), _text(item, MESSAGE)))
@@ -329,7 +338,7 @@ class Simulation:
         self._engine.put_item(Item=dict(item))
 
     def _delete(self, item: Mapping[str, Any]) -> None:
-        self.story.append(f"client deletes {_brief(item)}")
+        self._tell("client deletes", dict(item))
         self._writer = "client"
         self._engine.delete_item(Key={name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)})
 
@@ -379,7 +388,7 @@ class Simulation:
         if not self._is_wild or not faults.happens(self._fault_percent):
             return ""
         fault = FAULTS[faults.below(len(FAULTS))]
-        self.story.append(f"    {self._writer} meets: {fault}")
+        self._tell(f"    {self._writer} meets: {fault}")
         return fault
 
     def _on_commit(self, changes: list[Change]) -> None:
@@ -440,7 +449,7 @@ class Simulation:
     def _invoke(self, records: list[Any]) -> Invocation:
         invocation = Invocation(self._world, records, available=self._available if self._is_wild else SECONDS_AT_REST)
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
-        self.story.append(f"  {self._name(invocation)} gets {', '.join(numbers)}")
+        self._tell(f"  {self._name(invocation)} gets {', '.join(numbers)}")
         return invocation
 
     def _name(self, invocation: Invocation) -> str:
@@ -449,7 +458,7 @@ class Simulation:
     def _take_responses(self) -> None:
         for lane, invocation in list(self._busy.items()):
             if invocation.ended:
-                self.story.append(f"  {self._name(invocation)} returns {invocation.told}")
+                self._tell(f"  {self._name(invocation)} returns {invocation.told}")
                 lane.report(invocation.response)
                 del self._busy[lane]
         self._extra = [invocation for invocation in self._extra if not invocation.ended]
@@ -494,7 +503,7 @@ class Simulation:
         befores: dict[Row, list[Item]] = {}
         afters: dict[Row, list[Item]] = {}
         for change in changes:
-            self.story.append(f"    {self._writer}: {_brief(change.before or {})} -> {_brief(change.after or {})}")
+            self._tell(f"    {self._writer}:", change.before or {}, "->", change.after or {})
             if _is_conversation(change.key):
                 continue
             for item, by_row in ((change.before, befores), (change.after, afters)):

@@ -1,31 +1,18 @@
-"""More of test_exhaustive.py, which takes minutes."""
+"""More of test_exhaustive.py, which takes minutes: three changes."""
 
-import os
 from collections.abc import Callable
-from itertools import islice
 
 import pytest
 
 from tests.projection import exhaustive
-from tests.projection.exhaustive import FEW_ACTIONS
 
 pytestmark = pytest.mark.proof
 
-Record = Callable[[str, object], None]
-SHARDS = 16
-FIRST_SEED = int(os.environ.get("CRUDDUR_FIRST_SEED", "0"))
 
-
-@pytest.mark.parametrize("shard", range(SHARDS))
-def test_every_interleaving_of_three_changes_between_two(shard: int, record_property: Record) -> None:
-    exhaustive.explore_all(islice(exhaustive.cases(3, members=(2,)), shard, None, SHARDS), record_property)
-
-
-@pytest.mark.parametrize("members", [2, 3])
-def test_every_interleaving_of_two_changes_seen_item_by_item(members: int, record_property: Record) -> None:
-    exhaustive.explore_all(exhaustive.cases(2, members=(members,)), record_property, is_gradual=True)
-
-
-def test_of_several_transactions_seen_item_by_item_every_interleaving_of_some_cases(record_property: Record) -> None:
-    some = islice(exhaustive.cases(2, members=(2,)), FIRST_SEED % SHARDS, None, SHARDS)
-    exhaustive.explore_all(some, record_property, max_actions=FEW_ACTIONS, is_gradual=True)
+@pytest.mark.parametrize("members", [1, 2, 3])
+@pytest.mark.parametrize("last", exhaustive.CHANGES)
+def test_every_interleaving_of_three_changes(
+    last: str, members: int, record_property: Callable[[str, object], None]
+) -> None:
+    cases = exhaustive.cases(3, members=(members,))
+    exhaustive.explore_all((case for case in cases if case.changes[-1] == last), record_property)

@@ -84,9 +84,9 @@ class Departure:
 def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) -> list[Move]:
     """The moves, one per member, after which each has one row that shows the newest message.
 
-    `is_shown` tells that this message was settled before: then a row with a later sort key keeps it. A member with
-    several rows keeps one, with the attributes of all. A row of a conversation without a message keeps its key and gets
-    an empty preview.
+    `is_shown` tells that this message was settled before: then a member's only row keeps a sort key that is a little
+    later. A member with several rows keeps one, with the attributes of all. A row of a conversation without a message
+    keeps its key and gets an empty preview.
     """
     by_member: dict[str, list[GroupRow]] = {}
     for row in rows:
@@ -110,14 +110,13 @@ def cut_to_fit(message: str, size: int) -> str:
 
 
 def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -> Move:
-    def rank(row: GroupRow) -> tuple[bool, datetime, str]:
-        is_in_place = newest is not None and is_shown and stands_for(row.sort_key, newest)
-        return is_in_place, timestamps.parse(row.sort_key) or datetime.min.replace(tzinfo=UTC), row.sort_key
+    def rank(row: GroupRow) -> tuple[datetime, str]:
+        return timestamps.parse(row.sort_key) or datetime.min.replace(tzinfo=UTC), row.sort_key
 
     ranked = sorted(rows, key=rank, reverse=True)[:MAX_ROWS]
     target = {name: value for row in reversed(ranked) for name, value in row.attributes.items()}
     instant = None
-    if newest is not None and not (is_shown and stands_for(ranked[0].sort_key, newest)):
+    if newest is not None and not (is_shown and len(rows) == 1 and stands_for(rows[0].sort_key, newest)):
         instant = newest.instant
         target[schema.SORT_KEY] = {"S": timestamps.canonical(instant)}
     target[MESSAGE_UUID] = {"S": newest.message_uuid if newest else ""}

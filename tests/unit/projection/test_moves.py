@@ -84,6 +84,14 @@ def test_a_row_of_a_tie_stays_only_if_its_message_is_known_to_be_shown() -> None
     assert planned(attributes, is_shown=False)[0].target.sort_key == SENT
 
 
+def test_of_two_rows_in_a_tie_with_each_other_one_is_left_at_the_messages_time() -> None:
+    (first,) = planned(row("a"))
+    later = first.to_next_place()
+    assert later is not None
+    (move,) = planned(dict(first.target.attributes), dict(later.target.attributes), is_shown=True)
+    assert (move.target.sort_key, len(move.deleted)) == (SENT, 1)
+
+
 @pytest.mark.parametrize("sort_key", [BEFORE, SENT.replace("+00:00", "Z"), SENT.replace("901+", "900+"), "x", ""])
 def test_no_other_sort_key_counts_as_the_messages_time(sort_key: str) -> None:
     assert not stands_for(sort_key, NEWEST)
