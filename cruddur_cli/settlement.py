@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cruddur_messages.dynamodb import RefusedError, TransientError
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.projection.table import ProjectionTable
 
 if TYPE_CHECKING:

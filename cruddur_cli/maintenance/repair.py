@@ -29,8 +29,8 @@ from cruddur_messages.items import (
     text_or_empty,
 )
 from cruddur_messages.projection.moves import MAX_TIE_OFFSET, plan
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Projection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -58,42 +58,25 @@ def fingerprint(newest: Message | None) -> str:
     return hashlib.sha256(shown.encode()).hexdigest()[:32]
 
 
-def update(
-    message_group_uuid: str,
-    *,
-    read: ConversationItem,
-    version: str,
-    rows: Mapping[str, str] | None = None,
-    shown: str | None = None,
-) -> dict[str, Any]:
-    """The arguments of an UpdateItem to the next version, conditioned on the version read.
-
-    Without `rows`, the version alone changes. With `rows` and without `shown`, the settlement counts as unfinished.
-    """
-    names = {"#version": VERSION}
-    values: dict[str, Any] = {":version": {"S": version}}
-    expression = "SET #version = :version"
+def update(message_group_uuid: str, *, read: Mapping[str, Any] | None, then: ConversationItem) -> dict[str, Any]:
+    """The arguments of an UpdateItem to an item like `then`, conditioned on the version read (None: there is none)."""
+    values: dict[str, Any] = {":version": then.version, ":rows": {"M": _by_sort_key(then.rows)}}
+    shown = " REMOVE #shown"
+    if then.shown is not None:
+        shown = ", #shown = :shown"
+        values[":shown"] = {"S": then.shown}
     condition = "attribute_not_exists(#version)"
-    if read.version is not None:
+    if read is not None:
         condition = "#version = :read"
-        values[":read"] = read.version
-    if rows is not None:
-        names |= {"#rows": ROWS, "#shown": SHOWN}
-        values[":rows"] = {"M": _by_sort_key(rows)}
-        expression += ", #rows = :rows"
-        if shown is None:
-            expression += " REMOVE #shown"
-        else:
-            values[":shown"] = {"S": shown}
-            expression += ", #shown = :shown"
+        values[":read"] = read
     return {
         "Key": {
             schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
             schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
         },
-        "UpdateExpression": expression,
+        "UpdateExpression": f"SET #version = :version, #rows = :rows{shown}",
         "ConditionExpression": condition,
-        "ExpressionAttributeNames": names,
+        "ExpressionAttributeNames": {"#version": VERSION, "#rows": ROWS, "#shown": SHOWN},
         "ExpressionAttributeValues": values,
     }
 

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import AttributeMap, GroupRow, User, text
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation, fold
-from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.store import MAX_FIRST_MEMBERS, StartedConversation, errors
 from tests.access_patterns.people import (
     START,

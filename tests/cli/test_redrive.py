@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 
 from cruddur_cli.maintenance.redrive import FailedBatch, UnknownNoticeError
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Projection, Settlement
+from cruddur_messages.projection.settlement import Settlement
 from tests.access_patterns.people import person, rows_of, store_of
 from tests.cli.conftest import Result
 from tests.engines import tables
@@ -149,7 +150,9 @@ def test_a_message_that_cannot_be_settled_stays(
     before = queue.length()
 
     def fail(_self: Projection, conversation: DirtyConversation) -> Settlement:
-        return Settlement(conversation.message_group_uuid, failure="refused: AccessDeniedException")
+        failed = Settlement(conversation, table=cast("Any", None), new_version=str)
+        failed.failure = "refused: AccessDeniedException"
+        return failed
 
     def fail_too(_self: Repairer, suspect: Suspect) -> Repair:
         return Repair(suspect.message_group_uuid, failure="refused: AccessDeniedException")

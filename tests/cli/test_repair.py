@@ -23,8 +23,8 @@ from cruddur_cli.maintenance.verify import verify as verify_table
 from cruddur_local.waiting import wait_until
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of, without_versions
 from tests.access_patterns.test_conversations import delete_rows

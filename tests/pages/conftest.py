@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 
 from cruddur_messages.items import User
 from cruddur_messages.projection.filters import patterns
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import fold
-from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.store import MessageStore
 from examples.backend.app import create_app
 from examples.backend.login import USER_HEADER, HeaderLogin

@@ -30,7 +30,7 @@ from cruddur_messages.conversation_item import ConversationItem, fingerprint
 from cruddur_messages.dynamodb import RefusedError, TransientError
 from cruddur_messages.items import Key, Message
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Attempts, OutdatedError, Settlement
+from cruddur_messages.projection.settlement import OutdatedError, Settlement
 from cruddur_messages.projection.table import ProjectionTable
 from tests import report
 from tests.projection.memory_engine import Item, MemoryEngine
@@ -332,9 +332,11 @@ def _next_call(beginning: Beginning, responses: tuple[str, ...]) -> Call:
         dirty.put_keys.add(put_key)
     versions = itertools.count(1)
     table = ProjectionTable(client=cast("Any", _Replay(responses)), table_name="t", has_time=lambda: True)
-    attempts = Attempts(table, dirty, Settlement(GROUP), max_actions, lambda: f"{number}.{next(versions)}")
+    settlement = Settlement(
+        dirty, table=table, new_version=lambda: f"{number}.{next(versions)}", max_actions=max_actions
+    )
     try:
-        attempts.try_once()
+        settlement.attempt()
     except _Pause as pause:
         return pause.call
     except (OutdatedError, TransientError):

@@ -11,8 +11,9 @@ from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-u
 
 from cruddur_messages import dynamodb
 from cruddur_messages.projection.batch import handle_batch
+from cruddur_messages.projection.projection import Projection, Settle
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Limits, Projection, Settle, Settlement
+from cruddur_messages.projection.settlement import Settlement
 from tests.projection.event_source_mapping import CRASHED
 from tests.projection.memory_engine import MemoryEngine, cancelled, error
 
@@ -221,12 +222,12 @@ class Invocation:
         return [results[number] for number in range(len(children))]
 
     def _run(self) -> None:
-        reserve_seconds = min(SLOWEST_CALL_SECONDS + SECONDS_TO_RESPOND, self._available / 2)
+        last_call = self._available - min(SLOWEST_CALL_SECONDS + SECONDS_TO_RESPOND, self._available / 2)
         projection = Projection(
             client=cast("Any", self._world.client),
             table_name="cruddur-messages",
-            seconds_left=lambda: self._available - current_thread().clock,
-            limits=Limits(reserve_seconds=reserve_seconds, max_actions=self._world.max_actions),
+            seconds_left=lambda: last_call - current_thread().clock,
+            max_actions=self._world.max_actions,
             sleep=self.wait,
             draw=lambda: 0.5,
             new_version=lambda: f"v{next(self._world.versions)}",

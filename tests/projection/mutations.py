@@ -10,16 +10,19 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from cruddur_messages import conversation_item, dynamodb, schema
-from cruddur_messages.conversation_item import ROWS, ConversationItem
+from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import CancelledError, TransientError
 from cruddur_messages.items import MESSAGE_UUID, GroupRow, Message
 from cruddur_messages.projection import batch, filters, moves, records, settlement, transactions
 from cruddur_messages.projection.moves import Departure, Move
-from cruddur_messages.projection.settlement import Attempts, Projection
+from cruddur_messages.projection.projection import Projection
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settlement import Settlement
 from cruddur_messages.projection.table import ProjectionTable
 from cruddur_messages.projection.transactions import Step
 from tests.projection import choices, exhaustive, simulation
@@ -67,66 +70,69 @@ def the_version_is_read_after_the_message() -> list[Patch]:
 @_mutation
 def the_fence_is_left_out() -> list[Patch]:
     """Where nothing differs, nothing is written."""
-    write = Attempts._write
+    commit = Settlement._commit
 
-    def write_rows_only(self: Attempts, moved: Any, change: Any) -> Any:
-        return write(self, moved, change) if ROWS in change["ExpressionAttributeNames"].values() else None
+    def commit_changes(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+        if steps or item.shown != shown:
+            commit(self, steps, item, shown)
 
-    return [patch.object(Attempts, "_write", write_rows_only)]
+    return [patch.object(Settlement, "_commit", commit_changes)]
 
 
 @_mutation
 def a_version_comes_again() -> list[Patch]:
     """The next version is not fresh."""
-    new = Attempts.__init__
+    new = Settlement.__init__
 
-    def with_one_version(self: Attempts, *arguments: Any) -> None:
-        new(self, *arguments)
+    def with_one_version(self: Settlement, *arguments: Any, **more: Any) -> None:
+        new(self, *arguments, **more)
         self._new_version = lambda: "v"
 
-    return [patch.object(Attempts, "__init__", with_one_version)]
+    return [patch.object(Settlement, "__init__", with_one_version)]
 
 
 @_mutation
 def shown_is_written_too_early() -> list[Patch]:
     """The first of several transactions already says that all rows show the message."""
-    commit, write = Attempts._commit, Attempts._write
+    commit = Settlement._commit
 
-    def commit_knowing(self: Any, steps: Any, item: Any, shown: Any) -> None:
-        self.early = shown
-        commit(self, steps, item, shown)
+    def commit_early(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+        write = self._table.write
 
-    def write_early(self: Any, moved: Any, change: Any) -> Any:
-        if " REMOVE" in change["UpdateExpression"] and self.early:
-            change["UpdateExpression"] = change["UpdateExpression"].replace(" REMOVE #shown", ", #shown = :shown")
-            change["ExpressionAttributeValues"][":shown"] = {"S": self.early}
-        return write(self, moved, change)
+        def write_early(batch: Sequence[Step], change: Any) -> None:
+            if shown is not None:
+                change["UpdateExpression"] = change["UpdateExpression"].replace(" REMOVE #shown", ", #shown = :shown")
+                change["ExpressionAttributeValues"][":shown"] = {"S": shown}
+            write(batch, change)
 
-    return [patch.object(Attempts, "_commit", commit_knowing), patch.object(Attempts, "_write", write_early)]
+        with patch.object(self, "_table", SimpleNamespace(write=write_early)):
+            commit(self, steps, item, shown)
+
+    return [patch.object(Settlement, "_commit", commit_early)]
 
 
 @_mutation
 def a_put_row_is_ignored() -> list[Patch]:
     """A new member is not found by the record of their row."""
-    new = Attempts.__init__
+    new = Settlement.__init__
 
-    def without_put_keys(self: Attempts, *arguments: Any) -> None:
-        new(self, *arguments)
+    def without_put_keys(self: Settlement, *arguments: Any, **more: Any) -> None:
+        new(self, *arguments, **more)
         self._put_keys = set()
 
-    return [patch.object(Attempts, "__init__", without_put_keys)]
+    return [patch.object(Settlement, "__init__", without_put_keys)]
 
 
 @_mutation
 def rows_are_read_only_for_another_message() -> list[Patch]:
     """A row that is put where the item has it, or an edit undone, changes nothing."""
-    new = Attempts.__init__
+    new = Settlement.__init__
 
-    def without_need(self: Attempts, *arguments: Any) -> None:
-        new(self, *arguments)
+    def without_need(self: Settlement, *arguments: Any, **more: Any) -> None:
+        new(self, *arguments, **more)
         self._must_read_rows = False
 
-    return [patch.object(Attempts, "__init__", without_need)]
+    return [patch.object(Settlement, "__init__", without_need)]
 
 
 @_mutation
@@ -163,52 +169,52 @@ def a_key_need_not_be_free() -> list[Patch]:
 @_mutation
 def rows_that_look_right_are_not_conditioned() -> list[Patch]:
     """A transaction whose version is already read may still be writing them."""
-    commit = Attempts._commit
+    commit = Settlement._commit
 
-    def commit_needed(self: Attempts, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+    def commit_needed(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
         def is_needed(step: Step) -> bool:
             return isinstance(step, Departure) or step.is_needed or _is_elsewhere(step, item)
 
         commit(self, [step for step in steps if is_needed(step)], item, shown)
 
-    return [patch.object(Attempts, "_commit", commit_needed)]
+    return [patch.object(Settlement, "_commit", commit_needed)]
 
 
 @_mutation
 def a_member_without_a_row_is_dropped_unconditionally() -> list[Patch]:
     """A transaction whose version is already read may still be writing the row."""
-    commit = Attempts._commit
+    commit = Settlement._commit
 
-    def commit_moves(self: Attempts, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+    def commit_moves(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
         gone = {step.member_uuid for step in steps if isinstance(step, Departure)}
         rows = {member: place for member, place in item.rows.items() if member not in gone}
         commit(self, [step for step in steps if isinstance(step, Move)], replace(item, rows=rows), shown)
 
-    return [patch.object(Attempts, "_commit", commit_moves)]
+    return [patch.object(Settlement, "_commit", commit_moves)]
 
 
 @_mutation
 def what_is_read_is_listed_before_it_is_written() -> list[Patch]:
     """The first of several transactions already lists the rows of the others where they were read."""
-    commit = Attempts._commit
+    commit = Settlement._commit
 
-    def commit_places(self: Attempts, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+    def commit_places(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
         read = {step.member_uuid: step.rows[0].sort_key for step in steps if isinstance(step, Move)}
         commit(self, steps, replace(item, rows={**item.rows, **read}), shown)
 
-    return [patch.object(Attempts, "_commit", commit_places)]
+    return [patch.object(Settlement, "_commit", commit_places)]
 
 
 @_mutation
 def every_taken_key_is_a_tie() -> list[Patch]:
     """A row of the same conversation that becomes visible counts as another conversation's."""
-    write = Attempts._write
+    changed = Settlement._changed
 
-    def write_forgetting(self: Attempts, *arguments: Any) -> Any:
+    def changed_forgetting(self: Settlement, *arguments: Any) -> Any:
         with patch.object(self, "_missing", set()):
-            return write(self, *arguments)
+            return changed(self, *arguments)
 
-    return [patch.object(Attempts, "_write", write_forgetting)]
+    return [patch.object(Settlement, "_changed", changed_forgetting)]
 
 
 @_mutation
@@ -273,7 +279,13 @@ def keys_that_come_back_unprocessed_are_dropped() -> list[Patch]:
 def no_failure_is_reported() -> list[Patch]:
     """Every record counts as settled."""
     settle = Projection.settle
-    return [patch.object(Projection, "settle", lambda self, dirty: replace(settle(self, dirty), failure=None))]
+
+    def settle_well(self: Projection, dirty: DirtyConversation) -> Settlement:
+        settled = settle(self, dirty)
+        settled.failure = None
+        return settled
+
+    return [patch.object(Projection, "settle", settle_well)]
 
 
 @_mutation

@@ -276,10 +276,10 @@ def test_the_transactions_of_the_projection_end_alike(cruddur_table: CruddurTabl
         "message_uuid": {"S": "m"},
     }
     (move,) = plan([GroupRow.from_attributes(row)], Message.from_attributes(sent), is_shown=False)
-    unknown = ConversationItem.from_attributes({})
-    first = update(f"g{number}", read=unknown, version="1", rows={"u": SORT_KEYS[2]}, shown="f")
-    next_version = update(f"g{number}", read=ConversationItem({"S": "1"}, {}, None), version="2")
-    unfinished = update(f"g{number}", read=ConversationItem({"S": "2"}, {}, None), version="3", rows={})
+    rows = {"u": SORT_KEYS[2]}
+    first = update(f"g{number}", read=None, then=ConversationItem({"S": "1"}, rows, "f"))
+    next_version = update(f"g{number}", read={"S": "1"}, then=ConversationItem({"S": "2"}, rows, "f"))
+    unfinished = update(f"g{number}", read={"S": "2"}, then=ConversationItem({"S": "3"}, {}, None))
     for client, name in ((MemoryEngine(), ""), (cruddur_table.client, cruddur_table.name)):
         engine: Any = client
         engine.put_item(TableName=name, Item=row)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from cruddur_messages import schema, timestamps
 from cruddur_messages.dynamodb import OutOfTimeError
 from cruddur_messages.items import AttributeMap, GroupRow, User
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Projection
 from cruddur_messages.seed.file import SeedConversation, parse
 from cruddur_messages.seed.load import ATTEMPTS, MissingTableError, Seed, SeedError
 from tests.engines.fixtures import CruddurTable, on_an_engine

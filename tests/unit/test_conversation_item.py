@@ -19,34 +19,30 @@ def written(*updates: Item) -> ConversationItem:
     return ConversationItem.from_attributes(engine.items["CONV#g", "CONV"])
 
 
-NONE = ConversationItem.from_attributes({})
-FIRST = update("g", read=NONE, version="1", rows=ROWS, shown="f")
+FIRST = update("g", read=None, then=ConversationItem({"S": "1"}, ROWS, "f"))
 
 
 def test_what_is_written_is_read_again() -> None:
     assert written(FIRST) == ConversationItem({"S": "1"}, ROWS, "f")
 
 
-def test_an_update_of_the_version_alone_keeps_the_rest() -> None:
-    assert written(FIRST, update("g", read=written(FIRST), version="2")) == ConversationItem({"S": "2"}, ROWS, "f")
-
-
 def test_rows_without_shown_are_unfinished() -> None:
-    unfinished = update("g", read=written(FIRST), version="2", rows=ROWS)
-    assert written(FIRST, unfinished) == ConversationItem({"S": "2"}, ROWS, None)
+    unfinished = ConversationItem({"S": "2"}, ROWS, None)
+    assert written(FIRST, update("g", read={"S": "1"}, then=unfinished)) == unfinished
 
 
-@pytest.mark.parametrize("read", [NONE, ConversationItem({"S": "0"}, {}, None)])
-def test_an_update_from_another_version_fails(read: ConversationItem) -> None:
+@pytest.mark.parametrize("read", [None, {"S": "0"}])
+def test_an_update_from_another_version_fails(read: dict[str, str] | None) -> None:
     with pytest.raises(Exception, match="ConditionalCheckFailed"):
-        written(FIRST, update("g", read=read, version="2"))
+        written(FIRST, update("g", read=read, then=ConversationItem({"S": "2"}, {}, None)))
 
 
 def test_the_item_is_in_no_index_and_fifty_members_fit_into_two_kilobytes() -> None:
     uuids = [f"{number:08}-1234-1234-1234-123456789012" for number in range(50)]
     engine = MemoryEngine()
     rows = {member: DAYS[number // 49] for number, member in enumerate(uuids)}
-    engine.update_item(**update("g" * 36, read=NONE, version="v" * 32, rows=rows, shown="f" * 32))
+    whole = ConversationItem({"S": "v" * 32}, rows, "f" * 32)
+    engine.update_item(**update("g" * 36, read=None, then=whole))
     (item,) = engine.items.values()
     assert "message_group_uuid" not in item
     sizes = [len(name) + len(item[name]["S"]) for name in item if name != "rows"]

@@ -42,8 +42,8 @@ def handle_batch(
 
 def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now: float) -> None:
     """One line for the batch, and one for each record, conversation or member that needs attention."""
-    for record in batch.unusable:
-        emit("record_unusable", sequence_number=record.sequence_number, reason=record.reason)
+    for sequence_number, reason in batch.unusable:
+        emit("record_unusable", sequence_number=sequence_number, reason=reason)
     for settlement in settlements:
         if settlement.failure or settlement.counts["malformed_messages"] or settlement.counts["previews_cut"]:
             emit(

@@ -11,7 +11,7 @@ from botocore.config import Config
 from cruddur_messages import log, schema
 from cruddur_messages.lambda_context import LambdaContext
 from cruddur_messages.projection.batch import StreamResponse, handle_batch
-from cruddur_messages.projection.settlement import SIDE_BY_SIDE, Limits, Projection
+from cruddur_messages.projection.projection import SIDE_BY_SIDE, Projection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -54,12 +54,11 @@ def respond(
     sleep: Callable[[float], None] = time.sleep,
 ) -> StreamResponse:
     """Do the handler's work on this table within this time."""
-    deadline = time.monotonic() + seconds
+    last_call = time.monotonic() + seconds - reserve_of(seconds)
     projection = Projection(
         client=client,
         table_name=table_name,
-        seconds_left=lambda: deadline - time.monotonic(),
-        limits=Limits(reserve_seconds=reserve_of(seconds)),
+        seconds_left=lambda: last_call - time.monotonic(),
         sleep=sleep,
     )
     return handle_batch(event, settle_all=projection.settle_all, emit=log.emit, clock=time.time)

@@ -27,26 +27,22 @@ class DirtyConversation:
 
 
 @dataclass(frozen=True)
-class UnusableRecord:
-    """A record that names no conversation; nothing can be settled for it, now or later."""
-
-    sequence_number: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class FoldedBatch:
-    """The dirty conversations of a batch, in order of appearance; `ignored` counts records that change nothing here."""
+    """The dirty conversations of a batch, in order of appearance.
+
+    `unusable` are sequence numbers of records that name no conversation, each with the reason: nothing can be settled
+    for them, now or later. `ignored` counts records that change nothing here.
+    """
 
     dirty: tuple[DirtyConversation, ...]
-    unusable: tuple[UnusableRecord, ...]
+    unusable: tuple[tuple[str, str], ...]
     ignored: int
 
 
 def fold(records: Iterable[Any]) -> FoldedBatch:
     """The dirty conversations of stream records (`event["Records"]`). No form of a record raises an error."""
     dirty: dict[str, DirtyConversation] = {}
-    unusable: list[UnusableRecord] = []
+    unusable: list[tuple[str, str]] = []
     ignored = 0
     for record in records:
         change = _mapping(_mapping(record).get("dynamodb"))
@@ -54,7 +50,7 @@ def fold(records: Iterable[Any]) -> FoldedBatch:
         try:
             message_group_uuid, put_key = _conversation_of(change)
         except MalformedItemError as malformed:
-            unusable.append(UnusableRecord(sequence_number, str(malformed)))
+            unusable.append((sequence_number, str(malformed)))
             continue
         if message_group_uuid is None:
             ignored += 1

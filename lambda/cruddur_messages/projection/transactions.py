@@ -36,7 +36,7 @@ class Verdict:
 
 
 def pack(moves: Iterable[Step], max_actions: int) -> Iterator[tuple[Step, ...]]:
-    """Moves in as few transactions as DynamoDB's limits allow; each also updates the conversation item."""
+    """Moves in as few transactions as DynamoDB's limits allow; at least one, to update the conversation item."""
     packed: list[Step] = []
     actions, size = 1, 0
     for move in moves:
@@ -46,8 +46,7 @@ def pack(moves: Iterable[Step], max_actions: int) -> Iterator[tuple[Step, ...]]:
         packed.append(move)
         actions += len(move.deleted) + 1
         size += move.size
-    if packed:
-        yield tuple(packed)
+    yield tuple(packed)
 
 
 def actions_of(moves: Sequence[Step], update: Action, table_name: str) -> list[Action]:

@@ -10,8 +10,9 @@ from unittest.mock import patch
 from botocore.exceptions import ClientError
 
 from cruddur_messages.projection.batch import handle_batch
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Limits, Projection, Settlement
+from cruddur_messages.projection.settlement import Settlement
 from tests.projection.memory_engine import Item, Key, MemoryEngine
 
 GROUP = "g"
@@ -38,7 +39,7 @@ class Case:
         self.lines: list[dict[str, Any]] = []
         self.refusal: str | None = None
         self.hidden = ""
-        self.limits = Limits()
+        self.limits: dict[str, Any] = {}
         self.meanwhile: dict[str, Callable[[], object]] = {}
 
     def __getattr__(self, operation: str) -> Any:
@@ -72,8 +73,8 @@ class Case:
             client=cast("Any", self),
             table_name="t",
             seconds_left=lambda: seconds,
-            limits=self.limits,
             sleep=lambda _seconds: None,
+            **self.limits,
         )
 
     def settle(self, group: str = GROUP, **more: Any) -> Settlement:

@@ -9,8 +9,8 @@ from botocore.exceptions import ReadTimeoutError
 from cruddur_messages.items import MAX_ITEM_BYTES, item_size, key_of
 from cruddur_messages.projection.handler import reserve_of
 from cruddur_messages.projection.moves import MAX_ROWS
+from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Limits, Projection
 from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, DAYS, GROUP, SENT, Case, message, number_of, record, row
 
@@ -187,13 +187,13 @@ def test_rows_that_another_transaction_is_still_writing_are_not_trusted(pair: Ca
 
 
 def test_rows_that_a_transaction_does_not_write_stay_listed_under_their_keys(pair: Case) -> None:
-    pair.limits = Limits(max_actions=4, attempts=1)
+    pair.limits = {"max_actions": 4, "attempts": 1}
     new = pair.put(message(DAYS[1], "newer"))
     pair.die_half_way(new)
     assert pair.handle(new) != []
     pair.apply()
     pair.hidden = "ab"
-    pair.limits = Limits()
+    pair.limits = {}
     assert pair.handle(new) == []
     assert pair.shown() == {"a": "newer", "b": "newer"}
     assert [line for line in pair.lines if line["event"] == "member_left"] == []
@@ -210,7 +210,7 @@ def test_a_row_of_the_same_conversation_that_becomes_visible_is_no_tie(case: Cas
 
 
 def test_a_listed_row_stays_listed_until_it_is_deleted(case: Case) -> None:
-    case.limits = Limits(max_actions=4, attempts=1)
+    case.limits = {"max_actions": 4, "attempts": 1}
     case.handle([*case.put(*(row(member) for member in "abc")), *case.put(message(DAYS[0]))])
     case.hidden = "abc"
     records = [*case.put(row("c", sort_key=DAYS[3])), *case.put(message(DAYS[1], "newer"))]
@@ -218,7 +218,7 @@ def test_a_listed_row_stays_listed_until_it_is_deleted(case: Case) -> None:
     case.engine.unapplied[locked] = case.engine.items[locked]
     assert case.handle(records) != []
     case.apply()
-    case.limits = Limits()
+    case.limits = {}
     assert case.handle(records) == []
     assert case.shown() == dict.fromkeys("abc", "newer")
 
@@ -249,9 +249,9 @@ def test_duplicates_become_one_row_with_the_attributes_of_all(case: Case) -> Non
 def test_more_duplicates_than_fit_into_a_transaction_take_several_also_after_a_crash(case: Case) -> None:
     duplicates = [row("a", "b", sort_key=f"2026-01-01T00:00:{second:02}") for second in range(3 * MAX_ROWS)]
     case.put(*duplicates, row("b", "a"), message())
-    case.limits = Limits(attempts=1)
+    case.limits = {"attempts": 1}
     assert case.settle().failure == "a member has more rows than one transaction takes"
-    case.limits = Limits()
+    case.limits = {}
     assert case.settle().failure is None
     assert case.shown() == {"a": "new", "b": "new"}
 
@@ -412,8 +412,7 @@ def test_no_call_starts_that_could_outlast_the_invocation(seconds: float) -> Non
     projection = Projection(
         client=cast("Any", Silent()),
         table_name="t",
-        seconds_left=lambda: seconds - now[0],
-        limits=Limits(reserve_seconds=reserve_of(seconds)),
+        seconds_left=lambda: seconds - reserve_of(seconds) - now[0],
         sleep=lambda pause: now.__setitem__(0, now[0] + pause),
     )
     assert projection.settle(DirtyConversation(GROUP)).failure is not None
