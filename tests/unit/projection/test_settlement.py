@@ -1,23 +1,18 @@
 """The settlement of one conversation: its calls, its changes, and what it does not change."""
 
 import itertools
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from cruddur_messages.items import MAX_ITEM_BYTES, item_size, key_of
-from cruddur_messages.projection.handler import reserve_of
 from cruddur_messages.projection.moves import MAX_ROWS
-from cruddur_messages.projection.projection import Projection
-from cruddur_messages.projection.records import DirtyConversation
 from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, DAYS, GROUP, SENT, Case, message, number_of, record, row
 
 pytestmark = pytest.mark.check
 
 LONE_MESSAGE = ["get_item", "query", "batch_get_item", "transact_write_items"]
-SLOWEST_CALL_SECONDS = 7.0
 
 
 @pytest.fixture
@@ -382,48 +377,6 @@ def test_messages_at_the_end_of_time_affect_no_other_conversation(case: Case, mo
     pinned = case.put(message(moment, group="one"), message(moment, group="two"))
     good = case.put(row("x", "y", group="good"), row("y", "x", group="good"), message(group="good"))
     assert not {number_of(one) for one in good} & set(case.handle([*pinned, *good]))
-
-
-def test_an_unexpected_error_fails_only_its_own_conversation(case: Case) -> None:
-    query = case.engine.query
-
-    def faulty(**arguments: Any) -> Any:
-        if {"S": "MSG#odd"} in arguments["ExpressionAttributeValues"].values():
-            raise KeyError("odd")
-        return query(**arguments)
-
-    case.engine.query = faulty  # type: ignore[method-assign]
-    odd = case.put(row("a", "b", group="odd"), message(group="odd"))
-    good = case.put(row("x", "y"), row("y", "x"), message())
-    assert set(case.handle([*odd, *good])) == {number_of(one) for one in odd}
-    assert "unexpected KeyError at test_settlement.py:" in case.lines[0]["failure"]
-
-
-@pytest.mark.parametrize("seconds", [20.0, 21.0, 28.0, 60.0])
-def test_no_call_starts_that_could_outlast_the_invocation(seconds: float) -> None:
-    """Every call takes as long as one that never returns. The last one must end before the invocation."""
-    now = [0.0]
-
-    class Silent:
-        def get_item(self, **_arguments: Any) -> Any:
-            now[0] += SLOWEST_CALL_SECONDS
-            raise ReadTimeoutError(endpoint_url="")
-
-    projection = Projection(
-        client=cast("Any", Silent()),
-        table_name="t",
-        seconds_left=lambda: seconds - reserve_of(seconds) - now[0],
-        sleep=lambda pause: now.__setitem__(0, now[0] + pause),
-    )
-    assert projection.settle(DirtyConversation(GROUP)).failure is not None
-    assert 0 < now[0] < seconds
-
-
-@pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_without_time_everything_is_reported_and_no_call_starts(case: Case, seconds: float) -> None:
-    records = case.put(row("a"), message(), message(group="h"))
-    assert case.handle(records, seconds) == [number_of(one) for one in records]
-    assert case.calls == []
 
 
 @pytest.mark.parametrize("refusal", ["AccessDeniedException", "ValidationException", "ThrottlingException"])

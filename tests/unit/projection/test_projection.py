@@ -1,0 +1,83 @@
+"""The settlement of many conversations: apart from each other, with retries, within the time."""
+
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from cruddur_messages.projection.handler import reserve_of
+from cruddur_messages.projection.projection import Projection
+from cruddur_messages.projection.records import DirtyConversation
+from tests.unit.projection.case import GROUP, Case, message, number_of, row
+
+pytestmark = pytest.mark.check
+
+SLOWEST_CALL_SECONDS = 7.0
+
+
+@pytest.fixture
+def case() -> Case:
+    return Case()
+
+
+def test_an_unexpected_error_fails_only_its_own_conversation(case: Case) -> None:
+    query = case.engine.query
+
+    def faulty(**arguments: Any) -> Any:
+        if {"S": "MSG#odd"} in arguments["ExpressionAttributeValues"].values():
+            raise KeyError("odd")
+        return query(**arguments)
+
+    case.engine.query = faulty  # type: ignore[method-assign]
+    odd = case.put(row("a", "b", group="odd"), message(group="odd"))
+    good = case.put(row("x", "y"), row("y", "x"), message())
+    assert set(case.handle([*odd, *good])) == {number_of(one) for one in odd}
+    assert "unexpected KeyError at test_projection.py:" in case.lines[0]["failure"]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 21.0, 28.0, 60.0])
+def test_no_call_starts_that_could_outlast_the_invocation(seconds: float) -> None:
+    """Every call takes as long as one that never returns. The last one must end before the invocation."""
+    now = [0.0]
+
+    class Silent:
+        def get_item(self, **_arguments: Any) -> Any:
+            now[0] += SLOWEST_CALL_SECONDS
+            raise ReadTimeoutError(endpoint_url="")
+
+    projection = Projection(
+        client=cast("Any", Silent()),
+        table_name="t",
+        seconds_left=lambda: seconds - reserve_of(seconds) - now[0],
+        sleep=lambda pause: now.__setitem__(0, now[0] + pause),
+    )
+    assert projection.settle(DirtyConversation(GROUP)).failure is not None
+    assert 0 < now[0] < seconds
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_without_time_everything_is_reported_and_no_call_starts(case: Case, seconds: float) -> None:
+    records = case.put(row("a"), message(), message(group="h"))
+    assert case.handle(records, seconds) == [number_of(one) for one in records]
+    assert case.calls == []
+
+
+def test_the_pauses_before_retries_double_up_to_a_second() -> None:
+    class Silent:
+        def get_item(self, **_arguments: Any) -> Any:
+            raise ReadTimeoutError(endpoint_url="")
+
+    def pauses(draw: float) -> list[float]:
+        slept: list[float] = []
+        projection = Projection(
+            client=cast("Any", Silent()),
+            table_name="t",
+            seconds_left=lambda: 60.0,
+            sleep=slept.append,
+            draw=lambda: draw,
+        )
+        assert projection.settle(DirtyConversation(GROUP)).failure == "ReadTimeoutError"
+        return slept
+
+    assert pauses(1.0) == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
+    assert pauses(0.0) == pytest.approx([pause / 2 for pause in pauses(1.0)])
