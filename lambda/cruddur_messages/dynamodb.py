@@ -1,7 +1,6 @@
 """What all callers of DynamoDB share: limits, kinds of errors, and queries."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -54,21 +53,17 @@ class CancelledError(Exception):
         self.reasons = reasons
 
 
-@contextmanager
-def sorted_errors() -> Iterator[None]:
-    """Raise CancelledError, TransientError or RefusedError for what botocore raises."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown error")
-        if code == "ConditionalCheckFailedException":
-            raise CancelledError([CONDITION_FAILED]) from error
-        if code == "TransactionCanceledException":
-            reasons = error.response.get("CancellationReasons", [])
-            raise CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons]) from error
-        raise (TransientError if code in TRANSIENT_CODES else RefusedError)(code) from error
-    except BotoCoreError as error:
-        raise TransientError(type(error).__name__) from error
+def sorted_error(error: ClientError | BotoCoreError) -> CancelledError | TransientError | RefusedError:
+    """What botocore has raised, as one of three kinds."""
+    if not isinstance(error, ClientError):
+        return TransientError(type(error).__name__)
+    code = error.response.get("Error", {}).get("Code", "unknown error")
+    if code == "ConditionalCheckFailedException":
+        return CancelledError([CONDITION_FAILED])
+    if code == "TransactionCanceledException":
+        reasons = error.response.get("CancellationReasons", [])
+        return CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons])
+    return (TransientError if code in TRANSIENT_CODES else RefusedError)(code)
 
 
 def of_conversation(message_group_uuid: str) -> dict[str, Any]:

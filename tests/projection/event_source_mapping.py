@@ -19,28 +19,26 @@ def passes(patterns: Sequence[Pattern], record: Record) -> bool:
 
 
 def _matches(pattern: Pattern, data: Any) -> bool:
-    return all(
-        _matches(expected, _member(data, name) or {})
-        if isinstance(expected, dict)
-        else any(_satisfies(rule, data, name) for rule in expected)
-        for name, expected in pattern.items()
-    )
+    for name, expected in pattern.items():
+        value = data.get(name) if isinstance(data, dict) else None
+        if isinstance(expected, dict):
+            if not _matches(expected, value or {}):
+                return False
+        elif not any(_satisfies(rule, value) for rule in expected):
+            return False
+    return True
 
 
-def _satisfies(rule: Any, data: Any, name: str) -> bool:
-    value = _member(data, name)
-    match rule:
-        case {"exists": bool(wanted)}:
-            is_leaf = value is not None and not isinstance(value, dict)
-            return is_leaf == wanted
-        case {"prefix": str(prefix)}:
-            return isinstance(value, str) and value.startswith(prefix)
-        case _:
-            return bool(value == rule)
-
-
-def _member(data: Any, name: str) -> Any:
-    return data.get(name) if isinstance(data, dict) else None
+def _satisfies(rule: Any, value: Any) -> bool:
+    if not isinstance(rule, dict):
+        return bool(value == rule)
+    ((kind, wanted),) = rule.items()
+    if kind == "exists":
+        is_leaf = value is not None and not isinstance(value, dict)
+        return bool(is_leaf == wanted)
+    if kind == "prefix":
+        return isinstance(value, str) and value.startswith(wanted)
+    raise ValueError(f"a rule that is not supported here: {rule}")
 
 
 def sequence_number(record: Record) -> str:

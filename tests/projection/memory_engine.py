@@ -4,8 +4,7 @@ It has the methods of a boto3 client. test_memory_engine.py compares it with Dyn
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -23,8 +22,7 @@ MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 CANCELLED = "TransactionCanceledException"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One committed change of an item, as in a stream record."""
 
     number: int

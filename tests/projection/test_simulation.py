@@ -20,7 +20,7 @@ SCHEDULES = int(os.environ.get("CRUDDUR_SCHEDULES", "2000"))
 FIRST_SEED = int(os.environ.get("CRUDDUR_FIRST_SEED", "0"))
 SHARDS = 20
 
-CHUNK = 16
+CHUNK = 32
 schedules = st.lists(
     st.binary(min_size=CHUNK, max_size=CHUNK), min_size=choices.SIZE // CHUNK, max_size=choices.SIZE // CHUNK
 ).map(b"".join)

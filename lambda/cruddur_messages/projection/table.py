@@ -4,9 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from cruddur_messages import dynamodb, schema
 from cruddur_messages.conversation_item import ConversationItem
-from cruddur_messages.dynamodb import OutOfTimeError, TransientError, sorted_errors
+from cruddur_messages.dynamodb import OutOfTimeError, TransientError, sorted_error
 from cruddur_messages.items import AttributeMap, GroupRow, Key, MalformedItemError
 from cruddur_messages.projection.transactions import Action, Step, actions_of
 
@@ -83,8 +85,10 @@ class ProjectionTable:
             raise OutOfTimeError
         if operation not in ("batch_get_item", "transact_write_items"):
             arguments["TableName"] = self._table_name
-        with sorted_errors():
+        try:
             return getattr(self._client, operation)(**arguments)
+        except (ClientError, BotoCoreError) as error:
+            raise sorted_error(error) from error
 
 
 def rows_of(message_group_uuid: str, items: Iterable[AttributeMap]) -> list[GroupRow]:
