@@ -1,17 +1,18 @@
 """Every interleaving of a small case, explored completely. A state that is reached twice is explored once.
 
-A case is a conversation of one to three members and one or two changes, or of two members and three changes. Each
-change but a departure has a settlement of its own, which may begin at any time after it. The real code of the
-settlements runs: it is played again from its recorded responses up to its next API call. So a state is the table, and
-the responses that each settlement has had since it last began to read. From a state, a client makes the next change, or
-one settlement makes its next call, dies before it, or dies after it and is delivered again. A call that conflicts, or
-whose response is lost, ends in the same states as one of these. A transaction is committed at once, and applied at once
-or item by item: the conversation item first, then the rows in the order of the actions or in the opposite one. (Whoever
-reads while the conversation item is yet to be applied cannot commit with its version.) In between the others go on;
-what they write of an item that is yet to be applied conflicts.
+A case is a conversation of one to three members and one to three changes. Each change but a departure has a settlement
+of its own, which may begin at any time after it. The real code of the settlements runs: it is played again from its
+recorded responses up to its next API call. So a state is the table, and the responses that each settlement has had
+since it last began to read. From a state, a client makes the next change, or one settlement makes its next call, dies
+before it, or dies after it and is delivered again. A call that conflicts, or whose response is lost, ends in the same
+states as one of these. A transaction is committed at once, and applied at once or item by item: the conversation item
+first, then the rows in the order of the actions or in the opposite one. (Whoever reads while the conversation item is
+yet to be applied cannot commit with its version.) In between the others go on; what they write of an item that is yet
+to be applied conflicts.
 
 A query of the index returns the table as it is, or as it was at the beginning. Left out are more changes and members
-than these, partial batches, deadlines, pages, and an index that shows anything in between. The simulation covers those.
+than these, three changes with transactions that are applied item by item or that are several for one settlement,
+partial batches, deadlines, pages, and an index that shows anything in between. The simulation covers those.
 """
 
 import itertools
