@@ -1,7 +1,6 @@
 """The projection, run as greenlets that stop before every API call, with a clock and faults of the simulation."""
 
 import itertools
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn, cast
@@ -202,7 +201,9 @@ class Invocation:
         self.hub.switch()
 
     def _side_by_side(self, settle: Settle, conversations: Sequence[DirtyConversation]) -> list[Settlement]:
-        """One thread for each conversation, and the caller waits for all."""
+        """One thread for each conversation, if there are several, and the caller waits for all."""
+        if len(conversations) < 2:
+            return [settle(conversation) for conversation in conversations]
         caller = current_thread()
         results: dict[int, Settlement] = {}
 
@@ -216,9 +217,8 @@ class Invocation:
             Thread(partial(run, number, conversation), self, caller.clock)
             for number, conversation in enumerate(conversations)
         ]
-        if children:
-            self.threads += children
-            self.hub.switch()
+        self.threads += children
+        self.hub.switch()
         return [results[number] for number in range(len(children))]
 
     def _run(self) -> None:
@@ -252,7 +252,7 @@ def current_thread() -> Thread:
 
 
 def _emit(event: str, **fields: object) -> None:
-    line = json.dumps({"event": event, **fields}, ensure_ascii=False, default=str)
+    line = f"{event} {fields}"
     if PRIVATE in line:
         raise Violation(f"a log line tells a text or a name: {line}")
     if "unexpected" in str(fields.get("failure")):

@@ -6,7 +6,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from cruddur_messages import dynamodb, schema, timestamps
@@ -571,6 +571,7 @@ class Simulation:
         return next((message for message in reversed(messages) if _can_be_shown(message)), None)
 
 
+@cache
 def _sort_key(when: int, form: int) -> str:
     """A time in one of the forms that backends write; from few times, so that many are equal."""
     instant = START + timedelta(seconds=when, microseconds=when % 2)

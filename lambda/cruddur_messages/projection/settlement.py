@@ -58,15 +58,16 @@ class Settlement:
         # The version is read first: if somebody commits after this read, this settlement's commit fails.
         item = self._table.conversation(self.message_group_uuid)
         newest = self._newest_message()
-        if item.shown == fingerprint(newest) and not self._must_read_rows:
-            # The next version makes every commit fail that has read an older message.
-            self._commit([], item, item.shown)
-        else:
-            self._settle_rows(item, newest, self._rows(item))
-
-    def _settle_rows(self, item: ConversationItem, newest: Message | None, rows: Sequence[GroupRow]) -> None:
-        """Commit the moves that the rows need, and the new places of the rows."""
         shown = fingerprint(newest)
+        if item.shown == shown and not self._must_read_rows:
+            # The next version makes every commit fail that has read an older message.
+            self._commit([], item, shown)
+        else:
+            self._settle_rows(item, newest, shown)
+
+    def _settle_rows(self, item: ConversationItem, newest: Message | None, shown: str) -> None:
+        """Commit the moves that the rows need, and the new places of the rows."""
+        rows = self._rows(item)
         moves = plan(rows, newest, is_shown=item.shown == shown)
         members = {move.member_uuid for move in moves}
         departures = [
