@@ -18,7 +18,9 @@ from botocore.exceptions import ClientError
 
 from aws_proof.claims import DiffersError
 from aws_proof.journal import Borrowed, Journal
-from cruddur_cli import smoke
+from cruddur_cli.smoke import runs
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.report import Report
 from cruddur_local.paths import CDK_CLI, LOCAL, REPOSITORY
 
 FOLDER = LOCAL / "aws-proof"
@@ -136,10 +138,10 @@ class World:
             return 127, str(error)
         return ended.returncode, ended.stdout
 
-    def smoke(self, *, messages: int, limit_seconds: float = LATE_SECONDS) -> smoke.Report:
+    def smoke(self, *, messages: int, limit_seconds: float = LATE_SECONDS) -> Report:
         """Run the smoke test."""
-        place = smoke.Place(self.client("dynamodb"), self.table_name)
-        return smoke.talk(place, messages=messages, limit_seconds=limit_seconds)
+        place = Place(self.client("dynamodb"), self.table_name)
+        return runs.talk(place, messages=messages, limit_seconds=limit_seconds)
 
     def require_smoke(self, messages: int = 10, limit_seconds: float = LATE_SECONDS) -> str:
         """The same, as text. Raises DiffersError if a message is late or anything else is wrong."""

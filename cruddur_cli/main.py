@@ -17,6 +17,7 @@ from cruddur_cli.commands.conversations import conversations
 from cruddur_cli.commands.maintenance import maintenance
 from cruddur_cli.commands.smoke import smoke_test
 from cruddur_cli.commands.tables import tables
+from cruddur_cli.commands.watch import watching
 from cruddur_cli.errors import WrongUseError, explained, one_line
 
 NAME = "ddb"
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": HELP},
 )
-for group in (tables, conversations, maintenance, smoke_test):
+for group in (tables, conversations, watching, maintenance, smoke_test):
     app.add_typer(group.app)
 
 

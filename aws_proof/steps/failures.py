@@ -6,7 +6,10 @@ from typing import Any
 
 from aws_proof.claims import DiffersError, claim
 from aws_proof.world import TAG, World
-from cruddur_cli import smoke
+from cruddur_cli.smoke.notes import Register
+from cruddur_cli.smoke.people import person, smoke_uuid
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.talk import Talk
 from cruddur_messages import schema
 
 NEEDED = "dynamodb:PutItem"
@@ -172,13 +175,13 @@ class People:
     """Two made-up people whose conversation continues during a failure; `bin/ddb smoke` removes it after a kill."""
 
     def __init__(self, world: World) -> None:
-        place = smoke.Place(world.client("dynamodb"), world.table_name)
+        place = Place(world.client("dynamodb"), world.table_name)
         self._place = place
-        self.group = smoke.smoke_uuid()
-        self.members = [smoke.person(name) for name in ("Ann", "Bo")]
-        self._note = smoke.Register(place).new({self.group: [one.uuid for one in self.members]})
+        self.group = smoke_uuid()
+        self.members = [person(name) for name in ("Ann", "Bo")]
+        self._note = Register(place).new({self.group: [one.uuid for one in self.members]})
         self._note.renew()
-        self._talk = smoke.Talk(place, self.group, self.members, limit_seconds=0)
+        self._talk = Talk(place, self.group, self.members, limit_seconds=0)
 
     def send(self) -> str:
         """Send a message and return its id."""

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 from aws_proof.claims import DiffersError, claim
 from aws_proof.world import World
-from cruddur_cli import smoke
+from cruddur_cli.smoke.report import Report
 
 CHANGES: tuple[Mapping[str, str], ...] = (
     {"batch_size": "50"},
@@ -23,7 +23,7 @@ LATEST_SECONDS = 900.0
 def settings_change(world: World) -> str:
     """Each setting is deployed while made-up people send messages without a pause. Names and ids are compared."""
     before = lasting(world)
-    stopped, reports, errors = Event(), list[smoke.Report](), list[Exception]()
+    stopped, reports, errors = Event(), list[Report](), list[Exception]()
 
     def write() -> None:
         try:

@@ -1,26 +1,24 @@
-"""Commands that use the table as the app does: access patterns A to D, and an inbox to watch."""
+"""Commands that use the table as the app does: access patterns A to D."""
 
-import math
-import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from cruddur_cli import completion
 from cruddur_cli.commands.group import CommandGroup
-from cruddur_cli.console import Column, Cut
 from cruddur_cli.context import Context
-from cruddur_cli.conversation_names import beginnings
+from cruddur_cli.conversation_output import (
+    MESSAGE_COLUMNS,
+    conversation_as_json,
+    inbox_columns,
+    inbox_rows,
+    message_as_json,
+    message_rows,
+)
 from cruddur_cli.errors import DdbError, WrongUseError
 from cruddur_messages import timestamps
-from cruddur_messages.items import Message, User
-from cruddur_messages.store import (
-    CONVERSATIONS_ON_A_PAGE,
-    MAX_PAGE,
-    MESSAGES_ON_A_PAGE,
-    Conversation,
-    Page,
-)
+from cruddur_messages.items import User
+from cruddur_messages.store import CONVERSATIONS_ON_A_PAGE, MAX_PAGE, MESSAGES_ON_A_PAGE
 from cruddur_messages.store.errors import NotAMemberError
 
 Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="Continue where an earlier page ended.")]
@@ -48,9 +46,9 @@ Sender = Annotated[
     ),
 ]
 
-SECONDS_WITHOUT_READER = 0.5
+TITLE = "Conversations"
 
-conversations = CommandGroup("Conversations")
+conversations = CommandGroup(TITLE)
 
 
 @conversations.command("list-conversations", example="list-conversations andrewbrown")
@@ -65,9 +63,11 @@ def list_conversations(
     _check_cursor(before)
     page = context.store.list_conversations(user.uuid, limit=limit, before=before)
     if context.output.as_json:
-        context.output.document({"conversations": [_line_of(line) for line in page.items], "cursor": page.cursor})
+        context.output.document(
+            {"conversations": [conversation_as_json(line) for line in page.items], "cursor": page.cursor}
+        )
     elif page.items:
-        context.output.table(_inbox_columns(context), _inbox_rows(context, page))
+        context.output.table(inbox_columns(context.output), inbox_rows(context.output, page))
         _say_cursor(context, page.cursor)
     elif before is not None:
         context.output.note(f"{user.handle} has no older conversation")
@@ -105,15 +105,11 @@ def get_conversation(
     if not page.items and before is None:
         raise DdbError(f"conversation {group} has no message in {context.target}: see bin/ddb list-conversations")
     if context.output.as_json:
-        messages = [_message(message) for message in page.items]
+        messages = [message_as_json(message) for message in page.items]
         context.output.document({"message_group_uuid": group, "messages": messages, "cursor": page.cursor})
         return
     if page.items:
-        rows = [
-            (message.user_handle, message.message, _time(context, message.sort_key, seconds=True))
-            for message in page.items
-        ]
-        context.output.table(MESSAGE_COLUMNS, rows)
+        context.output.table(MESSAGE_COLUMNS, message_rows(context.output, page))
     else:
         context.output.note("there is no older message")
     _say_cursor(context, page.cursor)
@@ -161,7 +157,7 @@ def send(
     sent = context.store.send(group, sender=user, message=words[-1], check_member=check_member)
     context.settle_where_no_lambda_does([group])
     if context.output.as_json:
-        context.output.document(_message(sent))
+        context.output.document(message_as_json(sent))
     else:
         context.output.paragraph(f"sent at {sent.sort_key} as {sent.message_uuid}")
 
@@ -183,7 +179,7 @@ def start(
     started = context.store.start_conversation(members, sender=user, message=message)
     context.settle_where_no_lambda_does([started.message_group_uuid])
     if context.output.as_json:
-        context.output.document({**_message(started.message), "is_new": started.is_new})
+        context.output.document({**message_as_json(started.message), "is_new": started.is_new})
     elif started.is_new:
         context.output.paragraph(f"conversation {started.message_group_uuid} is started")
     else:
@@ -212,51 +208,11 @@ def add_member(
     if is_new:
         context.settle_where_no_lambda_does([group])
     if context.output.as_json:
-        context.output.document({**_line_of(joined), "is_new": is_new})
+        context.output.document({**conversation_as_json(joined), "is_new": is_new})
     elif is_new:
         context.output.paragraph(f"{user.handle} is a member of {group}")
     else:
         context.output.paragraph(f"{user.handle} is already a member of {group}: nothing has changed")
-
-
-@conversations.command("watch", example="watch andrewbrown")
-def watch(
-    context: Context,
-    handle: Handle = None,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two reads.")] = 1.0,
-    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after this many seconds.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = CONVERSATIONS_ON_A_PAGE,
-) -> None:
-    """Watch a person's inbox as it changes; Ctrl-C ends it. With --json, one line per change.
-
-    What a change has added is marked with a *.
-    """
-    user = context.user(handle)
-    until = math.inf if seconds is None else time.monotonic() + seconds
-    shown: Page[Conversation] | None = None
-    page = context.store.list_conversations(user.uuid, limit=limit)
-    context.output.note(f"{user.handle}'s inbox in {context.target}; Ctrl-C ends it")
-    with context.output.live() as draw:
-        while True:
-            if page != shown and context.output.as_json:
-                context.output.json_line([_line_of(line) for line in page.items], flush=True)
-            elif page != shown:
-                known = page.items if shown is None else shown.items
-                marks = ["" if line in known else "*" for line in page.items]
-                rows = [(mark, *row) for mark, row in zip(marks, _inbox_rows(context, page), strict=True)]
-                draw((Column(""), *_inbox_columns(context)), rows)
-            shown = page
-            _sleep_while_read(context, min(until, time.monotonic() + every))
-            if time.monotonic() >= until:
-                return
-            page = context.store.list_conversations(user.uuid, limit=limit)
-
-
-def _sleep_while_read(context: Context, until: float) -> None:
-    """Wait. Raises BrokenPipeError soon after the reader of the output is gone."""
-    while (left := until - time.monotonic()) > 0:
-        context.output.require_reader()
-        time.sleep(min(left, SECONDS_WITHOUT_READER))
 
 
 def _check_cursor(before: str | None) -> None:
@@ -283,54 +239,3 @@ def _is_member(context: Context, group: str, user: User) -> bool:
 def _say_cursor(context: Context, cursor: str | None) -> None:
     if cursor is not None:
         context.output.note(f"older ones: --before {cursor}")
-
-
-MESSAGE_COLUMNS = (Column("from", Cut.ELLIPSIS), Column("message", Cut.WRAP, grows=True), Column("time"))
-
-
-def _inbox_columns(context: Context) -> tuple[Column, ...]:
-    when = () if context.output.is_narrow else (Column("last message"),)
-    return Column("with", Cut.ELLIPSIS), Column("message", Cut.ELLIPSIS, grows=True), *when, Column("id")
-
-
-def _inbox_rows(context: Context, page: Page[Conversation]) -> list[tuple[str, ...]]:
-    uuids = [line.message_group_uuid for line in page.items]
-    shown = beginnings(uuids) if context.output.is_terminal else dict(zip(uuids, uuids, strict=True))
-    return [
-        (
-            line.other.handle,
-            line.message,
-            *(() if context.output.is_narrow else (_time(context, line.last_message_at),)),
-            shown[line.message_group_uuid],
-        )
-        for line in page.items
-    ]
-
-
-def _time(context: Context, sort_key: str, *, seconds: bool = False) -> str:
-    """A timestamp for people; --json has the whole timestamp."""
-    whole = sort_key[: 19 if seconds else 16].replace("T", " ")
-    return whole[5:16] if context.output.is_narrow else whole
-
-
-def _line_of(line: Conversation) -> dict[str, Any]:
-    return {
-        "message_group_uuid": line.message_group_uuid,
-        "last_message_at": line.last_message_at,
-        "message": line.message,
-        "user_uuid": line.other.uuid,
-        "user_display_name": line.other.display_name,
-        "user_handle": line.other.handle,
-    }
-
-
-def _message(message: Message) -> dict[str, Any]:
-    return {
-        "message_group_uuid": message.message_group_uuid,
-        "message_uuid": message.message_uuid,
-        "created_at": message.sort_key,
-        "message": message.message,
-        "user_uuid": message.user_uuid,
-        "user_display_name": message.user_display_name,
-        "user_handle": message.user_handle,
-    }

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cruddur_cli import smoke as made_up
 from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.console import Column
 from cruddur_cli.context import Context
-from cruddur_cli.smoke import Held, Place, Report
+from cruddur_cli.smoke import runs
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.report import Held, Report, highest_steady
 
 BROKEN = 1
 BOUNDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, float("inf"))
@@ -51,9 +52,9 @@ def smoke(
     )
     if rate is None:
         with context.output.progress("messages", messages) as bar:
-            report = made_up.talk(place, messages=messages, limit_seconds=seconds, on_delivered=lambda: bar.advance(1))
+            report = runs.talk(place, messages=messages, limit_seconds=seconds, on_delivered=lambda: bar.advance(1))
         return _print(context, report, {})
-    held = made_up.hold(
+    held = runs.hold(
         place, rate=rate, seconds=seconds, limit_seconds=seconds, on_held=lambda one: _note_held(context, one)
     )
     total = Report()
@@ -131,7 +132,7 @@ def _rate_as_json(held: Held) -> dict[str, object]:
 
 
 def _verdict(context: Context, held: Sequence[Held]) -> dict[str, object]:
-    steady = made_up.highest_steady(held)
+    steady = highest_steady(held)
     if not context.output.as_json:
         context.output.line(
             "the delay grew at the lowest rate"

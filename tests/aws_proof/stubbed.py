@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from aws_proof.journal import Journal
 from aws_proof.world import World
-from cruddur_cli.smoke import Report
+from cruddur_cli.smoke.report import Report
 
 ACCOUNT, REGION, NAME = "111122223333", "eu-north-1", "proof-run"
 SECONDS_A_PAUSE = 400.0

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from aws_proof.claims import Claim, DiffersError, StopError
 from aws_proof.steps import adoption, deployment, failures, leftovers, metrics, permissions, updates
-from cruddur_cli.smoke import Report
+from cruddur_cli.smoke.report import Report
 from tests.aws_proof.stubbed import StubbedWorld, late, works, world_in
 from tests.policies.authorization import Policies, Request
 from tests.policies.conftest import Case

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
-from cruddur_cli import settlement, smoke
+from cruddur_cli import settlement
 from cruddur_cli.context import Context
+from cruddur_cli.smoke import notes, runs
+from cruddur_cli.smoke.people import smoke_uuid
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.report import Held, Report, highest_steady
 from cruddur_messages import schema
 from tests.cli.conftest import DDB, Environment, Result
 from tests.end_to_end.inboxes import items
@@ -29,8 +33,8 @@ def table(cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: s
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing reads these tables' streams, so nothing arrives late."""
-    monkeypatch.setattr(smoke, "QUIET_SECONDS", 0.0)
-    monkeypatch.setattr(smoke, "SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr(notes, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(notes, "SILENCE_SECONDS", 0.0)
 
 
 def settled(table: CruddurTable) -> Callable[[str], None]:
@@ -40,7 +44,7 @@ def settled(table: CruddurTable) -> Callable[[str], None]:
     return settle
 
 
-def place(table: CruddurTable, afterwards: Callable[[str, list[Any]], None] | None = None) -> smoke.Place:
+def place(table: CruddurTable, afterwards: Callable[[str, list[Any]], None] | None = None) -> Place:
     """The table, settled after each write; then `afterwards` damages it, given the conversation and its rows."""
     settle = settled(table)
 
@@ -49,7 +53,7 @@ def place(table: CruddurTable, afterwards: Callable[[str, list[Any]], None] | No
         if afterwards:
             afterwards(group, [item for item in items(table.client, table.name) if is_row(item, group)])
 
-    return smoke.Place(table.client, table.name, settle_and_spoil)
+    return Place(table.client, table.name, settle_and_spoil)
 
 
 def is_row(item: Any, group: str) -> bool:
@@ -68,7 +72,7 @@ def test_every_message_is_awaited_and_nothing_is_left(cruddur_table: CruddurTabl
         seen.append(len(rows))
         assert all(row["pk"]["S"].startswith("GRP#5e1f7e57-") for row in rows)
 
-    report = smoke.talk(place(cruddur_table, look), messages=5, limit_seconds=SECONDS)
+    report = runs.talk(place(cruddur_table, look), messages=5, limit_seconds=SECONDS)
     assert report.problems == []
     assert len(report.delays) == 5
     assert report.median <= report.of_99_in_100 <= report.largest
@@ -78,24 +82,24 @@ def test_every_message_is_awaited_and_nothing_is_left(cruddur_table: CruddurTabl
 
 
 def test_a_load_is_held(table: CruddurTable, quick: None) -> None:  # noqa: ARG001
-    held = smoke.hold(place(table), rate=16, seconds=1, limit_seconds=SECONDS)
+    held = runs.hold(place(table), rate=16, seconds=1, limit_seconds=SECONDS)
     assert [one.asked for one in held] == [2, 4, 8, 16]
     assert [one.report.problems for one in held] == [[], [], [], []]
     assert all(one.report.delays for one in held)
     assert items(table.client, table.name) == []
 
 
-def _late(table: CruddurTable) -> smoke.Place:
-    return smoke.Place(table.client, table.name, lambda _: None)
+def _late(table: CruddurTable) -> Place:
+    return Place(table.client, table.name, lambda _: None)
 
 
-def _missing(table: CruddurTable) -> smoke.Place:
+def _missing(table: CruddurTable) -> Place:
     return place(
         table, lambda _, rows: [table.client.delete_item(TableName=table.name, Key=key(row)) for row in rows].clear()
     )
 
 
-def _duplicate(table: CruddurTable) -> smoke.Place:
+def _duplicate(table: CruddurTable) -> Place:
     def put_again(_: str, rows: list[Any]) -> None:
         for row in rows:
             table.client.put_item(TableName=table.name, Item={**row, "sk": {"S": row["sk"]["S"] + "0"}})
@@ -103,7 +107,7 @@ def _duplicate(table: CruddurTable) -> smoke.Place:
     return place(table, put_again)
 
 
-def _backwards(table: CruddurTable) -> smoke.Place:
+def _backwards(table: CruddurTable) -> Place:
     shown: list[Any] = []
 
     def show_old(_: str, rows: list[Any]) -> None:
@@ -114,7 +118,7 @@ def _backwards(table: CruddurTable) -> smoke.Place:
     return place(table, show_old)
 
 
-def _reordered(table: CruddurTable) -> smoke.Place:
+def _reordered(table: CruddurTable) -> Place:
     def lose_the_first(group: str, _: list[Any]) -> None:
         found = items(table.client, table.name)
         messages = [item for item in found if item["pk"]["S"] == schema.message_partition(group)]
@@ -135,13 +139,13 @@ def _reordered(table: CruddurTable) -> smoke.Place:
     ],
 )
 def test_a_fault_of_the_projection_is_reported_and_nothing_is_left(
-    broken: Callable[[CruddurTable], smoke.Place],
+    broken: Callable[[CruddurTable], Place],
     problem: str,
     table: CruddurTable,
     quick: None,  # noqa: ARG001
 ) -> None:
     limit = IMPATIENT_SECONDS if broken is _late else SECONDS
-    report = smoke.talk(broken(table), messages=3, limit_seconds=limit)
+    report = runs.talk(broken(table), messages=3, limit_seconds=limit)
     assert report.problems
     assert report.problems[0].startswith(problem)
     assert items(table.client, table.name) == []
@@ -153,7 +157,7 @@ def test_ctrl_c_leaves_nothing(table: CruddurTable, quick: None) -> None:  # noq
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        smoke.talk(place(table), messages=3, limit_seconds=SECONDS, on_delivered=press)
+        runs.talk(place(table), messages=3, limit_seconds=SECONDS, on_delivered=press)
     assert items(table.client, table.name) == []
 
 
@@ -163,34 +167,34 @@ def test_a_run_removes_what_a_killed_run_left_and_nothing_of_a_running_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as killed:
-        killed.setattr(smoke.Note, "remove", lambda _: None)
-        smoke.talk(place(table), messages=2, limit_seconds=SECONDS)
+        killed.setattr(notes.Note, "remove", lambda _: None)
+        runs.talk(place(table), messages=2, limit_seconds=SECONDS)
     left = items(table.client, table.name)
     assert [item["pk"]["S"] for item in left if not item["pk"]["S"].startswith("SMOKE#")]
 
-    living = smoke.Register(place(table)).new({smoke.smoke_uuid(): [smoke.smoke_uuid(), smoke.smoke_uuid()]})
+    living = notes.Register(place(table)).new({smoke_uuid(): [smoke_uuid(), smoke_uuid()]})
     living.renew()
-    monkeypatch.setattr(smoke, "BEAT_SECONDS", 0.0)
-    smoke.talk(place(table), messages=2, limit_seconds=SECONDS, on_delivered=living.renew)
+    monkeypatch.setattr(notes, "BEAT_SECONDS", 0.0)
+    runs.talk(place(table), messages=2, limit_seconds=SECONDS, on_delivered=living.renew)
     assert [item["sk"]["S"] for item in items(table.client, table.name)] == [living.key]
 
 
 def test_without_a_message_there_is_no_delay() -> None:
-    report = smoke.Report()
+    report = Report()
     assert math.isnan(report.median)
     assert math.isnan(report.of_99_in_100)
     assert math.isnan(report.largest)
 
 
-def held(rate: float, delay: float, *problems: str) -> smoke.Held:
-    return smoke.Held(rate, rate, smoke.Report([delay], list(problems)))
+def held(rate: float, delay: float, *problems: str) -> Held:
+    return Held(rate, rate, Report([delay], list(problems)))
 
 
 def test_the_rate_before_the_delay_grows() -> None:
-    assert smoke.highest_steady([held(1, 0.1), held(2, 0.4), held(4, 0.6)]) == 2
-    assert smoke.highest_steady([held(1, 1.0), held(2, 1.9), held(4, 2.1)]) == 2
-    assert smoke.highest_steady([held(1, 0.1), held(2, 0.1, "late")]) == 1
-    assert smoke.highest_steady([held(1, 0.1, "late")]) is None
+    assert highest_steady([held(1, 0.1), held(2, 0.4), held(4, 0.6)]) == 2
+    assert highest_steady([held(1, 1.0), held(2, 1.9), held(4, 2.1)]) == 2
+    assert highest_steady([held(1, 0.1), held(2, 0.1, "late")]) == 1
+    assert highest_steady([held(1, 0.1, "late")]) is None
 
 
 def test_the_command_prints_what_settles_and_its_results(
@@ -240,9 +244,9 @@ def test_ctrl_c_and_sigkill(process_environment: Environment, table: CruddurTabl
     environment = process_environment | {"AWS_ENDPOINT_URL_DYNAMODB": table.endpoint}
     words = ("smoke", "--messages", "1000", "--table", table.name)
 
-    def begun(runs: int) -> "subprocess.Popen[bytes]":
+    def begun(how_many: int) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen([str(DDB), *words], env=environment, stderr=subprocess.PIPE)
-        while len(list(smoke.Place(table.client, table.name).read(schema.SMOKE_PARTITION))) < runs:
+        while len(list(Place(table.client, table.name).read(schema.SMOKE_PARTITION))) < how_many:
             assert process.poll() is None
         return process
 

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cruddur_cli import smoke
+from cruddur_cli.smoke import runs
+from cruddur_cli.smoke.people import NAMES, person, smoke_uuid
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.talk import Talk
 from cruddur_infra import REPOSITORY
 from drawings.architecture import EVERY_STACK
 from drawings.template import Templates, resources
@@ -96,9 +99,9 @@ def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
             asked.add(("PutItem" if "TransactItems" in params else model.name, key["S"]))
 
     table.client.meta.events.register("provide-client-params.dynamodb", note)
-    smoke.talk(smoke.Place(table.client, table.name), messages=2, limit_seconds=0)
-    watched = smoke.Place(table.client, table.name)
-    talk = smoke.Talk(watched, smoke.smoke_uuid(), [smoke.person(name) for name in smoke.NAMES], limit_seconds=60)
+    runs.talk(Place(table.client, table.name), messages=2, limit_seconds=0)
+    watched = Place(table.client, table.name)
+    talk = Talk(watched, smoke_uuid(), [person(name) for name in NAMES], limit_seconds=60)
     talk.speak()
     talk.join()
     assert {name for name, _ in asked} == {"Query", "PutItem", "DeleteItem"}

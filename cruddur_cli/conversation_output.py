@@ -1,0 +1,69 @@
+"""Conversations and messages as columns and rows for people, and as JSON for programs."""
+
+from typing import Any
+
+from cruddur_cli.console import Column, Cut, Output
+from cruddur_cli.conversation_names import beginnings
+from cruddur_messages.items import Message
+from cruddur_messages.store import Conversation, Page
+
+MESSAGE_COLUMNS = (Column("from", Cut.ELLIPSIS), Column("message", Cut.WRAP, grows=True), Column("time"))
+
+
+def inbox_columns(output: Output) -> tuple[Column, ...]:
+    """The columns of an inbox; a narrow output has no time."""
+    when = () if output.is_narrow else (Column("last message"),)
+    return Column("with", Cut.ELLIPSIS), Column("message", Cut.ELLIPSIS, grows=True), *when, Column("id")
+
+
+def inbox_rows(output: Output, page: Page[Conversation]) -> list[tuple[str, ...]]:
+    """The rows of an inbox; a terminal shows only the start of each id."""
+    uuids = [line.message_group_uuid for line in page.items]
+    shown = beginnings(uuids) if output.is_terminal else dict(zip(uuids, uuids, strict=True))
+    return [
+        (
+            line.other.handle,
+            line.message,
+            *(() if output.is_narrow else (_time(output, line.last_message_at),)),
+            shown[line.message_group_uuid],
+        )
+        for line in page.items
+    ]
+
+
+def message_rows(output: Output, page: Page[Message]) -> list[tuple[str, ...]]:
+    """The rows of a conversation."""
+    return [
+        (message.user_handle, message.message, _time(output, message.sort_key, seconds=True)) for message in page.items
+    ]
+
+
+def conversation_as_json(line: Conversation) -> dict[str, Any]:
+    """A conversation as a line of an inbox."""
+    return {
+        "message_group_uuid": line.message_group_uuid,
+        "last_message_at": line.last_message_at,
+        "message": line.message,
+        "user_uuid": line.other.uuid,
+        "user_display_name": line.other.display_name,
+        "user_handle": line.other.handle,
+    }
+
+
+def message_as_json(message: Message) -> dict[str, Any]:
+    """A message, with the time at which it was sent."""
+    return {
+        "message_group_uuid": message.message_group_uuid,
+        "message_uuid": message.message_uuid,
+        "created_at": message.sort_key,
+        "message": message.message,
+        "user_uuid": message.user_uuid,
+        "user_display_name": message.user_display_name,
+        "user_handle": message.user_handle,
+    }
+
+
+def _time(output: Output, sort_key: str, *, seconds: bool = False) -> str:
+    """A timestamp for people; --json has the whole timestamp."""
+    whole = sort_key[: 19 if seconds else 16].replace("T", " ")
+    return whole[5:16] if output.is_narrow else whole

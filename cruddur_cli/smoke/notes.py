@@ -1,0 +1,127 @@
+"""The notes of runs, by which each run is removed.
+
+A run first notes its ids in an item under `schema.SMOKE_PARTITION`, and renews that item while it runs: the next run
+recognises a dead one by an unchanged note, and removes what it has left.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cruddur_cli.smoke.people import smoke_uuid
+from cruddur_cli.smoke.place import Place
+from cruddur_messages import schema, timestamps
+from cruddur_messages.items import text_or_empty
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+BEAT = "beat"
+TALKS = "talks"
+BEAT_SECONDS = 2.0
+SILENCE_SECONDS = 3 * BEAT_SECONDS
+"""A run is dead if its note is unchanged for this long."""
+
+QUIET_SECONDS = 1.0
+QUIET_LOOKS = 2
+"""How many checks in a row must find nothing before a run counts as removed, since a settlement may be late."""
+
+MOST_LOOKS = 60
+DELETIONS_AT_ONCE = 8
+
+
+class Register:
+    """The notes of the runs of one table."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def notes(self) -> "list[Note]":
+        """The notes of running and of dead runs."""
+        return [
+            Note(
+                self._place,
+                text_or_empty(item, schema.SORT_KEY),
+                {group: [one["S"] for one in people["L"]] for group, people in item[TALKS]["M"].items()},
+                text_or_empty(item, BEAT),
+            )
+            for item in self._place.read(schema.SMOKE_PARTITION)
+        ]
+
+    def new(self, talks: dict[str, list[str]]) -> "Note":
+        """The note of a run that starts; its first renewal writes it."""
+        return Note(self._place, f"{timestamps.now()} {smoke_uuid()}", talks, "")
+
+    def remove_dead(self, earlier: "Sequence[Note]", since: float) -> None:
+        """Remove the runs whose notes are unchanged; `since` is the monotonic time at which `earlier` was read."""
+        if not earlier:
+            return
+        time.sleep(max(0.0, SILENCE_SECONDS - (time.monotonic() - since)))
+        now = {note.key: note for note in self.notes()}
+        for note in earlier:
+            if note.key in now and now[note.key].beat == note.beat:
+                note.remove()
+
+
+@dataclass
+class Note:
+    """The conversations of a run, and the people of each."""
+
+    _place: Place
+    key: str
+    talks: dict[str, list[str]]
+    beat: str
+    _renewed: float = -math.inf
+
+    def renew(self) -> None:
+        """Renew the note, so that other runs see that this one is alive."""
+        if time.monotonic() - self._renewed < BEAT_SECONDS:
+            return
+        self._renewed = time.monotonic()
+        self.beat = timestamps.now()
+        item: dict[str, AttributeValueTypeDef] = {
+            schema.PARTITION_KEY: {"S": schema.SMOKE_PARTITION},
+            schema.SORT_KEY: {"S": self.key},
+            BEAT: {"S": self.beat},
+            TALKS: {"M": {group: {"L": [{"S": one} for one in people]} for group, people in self.talks.items()}},
+        }
+        self._place.client.put_item(TableName=self._place.table_name, Item=item)
+
+    def remove(self) -> None:
+        """Delete what the run has written until nothing more appears, and then the note."""
+        quiet = 0
+        for _ in range(MOST_LOOKS):
+            quiet = 0 if self._delete_all() else quiet + 1
+            if quiet == QUIET_LOOKS:
+                break
+            if not self._place.settle:
+                time.sleep(QUIET_SECONDS)
+            self.renew()
+        self._delete((schema.SMOKE_PARTITION, self.key))
+
+    def _delete_all(self) -> int:
+        with ThreadPoolExecutor(DELETIONS_AT_ONCE) as pool:
+            found = [key for keys in pool.map(self._keys, self._partitions()) for key in keys]
+            for _ in pool.map(self._delete, found):
+                pass
+        return len(found)
+
+    def _partitions(self) -> Iterator[str]:
+        for group, people in self.talks.items():
+            yield schema.message_partition(group)
+            yield from map(schema.group_row_partition, people)
+            yield schema.pair_partition(people[0], people[1])
+            yield schema.CONVERSATION_PREFIX + group
+
+    def _keys(self, partition: str) -> list[tuple[str, str]]:
+        return [(partition, text_or_empty(item, schema.SORT_KEY)) for item in self._place.read(partition)]
+
+    def _delete(self, key: tuple[str, str]) -> None:
+        names = (schema.PARTITION_KEY, schema.SORT_KEY)
+        self._place.client.delete_item(
+            TableName=self._place.table_name,
+            Key={name: {"S": value} for name, value in zip(names, key, strict=True)},
+        )

@@ -1,0 +1,117 @@
+"""The runs of the smoke test: one conversation, or many that hold a load."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from threading import Event
+
+from cruddur_cli.smoke.notes import BEAT_SECONDS, Register
+from cruddur_cli.smoke.people import NAMES, person, smoke_uuid
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.report import Held, Report
+from cruddur_cli.smoke.talk import PAUSE_SECONDS, Talk
+from cruddur_messages.items import User
+
+MOST_TALKS = 64
+
+
+def talk(
+    place: Place, *, messages: int, limit_seconds: float, on_delivered: Callable[[], None] = lambda: None
+) -> Report:
+    """Run one conversation: each message reaches all inboxes before the next; the third person joins half-way.
+
+    Raises what DynamoDB raises. All writes are removed in any case; if that fails, the next run removes them.
+    """
+    with _run(place, 1, limit_seconds) as ((conversation,), beat):
+        for number in range(messages):
+            conversation.speak()
+            while not conversation.is_quiet:
+                beat()
+                conversation.look()
+                time.sleep(PAUSE_SECONDS)
+            if conversation.report.problems:
+                return conversation.report
+            on_delivered()
+            if number + 1 == math.ceil(messages / 2):
+                conversation.join()
+        conversation.check_order()
+        return conversation.report
+
+
+def hold(
+    place: Place,
+    *,
+    rate: float,
+    seconds: float,
+    limit_seconds: float,
+    on_held: Callable[[Held], None] = lambda _: None,
+) -> list[Held]:
+    """Hold loads in conversations of two for some seconds each: an eighth of the rate, then twice as much each time.
+
+    Stops at the first rate with a problem.
+    """
+    found: list[Held] = []
+    count = max(1, min(MOST_TALKS, math.ceil(rate / 2)))
+    with _run(place, count, limit_seconds) as (talks, beat):
+        for step in (8, 4, 2, 1):
+            stopped = Event()
+            begun = time.monotonic()
+            with ThreadPoolExecutor(count) as pool:
+                ends = begun + seconds
+                working = [pool.submit(_hold, one, count * step / rate, ends, stopped) for one in talks]
+                try:
+                    while wait(working, timeout=BEAT_SECONDS).not_done:
+                        beat()
+                finally:
+                    stopped.set()
+            sent = sum(one.result() for one in working)
+            report = Report()
+            for one in talks:
+                one.check_order()
+                report.delays += one.report.delays
+                report.problems += one.report.problems
+                one.report = Report()
+            found.append(Held(rate / step, sent / seconds, report))
+            on_held(found[-1])
+            if report.problems:
+                break
+    return found
+
+
+def _hold(conversation: Talk, interval: float, ends: float, stopped: Event) -> int:
+    """Send at intervals, check the inboxes meanwhile, and return how many messages were sent."""
+    sent = 0
+    due = time.monotonic()
+    while not stopped.is_set() and not conversation.report.problems:
+        now = time.monotonic()
+        if now < ends and now >= due:
+            conversation.speak()
+            sent += 1
+            due += interval
+        elif now >= ends and conversation.is_quiet:
+            break
+        else:
+            conversation.look()
+            stopped.wait(PAUSE_SECONDS)
+    return sent
+
+
+@contextmanager
+def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[Talk], Callable[[], None]]]:
+    """Yield new conversations and a function that renews this run's note; then remove this run and dead ones."""
+    register = Register(place)
+    earlier = register.notes()
+    begun = time.monotonic()
+    talks: dict[str, list[User]] = {smoke_uuid(): [person(name) for name in NAMES] for _ in range(count)}
+    own = register.new({group: [one.uuid for one in people] for group, people in talks.items()})
+    try:
+        own.renew()
+        yield (
+            [Talk(place, group, people, limit_seconds=limit_seconds) for group, people in talks.items()],
+            own.renew,
+        )
+    finally:
+        own.remove()
+        register.remove_dead(earlier, begun)

@@ -1,0 +1,134 @@
+"""A conversation of made-up people, and what its inboxes show."""
+
+import time
+from collections.abc import Sequence
+
+from cruddur_cli.smoke.people import smoke_uuid
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.report import Report
+from cruddur_messages import schema
+from cruddur_messages.items import MESSAGE_UUID, AttributeMap, User, text_or_empty
+from cruddur_messages.store import MAX_PAGE, MessageStore
+from cruddur_messages.store.errors import NoSuchConversationError
+
+PAUSE_SECONDS = 0.02
+
+
+class Talk:
+    """A conversation of made-up people, written and watched by one thread."""
+
+    def __init__(self, place: Place, group: str, people: Sequence[User], *, limit_seconds: float) -> None:
+        ids = iter([group])
+        self.group = group
+        self.report = Report()
+        self._place = place
+        self._store = MessageStore(
+            client=place.client, table_name=place.table_name, new_uuid=lambda: next(ids, None) or smoke_uuid()
+        )
+        self._limit_seconds = limit_seconds
+        self._people = {user.uuid: user for user in people}
+        self._sent: list[tuple[str, float]] = []
+        self._positions: dict[str, int] = {}
+        self._shown: dict[str, int] = {}
+        self._delivered = 0
+
+    def speak(self) -> None:
+        """Send the next message; the first one starts the conversation."""
+        self._send() if self._sent else self._start()
+        self._settle()
+
+    def _start(self) -> None:
+        first, second = list(self._people.values())[:2]
+        started = self._store.start_conversation((first, second), sender=first, message="message 1")
+        self._note(started.message.message_uuid)
+        self._shown = {first.uuid: -1, second.uuid: -1}
+
+    def join(self) -> None:
+        """Add the third person, who must see all messages from now on."""
+        third = list(self._people.values())[2]
+        deadline = time.monotonic() + self._limit_seconds
+        while True:
+            try:
+                self._store.add_member(self.group, third)
+                break
+            except NoSuchConversationError:
+                # The index may lag.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(PAUSE_SECONDS)
+        self._shown[third.uuid] = len(self._sent) - 1
+        self._settle()
+
+    def _send(self) -> None:
+        sender = list(self._shown)[len(self._sent) % len(self._shown)]
+        text = f"message {len(self._sent) + 1}"
+        sent = self._store.send(self.group, sender=self._people[sender], message=text)
+        self._note(sent.message_uuid)
+
+    @property
+    def newest(self) -> str:
+        """The id of the message that was sent last."""
+        return self._sent[-1][0]
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether every message has arrived everywhere, or something is wrong."""
+        return bool(self.report.problems) or self._delivered == len(self._sent)
+
+    def look(self) -> None:
+        """Check every member's inbox once."""
+        for member in self._shown:
+            self._look(member)
+        now = time.monotonic()
+        seen_by_all = min(self._shown.values())
+        while self._delivered <= seen_by_all:
+            self.report.delays.append(now - self._sent[self._delivered][1])
+            self._delivered += 1
+        if not self.is_quiet and now - self._sent[self._delivered][1] > self._limit_seconds:
+            behind = [self._people[one].handle for one, shown in self._shown.items() if shown < self._delivered]
+            self._wrong(
+                f"late: message {self._delivered + 1} is not in the inbox of {', '.join(behind)} "
+                f"after {self._limit_seconds:g} s"
+            )
+
+    def check_order(self) -> None:
+        """Compare the conversation, as a reader gets it, with what was sent."""
+        sent = [message_uuid for message_uuid, _ in self._sent]
+        # Only the newest page: a run under load sends more than fits on one.
+        read = [one.message_uuid for one in self._store.get_conversation(self.group, limit=MAX_PAGE).items]
+        if read != sent[-MAX_PAGE:]:
+            self._wrong(f"wrong order: the conversation does not have its {len(sent)} messages as they were sent")
+
+    def _look(self, member: str) -> None:
+        rows = self._rows(member)
+        if len(rows) != 1:
+            # A query may fall between the delete and the put of a transaction (Developer Guide, "Transactions").
+            rows = self._rows(member)
+        handle = self._people[member].handle
+        if len(rows) != 1:
+            self._wrong(f"{'missing' if not rows else 'duplicate'}: {handle} has {len(rows)} rows of the conversation")
+            return
+        shown = text_or_empty(rows[0], MESSAGE_UUID)
+        # The first row of a conversation has no message_uuid yet.
+        position = self._positions.get(shown, -1)
+        if position < self._shown[member] and shown:
+            self._wrong(
+                f"wrong order: {handle} sees message {position + 1} again after message {self._shown[member] + 1}"
+            )
+        self._shown[member] = max(position, self._shown[member])
+
+    def _rows(self, member: str) -> list[AttributeMap]:
+        inbox = self._place.read(schema.group_row_partition(member))
+        return [row for row in inbox if text_or_empty(row, schema.INDEX_PARTITION_KEY) == self.group]
+
+    def _note(self, message_uuid: str) -> None:
+        self._positions[message_uuid] = len(self._sent)
+        self._sent.append((message_uuid, time.monotonic()))
+
+    def _settle(self) -> None:
+        if self._place.settle:
+            self._place.settle(self.group)
+
+    def _wrong(self, what: str) -> None:
+        if what not in self.report.problems:
+            self.report.problems.append(what)
