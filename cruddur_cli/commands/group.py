@@ -55,10 +55,7 @@ RARE = frozenset({"table_argument", "units_per_second"})
 
 
 class CommandGroup:
-    """Commands that belong together, under a title in the help.
-
-    `takes_prod` are the commands without free text: their last word `prod` means `--prod`, as in the bootcamp.
-    """
+    """Commands that belong together, under a title in the help."""
 
     def __init__(self, title: str) -> None:
         self.app = typer.Typer()

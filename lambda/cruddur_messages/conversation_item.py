@@ -21,9 +21,9 @@ NO_MESSAGE = "none"
 class ConversationItem:
     """What the projection stores about a conversation.
 
-    `version` is the attribute value that the next write is conditioned on; None if there is no item. `rows` gives the
-    sort key of each member's group row. `shown` is the fingerprint of the message that all of these rows show; None
-    while a settlement is unfinished.
+    `version` is an attribute value, None if there is no item: each write is conditioned on the one that was read. `rows`
+    gives the sort key of each member's group row. `shown` is the fingerprint of the message that all of these rows
+    show; None while a settlement is unfinished.
     """
 
     version: Mapping[str, Any] | None
@@ -59,7 +59,7 @@ def fingerprint(newest: Message | None) -> str:
 
 
 def update(message_group_uuid: str, *, read: Mapping[str, Any] | None, then: ConversationItem) -> dict[str, Any]:
-    """The arguments of an UpdateItem to an item like `then`, conditioned on the version read (None: there is none)."""
+    """The arguments of an UpdateItem that makes the item `then`, conditioned on the version read; None: no item."""
     values: dict[str, Any] = {":version": then.version, ":rows": {"M": _by_sort_key(then.rows)}}
     shown = " REMOVE #shown"
     if then.shown is not None:

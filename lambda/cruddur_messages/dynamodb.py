@@ -53,8 +53,8 @@ class CancelledError(Exception):
         self.reasons = reasons
 
 
-def sorted_error(error: ClientError | BotoCoreError) -> CancelledError | TransientError | RefusedError:
-    """What botocore has raised, as one of three kinds."""
+def translated(error: ClientError | BotoCoreError) -> CancelledError | TransientError | RefusedError:
+    """What botocore has raised, as one of this module's errors."""
     if not isinstance(error, ClientError):
         return TransientError(type(error).__name__)
     code = error.response.get("Error", {}).get("Code", "unknown error")

@@ -132,8 +132,8 @@ class Message:
 class GroupRow:
     """A member's view of a conversation: the partition `GRP#<user_uuid of the member>`, sorted by last message.
 
-    `sort_key` is the time of the last message, in whatever form it was written. Raises MalformedItemError if a key is
-    missing or not a string.
+    `sort_key` is the time of the last message, in whatever form it was written. `attributes` are never changed. Raises
+    MalformedItemError if a key or `message_group_uuid` is missing or not a string.
     """
 
     attributes: AttributeMap

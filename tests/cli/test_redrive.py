@@ -150,7 +150,7 @@ def test_a_message_that_cannot_be_settled_stays(
     before = queue.length()
 
     def fail(_self: Projection, conversation: DirtyConversation) -> Settlement:
-        failed = Settlement(conversation, table=cast("Any", None), new_version=str)
+        failed = Settlement(conversation, table=cast("Any", None), new_version=str, max_actions=100)
         failed.failure = "refused: AccessDeniedException"
         return failed
 

@@ -10,9 +10,11 @@ first, then the rows in the order of the actions or in the opposite one. (Whoeve
 yet to be applied cannot commit with its version.) In between the others go on; what they write of an item that is yet
 to be applied conflicts.
 
-A query of the index returns the table as it is, or as it was at the beginning. Left out are more changes and members
-than these, three changes with transactions that are applied item by item or that are several for one settlement,
-partial batches, deadlines, pages, and an index that shows anything in between. The simulation covers those.
+A query of the index returns the table as it is, or as it was at the beginning. Settlements that take several
+transactions are explored with up to two changes between two members; applied item by item as well, a few of those cases
+in each run. Left out are more changes and members than these, three changes with transactions that are several or are
+applied item by item, partial batches, deadlines, pages, refusals, and an index that shows anything in between. The
+simulation covers those.
 """
 
 import itertools
@@ -95,7 +97,7 @@ def explore(case: Case, begin: "Callable[[Beginning], History] | None" = None) -
     return _Explorer(case, begin or cache(History)).visit_all()
 
 
-# Equal tables, calls, histories and remainders are one object each, so that states compare quickly.
+# Equal tables, histories and remainders are one object each, so that states compare quickly.
 
 
 @dataclass(eq=False)

@@ -69,14 +69,14 @@ def the_version_is_read_after_the_message() -> list[Patch]:
 
 @_mutation
 def the_fence_is_left_out() -> list[Patch]:
-    """Where nothing differs, nothing is written."""
-    commit = Settlement._commit
+    """Where a new message changes nothing, nothing is written."""
+    return [_unless_nothing_differs(lambda settlement: not settlement._must_read_rows)]
 
-    def commit_changes(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        if steps or item.shown != shown:
-            commit(self, steps, item, shown)
 
-    return [patch.object(Settlement, "_commit", commit_changes)]
+@_mutation
+def rows_that_are_right_are_not_fenced() -> list[Patch]:
+    """Where rows are read and nothing differs, nothing is written."""
+    return [_unless_nothing_differs(lambda settlement: settlement._must_read_rows)]
 
 
 @_mutation
@@ -361,6 +361,16 @@ def _schedule(number: int) -> bytes:
     schedule = random.Random(number).randbytes(choices.SIZE)  # noqa: S311
     odd_rows = choices.PARTS["rows"]
     return schedule if number % 4 == 1 else schedule[:-odd_rows] + bytes(odd_rows)
+
+
+def _unless_nothing_differs(applies: Callable[[Settlement], bool]) -> Patch:
+    commit = Settlement._commit
+
+    def commit_changes(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
+        if steps or item.shown != shown or not applies(self):
+            commit(self, steps, item, shown)
+
+    return patch.object(Settlement, "_commit", commit_changes)
 
 
 def _is_elsewhere(move: Move, item: ConversationItem) -> bool:

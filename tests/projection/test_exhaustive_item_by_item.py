@@ -25,5 +25,5 @@ def test_of_several_transactions_seen_item_by_item_every_interleaving_of_a_case(
 ) -> None:
     """All these cases take half an hour: the seed chooses one of the sixteen with this first change."""
     cases = [case for case in exhaustive.cases(2, members=(2,)) if case.changes[0] == first]
-    chosen = cases[FIRST_SEED % len(cases)]
+    chosen = cases[(FIRST_SEED + 3 * exhaustive.CHANGES.index(first)) % len(cases)]
     exhaustive.explore_all([chosen], record_property, max_actions=FEW_ACTIONS, is_gradual=True)

@@ -84,9 +84,9 @@ class Departure:
 def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) -> list[Move]:
     """The moves, one per member, after which each has one row that shows the newest message.
 
-    `is_shown` tells that this message was settled before: then a member's only row keeps a sort key that is a little
-    later. A member with several rows keeps one, with the attributes of all. A row of a conversation without a message
-    keeps its key and gets an empty preview.
+    `is_shown` tells that this message was settled before: then a sort key that is a little later stays. A member with
+    several rows keeps one, with the attributes of all, where they differ those of the latest. A row of a conversation
+    without a message keeps its key and gets an empty preview.
     """
     by_member: dict[str, list[GroupRow]] = {}
     for row in rows:
@@ -116,7 +116,10 @@ def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -
     ranked = sorted(rows, key=rank, reverse=True)[:MAX_ROWS]
     target = {name: value for row in reversed(ranked) for name, value in row.attributes.items()}
     instant = None
-    if newest is not None and not (is_shown and len(rows) == 1 and stands_for(rows[0].sort_key, newest)):
+    in_place = [row.sort_key for row in ranked if newest and is_shown and stands_for(row.sort_key, newest)]
+    if in_place:
+        target[schema.SORT_KEY] = {"S": min(in_place)}
+    elif newest is not None:
         instant = newest.instant
         target[schema.SORT_KEY] = {"S": timestamps.canonical(instant)}
     target[MESSAGE_UUID] = {"S": newest.message_uuid if newest else ""}

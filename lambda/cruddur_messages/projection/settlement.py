@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from cruddur_messages import schema
 from cruddur_messages.conversation_item import ConversationItem, fingerprint, update
-from cruddur_messages.dynamodb import MAX_ACTIONS, CancelledError, RefusedError, TransientError
+from cruddur_messages.dynamodb import CancelledError, RefusedError, TransientError
 from cruddur_messages.items import MESSAGE, GroupRow, Key, MalformedItemError, Message, key_of
 from cruddur_messages.projection.moves import Departure, Move, plan
 from cruddur_messages.projection.records import DirtyConversation
@@ -36,7 +36,7 @@ class Settlement:
         *,
         table: ProjectionTable,
         new_version: Callable[[], str],
-        max_actions: int = MAX_ACTIONS,
+        max_actions: int,
     ) -> None:
         self.message_group_uuid = conversation.message_group_uuid
         self.failure: str | None = "not reached"
@@ -55,6 +55,7 @@ class Settlement:
 
         Raises OutdatedError and TransientError if reading again may help, and RefusedError.
         """
+        self._refused = {}
         # The version is read first: if somebody commits after this read, this settlement's commit fails.
         item = self._table.conversation(self.message_group_uuid)
         newest = self._newest_message()
@@ -75,7 +76,7 @@ class Settlement:
             for member, place in item.rows.items()
             if member not in members and (schema.group_row_partition(member), place) in self._missing
         ]
-        self.left = (self.left | item.rows.keys()) - members
+        self.left = self.left.union(item.rows) - members
         self.counts["previews_cut"] = sum(
             newest is not None and move.target.attributes[MESSAGE] != {"S": newest.message} for move in moves
         )
@@ -118,7 +119,7 @@ class Settlement:
 
     def _commit(self, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
         """Commit the changes and the new places of the rows; only the last transaction writes what the rows show."""
-        pending = deque(pack([step for step in steps if step.member_uuid not in self._refused], self._max_actions))
+        pending = deque(pack(steps, self._max_actions))
         while pending:
             batch = pending.popleft()
             if not batch and pending:

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import dynamodb, schema
 from cruddur_messages.conversation_item import ConversationItem
-from cruddur_messages.dynamodb import OutOfTimeError, TransientError, sorted_error
+from cruddur_messages.dynamodb import OutOfTimeError, TransientError, translated
 from cruddur_messages.items import AttributeMap, GroupRow, Key, MalformedItemError
 from cruddur_messages.projection.transactions import Action, Step, actions_of
 
@@ -88,7 +88,7 @@ class ProjectionTable:
         try:
             return getattr(self._client, operation)(**arguments)
         except (ClientError, BotoCoreError) as error:
-            raise sorted_error(error) from error
+            raise translated(error) from error
 
 
 def rows_of(message_group_uuid: str, items: Iterable[AttributeMap]) -> list[GroupRow]:

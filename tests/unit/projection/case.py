@@ -30,7 +30,7 @@ class Case:
     """A table, the calls that were made to it, and the lines that were logged.
 
     A `refusal` is the error code of every write; `hidden` are members whose rows the index never shows. `meanwhile` has
-    functions that run before the next call of that name.
+    functions that run before the next call of that name, and `limits` further arguments of Projection.
     """
 
     def __init__(self) -> None:

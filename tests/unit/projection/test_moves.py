@@ -92,6 +92,13 @@ def test_of_two_rows_in_a_tie_with_each_other_one_is_left_at_the_messages_time()
     assert (move.target.sort_key, len(move.deleted)) == (SENT, 1)
 
 
+def test_a_second_row_does_not_give_up_the_place_of_a_tie() -> None:
+    later = planned(row("a"))[0].to_next_place()
+    assert later is not None
+    (move,) = planned(dict(later.target.attributes), row("a"), is_shown=True)
+    assert (move.target.sort_key, move.instant, len(move.deleted)) == (later.target.sort_key, None, 1)
+
+
 @pytest.mark.parametrize("sort_key", [BEFORE, SENT.replace("+00:00", "Z"), SENT.replace("901+", "900+"), "x", ""])
 def test_no_other_sort_key_counts_as_the_messages_time(sort_key: str) -> None:
     assert not stands_for(sort_key, NEWEST)

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cruddur_messages.items import MAX_ITEM_BYTES, item_size, key_of
 from cruddur_messages.projection.moves import MAX_ROWS
@@ -387,6 +388,23 @@ def test_a_refused_write_is_reported_and_loses_nothing(case: Case, refusal: str)
     assert case.rows() == {"a": row("a", "b"), "b": row("b", "a")}
     case.refusal = None
     assert case.handle(records) == []
+
+
+def test_a_refusal_is_forgotten_when_everything_is_read_again(case: Case) -> None:
+    case.put(row("a", "b"), row("b", "a"), message())
+    write = case.engine.transact_write_items
+
+    def refused_until_another_settles(**arguments: Any) -> Any:
+        if "GRP#b" in str(arguments):
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, "")
+        case.engine.transact_write_items = write  # type: ignore[method-assign]
+        assert case.settle().failure is None
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": ""}}, "")
+
+    case.engine.transact_write_items = refused_until_another_settles  # type: ignore[method-assign]
+    assert case.settle().failure is None
+    assert case.shown() == {"a": "new", "b": "new"}
+    assert "shown" in case.conversation()
 
 
 def test_unprocessed_keys_are_requested_again(case: Case) -> None:
