@@ -21,9 +21,9 @@ NO_MESSAGE = "none"
 class ConversationItem:
     """What the projection stores about a conversation.
 
-    `version` is an attribute value, None if there is no item: each write is conditioned on the one that was read. `rows`
-    gives the sort key of each member's group row. `shown` is the fingerprint of the message that all of these rows
-    show; None while a settlement is unfinished.
+    `version` is an attribute value, None if there is no item; each write is conditioned on the one that was read.
+    `rows` gives the sort key of each member's group row. `shown` is the fingerprint of the message that all of these
+    rows show; None while a settlement is unfinished.
     """
 
     version: Mapping[str, Any] | None
