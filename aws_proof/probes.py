@@ -19,7 +19,7 @@ def cases(stage: str) -> "Case":
     # The handler, whose calls are recorded, creates its client on import.
     os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
     from cruddur_cli import table_definition
-    from cruddur_cli.smoke.people import smoke_uuid
+    from cruddur_cli.smoke.talk import smoke_uuid
     from tests.engines import ministack, tables
     from tests.engines.fixtures import CruddurTable, free_port
     from tests.policies.conftest import case_of

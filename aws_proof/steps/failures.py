@@ -7,9 +7,8 @@ from typing import Any
 from aws_proof.claims import DiffersError, claim
 from aws_proof.world import TAG, World
 from cruddur_cli.smoke.notes import Register
-from cruddur_cli.smoke.people import person, smoke_uuid
 from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.talk import Talk
+from cruddur_cli.smoke.talk import Talk, person, smoke_uuid
 from cruddur_messages import schema
 
 NEEDED = "dynamodb:PutItem"

@@ -15,7 +15,7 @@ from aws_proof import removal
 from aws_proof.claims import DiffersError, claim
 from aws_proof.journal import Made
 from aws_proof.world import TAG, World, is_denied
-from cruddur_cli.smoke.people import smoke_uuid
+from cruddur_cli.smoke.talk import smoke_uuid
 from cruddur_messages import schema
 
 if TYPE_CHECKING:

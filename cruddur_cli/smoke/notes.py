@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cruddur_cli.smoke.people import smoke_uuid
 from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.talk import smoke_uuid
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import text_or_empty
 

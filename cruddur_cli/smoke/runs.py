@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from threading import Event
 
 from cruddur_cli.smoke.notes import BEAT_SECONDS, Register
-from cruddur_cli.smoke.people import NAMES, person, smoke_uuid
 from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.report import Held, Report
-from cruddur_cli.smoke.talk import PAUSE_SECONDS, Talk
+from cruddur_cli.smoke.talk import NAMES, PAUSE_SECONDS, Talk, person, smoke_uuid
 from cruddur_messages.items import User
 
 MOST_TALKS = 64

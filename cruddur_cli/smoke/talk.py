@@ -1,9 +1,13 @@
-"""A conversation of made-up people, and what its inboxes show."""
+"""A conversation of made-up people, and what its inboxes show.
+
+The ids of people, conversations and messages begin with `schema.SMOKE_UUID_PREFIX`, so that a policy can keep a run
+from real people's data.
+"""
 
 import time
+import uuid
 from collections.abc import Sequence
 
-from cruddur_cli.smoke.people import smoke_uuid
 from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.report import Report
 from cruddur_messages import schema
@@ -11,6 +15,7 @@ from cruddur_messages.items import MESSAGE_UUID, AttributeMap, User, text_or_emp
 from cruddur_messages.store import MAX_PAGE, MessageStore
 from cruddur_messages.store.errors import NoSuchConversationError
 
+NAMES = ("Ann", "Bo", "Cy")
 PAUSE_SECONDS = 0.02
 
 
@@ -132,3 +137,14 @@ class Talk:
     def _wrong(self, what: str) -> None:
         if what not in self.report.problems:
             self.report.problems.append(what)
+
+
+def person(name: str) -> User:
+    """A made-up person."""
+    found = smoke_uuid()
+    return User(uuid=found, display_name=f"{name} (made up)", handle=f"{name.lower()}-{found[9:13]}")
+
+
+def smoke_uuid() -> str:
+    """A random id with the prefix of made-up people."""
+    return schema.SMOKE_UUID_PREFIX + str(uuid.uuid4())[len(schema.SMOKE_UUID_PREFIX) :]

@@ -13,9 +13,9 @@ import pytest
 from cruddur_cli import settlement
 from cruddur_cli.context import Context
 from cruddur_cli.smoke import notes, runs
-from cruddur_cli.smoke.people import smoke_uuid
 from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.report import Held, Report, highest_steady
+from cruddur_cli.smoke.talk import smoke_uuid
 from cruddur_messages import schema
 from tests.cli.conftest import DDB, Environment, Result
 from tests.end_to_end.inboxes import items

@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from cruddur_cli.smoke import runs
-from cruddur_cli.smoke.people import NAMES, person, smoke_uuid
 from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.talk import Talk
+from cruddur_cli.smoke.talk import NAMES, Talk, person, smoke_uuid
 from cruddur_infra import REPOSITORY
 from drawings.architecture import EVERY_STACK
 from drawings.template import Templates, resources
