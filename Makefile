@@ -52,15 +52,15 @@ dynamodb-local: $(VENV)/local.stamp ## Run Amazon's DynamoDB Local on port 8000;
 
 .PHONY: check
 check: $(VENV)/dev.stamp node_modules/.stamp ## On each save: format, lint, types, and the tests that need no database engine
-	@scripts/test check
+	@tools/test check
 
 .PHONY: test
-test: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Before a pull request: also the tests on the real engines
-	@scripts/test test
+test: $(VENV)/dev.stamp node_modules/.stamp ## Before a pull request: also the tests on the real engines
+	@tools/test test
 
 .PHONY: proof
-proof: $(VENV)/dev.stamp $(VENV)/checkov.stamp node_modules/.stamp ## Everything, on schedules that never ran before; SEED=, SCHEDULES=
-	@SEED=$(SEED) SCHEDULES=$(SCHEDULES) scripts/test proof
+proof: $(VENV)/dev.stamp node_modules/.stamp ## Everything, on schedules that never ran before; SEED=, SCHEDULES=
+	@SEED=$(SEED) SCHEDULES=$(SCHEDULES) tools/test proof
 
 .PHONY: format
 format: $(VENV)/dev.stamp ## Format the code and fix what ruff can fix
@@ -78,19 +78,19 @@ bench: bench-deployment bench-projection bench-verify bench-cost ## Measure ever
 
 .PHONY: bench-deployment
 bench-deployment: $(VENV)/dev.stamp node_modules/.stamp ## Synthesis, zip files, cold start
-	@$(PYTHON) -m bench.deployment
+	@$(PYTHON) -m tools.bench.deployment
 
 .PHONY: bench-projection
 bench-projection: $(VENV)/dev.stamp node_modules/.stamp ## The projection against the bootcamp's handler
-	@$(PYTHON) -m bench.projection
+	@$(PYTHON) -m tools.bench.projection
 
 .PHONY: bench-verify
 bench-verify: $(VENV)/dev.stamp node_modules/.stamp ## bin/ddb verify and rebuild against a bare scan
-	@$(PYTHON) -m bench.verify
+	@$(PYTHON) -m tools.bench.verify
 
 .PHONY: bench-cost
 bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and the limits, into docs/cost.md
-	@$(PYTHON) -m bench.cost
+	@$(PYTHON) -m tools.bench.cost
 
 # --- deployment
 
@@ -110,39 +110,33 @@ synth: setup ## Synthesize every stage, into cdk.out
 
 # A stamp is written last, so an interrupted installation runs again.
 $(VENV)/base.stamp: requirements.txt
-$(VENV)/local.stamp: requirements-local.txt $(VENV)/base.stamp
-$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/local.stamp
+$(VENV)/local.stamp: requirements/local.txt $(VENV)/base.stamp
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/local.stamp
 $(VENV)/%.stamp:
-	@scripts/install $(VENV) $<
-	@touch $@
-
-# checkov pins another boto3, so it has an environment of its own.
-$(VENV)/checkov.stamp: requirements-checkov.txt $(VENV)/base.stamp
-	@scripts/install $(VENV)/checkov $<
+	@tools/install $(VENV) $<
 	@touch $@
 
 node_modules/.stamp: package-lock.json $(VENV)/base.stamp
-	@scripts/install node_modules $<
+	@tools/install node_modules $<
 	@touch $@
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 
 .PHONY: lock
-lock: $(VENV)/dev.stamp ## Write requirements*.txt from pyproject.toml
+lock: $(VENV)/dev.stamp ## Write the lock files from pyproject.toml
 	@$(LOCK) --group app -o requirements.txt
-	@$(LOCK) --group local -c requirements.txt -o requirements-local.txt
-	@$(LOCK) --group dev -c requirements.txt -c requirements-local.txt -o requirements-dev.txt
-	@$(LOCK) --group checkov -o requirements-checkov.txt
+	@$(LOCK) --group local -c requirements.txt -o requirements/local.txt
+	@$(LOCK) --group dev -c requirements.txt -c requirements/local.txt -o requirements/dev.txt
 
 # --- files that are generated from the code
 
 .PHONY: drawing
 drawing: $(VENV)/dev.stamp ## Draw the pictures in docs again, from the code
-	@$(PYTHON) -m drawings.overview
-	@$(PYTHON) -m drawings.terminal
-	@$(PYTHON) -m drawings.architecture
-	@$(PYTHON) -m drawings.dashboard
+	@$(PYTHON) -m tools.drawings.overview
+	@$(PYTHON) -m tools.drawings.terminal
+	@$(PYTHON) -m tools.drawings.architecture
+	@$(PYTHON) -m tools.drawings.dashboard
 
 .PHONY: screenshot
 screenshot: $(VENV)/dev.stamp node_modules/.stamp ## Take the picture of the messages page again

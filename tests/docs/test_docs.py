@@ -17,7 +17,8 @@ from cruddur_infra.settings import STAGES, Settings
 
 pytestmark = pytest.mark.check
 
-DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), REPOSITORY / "tests/README.md", *(REPOSITORY / "docs").rglob("*.md")])
+PLACES = ("*.md", ".github/[CS]*.md", "tests/README.md", "docs/**/*.md")
+DOCUMENTS = sorted(found for place in PLACES for found in REPOSITORY.glob(place))
 NAMES = {field.name for field in dataclasses.fields(Settings)}
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
@@ -50,7 +51,7 @@ def anchors_of(document: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_documents_in_the_root_are_checked_too() -> None:
+def test_the_documents_outside_docs_are_checked_too() -> None:
     names = {path.name for path in DOCUMENTS}
     assert {"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"} <= names
 

@@ -25,7 +25,9 @@ COPIED = (
     "cruddur_local",
     "examples",
     "lambda",
-    "scripts",
+    "requirements",
+    "requirements.txt",
+    "tools",
 )
 SHARED = (".venv", "node_modules")
 INSTALLED = ("--old-file=node_modules/.stamp", "--old-file=.venv/base.stamp", "--old-file=.venv/local.stamp")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cruddur_infra import REPOSITORY
 
-SCRIPT = REPOSITORY / "scripts/find-python"
+SCRIPT = REPOSITORY / "tools/find-python"
 
 
 def find(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""scripts/install and its errors: each is one line, and the next run continues."""
+"""tools/install and its errors: each is one line, and the next run continues."""
 
 import os
 import shutil
@@ -25,17 +25,17 @@ OFFLINE = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The files of a fresh clone that an installation needs, with a lock file of one small package."""
-    shutil.copytree(REPOSITORY / "scripts", tmp_path / "scripts")
+    shutil.copytree(REPOSITORY / "tools", tmp_path / "tools")
     locked = (REPOSITORY / "requirements.txt").read_text().split("\n    # via", 1)[0]
     (tmp_path / "small.txt").write_text(locked + "\n")
-    shutil.copy2(REPOSITORY / "requirements-dev.txt", tmp_path)
+    shutil.copytree(REPOSITORY / "requirements", tmp_path / "requirements")
     return tmp_path
 
 
 def install(folder: Path, **environment: str) -> tuple[int, list[str]]:
     """The exit status and the lines printed."""
     ended = subprocess.run(
-        ["scripts/install", ".venv", "small.txt"],
+        ["tools/install", ".venv", "small.txt"],
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
@@ -88,7 +88,7 @@ def test_an_installation_continues_when_the_network_is_back(folder: Path) -> Non
 
 @pytest.mark.proof
 def test_pip_installs_if_uv_cannot_be_installed(folder: Path) -> None:
-    lock = folder / "requirements-dev.txt"
+    lock = folder / "requirements/dev.txt"
     lock.write_text(lock.read_text().replace("\nuv==", "\nuv==0.0.", 1))
     status, lines = install(folder)
     assert status == 0

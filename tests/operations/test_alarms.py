@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cruddur_messages import schema
-from drawings.template import Templates, only, resources
 from tests.operations import metric_math
 from tests.operations.cloudwatch_metrics import KEPT
 from tests.templates.fixtures import STAGES
+from tools.template import Templates, only, resources
 
 ALARM = "AWS::CloudWatch::Alarm"
 
@@ -287,6 +287,6 @@ def test_the_dashboard_shows_metrics_that_exist_and_the_state_of_every_alarm(
 
 
 def test_the_picture_of_the_dashboard_is_up_to_date() -> None:
-    from drawings.dashboard import PICTURE, draw
+    from tools.drawings.dashboard import PICTURE, draw
 
     assert PICTURE.read_text() == draw(), "the picture is stale; run make drawing"

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.limits import PARTITION_WRITE_UNITS, simulate
-from bench.standing import Standing
 from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring import prices
 from cruddur_infra.monitoring.dashboard import cost
 from cruddur_infra.settings import STAGES
-from drawings.template import Templates
 from tests.operations import metric_math
+from tools.bench.limits import PARTITION_WRITE_UNITS, simulate
+from tools.bench.standing import Standing
+from tools.template import Templates
 
 pytestmark = pytest.mark.check
 

@@ -10,9 +10,9 @@ import pytest
 from cruddur_messages.items import User
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.store import MessageStore
-from drawings.template import Templates, resources
 from tests.engines.fixtures import CruddurTable
 from tests.operations.filter_patterns import PatternError, matches, value_of
+from tools.template import Templates, resources
 
 ANN, BO = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo"))
 

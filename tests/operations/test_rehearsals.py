@@ -21,7 +21,6 @@ from cruddur_messages import schema
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.store import MessageStore
-from drawings.template import Templates
 from tests.access_patterns.people import person, store_of
 from tests.cli.conftest import Result, run_process
 from tests.engines import tables
@@ -30,6 +29,7 @@ from tests.operations.test_alarms import alarms, metrics
 from tests.operations.test_metric_filters import counted
 from tests.projection.event_source_mapping import Lane, sequence_number
 from tests.projection.poller import Poller
+from tools.template import Templates
 
 pytestmark = pytest.mark.proof
 

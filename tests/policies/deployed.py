@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cruddur_messages import schema
-from drawings.template import Template, Templates, named, only, resources
 from tests.policies.authorization import (
     ACCOUNT,
     ALLOW_EVERYTHING,
@@ -20,6 +19,7 @@ from tests.policies.authorization import (
     Statement,
 )
 from tests.templates.fixtures import synthesize
+from tools.template import Template, Templates, named, only, resources
 
 PROJECTION = "projection"
 SEED = "seed"
@@ -69,7 +69,7 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
     from aws_cdk import Environment
 
     from cruddur_infra import settings
-    from drawings import synthesis
+    from tools import synthesis
 
     found = {
         "vpcId": EXISTING_VPC,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cruddur_infra.constructs.projection import NETWORK_INTERFACE_ACTIONS
-from drawings.template import only, resources
 from tests.policies.deployed import OURS, VARIANTS, deployed
 from tests.templates.fixtures import synthesize
+from tools.template import only, resources
 
 STAGES_ON_AWS = ("dev", "prod")
 

@@ -9,8 +9,8 @@ import pytest
 
 from cruddur_infra.settings import STAGES
 from cruddur_messages.projection import filters as stream_filters
-from drawings.template import Templates
 from tests.templates.fixtures import synthesize
+from tools.template import Templates
 
 GUARD = {"Null": {"dynamodb:LeadingKeys": "false"}}
 THROUGH_THE_ENDPOINT = "StringEquals"

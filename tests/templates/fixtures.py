@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from drawings.template import Templates
+from tools.template import Templates
 
 STAGES = ("local", "dev", "prod")
 
@@ -17,7 +17,7 @@ each_stage = pytest.mark.parametrize("stage", ["local", "dev", pytest.param("pro
 def synthesize(stage: str, **overrides: object) -> Templates:
     """Synthesize a stage once for all tests of this process."""
     # Importing CDK starts Node, so only the tests that need it import it.
-    from drawings import synthesis
+    from tools import synthesis
 
     return synthesis.synthesize(stage, **overrides)
 

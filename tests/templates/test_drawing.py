@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from drawings.architecture import DOCUMENT, EVERY_STACK, documented, draw
-from drawings.template import Templates
+from tools.drawings.architecture import DOCUMENT, EVERY_STACK, documented, draw
+from tools.template import Templates
 
 
 def test_it_is_up_to_date(templates: Callable[..., Templates]) -> None:

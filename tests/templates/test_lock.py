@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from drawings.template import Template, Templates, resources
 from tests.templates.fixtures import each_stage
+from tools.template import Template, Templates, resources
 
 LOCKED = {
     "logical id": "MessagesTable",

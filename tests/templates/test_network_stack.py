@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from cruddur_infra.settings import SettingsError
-from drawings.template import Templates, only, resources
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
 from tests.templates.fixtures import each_stage
+from tools.template import Templates, only, resources
 
 
 @each_stage
@@ -73,7 +73,7 @@ def test_a_bound_stack_has_the_same_network_and_looks_nothing_up(
     from aws_cdk import Environment
 
     from cruddur_infra.settings import STAGES as SETTINGS
-    from drawings import synthesis
+    from tools import synthesis
 
     bound = synthesis.of_settings(SETTINGS["dev"], env=Environment(account=ACCOUNT, region=REGION))["main"]
     for resource_type in ("AWS::EC2::Subnet", "AWS::EC2::VPC"):

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from drawings import overview, terminal
-from drawings.template import Templates
+from tools.drawings import overview, terminal
+from tools.template import Templates
 
 
 def test_the_overview_is_up_to_date(templates: Callable[..., Templates]) -> None:
     drawing = overview.draw(templates("prod"))
-    assert overview.PICTURE.read_text() == drawing, "the picture is stale; run python -m drawings.overview"
+    assert overview.PICTURE.read_text() == drawing, "the picture is stale; run python -m tools.drawings.overview"
 
 
 def test_the_overview_would_notice_a_change(templates: Callable[..., Templates]) -> None:
@@ -26,5 +26,5 @@ def test_the_overview_follows_the_colour_scheme(templates: Callable[..., Templat
 @pytest.mark.parametrize("recording", terminal.RECORDINGS, ids=lambda recording: recording.command)
 def test_the_terminal_is_up_to_date(recording: terminal.Recording) -> None:
     drawing = terminal.draw(recording)
-    assert recording.picture.read_text() == drawing, "the picture is stale; run python -m drawings.terminal"
+    assert recording.picture.read_text() == drawing, "the picture is stale; run python -m tools.drawings.terminal"
     assert "@font-face" not in drawing, "the picture loads a font from the web"

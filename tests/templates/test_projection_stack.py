@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from drawings.template import Templates, named, only, resources
 from tests.templates.fixtures import each_stage
+from tools.template import Templates, named, only, resources
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTION = "AWS::Lambda::Function"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cruddur_messages import schema
-from drawings.template import Templates, only
 from tests.templates.fixtures import each_stage
+from tools.template import Templates, only
 
 TABLE = "AWS::DynamoDB::Table"
 

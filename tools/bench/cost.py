@@ -15,15 +15,15 @@ from typing import Any
 
 import matplotlib as mpl
 
-from bench.limits import POLLS_A_SECOND, Lag, simulate
-from bench.projection import TABLE, TEXT, Load, baseline, measure, projection
-from bench.standing import MONITORING, Standing, standing_rows
 from cruddur_cli import table_definition
 from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring import prices
-from drawings.synthesis import synthesize
 from tests.engines import ministack, tables
 from tests.engines.fixtures import free_port
+from tools.bench.limits import POLLS_A_SECOND, Lag, simulate
+from tools.bench.projection import TABLE, TEXT, Load, baseline, measure, projection
+from tools.bench.standing import MONITORING, Standing, standing_rows
+from tools.synthesis import synthesize
 
 MEMBERS = (2, 10, 50)
 MESSAGES_A_DAY = (1_000, 1_000_000, 100_000_000)

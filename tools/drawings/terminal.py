@@ -1,10 +1,10 @@
-"""The recorded output of commands, drawn as terminals. `python -m drawings.terminal` writes docs/make-*.svg.
+"""The recorded output of commands, drawn as terminals. `python -m tools.drawings.terminal` writes docs/make-*.svg.
 
 To record again, where nothing runs:
 
     export TERM=xterm-256color TTY_COMPATIBLE=1 TTY_INTERACTIVE=0
-    COLUMNS=80 make up > drawings/recordings/make-up.txt
-    PYTEST_ADDOPTS=--color=yes make test | sed -n '/What was proven/,/└/p; $p' > drawings/recordings/make-test.txt
+    COLUMNS=80 make up > tools/drawings/recordings/make-up.txt
+    PYTEST_ADDOPTS=--color=yes make test | sed -n '/What was proven/,/└/p; $p' > tools/drawings/recordings/make-test.txt
 """
 
 import io
@@ -33,7 +33,7 @@ class Recording:
     @property
     def path(self) -> Path:
         """The output, with the codes of its colours."""
-        return REPOSITORY / "drawings/recordings" / f"{self._name}.txt"
+        return REPOSITORY / "tools/drawings/recordings" / f"{self._name}.txt"
 
     @property
     def picture(self) -> Path:

@@ -1,6 +1,6 @@
 """The way of a message in one picture, drawn from the synthesized templates.
 
-`python -m drawings.overview` writes docs/overview.svg. The picture follows the reader's colour scheme, light or dark.
+`python -m tools.drawings.overview` writes docs/overview.svg. The picture follows the reader's colour scheme.
 """
 
 from pathlib import Path
@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
-from drawings.synthesis import synthesize
-from drawings.template import Template, Templates, only, resources
+from tools.synthesis import synthesize
+from tools.template import Template, Templates, only, resources
 
 PICTURE = REPOSITORY / "docs/overview.svg"
 WIDTH, HEIGHT = 1064, 330

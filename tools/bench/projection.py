@@ -1,6 +1,6 @@
 """The projection beside its first version and the bootcamp's handler: time, API calls and capacity units.
 
-All get the same load on the same engine in the same run. Run: python -m bench.projection
+All get the same load on the same engine in the same run. Run: python -m tools.bench.projection
 """
 
 import os
@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "lambda"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "lambda"))
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
-from bench import first_version, schedules
 from cruddur_cli import table_definition
 from cruddur_messages import schema, timestamps
 from cruddur_messages.projection import handler as stream_handler
 from tests.engines import ministack, tables
 from tests.engines.fixtures import free_port
+from tools.bench import first_version, schedules
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,7 +43,7 @@ MOST_BASELINE_MOVES = 2000
 
 MOST_ROWS_SHOWN = 10_000
 
-DOCS = Path(__file__).parents[1] / "docs" / "bench"
+DOCS = Path(__file__).parents[2] / "docs" / "bench"
 TABLE = "cruddur-messages"
 TEXT = "A message of the length that people write to each other, give or take a word or two."
 

@@ -10,7 +10,7 @@ from aws_cdk import App, Environment
 
 from cruddur_infra import stacks
 from cruddur_infra.settings import Settings, context_of_the_app, read
-from drawings.template import Templates
+from tools.template import Templates
 
 
 def synthesize(stage: str, **overrides: object) -> Templates:

@@ -21,7 +21,7 @@ def handler_module() -> Iterator[Any]:
 
     Raises RuntimeError if the history does not have it, as in a shallow clone.
     """
-    repository = Path(__file__).parents[1]
+    repository = Path(__file__).parents[2]
     archived = subprocess.run(["git", "archive", COMMIT, "lambda"], cwd=repository, capture_output=True, check=False)
     if archived.returncode:
         raise RuntimeError("the first version is not in this clone's history: git fetch --unshallow")

@@ -1,4 +1,4 @@
-"""The layout of the dashboard as a picture. `python -m drawings.dashboard` writes docs/dashboard.svg."""
+"""The layout of the dashboard as a picture. `python -m tools.drawings.dashboard` writes docs/dashboard.svg."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape

@@ -1,7 +1,7 @@
 """How the time and memory of `verify` and `rebuild` grow with a table, beside a bare parallel scan of it.
 
 Growth is measured on recorded tables, repairs on DynamoDB Local, whose own scan grows more than linearly. Each figure
-comes from a process of its own, because of its peak memory. Run: python -m bench.verify
+comes from a process of its own, because of its peak memory. Run: python -m tools.bench.verify
 """
 
 import argparse
@@ -20,7 +20,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bench.recorded_table import RecordedTable
 from cruddur_cli import table_definition
 from cruddur_cli.maintenance import verify as verifying
 from cruddur_cli.maintenance.checkpoint import Checkpoint
@@ -38,6 +37,7 @@ from cruddur_messages.items import (
     Message,
     User,
 )
+from tools.bench.recorded_table import RecordedTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -187,7 +187,7 @@ def measure(work: str, table_name: str, recorded: Path | None) -> Figure:
 def in_a_process(work: str, table_name: str, recorded: Path | None = None) -> Figure:
     """Run the work in a process of its own."""
     result = subprocess.run(
-        [sys.executable, "-m", "bench.verify", "--measure", work, "--table", table_name]
+        [sys.executable, "-m", "tools.bench.verify", "--measure", work, "--table", table_name]
         + (["--recorded", str(recorded)] if recorded else []),
         check=True,
         capture_output=True,
@@ -272,8 +272,8 @@ def document(growing: Sequence[str], fixed: Sequence[str], repaired: Sequence[st
         (
             "# `verify` and `rebuild` as a table grows",
             "",
-            f"`python -m bench.verify` wrote this page ({platform.machine()}, {os.cpu_count()} processors, Python "
-            f"{platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}).",
+            f"`python -m tools.bench.verify` wrote this page ({platform.machine()}, {os.cpu_count()} processors, "
+            f"Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}).",
             "",
             f"Times are the shortest of {REPETITIONS} alternating runs, each in a process of its own, on a table",
             "without problems. Memory is the peak of the process, of which about 60 MiB are Python and boto3.",
@@ -309,7 +309,7 @@ def document(growing: Sequence[str], fixed: Sequence[str], repaired: Sequence[st
 
 def main() -> None:
     """Measure, and write the page."""
-    parser = argparse.ArgumentParser(prog="python -m bench.verify", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.verify", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="ITEMS")
     parser.add_argument("--measure", choices=WORKS, help=argparse.SUPPRESS)
     parser.add_argument("--table", help=argparse.SUPPRESS)

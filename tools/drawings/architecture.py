@@ -1,6 +1,6 @@
 """The architecture as a Mermaid flowchart, drawn from the synthesized templates.
 
-`python -m drawings.architecture` writes it into docs/architecture.md.
+`python -m tools.drawings.architecture` writes it into docs/architecture.md.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cruddur_infra import REPOSITORY
-from drawings.synthesis import synthesize
-from drawings.template import Template, Templates, named, only, resources
+from tools.synthesis import synthesize
+from tools.template import Template, Templates, named, only, resources
 
 DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"

@@ -1,0 +1,1 @@
+"""What makes this repository: installation, checks, benchmarks, drawings."""
