@@ -12,11 +12,11 @@ from cruddur_cli.console import summary
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError, WrongUseError
 from cruddur_cli.maintenance.checkpoint import Checkpoint
-from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_cli.maintenance.rebuild import Outcome, Rebuild
 from cruddur_cli.maintenance.redrive import LEFT, FailureQueue, Redrive
 from cruddur_cli.maintenance.repair import Repairer
 from cruddur_cli.maintenance.verify import verify as verify_table
+from cruddur_messages.audit.reader import ConversationReader
 
 Examples = Annotated[int, typer.Option(min=0, help="How many examples of each problem to show.")]
 

@@ -7,8 +7,8 @@ from typing import Any
 from cruddur_cli.console import Column, Cut, summary
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError
-from cruddur_cli.maintenance.checks import MEANINGS, Finding, Problem
-from cruddur_cli.maintenance.snapshot import TableSnapshot
+from cruddur_messages.audit.checks import MEANINGS, Finding, Problem
+from cruddur_messages.audit.snapshot import TableSnapshot
 from cruddur_messages.seed.file import SeedFileError
 
 REPORT_COLUMNS = (Column("how many"), Column("problem"), Column("what it means", Cut.WRAP, grows=True))

@@ -1,1 +1,1 @@
-"""The maintenance of a table: scan, check, repair, and redrive of the failure queue."""
+"""The maintenance of a table: scan, check again, repair, and redrive of the failure queue."""

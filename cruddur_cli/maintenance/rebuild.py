@@ -9,12 +9,12 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from cruddur_cli.maintenance.checkpoint import Checkpoint
-from cruddur_cli.maintenance.checks import Finding, Problem, check_table
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
-from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
-from cruddur_cli.maintenance.snapshot import TableSnapshot
 from cruddur_cli.maintenance.verify import confirm, read_table
+from cruddur_messages.audit.checks import Finding, Problem, check_table
+from cruddur_messages.audit.reader import ConversationReader
+from cruddur_messages.audit.snapshot import TableSnapshot
 from cruddur_messages.items import User
 
 if TYPE_CHECKING:

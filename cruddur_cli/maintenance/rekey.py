@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_messages import schema, timestamps
+from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES
 from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, text_or_empty
-from cruddur_messages.projection.moves import MAX_TIE_OFFSET
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -64,7 +63,7 @@ class Rekeying:
             "ExpressionAttributeNames": {"#pk": schema.PARTITION_KEY, **{f"#{name}": name for name in shown}},
             **({"ExpressionAttributeValues": {f":{name}": item[name] for name in shown}} if shown else {}),
         }
-        latest = instant + MAX_TIE_OFFSET
+        latest = instant + timestamps.MAX_TIE_OFFSET
         failures = 0
         while instant <= latest and failures < MOST_FAILURES:
             moved: dict[str, AttributeValueTypeDef] = {**item, schema.SORT_KEY: {"S": timestamps.canonical(instant)}}

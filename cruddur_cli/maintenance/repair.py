@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_cli.maintenance.rekey import Rekeying
 from cruddur_messages import schema, timestamps
+from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.conversation_item import fingerprint
 from cruddur_messages.items import (
     MESSAGE,
@@ -28,7 +28,7 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.projection.moves import MAX_TIE_OFFSET, plan
+from cruddur_messages.projection.moves import plan
 from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
 
@@ -211,7 +211,7 @@ class Repairer:
         """Put a row, moved by microseconds if another conversation's row has its key."""
         instant = timestamps.parse(row.sort_key)
         assert instant is not None
-        latest = instant + MAX_TIE_OFFSET
+        latest = instant + timestamps.MAX_TIE_OFFSET
         while True:
             candidate = GroupRow({**row.attributes, schema.SORT_KEY: {"S": timestamps.canonical(instant)}})
             try:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from cruddur_cli.maintenance.checks import Finding, Problem, check_conversation, check_table
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
-from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_cli.maintenance.scan import SEGMENTS, scan
-from cruddur_cli.maintenance.snapshot import ATTRIBUTES, TableSnapshot
+from cruddur_messages.audit.checks import Finding, Problem, check_conversation, check_table
+from cruddur_messages.audit.reader import ConversationReader
+from cruddur_messages.audit.snapshot import ATTRIBUTES, TableSnapshot
 from cruddur_messages.items import AttributeMap
 
 if TYPE_CHECKING:

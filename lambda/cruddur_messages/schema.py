@@ -19,6 +19,9 @@ PAIR_PREFIX: Final = "PAIR#"
 
 PAIR_SORT_KEY: Final = "PAIR"
 
+PAIR_CONVERSATION: Final = "latest_message_group_uuid"
+"""The attribute of a pair item for the conversation that the two people started last."""
+
 CONVERSATION_PREFIX: Final = "CONV#"
 """The prefix of conversation items, on which the projection locks (docs/decisions/0004)."""
 

@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 MICROSECOND = timedelta(microseconds=1)
 
+MAX_TIE_OFFSET = timedelta(milliseconds=1)
+"""How much later than its message's time a row's sort key may be, if another row has that key."""
+
 
 def parse(sort_key: str) -> datetime | None:
     """The instant of a sort key, in UTC, or None if it is not a timestamp.

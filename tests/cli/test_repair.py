@@ -14,14 +14,14 @@ import pytest
 
 from cruddur_cli import settlement
 from cruddur_cli.maintenance.checkpoint import Checkpoint
-from cruddur_cli.maintenance.checks import Finding, Problem, check_table
-from cruddur_cli.maintenance.reader import ConversationReader
 from cruddur_cli.maintenance.rebuild import Rebuild, suspects_of
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_cli.maintenance.verify import read_table
 from cruddur_cli.maintenance.verify import verify as verify_table
 from cruddur_local.waiting import wait_until
 from cruddur_messages import schema, timestamps
+from cruddur_messages.audit.checks import Finding, Problem, check_table
+from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
 from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation

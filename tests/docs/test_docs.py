@@ -11,9 +11,9 @@ import typer
 
 from cruddur_cli.local_system import version
 from cruddur_cli.main import app
-from cruddur_cli.maintenance.checks import MEANINGS
 from cruddur_infra import REPOSITORY
 from cruddur_infra.settings import STAGES, Settings
+from cruddur_messages.audit.checks import MEANINGS
 
 pytestmark = pytest.mark.check
 

@@ -25,10 +25,10 @@ from cruddur_cli.maintenance import verify as verifying
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Rebuild
 from cruddur_cli.maintenance.scan import scan
-from cruddur_cli.maintenance.snapshot import ATTRIBUTES
 from cruddur_cli.target import Target
 from cruddur_local import dynamodb_local
 from cruddur_messages import schema, timestamps
+from cruddur_messages.audit.snapshot import ATTRIBUTES
 from cruddur_messages.conversation_item import ROWS, SHOWN, VERSION, fingerprint
 from cruddur_messages.items import (
     MESSAGE,

@@ -9,10 +9,9 @@ from typing import ClassVar
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import MAX_ITEM_BYTES, MESSAGE, MESSAGE_UUID, GroupRow, Message, item_size
+from cruddur_messages.timestamps import MAX_TIE_OFFSET
 
-TIE_PLACES = 1000
-MAX_TIE_OFFSET = TIE_PLACES * timestamps.MICROSECOND
-"""How much later than its message's time a row's sort key may be, if another row has that key."""
+TIE_PLACES = MAX_TIE_OFFSET // timestamps.MICROSECOND
 
 MAX_ROWS = 8
 """The most rows of one member in a move, so that it fits into a transaction whatever their size."""

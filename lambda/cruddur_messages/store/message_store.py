@@ -54,9 +54,6 @@ LONGEST_BACKOFF_SECONDS = 1.0
 MAX_TAKEN_KEYS = 1000
 """How many microseconds are tried in turn for a message when another message has its key."""
 
-PAIR_CONVERSATION = "latest_message_group_uuid"
-"""The attribute of a pair item for the conversation that the two people started last."""
-
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
@@ -299,7 +296,7 @@ class MessageStore:
         item: dict[str, AttributeValueTypeDef] = {
             schema.PARTITION_KEY: {"S": partition},
             schema.SORT_KEY: {"S": schema.PAIR_SORT_KEY},
-            PAIR_CONVERSATION: {"S": message_group_uuid},
+            schema.PAIR_CONVERSATION: {"S": message_group_uuid},
         }
         if seen is None:
             return {"Put": {"TableName": self._table_name, "Item": item, "ConditionExpression": _KEY_IS_FREE}}
@@ -307,8 +304,8 @@ class MessageStore:
             "Put": {
                 "TableName": self._table_name,
                 "Item": item,
-                "ConditionExpression": f"{PAIR_CONVERSATION} = :seen",
-                "ExpressionAttributeValues": {":seen": seen[PAIR_CONVERSATION]},
+                "ConditionExpression": f"{schema.PAIR_CONVERSATION} = :seen",
+                "ExpressionAttributeValues": {":seen": seen[schema.PAIR_CONVERSATION]},
             }
         }
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from cruddur_messages import schema, timestamps
 from cruddur_messages.conversation_item import ROWS, SHOWN, VERSION, ConversationItem
 from cruddur_messages.items import MESSAGE, MESSAGE_UUID, USER_UUID, AttributeMap
-from cruddur_messages.store import PAIR_CONVERSATION
 
 ATTRIBUTES = (
     schema.PARTITION_KEY,
@@ -20,7 +19,7 @@ ATTRIBUTES = (
     MESSAGE,
     MESSAGE_UUID,
     USER_UUID,
-    PAIR_CONVERSATION,
+    schema.PAIR_CONVERSATION,
     VERSION,
     ROWS,
     SHOWN,
@@ -187,7 +186,7 @@ class TableSnapshot:
             conversation.known.add(self._user_ids.setdefault(sender, sender))
 
     def _add_pair(self, partition: str, item: AttributeMap) -> None:
-        message_group_uuid = item.get(PAIR_CONVERSATION, {}).get("S")
+        message_group_uuid = item.get(schema.PAIR_CONVERSATION, {}).get("S")
         if message_group_uuid:
             pair = partition.removeprefix(schema.PAIR_PREFIX).split("#")
             self._pairs[message_group_uuid] = [self._user_ids.setdefault(user, user) for user in pair]

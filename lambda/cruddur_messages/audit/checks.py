@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from cruddur_cli.maintenance.snapshot import MIXED, UTC_OFFSET, ConversationSnapshot, RowSnapshot, TableSnapshot
 from cruddur_messages import schema, timestamps
+from cruddur_messages.audit.snapshot import MIXED, UTC_OFFSET, ConversationSnapshot, RowSnapshot, TableSnapshot
 from cruddur_messages.conversation_item import ConversationItem, fingerprint
 from cruddur_messages.items import MESSAGE, MESSAGE_UUID, Message
-from cruddur_messages.projection.moves import MAX_TIE_OFFSET
 
 
 class Problem(StrEnum):
@@ -121,4 +120,4 @@ def _problem_of_preview(row: RowSnapshot, conversation: ConversationSnapshot) ->
     )
     newest = timestamps.parse(conversation.newest_key)
     assert newest is not None
-    return None if shows_newest and newest <= instant <= newest + MAX_TIE_OFFSET else Problem.STALE_PREVIEW
+    return None if shows_newest and newest <= instant <= newest + timestamps.MAX_TIE_OFFSET else Problem.STALE_PREVIEW

@@ -6,8 +6,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from cruddur_cli.maintenance.snapshot import MIXED, ConversationSnapshot, TableSnapshot
 from cruddur_messages import dynamodb, schema
+from cruddur_messages.audit.snapshot import MIXED, ConversationSnapshot, TableSnapshot
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
 
