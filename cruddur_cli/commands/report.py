@@ -37,7 +37,7 @@ def report(
                 "items": snapshot.counts.items,
                 "messages": snapshot.counts.messages,
                 "group_rows": snapshot.counts.rows,
-                "conversations": len(snapshot.conversations),
+                "conversations": snapshot.existing,
                 "ok": not findings,
                 "problems": {problem.value: len(found) for problem, found in by_problem.items()},
                 "examples": [_as_json(finding) for finding in shown],
@@ -56,7 +56,7 @@ def report(
     if would_be_done is not None:
         output.paragraph(f"would be done: {summary(would_be_done)}")
     counts = snapshot.counts
-    read = f"{counts.messages:,} messages and {counts.rows:,} rows of {len(snapshot.conversations):,} conversations"
+    read = f"{counts.messages:,} messages and {counts.rows:,} rows of {snapshot.existing:,} conversations"
     verdict = f"{len(findings):,} promises are broken" if findings else "every promise is kept"
     output.paragraph(f"{verdict}: {read}")
     if findings and done is not None:

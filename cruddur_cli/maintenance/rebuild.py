@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
-from cruddur_cli.maintenance.verify import confirm, read_table
+from cruddur_cli.maintenance.verify import confirm_all, read_table
 from cruddur_messages.audit.checks import Finding, Problem, check_table
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.audit.snapshot import TableSnapshot
-from cruddur_messages.items import User
+from cruddur_messages.items import UUID, User
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -66,7 +66,7 @@ class Rebuild:
     def preview(self) -> Outcome:
         """What `run` would do, without any write."""
         snapshot = self._read()
-        findings = self._confirm(snapshot, list(check_table(snapshot)))
+        findings = self._confirm(list(check_table(snapshot)))
         repairs = self._each("preview", suspects_of(snapshot, findings), self._repairer.preview)
         return Outcome(snapshot, findings, repairs)
 
@@ -92,15 +92,15 @@ class Rebuild:
             repairs += self._each("repair", suspects, repair)
             self._reader.forget_inboxes()
         checkpoint.remove()
-        return Outcome(snapshot, self._confirm(snapshot, findings), repairs)
+        return Outcome(snapshot, self._confirm(findings), repairs)
 
     def _read(self) -> TableSnapshot:
         return read_table(
             self._client, self._table_name, expected_items=self._expected_items, show_progress=self._show_progress
         )
 
-    def _confirm(self, snapshot: TableSnapshot, findings: Collection[Finding]) -> list[Finding]:
-        return confirm(self._reader, snapshot, findings, show_progress=self._show_progress, sleep=self._sleep)
+    def _confirm(self, findings: Collection[Finding]) -> list[Finding]:
+        return confirm_all(self._reader, findings, self._show_progress, self._sleep)
 
     def _each(self, what: str, suspects: Sequence[Suspect], work: Callable[[Suspect], Repair]) -> list[Repair]:
         """Work on conversations in parallel. An error or an interrupt stops it after those in progress."""
@@ -136,8 +136,8 @@ def suspects_of(snapshot: TableSnapshot, findings: Collection[Finding]) -> list[
     }
     named = {finding.message_group_uuid for finding in findings}
     suspects = [
-        Suspect(group, tuple(sorted(conversation.members)), group in rekeyed, conversation.newest_key)
+        Suspect(group, tuple(sorted(conversation.members)), group in rekeyed, conversation.newest[0])
         for group, conversation in snapshot.conversations.items()
-        if group in named
+        if group in named and UUID.fullmatch(group)
     ]
     return sorted(suspects, key=lambda suspect: (suspect.known_members, suspect.message_group_uuid))

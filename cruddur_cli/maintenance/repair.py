@@ -22,6 +22,7 @@ from cruddur_messages.items import (
     MESSAGE,
     USER_DISPLAY_NAME,
     USER_HANDLE,
+    UUID,
     GroupRow,
     MalformedItemError,
     Message,
@@ -147,6 +148,10 @@ class Repairer:
         senders = {message.user_uuid for message in messages} - {""}
         known = {*suspect.known_members, *item.rows, *senders}
         rows = self._reader.rows(group, known)
+        with_row = {row.member_uuid for row in rows}
+        known |= {row.other_uuid for row in rows}
+        without_row = {uuid for uuid in known - with_row if UUID.fullmatch(uuid)}
+        known = with_row | (without_row - self._reader.left(group, without_row))
         newest = messages[0] if messages else None
         return _Seen(group, newest, rows, frozenset(known), is_shown=item.shown == fingerprint(newest))
 
@@ -157,7 +162,7 @@ class Repairer:
         """
         rows, newest = seen.rows, seen.newest
         with_row = {row.member_uuid for row in rows}
-        members = sorted({*seen.known, *with_row, *(row.other_uuid for row in rows)} - {""})
+        members = sorted(seen.known)
         missing = [member for member in members if member not in with_row]
         if not missing:
             return []

@@ -2,8 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -11,17 +10,14 @@ from typing import TYPE_CHECKING
 
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
 from cruddur_cli.maintenance.scan import SEGMENTS, scan
-from cruddur_messages.audit.checks import Finding, Problem, check_conversation, check_table
+from cruddur_messages.audit.checks import Finding, check_table
+from cruddur_messages.audit.confirm import confirm, place_of
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.audit.snapshot import ATTRIBUTES, TableSnapshot
 from cruddur_messages.items import AttributeMap
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-READINGS = 3
-SECONDS_BETWEEN_READINGS = 1.0
-SIDE_BY_SIDE = 8
 
 RARELY = 200_000
 """The threshold of Python's cyclic garbage collection during a scan; the default is 700 objects."""
@@ -46,8 +42,18 @@ def verify(
     """Read a table and check it; changes in progress are not findings."""
     snapshot = read_table(client, table_name, expected_items=expected_items, show_progress=show_progress)
     reader = ConversationReader(client=client, table_name=table_name)
-    findings = list(check_table(snapshot))
-    return Verification(snapshot, confirm(reader, snapshot, findings, show_progress=show_progress, sleep=sleep))
+    return Verification(snapshot, confirm_all(reader, list(check_table(snapshot)), show_progress, sleep))
+
+
+def confirm_all(
+    reader: ConversationReader,
+    findings: Collection[Finding],
+    show_progress: ShowProgress,
+    sleep: Callable[[float], None],
+) -> list[Finding]:
+    """The findings that remain when they are read again, with progress."""
+    with show_progress("read again", len({place_of(finding) for finding in findings})) as progress:
+        return confirm(reader, findings, advance=progress.advance, sleep=sleep)
 
 
 def read_table(
@@ -69,7 +75,6 @@ def read_table(
             progress.advance(len(items))
 
         scan(client, table_name, receive, segments=segments, attributes=ATTRIBUTES)
-    snapshot.complete()
     return snapshot
 
 
@@ -82,52 +87,3 @@ def _rare_garbage_collection() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*usual)
-
-
-def confirm(
-    reader: ConversationReader,
-    snapshot: TableSnapshot,
-    findings: Collection[Finding],
-    *,
-    show_progress: ShowProgress = no_progress,
-    sleep: Callable[[float], None] = time.sleep,
-) -> list[Finding]:
-    """The findings that remain when their conversations are read again, without changes in progress."""
-    lasting: dict[str, set[Finding]] = {}
-    for finding in findings:
-        lasting.setdefault(finding.message_group_uuid, set()).add(finding)
-    of_no_conversation = [
-        finding for group in list(lasting) if group not in snapshot.conversations for finding in lasting.pop(group)
-    ]
-    with show_progress("read again", len(lasting)) as progress:
-        for reading in range(READINGS):
-            if not lasting:
-                break
-            if reading:
-                reader.forget_inboxes()
-                sleep(SECONDS_BETWEEN_READINGS)
-            lasting = _still_there(reader, snapshot, lasting, progress.advance if reading == 0 else lambda _: None)
-    return sorted([*of_no_conversation, *(finding for found in lasting.values() for finding in found)])
-
-
-def _still_there(
-    reader: ConversationReader,
-    snapshot: TableSnapshot,
-    findings: Mapping[str, set[Finding]],
-    advance: Callable[[int], None],
-) -> dict[str, set[Finding]]:
-    def read_again(group: str) -> set[Finding]:
-        fresh = reader.again(group, snapshot.conversations[group])
-        present = {(row.member_uuid, row.sort_key) for row in fresh.rows}
-        of_inbox = {
-            finding
-            for finding in findings[group]
-            if finding.problem in (Problem.MIXED_TIMESTAMPS, Problem.MALFORMED_ITEM)
-            and (finding.member_uuid, finding.sort_key) in present
-        }
-        advance(1)
-        return findings[group] & ({*check_conversation(group, fresh)} | of_inbox)
-
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        read = dict(zip(findings, pool.map(read_again, findings), strict=True))
-    return {group: found for group, found in read.items() if found}

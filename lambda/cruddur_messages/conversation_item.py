@@ -35,7 +35,7 @@ class ConversationItem:
         """Read an item, or `{}` if there is none. A malformed item counts as an unfinished settlement."""
         rows: dict[str, str] = {}
         is_whole = True
-        for sort_key, members in _map(attributes.get(ROWS)).items():
+        for sort_key, members in sorted(_map(attributes.get(ROWS)).items()):
             if isinstance(members, Mapping) and isinstance(uuids := members.get("SS"), list | set | tuple):
                 rows |= dict.fromkeys(uuids, sort_key)
             else:

@@ -3,6 +3,7 @@
 An item keeps every attribute that it was read with, so writing it back loses none that this code does not know.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,8 @@ else:
 
 Key = tuple[str, str]
 """Partition key and sort key, the identity of an item."""
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 MESSAGE = "message"
 MESSAGE_UUID = "message_uuid"

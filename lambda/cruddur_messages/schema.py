@@ -22,6 +22,12 @@ PAIR_SORT_KEY: Final = "PAIR"
 PAIR_CONVERSATION: Final = "latest_message_group_uuid"
 """The attribute of a pair item for the conversation that the two people started last."""
 
+MEMBER_PREFIX: Final = "MEMBER#"
+"""The prefix of member items: what a person did with a conversation, whose id is the sort key."""
+
+JOINED_AT: Final = "joined_at"
+LEFT_AT: Final = "left_at"
+
 CONVERSATION_PREFIX: Final = "CONV#"
 """The prefix of conversation items, on which the projection locks (docs/decisions/0004)."""
 

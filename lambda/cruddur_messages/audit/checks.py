@@ -6,9 +6,18 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.audit.snapshot import MIXED, UTC_OFFSET, ConversationSnapshot, RowSnapshot, TableSnapshot
+from cruddur_messages.audit.snapshot import (
+    MIXED,
+    ConversationSnapshot,
+    InboxSnapshot,
+    Listed,
+    RowSnapshot,
+    TableSnapshot,
+    digest,
+)
 from cruddur_messages.conversation_item import ConversationItem, fingerprint
-from cruddur_messages.items import MESSAGE, MESSAGE_UUID, Message
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID, UUID, Message
+from cruddur_messages.timestamps import MAX_TIE_OFFSET
 
 
 class Problem(StrEnum):
@@ -16,6 +25,7 @@ class Problem(StrEnum):
 
     DUPLICATE_ROW = "duplicate row"
     MISSING_ROW = "missing row"
+    ROW_AFTER_LEAVING = "row after leaving"
     STALE_PREVIEW = "stale preview"
     ROW_WITHOUT_CONVERSATION = "row without a conversation"
     WRONG_CONVERSATION_ITEM = "wrong conversation item"
@@ -27,19 +37,21 @@ class Problem(StrEnum):
 MEANINGS: Mapping[Problem, str] = {
     Problem.DUPLICATE_ROW: "a member has more than one group row of the conversation",
     Problem.MISSING_ROW: "a member (by messages, start, rows or conversation item) has no group row",
+    Problem.ROW_AFTER_LEAVING: "the member item says that its owner has left: settled by add-member or leave",
     Problem.STALE_PREVIEW: "text, id or time of the row are not those of the newest message",
     Problem.ROW_WITHOUT_CONVERSATION: "the row shows a message, and the conversation has none",
     Problem.WRONG_CONVERSATION_ITEM: "it differs from the rows and what they show, or a settlement is unfinished",
     Problem.MALFORMED_TIMESTAMP: "the sort key is not an ISO 8601 timestamp",
-    Problem.MIXED_TIMESTAMPS: "timestamps with different offsets are mixed, so text order is not time order",
-    Problem.MALFORMED_ITEM: "an attribute that every item of its kind has is missing or has another type",
+    Problem.MIXED_TIMESTAMPS: "timestamps are written in several forms, so text order is not time order",
+    Problem.MALFORMED_ITEM: "an attribute is missing or has another type, or the key names no conversation or member",
 }
 
 
 class Finding(NamedTuple):
     """One broken promise, without message text and names.
 
-    `member_uuid` is empty if it is about a message. `sort_key` is empty too if it is about a whole conversation.
+    `member_uuid` is empty if it is about a message. `sort_key` is empty if it is about a whole conversation or inbox,
+    or about more items than are listed. `message_group_uuid` is empty if the item names none.
     """
 
     problem: Problem
@@ -47,24 +59,39 @@ class Finding(NamedTuple):
     member_uuid: str
     sort_key: str
 
+    @property
+    def is_of_inbox(self) -> bool:
+        """Whether an inbox has to be read to see it, not a conversation."""
+        return not self.message_group_uuid or (self.problem is Problem.MIXED_TIMESTAMPS and bool(self.member_uuid))
+
 
 def check_table(table: TableSnapshot) -> Iterator[Finding]:
-    """Every broken promise of a table, conversation by conversation."""
-    for malformed in table.malformed_rows:
-        yield Finding(Problem.MALFORMED_ITEM, *malformed)
+    """Every broken promise of a table, conversation by conversation, then inbox by inbox."""
     for message_group_uuid, conversation in table.conversations.items():
         yield from check_conversation(message_group_uuid, conversation)
-        for row in conversation.rows:
-            mixed = table.inbox_forms.get(row.member_uuid) == MIXED
-            if mixed and not row.sort_key.endswith(UTC_OFFSET) and timestamps.parse(row.sort_key):
-                yield Finding(Problem.MIXED_TIMESTAMPS, message_group_uuid, row.member_uuid, row.sort_key)
+    for member_uuid, inbox in table.inboxes.items():
+        yield from check_inbox(member_uuid, inbox)
+
+
+def check_inbox(member_uuid: str, inbox: InboxSnapshot) -> Iterator[Finding]:
+    """The broken promises of one inbox as a whole."""
+    for sort_key in _listed(inbox.malformed):
+        yield Finding(Problem.MALFORMED_ITEM, "", member_uuid, sort_key)
+    if inbox.form == MIXED:
+        for message_group_uuid, sort_key in inbox.not_in_utc:
+            yield Finding(Problem.MIXED_TIMESTAMPS, message_group_uuid, member_uuid, sort_key)
 
 
 def check_conversation(message_group_uuid: str, conversation: ConversationSnapshot) -> Iterator[Finding]:
-    """The broken promises of one conversation."""
-    for sort_key in conversation.malformed_keys:
+    """The broken promises of one conversation; none of one that does not exist."""
+    if not conversation.exists:
+        return
+    if not UUID.fullmatch(message_group_uuid):
+        yield Finding(Problem.MALFORMED_ITEM, message_group_uuid, "", "")
+        return
+    for sort_key in _listed(conversation.malformed_keys):
         yield Finding(Problem.MALFORMED_TIMESTAMP, message_group_uuid, "", sort_key)
-    for sort_key in conversation.malformed_items:
+    for sort_key in _listed(conversation.malformed_items):
         yield Finding(Problem.MALFORMED_ITEM, message_group_uuid, "", sort_key)
     if conversation.form == MIXED:
         yield Finding(Problem.MIXED_TIMESTAMPS, message_group_uuid, "", "")
@@ -73,51 +100,64 @@ def check_conversation(message_group_uuid: str, conversation: ConversationSnapsh
         yield Finding(Problem.MISSING_ROW, message_group_uuid, member_uuid, "")
     if conversation.item is not None and not _agrees(conversation.item, conversation):
         yield Finding(Problem.WRONG_CONVERSATION_ITEM, message_group_uuid, "", "")
+    newest_digest = digest(conversation.newest[2])
     for row in conversation.rows:
         if rows_of[row.member_uuid] > 1:
             yield Finding(Problem.DUPLICATE_ROW, message_group_uuid, row.member_uuid, row.sort_key)
-        if problem := _problem_of_preview(row, conversation):
+        if row.member_uuid in conversation.left:
+            yield Finding(Problem.ROW_AFTER_LEAVING, message_group_uuid, row.member_uuid, row.sort_key)
+        if problem := _problem_of_preview(row, conversation, newest_digest):
             yield Finding(problem, message_group_uuid, row.member_uuid, row.sort_key)
 
 
+def _listed(malformed: Listed | None) -> Iterator[str]:
+    """The sort keys that are listed, and an empty one if there are more."""
+    if malformed is not None:
+        yield from malformed.texts
+        if malformed.count > len(malformed.texts):
+            yield ""
+
+
 def _agrees(item: ConversationItem, conversation: ConversationSnapshot) -> bool:
-    """Whether the conversation item says where the rows are, and that they show the newest message."""
-    rows = {(row.member_uuid, row.sort_key) for row in conversation.rows}
-    return set(item.rows.items()) == rows and item.shown == fingerprint(_newest(conversation))
+    """Whether the conversation item says where the rows are, and that they show the newest message.
+
+    Whoever left may still be in it: the next settlement drops them.
+    """
+    rows = {(row.member_uuid, row.sort_key) for row in conversation.rows if row.member_uuid not in conversation.left}
+    listed = {(member, sort_key) for member, sort_key in item.rows.items() if member not in conversation.left}
+    return listed == rows and item.shown == fingerprint(_newest(conversation))
 
 
 def _newest(conversation: ConversationSnapshot) -> Message | None:
-    if not conversation.newest_key:
+    sort_key, message_uuid, text = conversation.newest
+    if not sort_key:
         return None
     return Message.from_attributes(
         {
             schema.PARTITION_KEY: {"S": ""},
-            schema.SORT_KEY: {"S": conversation.newest_key},
-            MESSAGE_UUID: {"S": conversation.newest_uuid},
-            MESSAGE: {"S": conversation.newest_text},
+            schema.SORT_KEY: {"S": sort_key},
+            MESSAGE_UUID: {"S": message_uuid},
+            MESSAGE: {"S": text},
         }
     )
 
 
-_EMPTY = frozenset({hash(""), hash(None)})
+_EMPTY = frozenset({digest(""), None})
 
 
-def _problem_of_preview(row: RowSnapshot, conversation: ConversationSnapshot) -> Problem | None:
-    if (
-        row.sort_key == conversation.newest_key
-        and row.text_hash == hash(conversation.newest_text)
-        and row.message_uuid == conversation.newest_uuid
-    ):
+def _problem_of_preview(
+    row: RowSnapshot, conversation: ConversationSnapshot, newest_digest: bytes | None
+) -> Problem | None:
+    newest_key, newest_uuid, _ = conversation.newest
+    shows_text = row.text_digest == newest_digest
+    if row.sort_key == newest_key and shows_text and row.message_uuid == newest_uuid:
         return None
     instant = timestamps.parse(row.sort_key)
     if instant is None:
         return Problem.MALFORMED_TIMESTAMP
-    if not conversation.newest_key:
-        return Problem.ROW_WITHOUT_CONVERSATION if row.text_hash not in _EMPTY or row.message_uuid else None
-    shows_newest = row.text_hash == hash(conversation.newest_text) and row.message_uuid in (
-        None,
-        conversation.newest_uuid,
-    )
-    newest = timestamps.parse(conversation.newest_key)
+    if not newest_key:
+        return Problem.ROW_WITHOUT_CONVERSATION if row.text_digest not in _EMPTY or row.message_uuid else None
+    newest = timestamps.parse(newest_key)
     assert newest is not None
-    return None if shows_newest and newest <= instant <= newest + timestamps.MAX_TIE_OFFSET else Problem.STALE_PREVIEW
+    is_newest = shows_text and row.message_uuid in (None, newest_uuid) and newest <= instant <= newest + MAX_TIE_OFFSET
+    return None if is_newest else Problem.STALE_PREVIEW

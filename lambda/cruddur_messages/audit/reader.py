@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from cruddur_messages import dynamodb, schema
-from cruddur_messages.audit.snapshot import MIXED, ConversationSnapshot, TableSnapshot
+from cruddur_messages.audit.snapshot import ConversationSnapshot, InboxSnapshot, TableSnapshot
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 REMEMBERED_INBOXES = 64
 READINGS = 2
+
+MOST_KEYS = 100
+"""DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
 
 
 class ConversationReader:
@@ -65,19 +68,48 @@ class ConversationReader:
         """The conversation item."""
         return ConversationItem.from_attributes(self._item(message_group_uuid))
 
-    def again(self, message_group_uuid: str, seen: ConversationSnapshot) -> ConversationSnapshot:
-        """The current state of a scanned conversation; all messages are read only if that may matter."""
+    def member_items(self, message_group_uuid: str, members: Collection[str]) -> Iterator[AttributeMap]:
+        """What people did with a conversation, as far as they did something: BatchGetItem, consistent."""
+        pending: list[Any] = [
+            {schema.PARTITION_KEY: {"S": schema.MEMBER_PREFIX + member}, schema.SORT_KEY: {"S": message_group_uuid}}
+            for member in sorted(members)
+        ]
+        while pending:
+            asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
+            page = self._client.batch_get_item(RequestItems={self._table_name: {"Keys": asked, "ConsistentRead": True}})
+            yield from page["Responses"].get(self._table_name, [])
+            if self._table_name in page.get("UnprocessedKeys", {}):
+                pending += page["UnprocessedKeys"][self._table_name]["Keys"]
+
+    def left(self, message_group_uuid: str, members: Collection[str]) -> frozenset[str]:
+        """Those of the members who have left."""
+        return frozenset(
+            item[schema.PARTITION_KEY]["S"].removeprefix(schema.MEMBER_PREFIX)
+            for item in self.member_items(message_group_uuid, members)
+            if schema.LEFT_AT in item
+        )
+
+    def again(
+        self, message_group_uuid: str, known_members: Collection[str], *, all_messages: bool
+    ) -> ConversationSnapshot:
+        """The current state of a conversation; without `all_messages`, of these the newest alone."""
         now = TableSnapshot()
-        now.conversations[message_group_uuid] = fresh = ConversationSnapshot()
+        now.conversations[message_group_uuid] = fresh = ConversationSnapshot(known=set(known_members))
         if item := self._item(message_group_uuid):
             now.add([item])
-        if seen.form == MIXED or seen.malformed_keys or seen.malformed_items:
+        if all_messages:
             now.add(self.messages(message_group_uuid))
         else:
-            now.add([message.to_attributes() for message in self.messages_since(message_group_uuid, seen.newest_key)])
-        fresh.known |= seen.known
-        now.add([row.attributes for row in self.rows(message_group_uuid, fresh.members | seen.members)])
+            now.add([message.to_attributes() for message in self.messages_since(message_group_uuid, None)])
+        now.add([row.attributes for row in self.rows(message_group_uuid, fresh.members)])
+        now.add(self.member_items(message_group_uuid, {*fresh.members, *known_members}))
         return fresh
+
+    def inbox_again(self, member_uuid: str) -> InboxSnapshot:
+        """The current state of an inbox."""
+        now = TableSnapshot()
+        now.add(self._partition(schema.group_row_partition(member_uuid)))
+        return now.inboxes.get(member_uuid, InboxSnapshot())
 
     def forget_inboxes(self) -> None:
         """Clear the cache of inboxes."""
