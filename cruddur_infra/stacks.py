@@ -6,13 +6,12 @@ from aws_cdk import App, Aspects, CfnOutput, Environment, Fn, Stack
 from constructs import Construct
 
 from cruddur_infra import names
-from cruddur_infra.constructs import projection as projection_construct
 from cruddur_infra.constructs.backend_access import BackendAccess
-from cruddur_infra.constructs.delivery import Delivery
+from cruddur_infra.constructs.delivery_roles import DeliveryRoles
 from cruddur_infra.constructs.messages_table import MessagesTable, Throughput
-from cruddur_infra.constructs.network import ExistingNetwork, Network, OwnNetwork
-from cruddur_infra.constructs.projection import PART, Projection
-from cruddur_infra.constructs.seed import Seed
+from cruddur_infra.constructs.network import Network, existing_network, own_network
+from cruddur_infra.constructs.projection import PART, Polling, ProjectionFunction
+from cruddur_infra.constructs.seed_data import SeedData
 from cruddur_infra.emulator import ForTheEmulator
 from cruddur_infra.monitoring.alarms import Thresholds
 from cruddur_infra.monitoring.metrics import Watched
@@ -31,16 +30,16 @@ class TableStack(Stack):
             description=f"Cruddur messages, {settings.stage}: the table, its index and stream",
             termination_protection=settings.protect,
         )
-        on_demand = settings.billing == "on-demand"
+        throughput = Throughput(read_ceiling=settings.max_read_units, write_ceiling=settings.max_write_units)
+        if settings.billing == "provisioned":
+            throughput = Throughput(
+                provisioned_reads=settings.provisioned_read_units, provisioned_writes=settings.provisioned_write_units
+            )
         self.stream_arn = MessagesTable(
             self,
             "Messages",
             table_name=settings.table_name,
-            throughput=Throughput(
-                on_demand=on_demand,
-                read_units=settings.max_read_units if on_demand else settings.provisioned_read_units,
-                write_units=settings.max_write_units if on_demand else settings.provisioned_write_units,
-            ),
+            throughput=throughput,
             encryption=settings.encryption,
             point_in_time_recovery=settings.point_in_time_recovery,
             keep=settings.protect,
@@ -58,7 +57,7 @@ class MainStack(Stack):
             description=f"Cruddur messages, {settings.stage}: projection, network, monitoring, backend",
         )
         table_arn = names.table_arn(settings.table_name)
-        projection = Projection(
+        projection = ProjectionFunction(
             self,
             "Messages",
             system=settings.system,
@@ -69,7 +68,7 @@ class MainStack(Stack):
             memory_mb=settings.memory_mb,
             timeout_seconds=settings.timeout_seconds,
             log_retention_days=settings.log_retention_days,
-            delivery=projection_construct.Delivery(
+            polling=Polling(
                 batch_size=settings.batch_size,
                 batching_window_seconds=settings.batching_window_seconds,
                 parallelization_factor=settings.parallelization_factor,
@@ -103,8 +102,8 @@ class MainStack(Stack):
 
     def _network(self, settings: Settings, table_arn: str) -> Network:
         if settings.vpc_id is not None:
-            return ExistingNetwork(self, "Network", vpc_id=settings.vpc_id, subnet_ids=settings.subnet_ids)
-        return OwnNetwork(
+            return existing_network(self, "Network", vpc_id=settings.vpc_id, subnet_ids=settings.subnet_ids)
+        return own_network(
             self,
             "Network",
             cidr=settings.vpc_cidr,
@@ -114,7 +113,7 @@ class MainStack(Stack):
             keep_flow_logs=settings.protect,
         )
 
-    def _monitor(self, settings: Settings, projection: Projection) -> dict[str, str]:
+    def _monitor(self, settings: Settings, projection: ProjectionFunction) -> dict[str, str]:
         monitoring = Monitoring(
             self,
             "Monitoring",
@@ -151,7 +150,7 @@ class DeliveryStack(Stack):
             env=env,
             description=f"Cruddur messages, {settings.stage}: roles of the GitHub workflow",
         )
-        delivery = Delivery(
+        roles = DeliveryRoles(
             self,
             "Delivery",
             repository=repository,
@@ -160,9 +159,9 @@ class DeliveryStack(Stack):
             looks_up=settings.vpc_id is not None,
             table_arn=names.table_arn(settings.table_name),
         )
-        CfnOutput(self, "DeployRoleArn", value=delivery.deploy_role.attr_arn)
-        CfnOutput(self, "SmokeRoleArn", value=delivery.smoke_role.attr_arn)
-        CfnOutput(self, "DiffRoleArn", value=delivery.diff_role.attr_arn)
+        CfnOutput(self, "DeployRoleArn", value=roles.deploy_role.attr_arn)
+        CfnOutput(self, "SmokeRoleArn", value=roles.smoke_role.attr_arn)
+        CfnOutput(self, "DiffRoleArn", value=roles.diff_role.attr_arn)
 
 
 class SeedStack(Stack):
@@ -175,7 +174,7 @@ class SeedStack(Stack):
             env=env,
             description=f"Cruddur messages, {settings.stage}: made-up conversations",
         )
-        Seed(
+        SeedData(
             self,
             "Seed",
             system=settings.system,

@@ -5,8 +5,6 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cruddur_infra.acknowledgements import acknowledge
-
 
 class FailureQueue(Construct):
     """An encrypted queue that accepts messages over TLS only, and from one role only; `keep` retains it."""
@@ -31,15 +29,4 @@ class FailureQueue(Construct):
                 resources=[self.queue.queue_arn],
                 conditions={"ArnNotEquals": {"aws:PrincipalArn": sender_role_arn}},
             )
-        )
-        acknowledge(
-            self.queue,
-            "This is the dead-letter queue: bin/ddb redrive reads it.",
-            "AwsSolutions-SQS3",
-            "Serverless-SQSRedrivePolicy",
-        )
-        acknowledge(
-            self.queue,
-            "Encrypted with SQS's own keys. It holds positions in the stream, no items.",
-            "CKV_AWS_27",
         )

@@ -10,7 +10,6 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cruddur_infra import LAMBDA_CODE, names
-from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
 from cruddur_infra.constructs import package
 from cruddur_infra.constructs.network import Network
 from cruddur_messages import schema
@@ -84,7 +83,7 @@ class Function(Construct):
             description=description,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(package.stage(files))),
+            code=lambda_.Code.from_asset(str(package.folder_of(files))),
             handler=f"{package.PACKAGE}.{entry}.handler",
             # Every permission is in the statements above: CDK must not add grants of its own.
             role=self.role.without_policy_updates(),
@@ -98,35 +97,3 @@ class Function(Construct):
             vpc_subnets=network.subnets if network else None,
             security_groups=[network.security_group] if network else None,
         )
-        self._acknowledge(name, log_group)
-
-    def _acknowledge(self, name: str, log_group: logs.CfnLogGroup) -> None:
-        acknowledge(
-            log_group,
-            "Holds ids and counts, no text and no names. CloudWatch Logs encrypts it with a key of its own.",
-            *in_packs("CloudWatchLogGroupEncrypted", (NIST, HIPAA, PCI)),
-            "CKV_AWS_158",
-        )
-        acknowledge(
-            self.role,
-            "The policy belongs to this role only, and is read, changed and deleted with it.",
-            *in_packs("IAMNoInlinePolicy", (NIST, HIPAA, PCI)),
-        )
-        acknowledge(
-            self.role,
-            "The streams of its own log group. Lambda generates their names.",
-            f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:"
-            f"log-group:/aws/lambda/{name}:*]",
-        )
-        acknowledge(
-            self.function,
-            "Each invocation logs a line with its counts. Only DynamoDB is called, and the isolated subnets have "
-            "no route to X-Ray.",
-            "Serverless-LambdaTracing",
-        )
-        acknowledge(
-            self.function,
-            "The only variable is the table's name. Lambda encrypts it with a key of its own.",
-            "CKV_AWS_173",
-        )
-        acknowledge(self.function, "CDK writes the dependency on the role explicitly.", "W3005")

@@ -1,7 +1,6 @@
 """The table, its index and its stream."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from aws_cdk import Aws, ReferenceStrength, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -9,28 +8,26 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from cruddur_infra.acknowledgements import HIPAA, NIST, acknowledge, in_packs
 from cruddur_messages import schema
 
 LOGICAL_ID = "MessagesTable"
 """Never change it: CloudFormation would replace the table."""
 
+ENCRYPTION = {
+    "aws-owned": dynamodb.TableEncryption.DEFAULT,
+    "aws-managed": dynamodb.TableEncryption.AWS_MANAGED,
+    "customer-managed": dynamodb.TableEncryption.CUSTOMER_MANAGED,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
-    """Units per second of the table and of the index: the ceiling on demand, if any; else the provisioned units."""
+    """Units per second of the table and of the index: provisioned, or else on demand with a ceiling, if any."""
 
-    on_demand: bool
-    read_units: int | None
-    write_units: int | None
-
-    @property
-    def properties(self) -> dict[str, Any]:
-        """As the constructs of table and index take them."""
-        names = ("max_read_request_units", "max_write_request_units")
-        if not self.on_demand:
-            names = ("read_capacity", "write_capacity")
-        return dict(zip(names, (self.read_units, self.write_units), strict=True))
+    read_ceiling: int | None = None
+    write_ceiling: int | None = None
+    provisioned_reads: int | None = None
+    provisioned_writes: int | None = None
 
 
 class MessagesTable(Construct):
@@ -52,29 +49,37 @@ class MessagesTable(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         removal_policy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY
-        billing_mode = dynamodb.BillingMode
+        key = self._key(table_name, removal_policy) if encryption == "customer-managed" else None
+        provisioned = throughput.provisioned_reads is not None
         self.table = dynamodb.Table(
             self,
             "Table",
             table_name=table_name,
             partition_key=_string(schema.PARTITION_KEY),
             sort_key=_string(schema.SORT_KEY),
-            billing_mode=billing_mode.PAY_PER_REQUEST if throughput.on_demand else billing_mode.PROVISIONED,
+            billing_mode=dynamodb.BillingMode.PROVISIONED if provisioned else dynamodb.BillingMode.PAY_PER_REQUEST,
             stream=dynamodb.StreamViewType[schema.STREAM_VIEW_TYPE],
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=point_in_time_recovery
             ),
             deletion_protection=keep,
             removal_policy=removal_policy,
-            **self._encryption(encryption, table_name, removal_policy),
-            **throughput.properties,
+            encryption=ENCRYPTION[encryption],
+            encryption_key=key,
+            max_read_request_units=throughput.read_ceiling,
+            max_write_request_units=throughput.write_ceiling,
+            read_capacity=throughput.provisioned_reads,
+            write_capacity=throughput.provisioned_writes,
         )
         self.table.add_global_secondary_index(
             index_name=schema.INDEX_NAME,
             partition_key=_string(schema.INDEX_PARTITION_KEY),
             sort_key=_string(schema.SORT_KEY),
             projection_type=dynamodb.ProjectionType.ALL,
-            **throughput.properties,
+            max_read_request_units=throughput.read_ceiling,
+            max_write_request_units=throughput.write_ceiling,
+            read_capacity=throughput.provisioned_reads,
+            write_capacity=throughput.provisioned_writes,
         )
         resource = self.table.node.default_child
         assert isinstance(resource, dynamodb.CfnTable)
@@ -83,23 +88,8 @@ class MessagesTable(Construct):
         self.table.apply_cross_stack_reference_strength(ReferenceStrength.STRONG)
         assert self.table.table_stream_arn is not None
         self.stream_arn = self.table.table_stream_arn
-        acknowledge(
-            resource,
-            "Point-in-time recovery goes back 35 days. Longer backups are the decision of the account's owner.",
-            *in_packs("DynamoDBInBackupPlan", (NIST, HIPAA)),
-        )
-        if encryption != "customer-managed":
-            acknowledge(
-                resource,
-                "Encrypted; -c encryption=customer-managed creates a key.",
-                "CKV_AWS_119",
-            )
 
-    def _encryption(self, encryption: str, table_name: str, removal_policy: RemovalPolicy) -> dict[str, Any]:
-        if encryption == "aws-owned":
-            return {"encryption": dynamodb.TableEncryption.DEFAULT}
-        if encryption == "aws-managed":
-            return {"encryption": dynamodb.TableEncryption.AWS_MANAGED}
+    def _key(self, table_name: str, removal_policy: RemovalPolicy) -> kms.Key:
         key = kms.Key(
             self,
             "Key",
@@ -130,7 +120,7 @@ class MessagesTable(Construct):
                 },
             )
         )
-        return {"encryption": dynamodb.TableEncryption.CUSTOMER_MANAGED, "encryption_key": key}
+        return key
 
 
 def _string(name: str) -> dynamodb.Attribute:

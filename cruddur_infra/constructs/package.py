@@ -21,7 +21,7 @@ def modules(entry: str) -> dict[str, Path]:
     return {file.relative_to(LAMBDA_CODE).as_posix(): file for file in files}
 
 
-def stage(files: Mapping[str, Path]) -> Path:
+def folder_of(files: Mapping[str, Path]) -> Path:
     """A folder with copies of the files, under the given names; it is removed after synthesis."""
     folder = Path(tempfile.mkdtemp(prefix="cruddur-messages-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The projection: the function, its permissions line by line, and the event source mapping that feeds it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_cdk import aws_iam as iam
@@ -7,7 +8,6 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cruddur_infra import names
-from cruddur_infra.acknowledgements import HIPAA, NIST, acknowledge, in_packs
 from cruddur_infra.constructs.failure_queue import FailureQueue
 from cruddur_infra.constructs.function import Function
 from cruddur_infra.constructs.network import Network
@@ -37,8 +37,8 @@ NETWORK_INTERFACE_ACTIONS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """How the event source mapping delivers records to the function."""
+class Polling:
+    """How Lambda polls the stream: batches, retries, and when it gives up on a record."""
 
     batch_size: int
     batching_window_seconds: int
@@ -47,7 +47,7 @@ class Delivery:
     record_age_seconds: int
 
 
-class Projection(Construct):
+class ProjectionFunction(Construct):
     """The stream function with its role, event source mapping and failure queue."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Projection(Construct):
         memory_mb: int,
         timeout_seconds: int,
         log_retention_days: int,
-        delivery: Delivery,
+        polling: Polling,
         keep_failures: bool,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -88,7 +88,6 @@ class Projection(Construct):
             log_retention_days=log_retention_days,
             network=network,
         )
-        _acknowledge(function)
         self.function = function.function
         self.log_group_name = function.log_group_name
         self.event_source_mapping = lambda_.CfnEventSourceMapping(
@@ -100,13 +99,13 @@ class Projection(Construct):
             event_source_arn=stream_arn,
             # LATEST would skip records that are written while the mapping is created or changed.
             starting_position="TRIM_HORIZON",
-            batch_size=delivery.batch_size,
-            maximum_batching_window_in_seconds=delivery.batching_window_seconds,
-            parallelization_factor=delivery.parallelization_factor,
+            batch_size=polling.batch_size,
+            maximum_batching_window_in_seconds=polling.batching_window_seconds,
+            parallelization_factor=polling.parallelization_factor,
             function_response_types=["ReportBatchItemFailures"],
             bisect_batch_on_function_error=True,
-            maximum_retry_attempts=delivery.retry_attempts,
-            maximum_record_age_in_seconds=delivery.record_age_seconds,
+            maximum_retry_attempts=polling.retry_attempts,
+            maximum_record_age_in_seconds=polling.record_age_seconds,
             destination_config=lambda_.CfnEventSourceMapping.DestinationConfigProperty(
                 on_failure=lambda_.CfnEventSourceMapping.OnFailureProperty(destination=queue_arn)
             ),
@@ -117,31 +116,7 @@ class Projection(Construct):
         )
 
 
-def _acknowledge(function: Function) -> None:
-    acknowledge(
-        function.function,
-        "Lambda polls the stream and invokes synchronously. Records that finally fail go to the failure queue.",
-        *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
-        "CKV_AWS_116",
-    )
-    acknowledge(
-        function.function,
-        "The mapping bounds it: concurrent invocations are at most the stream's shards times the parallelization "
-        "factor. Reserved concurrency would take the same number from the account's other functions.",
-        *in_packs("LambdaConcurrency", (NIST, HIPAA)),
-        "CKV_AWS_115",
-    )
-    acknowledge(
-        function.role,
-        "Lambda requires the network interface actions on every resource to create the function. A Deny keeps them "
-        "from the function's own code.",
-        "AwsSolutions-IAM5[Resource::*]",
-        "Serverless-LambdaStarPermissions",
-        "CKV_AWS_111",
-    )
-
-
-def _table_statements(table_arn: str, data_path: dict[str, str]) -> list[iam.PolicyStatement]:
+def _table_statements(table_arn: str, data_path: Mapping[str, str]) -> list[iam.PolicyStatement]:
     """The permissions of the function's own code; each statement names the call that needs it."""
     from_our_network: Conditions = {"StringEquals": dict(data_path)}
     on_group_rows = only_partitions(schema.GROUP_ROW_PREFIX)

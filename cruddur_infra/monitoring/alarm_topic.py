@@ -5,8 +5,6 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
-
 
 class AlarmTopic(Construct):
     """A topic that only this account's alarms publish to, over TLS only, and the subscription of an address.
@@ -17,13 +15,6 @@ class AlarmTopic(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, system: str, encrypted: bool, email: str | None) -> None:
         super().__init__(scope, construct_id)
         self.topic = sns.CfnTopic(self, "Topic", kms_master_key_id=self._key(system).ref if encrypted else None)
-        if not encrypted:
-            acknowledge(
-                self.topic,
-                "A notification has an alarm's name and threshold, and no message text. monitoring=full adds a key.",
-                *in_packs("SNSEncryptedKMS", (NIST, HIPAA, PCI)),
-                "CKV_AWS_26",
-            )
         sns.CfnTopicPolicy(
             self,
             "Policy",
@@ -51,14 +42,7 @@ class AlarmTopic(Construct):
             },
         )
         if email is not None:
-            subscription = sns.CfnSubscription(
-                self, "Email", topic_arn=self.topic.ref, protocol="email", endpoint=email
-            )
-            acknowledge(
-                subscription,
-                "SNS has no redrive policy for e-mail. The dashboard shows the alarm's state.",
-                "Serverless-SNSRedrivePolicy",
-            )
+            sns.CfnSubscription(self, "Email", topic_arn=self.topic.ref, protocol="email", endpoint=email)
 
     def _key(self, system: str) -> kms.CfnKey:
         # The policy of the AWS managed key of SNS does not allow CloudWatch (SNS Developer Guide, "Managing Amazon

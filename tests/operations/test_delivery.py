@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,8 +15,6 @@ from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.talk import NAMES, Talk, person, smoke_uuid
 from cruddur_infra import REPOSITORY
 from tests.engines.fixtures import CruddurTable
-from tests.policies.test_scanners import scan_with_cdk_nag, scan_with_cfn_lint
-from tools.drawings.architecture import EVERY_STACK
 from tools.template import Templates, resources
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
@@ -112,12 +109,12 @@ def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
 def test_the_role_diff_may_read_this_stages_templates_and_nothing_else(templates: Callable[..., Templates]) -> None:
     found = statement(roles(templates)["DiffRoleArn"])
     assert found["Action"] == ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"]
-    assert re.findall(r"stack/([^/]+)/\*", written(found["Resource"])) == [
+    assert set(re.findall(r"stack/([^/]+)/\*", written(found["Resource"]))) == {
         "cruddur-messages-prod",
         "cruddur-messages-prod-table",
         "cruddur-messages-prod-seed",
         "cruddur-messages-prod-delivery",
-    ]
+    }
 
 
 def test_the_accounts_provider_is_trusted_and_belongs_to_no_stage(templates: Callable[..., Templates]) -> None:
@@ -177,13 +174,3 @@ def test_dependabot_updates_dependencies_of_every_kind() -> None:
 
 def test_the_changelog_has_a_section_for_unreleased_changes() -> None:
     assert "## Unreleased" in (REPOSITORY / "CHANGELOG.md").read_text()
-
-
-@pytest.mark.proof
-def test_the_scanners_find_nothing_in_the_optional_stacks(tmp_path: Path) -> None:
-    found = scan_with_cdk_nag(tmp_path / "prod", "prod", EVERY_STACK | {"alarm_email": "team@example.com"})
-    assert found == []
-    (tmp_path / "optional").mkdir()
-    for part in ("", "-delivery", "-seed"):
-        shutil.copy(tmp_path / "prod" / f"cruddur-messages-prod{part}.template.json", tmp_path / "optional")
-    assert scan_with_cfn_lint(sorted((tmp_path / "optional").glob("*.json"))) == []

@@ -18,7 +18,7 @@ VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_entry_can_be_imported_from_the_package(entry: str) -> None:
-    folder = package.stage(package.modules(entry))
+    folder = package.folder_of(package.modules(entry))
     program = f"import sys; sys.path.insert(0, {str(folder)!r}); from cruddur_messages.{entry} import handler"
     subprocess.run([sys.executable, "-I", "-c", program], env=VARIABLES, cwd="/", check=True)
 
@@ -27,7 +27,7 @@ def test_the_entry_can_be_imported_from_the_package(entry: str) -> None:
 def test_the_test_would_notice_a_missing_module(entry: str) -> None:
     files = package.modules(entry)
     del files["cruddur_messages/schema.py"]
-    program = f"import sys; sys.path.insert(0, {str(package.stage(files))!r}); import cruddur_messages.{entry}"
+    program = f"import sys; sys.path.insert(0, {str(package.folder_of(files))!r}); import cruddur_messages.{entry}"
     ended = subprocess.run(
         [sys.executable, "-I", "-c", program], env=VARIABLES, cwd="/", capture_output=True, text=True, check=False
     )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import typing
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from cruddur_infra.settings import DEFAULT_STAGE, LONGEST_NAME, STAGES, Settings
 
 pytestmark = pytest.mark.check
 
-NUMBERS = [field.name for field in dataclasses.fields(Settings) if field.type in ("int", int)]
-SWITCHES = [field.name for field in dataclasses.fields(Settings) if field.type in ("bool", bool)]
+NUMBERS = [name for name, kind in typing.get_type_hints(Settings).items() if kind is int]
+SWITCHES = [name for name, kind in typing.get_type_hints(Settings).items() if kind is bool]
 
 
 def test_the_default_stage_is_dev() -> None:

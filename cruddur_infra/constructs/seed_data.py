@@ -6,7 +6,6 @@ from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cruddur_infra.acknowledgements import HIPAA, NIST, PCI, acknowledge, in_packs
 from cruddur_infra.constructs.function import Function
 from cruddur_infra.constructs.statements import only_partitions
 from cruddur_messages import schema
@@ -17,7 +16,7 @@ PART = "seed"
 TIMEOUT_SECONDS = 180
 
 
-class Seed(Construct):
+class SeedData(Construct):
     """Conversations that are in the table as long as the stack exists. Raises SeedFileError for wrong files."""
 
     def __init__(
@@ -64,30 +63,7 @@ class Seed(Construct):
             # A retried Create could load what a rollback has just removed. The function retries its response only.
             retry_attempts=0,
         ).function
-        acknowledge(
-            function,
-            "CloudFormation invokes it, and treats a missing response as a failure after the service timeout.",
-            *in_packs("LambdaDLQ", ("Serverless", NIST, HIPAA)),
-            "CKV_AWS_116",
-        )
         invocation = function.node.find_child("EventInvokeConfig")
-        acknowledge(
-            invocation,
-            "Every failure is reported to CloudFormation, which rolls back.",
-            "Serverless-LambdaAsyncFailureDestination",
-        )
-        acknowledge(
-            function,
-            "CloudFormation invokes it once for each change of the stack.",
-            *in_packs("LambdaConcurrency", (NIST, HIPAA)),
-            "CKV_AWS_115",
-        )
-        acknowledge(
-            function,
-            "It sends its response to a URL of S3, and reads and writes made-up conversations only.",
-            *in_packs("LambdaInsideVPC", (NIST, HIPAA, PCI)),
-            "CKV_AWS_117",
-        )
         resource = CustomResource(
             self,
             "Conversations",

@@ -1,0 +1,123 @@
+"""Roles with which a GitHub workflow deploys: it assumes them with its own identity, without a stored key."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cruddur_infra.constructs.statements import only_partitions
+from cruddur_messages import schema
+
+ISSUER = "token.actions.githubusercontent.com"
+AUDIENCE = "sts.amazonaws.com"
+PROVIDER_ARN = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{ISSUER}"
+BOOTSTRAP_QUALIFIER = "hnb659fds"
+
+
+class DeliveryRoles(Construct):
+    """Three roles: `deploy` and `smoke` for the repository's environment of a stage, `diff` for pull requests.
+
+    All trust the account's identity provider for GitHub. It belongs to no stage, because an account has only one.
+    `deploy` may assume roles of the CDK's bootstrap stack. `diff` reads this stage's templates directly, because the
+    bootstrap stack's lookup role could read the messages. `smoke` may run `bin/ddb smoke`, and so reach only made-up
+    people.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        repository: str,
+        stage: str,
+        stack_names: Sequence[str],
+        looks_up: bool,
+        table_arn: str,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        environment = f"repo:{repository}:environment:{stage}"
+        self.deploy_role = _role(
+            self,
+            "Deploy",
+            description=f"Deploys the stage {stage} from {repository}",
+            subject=environment,
+            # cdk deploy: AssumeRole; the lookup role only where an existing VPC is looked up.
+            statements=[
+                iam.PolicyStatement(
+                    sid="Deploy",
+                    actions=["sts:AssumeRole"],
+                    resources=[
+                        f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/"
+                        f"cdk-{BOOTSTRAP_QUALIFIER}-{name}-role-{Aws.ACCOUNT_ID}-{Aws.REGION}"
+                        for name in ("deploy", "file-publishing", *(["lookup"] if looks_up else []))
+                    ],
+                )
+            ],
+        )
+        self.smoke_role = _role(
+            self,
+            "Smoke",
+            description=f"Tries the stage {stage} from {repository}, with made-up people",
+            subject=environment,
+            statements=_smoke_statements(table_arn),
+        )
+        self.diff_role = _role(
+            self,
+            "Diff",
+            description=f"Compares the stage {stage} with pull requests of {repository}",
+            subject=f"repo:{repository}:pull_request",
+            # cdk diff --no-change-set: DescribeStacks and GetTemplate. CloudFormation generates the end of the ARNs.
+            statements=[
+                iam.PolicyStatement(
+                    sid="ReadTemplates",
+                    actions=["cloudformation:DescribeStacks", "cloudformation:GetTemplate"],
+                    resources=[
+                        f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{name}/*"
+                        for name in stack_names
+                    ],
+                )
+            ],
+        )
+
+
+def _role(
+    scope: Construct, construct_id: str, *, description: str, subject: str, statements: Sequence[iam.PolicyStatement]
+) -> iam.CfnRole:
+    workflow = iam.WebIdentityPrincipal(
+        PROVIDER_ARN, {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": subject}}
+    )
+    trust = iam.PolicyStatement(actions=["sts:AssumeRoleWithWebIdentity"], principals=[workflow])
+    # Not iam.Role: its logical id would differ, and the ARNs that are set on GitHub with it.
+    return iam.CfnRole(
+        scope,
+        construct_id,
+        description=description,
+        assume_role_policy_document=iam.PolicyDocument(statements=[trust]),
+        max_session_duration=3600,
+        policies=[
+            iam.CfnRole.PolicyProperty(
+                policy_name=construct_id, policy_document=iam.PolicyDocument(statements=list(statements))
+            )
+        ],
+    )
+
+
+def _smoke_statements(table_arn: str) -> list[iam.PolicyStatement]:
+    """What `bin/ddb smoke` calls: every key but those of its own notes starts with the prefix of made-up ids."""
+    made_up = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, schema.CONVERSATION_PREFIX)
+    return [
+        # Inboxes, conversations, notes: Query. Messages, first rows, notes: PutItem. Removal: DeleteItem.
+        iam.PolicyStatement(
+            sid="MadeUpPeople",
+            actions=["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+            resources=[table_arn],
+            conditions=only_partitions(
+                *(prefix + schema.SMOKE_UUID_PREFIX for prefix in made_up), schema.SMOKE_PARTITION
+            ),
+        ),
+        # The members of a conversation that the third person joins: Query on the index.
+        iam.PolicyStatement(
+            sid="FindGroupRows", actions=["dynamodb:Query"], resources=[f"{table_arn}/index/{schema.INDEX_NAME}"]
+        ),
+    ]
