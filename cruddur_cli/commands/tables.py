@@ -85,7 +85,7 @@ def drop(context: Context, yes: Yes = False) -> None:
     """Delete the table and all its items. Asks for its name."""
     context.require_own_table()
     items = context.item_count()
-    context.announce_write("deleting")
+    context.output.note(f"deleting {context.target}")
     context.confirm(yes=yes)
     table_definition.drop(context.client, context.target.table_name)
     if context.output.as_json:
@@ -101,7 +101,8 @@ def seed(context: Context, yes: Yes = False) -> None:
     With DATABASE_URL set, people of the seed who are users of the app get the app's ids and names.
     """
     conversations = _seed_conversations(context)
-    context.announce_write("seeding")
+    context.require_table()
+    context.output.note(f"seeding {context.target}")
     if context.target.is_aws:
         context.confirm(yes=yes)
     counts = _load(context, conversations)
