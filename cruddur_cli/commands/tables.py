@@ -16,7 +16,7 @@ from cruddur_cli.context import Context
 from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE, USER_HANDLE
 from cruddur_messages.seed import file as seed_file
-from cruddur_messages.seed.load import Seed
+from cruddur_messages.seed.load import SeedLoader
 
 SECONDS_BETWEEN_BARS = 0.1
 
@@ -171,7 +171,9 @@ def _seed_conversations(context: Context) -> Sequence[seed_file.SeedConversation
 
 def _load(context: Context, conversations: Sequence[seed_file.SeedConversation]) -> dict[str, int]:
     stopped = Event()
-    seed = Seed(client=context.client, table_name=context.target.table_name, has_time=lambda: not stopped.is_set())
+    seed = SeedLoader(
+        client=context.client, table_name=context.target.table_name, has_time=lambda: not stopped.is_set()
+    )
     with context.output.progress("seed", None) as bar, ThreadPoolExecutor(1) as pool:
         loading = pool.submit(seed.load, conversations)
         try:
