@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cruddur_cli import people, settlement
+import typer
+
+from cruddur_cli import people, settlement, target
 from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.console import Output
 from cruddur_cli.conversation_names import ConversationNames
@@ -15,20 +16,33 @@ from cruddur_cli.errors import DdbError
 from cruddur_cli.people import People
 from cruddur_cli.target import Target
 from cruddur_messages.items import User
+from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.store import MessageStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-@dataclass
-class Context:
-    """One run of a command against a table."""
+class Context(typer.Context):
+    """One run of a command: typer's context, with what the shared options mean."""
 
-    target: Target
-    output: Output
-    meter: CapacityMeter
-    _handles: dict[str, str] = field(default_factory=dict)
+    @cached_property
+    def target(self) -> Target:
+        """The table to act on. Raises DdbError."""
+        argument, option = (self.params.get(name) for name in ("table_argument", "table"))
+        if argument and option and argument != option:
+            raise DdbError(f"two tables are named: {argument} and --table {option}")
+        return target.resolve(prod=bool(self.params.get("prod")), table_name=argument or option)
+
+    @cached_property
+    def output(self) -> Output:
+        """Where the command prints."""
+        return Output(as_json=bool(self.params.get("as_json")))
+
+    @cached_property
+    def meter(self) -> CapacityMeter:
+        """The capacity consumed so far, and its limit."""
+        return CapacityMeter(self.params.get("units_per_second"))
 
     @cached_property
     def client(self) -> "DynamoDBClient":
@@ -56,20 +70,18 @@ class Context:
 
     def user(self, name: str | None) -> User:
         """The user of a handle or an id; the first user if none is named. Raises DdbError."""
-        user = people.first(self.people) if name is None else people.resolve(self.people, name)
-        self._handles[user.uuid] = user.handle
-        return user
+        return people.first(self.people) if name is None else people.resolve(self.people, name)
 
-    def with_handles(self, text: str) -> str:
-        """A text with the handles of this run's users instead of their ids."""
-        for user_uuid, handle in self._handles.items():
-            text = text.replace(user_uuid, handle)
-        return text
+    def name_of(self, user_uuid: str) -> str:
+        """A user's handle if the users are available and have one, else the id."""
+        with suppress(DdbError, SeedFileError):
+            if user := self.people.by_uuid(user_uuid):
+                return user.handle
+        return user_uuid
 
-    def announce_write(self, what: str) -> None:
-        """Print what will be written, and where. Raises ClientError if there is no table."""
+    def require_table(self) -> None:
+        """Raise ClientError if there is no table."""
         self.item_count()
-        self.output.note(f"{what} {self.target}")
 
     def confirm(self, *, yes: bool) -> None:
         """Ask for the table's name unless `yes`. Raises DdbError if something else is typed."""

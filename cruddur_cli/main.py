@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
-from cruddur_cli import completion, local_system
+from cruddur_cli import local_system
 from cruddur_cli.bootcamp_arguments import modern
 from cruddur_cli.commands.conversations import conversations
 from cruddur_cli.commands.maintenance import maintenance
@@ -73,7 +73,6 @@ def main(words: Sequence[str]) -> int:
     if any(not _is_text(word) for word in words):
         return _say("a word is not text in UTF-8: write it in UTF-8", WRONG_USE)
     program = _built()
-    completion.offer_no_files_in_bash()
     try:
         status = program(modern(words, _commands(program)), prog_name=NAME, standalone_mode=False)
         sys.stdout.flush()

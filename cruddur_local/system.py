@@ -26,42 +26,59 @@ VARIABLES = (*Emulator(pid=0, born=0, port=0, keeps_state=False).variables, TABL
 """The names of the variables that `variables` has."""
 
 
-def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console: Console) -> Emulator:
+def up(*, port: int | None, keep_state: bool, overrides: Sequence[str], console: Console) -> None:
     """Start the emulator if it does not run, deploy what has changed, and show it. Raises LocalSystemError."""
     settings = _settings(overrides)
     with _alone():
         emulator = Emulator.running()
-        if emulator is not None:
-            _refuse_other_port(emulator, port)
-            _say(console, f"The emulator runs already: {emulator.endpoint}")
-            emulator = _keep_if_asked(emulator, keep_state=keep_state, console=console)
-            _tell_of_another_table(emulator, settings, console)
-            try:
-                _bootstrap(emulator, console)
-                _deploy_and_show(emulator, settings, overrides, console)
-            except KeyboardInterrupt:
-                raise LocalSystemError("interrupted; the system still runs, and make up continues") from None
-            return emulator
-        Emulator.stop_any()
-        if keep_state:
-            _refuse_another_kept_table(settings)
-        elif paths.KEPT_STATE.exists():
-            _say(console, "A new system starts: the kept data stays for make up KEEP=1")
-        try:
-            emulator = Emulator.start(port=port, keep_state=keep_state)
-            _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
-            _bootstrap(emulator, console)
-            _deploy_and_show(emulator, settings, overrides, console)
-        except BaseException as error:
-            if paths.SYSTEM.exists() and isinstance(error, BrokenPipeError | SystemExit):
-                # Everything is deployed; only the reader of the output is gone.
-                raise
-            # A half-deployed system would make the next run fail.
-            Emulator.stop_any()
-            if isinstance(error, KeyboardInterrupt):
-                raise LocalSystemError("interrupted; nothing is left running, make up starts again") from None
+        if emulator is None:
+            _start(settings, overrides, port=port, keep_state=keep_state, console=console)
+        else:
+            _update(emulator, settings, overrides, port=port, keep_state=keep_state, console=console)
+
+
+def _start(
+    settings: Settings, overrides: Sequence[str], *, port: int | None, keep_state: bool, console: Console
+) -> None:
+    Emulator.stop_any()
+    if keep_state:
+        _refuse_another_kept_table(settings)
+    elif paths.KEPT_STATE.exists():
+        _say(console, "A new system starts: the kept data stays for make up KEEP=1")
+    try:
+        emulator = Emulator.start(port=port, keep_state=keep_state)
+        _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
+        _bootstrap(emulator, console)
+        _deploy_and_show(emulator, settings, overrides, console)
+    except BaseException as error:
+        if paths.SYSTEM.exists() and isinstance(error, BrokenPipeError | SystemExit):
+            # Everything is deployed; only the reader of the output is gone.
             raise
-        return emulator
+        # A half-deployed system would make the next run fail.
+        Emulator.stop_any()
+        if isinstance(error, KeyboardInterrupt):
+            raise LocalSystemError("interrupted; nothing is left running, make up starts again") from None
+        raise
+
+
+def _update(
+    emulator: Emulator,
+    settings: Settings,
+    overrides: Sequence[str],
+    *,
+    port: int | None,
+    keep_state: bool,
+    console: Console,
+) -> None:
+    _refuse_other_port(emulator, port)
+    _say(console, f"The emulator runs already: {emulator.endpoint}")
+    emulator = _keep_if_asked(emulator, keep_state=keep_state, console=console)
+    _tell_of_another_table(emulator, settings, console)
+    try:
+        _bootstrap(emulator, console)
+        _deploy_and_show(emulator, settings, overrides, console)
+    except KeyboardInterrupt:
+        raise LocalSystemError("interrupted; the system still runs, and make up continues") from None
 
 
 def down(*, keep_state: bool | None, console: Console) -> None:

@@ -153,7 +153,8 @@ def send(
         raise WrongUseError(f"{len(words)} words are too many: put the message in quotation marks")
     else:
         group = context.conversations.resolve(words[0], user)
-    context.announce_write("sending a message to")
+    context.require_table()
+    context.output.note(f"sending a message to {context.target}")
     sent = context.store.send(group, sender=user, message=words[-1], check_member=check_member)
     context.settle_where_no_lambda_does([group])
     if context.output.as_json:
@@ -165,7 +166,7 @@ def send(
 @conversations.command("start", example="start 'Lunch?' --from andrewbrown --to bayko --to mina")
 def start(
     context: Context,
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False, autocompletion=completion.nothing)],
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False)],
     others: Annotated[
         list[str],
         typer.Option("--to", metavar="HANDLE", help="A recipient; may be repeated.", autocompletion=completion.handles),
@@ -175,7 +176,8 @@ def start(
     """Start a conversation (pattern D); two people who already have one continue it."""
     user = context.user(sender)
     members = [user, *(context.user(other) for other in others)]
-    context.announce_write("starting a conversation in")
+    context.require_table()
+    context.output.note(f"starting a conversation in {context.target}")
     started = context.store.start_conversation(members, sender=user, message=message)
     context.settle_where_no_lambda_does([started.message_group_uuid])
     if context.output.as_json:
@@ -203,7 +205,8 @@ def add_member(
     group = context.conversations.resolve(conversation, context.user(of))
     is_new = not _is_member(context, group, user)
     if is_new:
-        context.announce_write("adding a member in")
+        context.require_table()
+        context.output.note(f"adding a member in {context.target}")
     joined = context.store.add_member(group, user)
     if is_new:
         context.settle_where_no_lambda_does([group])

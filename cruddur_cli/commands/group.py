@@ -1,14 +1,12 @@
 """The declaration of commands and of the options that they share."""
 
-import inspect
-from collections.abc import Callable, Collection, Sequence
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
+from typer.core import TyperCommand
 
-from cruddur_cli import completion, target
-from cruddur_cli.capacity import CapacityMeter
-from cruddur_cli.console import Output
+from cruddur_cli import completion
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError
 from cruddur_messages.store.errors import RejectedError
@@ -20,38 +18,61 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _Parameters = ParamSpec("_Parameters")
 _Status = TypeVar("_Status", int, None)
 
-_SHARED: dict[str, tuple[Any, Any]] = {
-    "table_argument": (
-        Annotated[
-            str | None,
-            typer.Argument(metavar="TABLE", help="The table, if not the default.", autocompletion=completion.tables),
-        ],
-        None,
-    ),
-    "prod": (Annotated[bool, typer.Option("--prod", help="Act on AWS, not on this machine.")], False),
-    "table": (
-        Annotated[
-            str | None,
-            typer.Option(
-                "--table", metavar="NAME", help="The table, if not the default.", autocompletion=completion.tables
-            ),
-        ],
-        None,
-    ),
-    "units_per_second": (
-        Annotated[
-            float | None,
-            typer.Option("--units-per-second", metavar="N", min=1, help="Limit the read and write units consumed."),
-        ],
-        None,
-    ),
-    "as_json": (Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")], False),
-    "capacity": (Annotated[bool, typer.Option("--capacity", help="Print the capacity units consumed.")], False),
-}
-"""Type and default of each shared parameter."""
+options = typer.Typer(add_completion=False)
+
+
+@options.command()
+def _shared(
+    table_argument: Annotated[
+        str | None,
+        typer.Argument(metavar="TABLE", help="The table, if not the default.", autocompletion=completion.tables),
+    ] = None,
+    prod: Annotated[bool, typer.Option("--prod", help="Act on AWS, not on this machine.")] = False,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            "--table", metavar="NAME", help="The table, if not the default.", autocompletion=completion.tables
+        ),
+    ] = None,
+    units_per_second: Annotated[
+        float | None,
+        typer.Option("--units-per-second", metavar="N", min=1, help="Limit the read and write units consumed."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    capacity: Annotated[bool, typer.Option("--capacity", help="Print the capacity units consumed.")] = False,
+) -> None:
+    """The parameters that commands share; the context has their values."""
+
+
+SHARED = {parameter.name: parameter for parameter in typer.main.get_command(options).params}
 
 RARE = frozenset({"table_argument", "units_per_second"})
 """Only the commands that take them explicitly have them."""
+
+
+class TableCommand(TyperCommand):
+    """A command that acts on a table: it has the parameters of `shared` after its own."""
+
+    context_class = Context
+    shared: ClassVar[Collection[str]] = ()
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.params += [SHARED[name] for name in self.shared]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Raises DdbError for what the store rejects."""
+        context = cast(Context, ctx)
+        assert self.callback is not None
+        own = {name: value for name, value in context.params.items() if name not in SHARED}
+        try:
+            return context.invoke(self.callback, **own)
+        except RejectedError as rejected:
+            text, user_uuid = str(rejected), rejected.user_uuid
+            raise DdbError(text.replace(user_uuid, context.name_of(user_uuid)) if user_uuid else text) from rejected
+        finally:
+            if context.params["capacity"]:
+                context.output.note(f"consumed: {context.meter}")
 
 
 class CommandGroup:
@@ -68,52 +89,12 @@ class CommandGroup:
     ]:
         """Declare a command: a function of the context and of its own parameters. It returns its exit status or None.
 
-        The shared options make the context. A command has all of them except the RARE ones that it does not list in
-        `takes`, and those that it lists in `lacks`.
+        A command has all shared parameters except the RARE ones that it does not list in `takes`, and those that it
+        lists in `lacks`.
         """
 
-        def declare(
-            function: Callable[Concatenate[Context, _Parameters], _Status],
-        ) -> Callable[Concatenate[Context, _Parameters], _Status]:
-            shared = [option for option in _SHARED if option in takes or option not in {*RARE, *lacks}]
-            command = self.app.command(name, epilog=f"Example: {PROGRAM} {example}", rich_help_panel=self._title)
-            command(_with_shared_parameters(function, shared))
-            return function
+        class Declared(TableCommand):
+            shared = tuple(option for option in SHARED if option in takes or option not in {*RARE, *lacks})
 
-        return declare
-
-
-def _with_shared_parameters(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
-    """The function as typer sees it: with the shared parameters instead of the context."""
-
-    def run(**arguments: Any) -> Any:
-        given = {name: arguments.pop(name, _SHARED[name][1]) for name in _SHARED}
-        context = Context(
-            target=target.resolve(prod=given["prod"], table_name=_one_table(given["table_argument"], given["table"])),
-            output=Output(as_json=given["as_json"]),
-            meter=CapacityMeter(given["units_per_second"]),
-        )
-        try:
-            return function(context, **arguments)
-        except RejectedError as rejected:
-            raise DdbError(context.with_handles(str(rejected))) from rejected
-        finally:
-            if given["capacity"]:
-                context.output.note(f"consumed: {context.meter}")
-
-    _, *own = inspect.signature(function, eval_str=True).parameters.values()
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=_SHARED[name][1], annotation=_SHARED[name][0])
-        for name in names
-    ]
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + shared
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    run.__doc__ = function.__doc__
-    return run
-
-
-def _one_table(argument: str | None, option: str | None) -> str | None:
-    if argument and option and argument != option:
-        raise DdbError(f"two tables are named: {argument} and --table {option}")
-    return argument or option
+        epilog = f"Example: {PROGRAM} {example}"
+        return self.app.command(name, cls=Declared, epilog=epilog, rich_help_panel=self._title)

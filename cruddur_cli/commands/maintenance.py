@@ -72,7 +72,8 @@ def rebuild(
         return 0
     checkpoint = _checkpoint(context, state)
     checkpoint.require_writable()
-    context.announce_write("rebuilding")
+    context.require_table()
+    context.output.note(f"rebuilding {context.target}")
     if context.target.is_aws:
         context.confirm(yes=yes)
     if restart:
@@ -95,7 +96,8 @@ def redrive(
     url = queue or context.target.system.get("failure_queue_url")
     if url is None:
         raise DdbError("which failure queue? name it with --queue URL: the output FailureQueueUrl of the main stack")
-    context.announce_write("redriving")
+    context.require_table()
+    context.output.note(f"redriving {context.target}")
     table_name = context.target.table_name
     reader = ConversationReader(client=context.client, table_name=table_name)
     redriving = Redrive(

@@ -1,15 +1,12 @@
 """What `verify` and `rebuild` print of a table."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from cruddur_cli.console import Column, Cut, summary
 from cruddur_cli.context import Context
-from cruddur_cli.errors import DdbError
 from cruddur_messages.audit.checks import MEANINGS, Finding, Problem
 from cruddur_messages.audit.snapshot import TableSnapshot
-from cruddur_messages.seed.file import SeedFileError
 
 REPORT_COLUMNS = (Column("how many"), Column("problem"), Column("what it means", Cut.WRAP, grows=True))
 
@@ -70,14 +67,6 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 
 def _as_line(context: Context, finding: Finding) -> str:
-    member = f", member {_name_of(context, finding.member_uuid)}" if finding.member_uuid else ""
+    member = f", member {context.name_of(finding.member_uuid)}" if finding.member_uuid else ""
     place = f", at {finding.sort_key}" if finding.sort_key else ""
     return f"{finding.problem}: conversation {finding.message_group_uuid or '(none)'}{member}{place}"
-
-
-def _name_of(context: Context, user_uuid: str) -> str:
-    """A user's handle if the users are available and have one, else the id."""
-    with suppress(DdbError, SeedFileError):
-        if user := context.people.by_uuid(user_uuid):
-            return user.handle
-    return user_uuid

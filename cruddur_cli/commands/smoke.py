@@ -42,7 +42,8 @@ def smoke(
     Exit status 1, with the reason, if a message is late, a row is missing or duplicate, or the order is wrong. The next
     run removes what a killed run has left.
     """
-    context.announce_write("made-up people send messages in")
+    context.require_table()
+    context.output.note(f"made-up people send messages in {context.target}")
     if not context.target.has_projection:
         context.output.note("nothing reads the stream here: this command settles the conversations itself")
     place = Place(

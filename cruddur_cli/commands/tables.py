@@ -16,7 +16,7 @@ from cruddur_cli.context import Context
 from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE, USER_HANDLE
 from cruddur_messages.seed import file as seed_file
-from cruddur_messages.seed.load import Seed
+from cruddur_messages.seed.load import SeedLoader
 
 SECONDS_BETWEEN_BARS = 0.1
 
@@ -85,7 +85,7 @@ def drop(context: Context, yes: Yes = False) -> None:
     """Delete the table and all its items. Asks for its name."""
     context.require_own_table()
     items = context.item_count()
-    context.announce_write("deleting")
+    context.output.note(f"deleting {context.target}")
     context.confirm(yes=yes)
     table_definition.drop(context.client, context.target.table_name)
     if context.output.as_json:
@@ -101,7 +101,8 @@ def seed(context: Context, yes: Yes = False) -> None:
     With DATABASE_URL set, people of the seed who are users of the app get the app's ids and names.
     """
     conversations = _seed_conversations(context)
-    context.announce_write("seeding")
+    context.require_table()
+    context.output.note(f"seeding {context.target}")
     if context.target.is_aws:
         context.confirm(yes=yes)
     counts = _load(context, conversations)
@@ -170,7 +171,9 @@ def _seed_conversations(context: Context) -> Sequence[seed_file.SeedConversation
 
 def _load(context: Context, conversations: Sequence[seed_file.SeedConversation]) -> dict[str, int]:
     stopped = Event()
-    seed = Seed(client=context.client, table_name=context.target.table_name, has_time=lambda: not stopped.is_set())
+    seed = SeedLoader(
+        client=context.client, table_name=context.target.table_name, has_time=lambda: not stopped.is_set()
+    )
     with context.output.progress("seed", None) as bar, ThreadPoolExecutor(1) as pool:
         loading = pool.submit(seed.load, conversations)
         try:

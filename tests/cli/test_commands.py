@@ -12,7 +12,6 @@ import pytest
 
 from cruddur_cli import context
 from cruddur_cli.capacity import CapacityMeter
-from cruddur_cli.commands import group
 from cruddur_cli.maintenance import rebuild
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
@@ -358,7 +357,7 @@ def test_the_limit_applies_to_every_call_of_a_rebuild(
         rates.append(rate)
         return CapacityMeter(rate, sleep=waited.append)
 
-    monkeypatch.setattr(group, "CapacityMeter", limited)
+    monkeypatch.setattr(context, "CapacityMeter", limited)
     assert at(cruddur_table, "rebuild", "--units-per-second", "1").status == 0
     assert rates == [1.0]
     assert waited

@@ -243,13 +243,6 @@ def test_completion_offers_people_and_conversations(environment: Environment, mi
     assert offered(environment, "start", "doc") == []
 
 
-def test_bash_completion_offers_no_files(environment: Environment) -> None:
-    shell_by_name = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-    script = run_process(environment | shell_by_name, "--show-completion", "bash", cwd=REPOSITORY)
-    assert "complete -F" in script.out
-    assert "-o default" not in script.out
-
-
 def test_the_version_is_printed(environment: Environment, tmp_path: Path) -> None:
     version = (REPOSITORY / "VERSION").read_text().strip()
     assert run_process(environment, "--version", cwd=tmp_path).out == f"ddb {version}\n"

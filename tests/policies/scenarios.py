@@ -10,7 +10,7 @@ from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE_UUID, Message, User
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.seed import file as seed_file
-from cruddur_messages.seed.load import Seed
+from cruddur_messages.seed.load import SeedLoader
 from cruddur_messages.store import MessageStore, StartedConversation
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
@@ -141,7 +141,7 @@ def bootcamp_backend(client: "DynamoDBClient", table_name: str) -> None:
 def seed(client: "DynamoDBClient", table_name: str) -> None:
     """The seed is loaded, loaded again with less, and removed."""
     conversations = seed_file.load()
-    loader = Seed(client=client, table_name=table_name)
+    loader = SeedLoader(client=client, table_name=table_name)
     loader.replace([], conversations)
     loaded = [seed_file.LoadedConversation.from_property(entry) for entry in _properties(conversations)]
     loader.replace(loaded, conversations[:1])

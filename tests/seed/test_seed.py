@@ -16,7 +16,7 @@ from cruddur_messages.items import AttributeMap, GroupRow, User
 from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.seed.file import SeedConversation, parse
-from cruddur_messages.seed.load import ATTEMPTS, MissingTableError, Seed, SeedError
+from cruddur_messages.seed.load import ATTEMPTS, MissingTableError, SeedError, SeedLoader
 from tests.engines.fixtures import CruddurTable, on_an_engine
 from tests.seed.faults import CrashError, FaultyClient, SeedClient, client_error, crash_at
 
@@ -48,8 +48,8 @@ class World:
         )
         return parse(file, self.users)
 
-    def seed(self, client: SeedClient | None = None, has_time: Callable[[], bool] = lambda: True) -> Seed:
-        return Seed(
+    def seed(self, client: SeedClient | None = None, has_time: Callable[[], bool] = lambda: True) -> SeedLoader:
+        return SeedLoader(
             client=cast("DynamoDBClient", client or SeedClient(self.table.client)),
             table_name=self.table.name,
             sleep=lambda _: None,
@@ -446,7 +446,7 @@ def test_a_table_that_accepts_no_item_ends_the_load(cruddur_table: CruddurTable,
     world = World(cruddur_table)
     client = NeverClient(cruddur_table.client)
     waits: list[float] = []
-    seed = Seed(client=cast("DynamoDBClient", client), table_name=cruddur_table.name, sleep=waits.append)
+    seed = SeedLoader(client=cast("DynamoDBClient", client), table_name=cruddur_table.name, sleep=waits.append)
     with pytest.raises(SeedError, match=f"^given up after {ATTEMPTS} attempts: "):
         seed.load(world.conversations([[1, 2]]))
     assert client.calls.count("BatchWriteItem") == ATTEMPTS

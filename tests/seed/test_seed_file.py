@@ -65,7 +65,7 @@ def test_blank_lines_comments_and_line_endings_change_nothing(
     noisy = [extra for line in plain.splitlines() for extra in (*data.draw(noise), line, *data.draw(noise))]
     other = data.draw(st.sampled_from(["\n", "\r\n", "\r"])).join(noisy)
     assert parse(other, USERS) == parse(plain, USERS)
-    assert seed_file.fingerprint(parse(other, USERS)) == seed_file.fingerprint(parse(plain, USERS))
+    assert seed_file.digest(parse(other, USERS)) == seed_file.digest(parse(plain, USERS))
 
 
 @given(files)
@@ -119,7 +119,7 @@ def test_a_change_of_text_changes_the_fingerprint_and_no_id(
     who, text = changed[conversation][line]
     changed[conversation][line] = who, data.draw(texts.filter(lambda other: other != text))
     before, after = parse(written(file), USERS), parse(written(changed), USERS)
-    assert seed_file.fingerprint(before) != seed_file.fingerprint(after)
+    assert seed_file.digest(before) != seed_file.digest(after)
     assert [c.loaded for c in before] == [c.loaded for c in after]
     assert [m.message_uuid for c in before for m in c.messages] == [m.message_uuid for c in after for m in c.messages]
 
@@ -285,6 +285,6 @@ def test_ids_are_those_that_deployed_stacks_have_loaded() -> None:
 def test_the_properties_name_everything_that_must_be_removed() -> None:
     loaded = seed_file.load()
     properties = seed_file.resource_properties(loaded)
-    assert properties["Fingerprint"] == seed_file.fingerprint(loaded)
+    assert properties["Fingerprint"] == seed_file.digest(loaded)
     read_back = [seed_file.LoadedConversation.from_property(entry) for entry in properties["Conversations"]]
     assert read_back == [c.loaded for c in loaded]

@@ -26,7 +26,7 @@ from cruddur_messages import schema
 from cruddur_messages.seed import cloudformation
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.cloudformation import LONGEST_REASON, Response, UndeliveredError
-from cruddur_messages.seed.load import Seed
+from cruddur_messages.seed.load import SeedLoader
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.seed.faults import SeedClient, client_error
@@ -73,13 +73,13 @@ def bucket() -> Iterator[Bucket]:
 
 
 class Context:
-    """A Lambda context with a fixed remaining time."""
+    """A Lambda context with a remaining time that a test sets."""
 
     def __init__(self, seconds: float = 300.0) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        return int(self._seconds * 1000)
+        return int(self.seconds * 1000)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_create_update_delete(
     assert count(cruddur_table) == ALL_ITEMS
 
     former = seed_file.parse("Person 1: hi\nPerson 3: hello\n", seed_file.load()[-1].members)
-    Seed(client=cruddur_table.client, table_name=cruddur_table.name).load(former)
+    SeedLoader(client=cruddur_table.client, table_name=cruddur_table.name).load(former)
     assert count(cruddur_table) == ALL_ITEMS + 4
     old = {"TableName": cruddur_table.name, **seed_file.resource_properties(former)}
     entry.handler(event("Update", cruddur_table, bucket, OldResourceProperties=old), Context())
@@ -272,11 +272,13 @@ def test_out_of_time_is_reported_once_and_the_work_stops(
     def run_out_in_the_third_write(action: str) -> None:
         if action == "BatchWriteItem" and client.calls.count(action) == 3:
             assert ManualTimer.last.interval == 300 - cloudformation.RESERVE_SECONDS
+            context.seconds = cloudformation.RESERVE_SECONDS
             ManualTimer.last.run_out()
 
+    context = Context(seconds=300)
     client = SeedClient(cruddur_table.client, before=run_out_in_the_third_write)
     monkeypatch.setattr(entry, "_dynamodb", client)
-    entry.handler(event("Create", cruddur_table, bucket), Context(seconds=300))
+    entry.handler(event("Create", cruddur_table, bucket), context)
     assert bucket.response["Status"] == "FAILED"
     assert bucket.response["Reason"] == f"out of time after 34 of {ALL_ITEMS} items"
     assert client.calls.count("BatchWriteItem") == 3

@@ -54,11 +54,6 @@ class Response:
         self._body: bytes | None = None
         self._is_delivered = False
 
-    @property
-    def is_decided(self) -> bool:
-        """Whether the response is decided, so that further work is of no use."""
-        return self._body is not None
-
     @contextmanager
     def for_work(self, *, seconds: float, progress: Callable[[], str]) -> Iterator[None]:
         """Respond for the work in the block: SUCCESS, or FAILED if it raises or takes longer than `seconds`.

@@ -155,7 +155,7 @@ def parse(text: str, users: Sequence[User]) -> tuple[SeedConversation, ...]:
     return tuple(conversations)
 
 
-def fingerprint(conversations: Sequence[SeedConversation]) -> str:
+def digest(conversations: Sequence[SeedConversation]) -> str:
     """SHA-256 over all items of the conversations, in hexadecimal digits."""
     items = [
         [dict(row.attributes) for row in conversation.group_rows]
@@ -168,7 +168,7 @@ def fingerprint(conversations: Sequence[SeedConversation]) -> str:
 def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, Any]:
     """The properties of the custom resource that depend on the files: `Fingerprint` and `Conversations`."""
     return {
-        "Fingerprint": fingerprint(conversations),
+        "Fingerprint": digest(conversations),
         "Conversations": [conversation.loaded.to_property() for conversation in conversations],
     }
 

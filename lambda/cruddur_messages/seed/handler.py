@@ -13,7 +13,7 @@ from cruddur_messages.lambda_context import LambdaContext
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.cloudformation import RESERVE_SECONDS, Response
 from cruddur_messages.seed.file import LoadedConversation
-from cruddur_messages.seed.load import MissingTableError, Seed
+from cruddur_messages.seed.load import MissingTableError, SeedLoader
 
 CLIENT_CONFIG = Config(
     connect_timeout=2,
@@ -30,7 +30,11 @@ class PropertyError(Exception):
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Load, replace or remove the seed as the event requires, and respond to CloudFormation."""
-    remaining = context.get_remaining_time_in_millis() / 1000
+
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    reserve = min(RESERVE_SECONDS, seconds_left() / 2)
     properties = event.get("ResourceProperties", {})
     own_id = f"cruddur-messages-seed/{properties.get('TableName')}"
     response = Response(
@@ -40,16 +44,16 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         ca_bundle=os.environ.get("AWS_CA_BUNDLE") or None,
     )
     table_name = os.environ.get(schema.TABLE_NAME_VARIABLE, "")
-    seed = Seed(client=_dynamodb, table_name=table_name, has_time=lambda: not response.is_decided)
+    seed = SeedLoader(client=_dynamodb, table_name=table_name, has_time=lambda: seconds_left() > reserve)
     with response.for_work(
-        seconds=max(remaining - RESERVE_SECONDS, remaining / 2),
-        progress=lambda: f"{seed.progress.done} of {seed.progress.total} items",
+        seconds=seconds_left() - reserve,
+        progress=lambda: str(seed.progress),
     ):
         counts = _act(event, properties, seed, table_name)
         log.emit("seed_done", request_type=event["RequestType"], **counts)
 
 
-def _act(event: Mapping[str, Any], properties: Mapping[str, Any], seed: Seed, table_name: str) -> Counter[str]:
+def _act(event: Mapping[str, Any], properties: Mapping[str, Any], seed: SeedLoader, table_name: str) -> Counter[str]:
     match event["RequestType"]:
         case "Create" | "Update":
             _check_table(properties, table_name)

@@ -1,13 +1,14 @@
-"""The seed in the table: loads, replaces and removes its conversations, and keeps what others have written.
+"""The seed in a table: loads, replaces and removes its conversations, and keeps what others have written.
 
-It calls only Query on the table and BatchWriteItem, so no write is conditioned on what was read. Therefore a repeated
-run completes an interrupted one, and rows that the projection moves meanwhile are read again.
+Each change is planned from what was read, then written, then reported. It calls only Query on the table and
+BatchWriteItem, so no write is conditioned on what was read. Therefore a repeated run completes an interrupted one, and
+rows that the projection moves meanwhile are read again.
 """
 
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ from cruddur_messages.seed.file import LoadedConversation, SeedConversation, mes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
 BATCH_SIZE: Final = 25
 """BatchWriteItem's limit on requests (API Reference)."""
@@ -48,8 +50,60 @@ class Progress:
     done: int = 0
     total: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.done} of {self.total} items"
 
-class Seed:
+
+@dataclass(frozen=True)
+class MessagePlan:
+    """What the messages of a conversation need: those to write, the seed's others to delete, and how many stay.
+
+    Those that stay are of others, under keys of the seed.
+    """
+
+    to_write: list[AttributeMap]
+    to_delete: list[AttributeMap]
+    others: int
+
+
+def plan_messages(message_group_uuid: str, wanted: Sequence[Message], found: Iterable[AttributeMap]) -> MessagePlan:
+    """Compare the messages that a conversation should have with those found."""
+    by_key = {text_or_empty(item, schema.SORT_KEY): item for item in found}
+    to_write: list[AttributeMap] = []
+    others = 0
+    for message in wanted:
+        item, there = message.to_attributes(), by_key.pop(message.sort_key, None)
+        if there is None:
+            to_write.append(item)
+        elif not _is_of_the_seed(there, message_group_uuid):
+            others += 1
+        elif any(there.get(name) != value for name, value in item.items()):
+            to_write.append({**there, **item})
+    return MessagePlan(
+        to_write, [item for item in by_key.values() if _is_of_the_seed(item, message_group_uuid)], others
+    )
+
+
+def missing_rows(rows: Iterable[GroupRow], inbox: Sequence[AttributeMap]) -> Iterator[AttributeMap]:
+    """The rows of a member whose conversations the inbox does not list, on keys that are free.
+
+    A row is moved by microseconds if another conversation's row has its key: a put would overwrite that row.
+    """
+    listed = {text_or_empty(item, schema.INDEX_PARTITION_KEY) for item in inbox}
+    taken = {text_or_empty(item, schema.SORT_KEY) for item in inbox}
+    for row in rows:
+        if row.message_group_uuid in listed:
+            continue
+        sort_key = row.sort_key
+        while sort_key in taken:
+            instant = timestamps.parse(sort_key)
+            assert instant is not None
+            sort_key = timestamps.canonical(instant + timestamps.MICROSECOND)
+        taken.add(sort_key)
+        yield {**row.attributes, schema.SORT_KEY: {"S": sort_key}}
+
+
+class SeedLoader:
     """Loads and removes the conversations of the seed in one table.
 
     `sleep` and `draw` (uniform in 0..1) are for the backoff; `has_time` is checked before each call. Every method
@@ -79,18 +133,12 @@ class Seed:
         A member's existing row of a conversation is kept, wherever the projection has moved it. A message of somebody
         else under the key of a message of the seed is kept too.
         """
-        counts: Counter[str] = Counter()
-        rows = self._missing_rows(conversations)
-        messages = [item for conversation in conversations for item in self._missing_messages(conversation, counts)]
-        self.progress.total += len(rows) + len(messages)
-        self._write([{"PutRequest": {"Item": item}} for item in rows])
-        self._write([{"PutRequest": {"Item": item}} for item in messages])
-        counts.update(rows_written=len(rows), messages_written=len(messages))
-        return counts
+        return self._load(self._missing_rows(conversations), self._message_plans(conversations))
 
     def remove(self, conversations: Sequence[LoadedConversation]) -> Counter[str]:
         """Delete the seed's messages, then the members' group rows of the conversations that have no message left."""
-        counts = self._remove_messages({conversation.message_group_uuid: () for conversation in conversations})
+        groups = [conversation.message_group_uuid for conversation in conversations]
+        counts = self._delete_messages([plan_messages(group, (), self._messages(group)) for group in groups])
         for conversation in conversations:
             if self._is_without_messages(conversation):
                 counts.update(self._remove_rows(conversation))
@@ -98,55 +146,44 @@ class Seed:
 
     def replace(self, old: Sequence[LoadedConversation], new: Sequence[SeedConversation]) -> Counter[str]:
         """Load `new`, then remove the seed's other messages in `new`, and the conversations that are only in `old`."""
-        counts = self.load(new)
-        counts.update(
-            self._remove_messages({conversation.message_group_uuid: conversation.messages for conversation in new})
-        )
+        plans = self._message_plans(new)
         kept = {conversation.message_group_uuid for conversation in new}
+        counts = self._load(self._missing_rows(new), plans)
+        counts.update(self._delete_messages(plans))
         counts.update(
             self.remove([conversation for conversation in old if conversation.message_group_uuid not in kept])
         )
         return counts
 
+    def _message_plans(self, conversations: Sequence[SeedConversation]) -> list[MessagePlan]:
+        return [
+            plan_messages(one.message_group_uuid, one.messages, self._messages(one.message_group_uuid))
+            for one in conversations
+        ]
+
     def _missing_rows(self, conversations: Sequence[SeedConversation]) -> list[AttributeMap]:
         by_member: dict[str, list[GroupRow]] = {}
         for row in (row for conversation in conversations for row in conversation.group_rows):
             by_member.setdefault(row.member_uuid, []).append(row)
-        return [item for member, rows in by_member.items() for item in self._missing_from_inbox(member, rows)]
+        return [
+            item
+            for member, rows in by_member.items()
+            for item in missing_rows(rows, [item for _ in range(READINGS) for item in self._inbox(member)])
+        ]
 
-    def _missing_from_inbox(self, member_uuid: str, rows: Sequence[GroupRow]) -> Iterator[AttributeMap]:
-        inbox = [item for _ in range(READINGS) for item in self._inbox(member_uuid)]
-        listed = {text_or_empty(item, schema.INDEX_PARTITION_KEY) for item in inbox}
-        taken = {text_or_empty(item, schema.SORT_KEY) for item in inbox}
-        for row in rows:
-            if row.message_group_uuid not in listed:
-                placed = _on_a_free_key(row, taken)
-                taken.add(text_or_empty(placed, schema.SORT_KEY))
-                yield placed
+    def _load(self, rows: Sequence[AttributeMap], plans: Sequence[MessagePlan]) -> Counter[str]:
+        messages = [item for plan in plans for item in plan.to_write]
+        self._write(_puts(rows), _puts(messages))
+        return Counter(
+            rows_written=len(rows),
+            messages_written=len(messages),
+            messages_of_others_kept=sum(plan.others for plan in plans),
+        )
 
-    def _missing_messages(self, conversation: SeedConversation, counts: Counter[str]) -> Iterator[AttributeMap]:
-        found = {text_or_empty(item, schema.SORT_KEY): item for item in self._messages(conversation.message_group_uuid)}
-        for message in conversation.messages:
-            wanted = message.to_attributes()
-            there = found.get(message.sort_key)
-            if there is None:
-                yield wanted
-            elif not _is_of_the_seed(there, conversation.message_group_uuid):
-                counts["messages_of_others_kept"] += 1
-            elif any(there.get(name) != value for name, value in wanted.items()):
-                yield {**there, **wanted}
-
-    def _remove_messages(self, kept: Mapping[str, Sequence[Message]]) -> Counter[str]:
-        """Delete the seed's messages in the given conversations, except those to keep of each."""
-        stale = [item for group, messages in kept.items() for item in self._messages_of_the_seed(group, messages)]
-        self._delete(stale)
+    def _delete_messages(self, plans: Sequence[MessagePlan]) -> Counter[str]:
+        stale = [item for plan in plans for item in plan.to_delete]
+        self._write(_deletes(stale))
         return Counter(messages_removed=len(stale))
-
-    def _messages_of_the_seed(self, message_group_uuid: str, but_for: Sequence[Message]) -> Iterator[AttributeMap]:
-        kept = {message.sort_key for message in but_for}
-        for item in self._messages(message_group_uuid):
-            if text_or_empty(item, schema.SORT_KEY) not in kept and _is_of_the_seed(item, message_group_uuid):
-                yield item
 
     def _remove_rows(self, conversation: LoadedConversation) -> Counter[str]:
         """Delete the rows until none is found, as the projection may be moving them.
@@ -161,20 +198,22 @@ class Seed:
                 item
                 for member in conversation.member_uuids
                 for item in self._inbox(member)
-                if _is_row_of(item, conversation.message_group_uuid)
+                if text_or_empty(item, schema.INDEX_PARTITION_KEY) == conversation.message_group_uuid
             ]
             if not rows:
                 readings_without += 1
                 continue
             if count:
                 patience.wait("rows of a conversation to remove are put back each time")
-            self._delete(rows)
+            self._write(_deletes(rows))
             removed.update({text_or_empty(item, schema.PARTITION_KEY): item for item in rows})
             count += len(rows)
             readings_without = 0
         if removed and not self._is_without_messages(conversation):
-            self.progress.total += len(removed)
-            self._write([{"PutRequest": {"Item": _unsettled(item)}} for item in removed.values()])
+            # Without the id of the message that it shows, the projection settles a row.
+            self._write(
+                _puts([{n: value for n, value in item.items() if n != MESSAGE_UUID} for item in removed.values()])
+            )
             return Counter()
         return Counter(rows_removed=count)
 
@@ -188,34 +227,34 @@ class Seed:
         return not any(True for _ in self._query(schema.message_partition(conversation.message_group_uuid), Limit=1))
 
     def _query(self, partition: str, **arguments: Any) -> Iterator[AttributeMap]:
-        def ask(**page: Any) -> Any:
+        def query(**page: Any) -> Any:
             return self._call(self._patience(), self._client.query, TableName=self._table_name, **page)
 
-        return dynamodb.items(ask, **dynamodb.of_partition(partition), **arguments)
+        return dynamodb.items(query, **dynamodb.of_partition(partition), **arguments)
 
-    def _delete(self, items: Sequence[AttributeMap]) -> None:
-        self.progress.total += len(items)
-        keys = [{name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)} for item in items]
-        self._write([{"DeleteRequest": {"Key": key}} for key in keys])
+    def _write(self, *steps: "Sequence[WriteRequestTypeDef]") -> None:
+        """Write the steps one after the other, each of them completely."""
+        self.progress.total += sum(map(len, steps))
+        for requests in steps:
+            for start in range(0, len(requests), BATCH_SIZE):
+                self._write_batch(requests[start : start + BATCH_SIZE])
 
-    def _write(self, requests: Sequence[dict[str, Any]]) -> None:
-        for start in range(0, len(requests), BATCH_SIZE):
-            pending = list(requests[start : start + BATCH_SIZE])
-            patience = self._patience()
-            while pending:
-                response = self._call(patience, self._client.batch_write_item, RequestItems={self._table_name: pending})
-                left = response.get("UnprocessedItems", {}).get(self._table_name, [])
-                self.progress.done += len(pending) - len(left)
-                if len(left) < len(pending):
-                    patience.renew()
-                if left:
-                    patience.wait("items stay unprocessed")
-                pending = left
+    def _write_batch(self, pending: "Sequence[WriteRequestTypeDef]") -> None:
+        patience = self._patience()
+        while pending:
+            response = self._call(patience, self._client.batch_write_item, RequestItems={self._table_name: pending})
+            left = response.get("UnprocessedItems", {}).get(self._table_name, [])
+            self.progress.done += len(pending) - len(left)
+            if len(left) < len(pending):
+                patience.renew()
+            if left:
+                patience.wait("items stay unprocessed")
+            pending = left
 
     def _call(self, patience: "_Patience", operation: Callable[..., Any], **arguments: Any) -> Any:
         while True:
             if not self._has_time():
-                raise OutOfTimeError
+                raise OutOfTimeError(f"after {self.progress}")
             try:
                 return operation(**arguments)
             except ClientError as error:
@@ -253,25 +292,15 @@ class _Patience:
         self._sleep(longest * (0.5 + self._draw() / 2))
 
 
-def _is_row_of(item: AttributeMap, message_group_uuid: str) -> bool:
-    return text_or_empty(item, schema.INDEX_PARTITION_KEY) == message_group_uuid
-
-
 def _is_of_the_seed(item: AttributeMap, message_group_uuid: str) -> bool:
     expected = message_uuid(message_group_uuid, text_or_empty(item, schema.SORT_KEY), text_or_empty(item, USER_UUID))
     return text_or_empty(item, MESSAGE_UUID) == expected
 
 
-def _on_a_free_key(row: GroupRow, taken: set[str]) -> AttributeMap:
-    """The row, moved by microseconds if another conversation's row has its key: a put would overwrite that row."""
-    sort_key = row.sort_key
-    while sort_key in taken:
-        instant = timestamps.parse(sort_key)
-        assert instant is not None
-        sort_key = timestamps.canonical(instant + timestamps.MICROSECOND)
-    return {**row.attributes, schema.SORT_KEY: {"S": sort_key}}
+def _puts(items: Sequence[AttributeMap]) -> "list[WriteRequestTypeDef]":
+    return [{"PutRequest": {"Item": item}} for item in items]
 
 
-def _unsettled(item: AttributeMap) -> AttributeMap:
-    """The row without the id of the message that it shows, so that the projection settles it."""
-    return {name: value for name, value in item.items() if name != MESSAGE_UUID}
+def _deletes(items: Sequence[AttributeMap]) -> "list[WriteRequestTypeDef]":
+    names = (schema.PARTITION_KEY, schema.SORT_KEY)
+    return [{"DeleteRequest": {"Key": {name: item[name] for name in names}}} for item in items]

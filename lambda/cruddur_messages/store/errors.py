@@ -5,9 +5,13 @@
 
 
 class RejectedError(ValueError):
-    """The input is rejected and nothing was written; the text says what is wrong and what to do."""
+    """The input is rejected and nothing was written; the text says what is wrong and what to do.
+
+    `user_uuid` is the user that the text is about, empty if it is about none.
+    """
 
     code = "rejected"
+    user_uuid = ""
 
 
 class MessageBlankError(RejectedError):
@@ -89,6 +93,7 @@ class RepeatedMemberError(RejectedError):
 
     def __init__(self, user_uuid: str) -> None:
         super().__init__(f"user {user_uuid} is named twice among the members")
+        self.user_uuid = user_uuid
 
 
 class SenderNotMemberError(RejectedError):
@@ -98,6 +103,7 @@ class SenderNotMemberError(RejectedError):
 
     def __init__(self, user_uuid: str) -> None:
         super().__init__(f"the sender {user_uuid} is not among the members")
+        self.user_uuid = user_uuid
 
 
 class NotAMemberError(RejectedError):
@@ -107,6 +113,7 @@ class NotAMemberError(RejectedError):
 
     def __init__(self, user_uuid: str, message_group_uuid: str) -> None:
         super().__init__(f"user {user_uuid} is not a member of conversation {message_group_uuid}")
+        self.user_uuid = user_uuid
 
 
 class NoSuchConversationError(RejectedError):
