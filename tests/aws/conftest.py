@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,7 +26,7 @@ from tests.engines.fixtures import free_port
 
 HERE = Path(__file__).parent
 NAME = "cruddur-aws-tests"
-NAMES = re.compile(r"[a-z](-?[a-z0-9]){2,23}")
+NAMES = re.compile(r"(?!aws|ssm)[a-z](-?[a-z0-9]){2,23}")
 """One of these with `-adopted` is a value of the setting `name`."""
 
 MADE = f"""This deploys the system into an account three times, tests claims about AWS on it, and removes it again.
@@ -75,12 +75,14 @@ def named_account(option: Any, environment: Mapping[str, str]) -> Account:
     """The account that the command line and the environment name."""
     if not NAMES.fullmatch(option.name):
         raise pytest.UsageError(
-            f"NAME is {option.name!r}; it takes 3 to 24 of a-z, 0-9, single hyphens, a letter first"
+            f"NAME is {option.name!r}; it takes 3 to 24 of a-z, 0-9, hyphens, and starts with neither aws nor ssm"
         )
     redirected = sorted(key for key in environment if key.startswith("AWS_ENDPOINT_URL"))
     if redirected and option.account == "aws":
         raise pytest.UsageError(f"{redirected[0]} is set, which is not AWS: unset it; make proof tests on the emulator")
-    region = option.region or environment.get("AWS_REGION") or boto3.Session().region_name
+    # boto3 would take AWS_DEFAULT_REGION, which the tests set.
+    configured = botocore.session.Session(profile=environment.get("AWS_PROFILE")).get_scoped_config()
+    region = option.region or environment.get("AWS_REGION") or configured.get("region")
     if not region:
         raise pytest.UsageError("no AWS region is set: use REGION=..., set AWS_REGION, or run aws configure")
     return Account(option.name, region, dict(environment))
