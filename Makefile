@@ -97,10 +97,10 @@ bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and t
 .PHONY: setup
 setup: $(VENV)/local.stamp node_modules/.stamp ## Install what deployment and bin/ddb need, for plain cdk commands
 
-.PHONY: prove-on-aws
-prove-on-aws: $(VENV)/dev.stamp node_modules/.stamp ## Test in an AWS account what only AWS can show; REHEARSE=1 on the emulator
-	@$(PYTHON) -m aws_proof $(if $(NAME),--name $(NAME)) $(if $(REGION),--region $(REGION)) $(if $(YES),--yes) \
-		$(if $(REHEARSE),--rehearse) $(if $(CLEAN_UP),--clean-up) $(if $(PAGE),--page $(PAGE))
+.PHONY: test-aws
+test-aws: $(VENV)/dev.stamp node_modules/.stamp ## Test in an AWS account what only AWS can show; NAME=, REGION=, TEST=, YES=1, CLEAN_UP=1
+	@$(BIN)/pytest tests/aws --account aws --capture no --verbose --timeout 10800 $(if $(NAME),--name $(NAME)) \
+		$(if $(REGION),--region $(REGION)) $(if $(TEST),-k $(TEST)) $(if $(YES),--yes) $(if $(CLEAN_UP),--clean-up)
 
 .PHONY: synth
 synth: setup ## Synthesize every stage, into cdk.out

@@ -1,0 +1,153 @@
+"""The account that the tests use: clients, the programs of this repository, and waiting."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from cruddur_cli import errors as ddb_errors
+from cruddur_infra import REPOSITORY
+
+TAG = "cruddur-aws-tests"
+"""The tag of everything that the tests create; its value is the name of the run."""
+
+DENIED = {"AccessDenied", "AWS.SimpleQueueService.AccessDenied", "UnauthorizedOperation"}
+LOST = ddb_errors.REFUSED_CREDENTIALS | {"AuthFailure", "OptInRequired", "RequestExpired"}
+QUOTA = ("LimitExceeded", "QuotaExceeded", "TooMany")
+TAKEN = ("AlreadyExists", "ResourceInUse", "QueueNameExists")
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """Credentials, a region, and the name with which everything begins that the tests create.
+
+    `environment` is that of the programs that they start in `repository`.
+    """
+
+    name: str
+    region: str
+    environment: Mapping[str, str]
+    repository: Path = REPOSITORY
+    _making_clients: Lock = field(default_factory=Lock)
+
+    @property
+    def is_emulator(self) -> bool:
+        """Whether this is not AWS."""
+        return "AWS_ENDPOINT_URL" in self.environment
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        """The credentials."""
+        given = self.environment
+        return boto3.Session(
+            aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=given.get("AWS_SESSION_TOKEN"),
+            profile_name=given.get("AWS_PROFILE"),
+            region_name=self.region,
+        )
+
+    @cached_property
+    def number(self) -> str:
+        """The account's twelve digits."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+    @property
+    def clean_up(self) -> str:
+        """The command that removes what the tests have created."""
+        return f"make test-aws CLEAN_UP=1 NAME={self.name} REGION={self.region}"
+
+    def client(self, service: str, session: boto3.Session | None = None) -> Any:
+        """A client, with the credentials of the run if no others are given."""
+        create: Any = (session or self.session).client
+        endpoint = self.environment.get("AWS_ENDPOINT_URL")
+        config: Any = {
+            "retries": {"mode": "standard", "total_max_attempts": 8},
+            "ignore_configured_endpoint_urls": endpoint is None,
+        }
+        # A session is for one thread at a time, and people write in another.
+        with self._making_clients:
+            return create(
+                service, endpoint_url=endpoint, config=Config(**config), verify=self.environment.get("AWS_CA_BUNDLE")
+            )
+
+    def pages(self, service: str, operation: str, key: str, **asked: Any) -> list[Any]:
+        """All results of a paginated operation."""
+        pages = self.client(service).get_paginator(operation).paginate(**asked)
+        return [one for page in pages for one in page.get(key, [])]
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Run a program and return its exit status and all of its output."""
+        search_path = os.pathsep.join([str(Path(sys.executable).parent), self.environment.get("PATH", "")])
+        ended = subprocess.run(
+            command,
+            cwd=self.repository,
+            env={**self.environment, "PATH": search_path, "AWS_REGION": self.region},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return ended.returncode, ended.stdout
+
+    def within(self, minutes: float, what: str, look: Callable[[], _Found]) -> _Found:
+        """Call `look` until it returns something true, and return that; the test fails if that takes too long."""
+        looking = Retrying(
+            retry=retry_if_result(lambda found: not found),
+            wait=wait_fixed(0.3 if self.is_emulator else 5),
+            stop=stop_after_delay(minutes * 60),
+        )
+        try:
+            return looking(look)
+        except RetryError:
+            raise AssertionError(f"not within {minutes:g} minutes: {what}") from None
+
+
+def code(error: ClientError) -> str:
+    """The error code of a response."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_denied(call: Callable[[], object]) -> bool:
+    """Whether a call is denied; other errors are raised."""
+    try:
+        call()
+    except ClientError as error:
+        codes = {code(error), *(one.get("Code", "") for one in error.response.get("CancellationReasons", []))}
+        if DENIED.isdisjoint(one.removesuffix("Exception") for one in codes):
+            raise
+        return True
+    return False
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the credentials are missing, or no longer accepted, so that no test can go on."""
+    if isinstance(error, ClientError):
+        return code(error) in LOST
+    return isinstance(error, ddb_errors.NO_CREDENTIALS)
+
+
+def explained(error: BaseException) -> str | None:
+    """An error of AWS in one line: what is wrong, with what value, what to do; None if it is a fault of a test."""
+    if isinstance(error, ClientError):
+        reason = f"{error.operation_name}: {ddb_errors.one_line(error.response.get('Error', {}).get('Message', ''))}"
+        if code(error) in LOST:
+            return f"AWS does not accept these credentials, or no longer ({reason}): sign in again"
+        if any(part in code(error) for part in QUOTA):
+            return f"a quota is reached ({reason}): ask AWS for more, or use another region"
+        if any(part in code(error) for part in TAKEN):
+            return f"a name is taken ({reason}): choose another with NAME="
+    return ddb_errors.explained(error) if isinstance(error, Exception) else None

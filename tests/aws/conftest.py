@@ -1,0 +1,210 @@
+"""The tests in an account: on the emulator, or with `make test-aws` on AWS (docs/aws-tests.md).
+
+A test for AWS is a function in this folder, in the order of files and definitions. Its docstring is the claim. With
+`@pytest.mark.only_on_aws("the emulator ...")` it is skipped on the emulator, with this reason.
+"""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cruddur_infra import REPOSITORY
+from tests.aws import removal
+from tests.aws.account import TAG, Account, explained, is_lost
+from tests.aws.system import System
+from tests.end_to_end.checkout import Checkout
+from tests.engines.fixtures import free_port
+
+HERE = Path(__file__).parent
+NAME = "cruddur-aws-tests"
+NAMES = re.compile(r"(?!aws|ssm)[a-z](-?[a-z0-9]){2,23}")
+"""One of these with `-adopted` is a value of the setting `name`."""
+
+MADE = f"""This deploys the system into an account three times, tests claims about AWS on it, and removes it again.
+  account   {{account}}
+  region    {{region}}
+  makes     stacks, tables, roles, queues, log groups called {{name}}-..., all with the tag {TAG}={{name}}
+  costs     less than a dollar, by AWS's prices; not measured on AWS yet
+  takes     between half an hour and two hours; this has not been timed on AWS yet.
+            Most of it is waiting for alarms, and for AWS to delete network interfaces: 20 minutes each time"""
+
+ACCOUNT = pytest.StashKey[Account]()
+ROWS = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tests in an account")
+    group.addoption("--account", choices=("aws", "emulator"), help="Run in the account of the environment.")
+    group.addoption("--name", default=NAME, help="What all names of what is created begin with.")
+    group.addoption("--region", help="The region; by default that of the AWS configuration.")
+    group.addoption("--yes", action="store_true", help="Do not ask for confirmation.")
+    group.addoption("--clean-up", action="store_true", help="Remove what a killed run has left; test nothing.")
+    group.addoption("--page", type=Path, help="The file to write the page to.")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Before anything is created: check the account and ask, or only clean up. A refusal is one line."""
+    if not config.option.account:
+        return None
+    # A machine that cancels the run is to leave as little behind as a person who presses Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        account = config.stash[ACCOUNT] = named_account(config.option, os.environ)
+        if config.option.clean_up:
+            finish(account)
+            return 0
+        check(account)
+        if not config.option.yes:
+            confirm(account)
+    except (BotoCoreError, ClientError) as error:
+        raise pytest.UsageError(explained(error)) from error
+    return None
+
+
+def named_account(option: Any, environment: Mapping[str, str]) -> Account:
+    """The account that the command line and the environment name."""
+    if not NAMES.fullmatch(option.name):
+        raise pytest.UsageError(
+            f"NAME is {option.name!r}; it takes 3 to 24 of a-z, 0-9, hyphens, and starts with neither aws nor ssm"
+        )
+    redirected = sorted(key for key in environment if key.startswith("AWS_ENDPOINT_URL"))
+    if redirected and option.account == "aws":
+        raise pytest.UsageError(f"{redirected[0]} is set, which is not AWS: unset it; make proof tests on the emulator")
+    # boto3 would take AWS_DEFAULT_REGION, which the tests set.
+    configured = botocore.session.Session(profile=environment.get("AWS_PROFILE")).get_scoped_config()
+    region = option.region or environment.get("AWS_REGION") or configured.get("region")
+    if not region:
+        raise pytest.UsageError("no AWS region is set: use REGION=..., set AWS_REGION, or run aws configure")
+    return Account(option.name, region, dict(environment))
+
+
+def check(account: Account) -> None:
+    """Refuse an account without bootstrap stack, and one in which a name is taken."""
+    is_bootstrapped = removal.is_there(
+        lambda: account.client("cloudformation").describe_stacks(StackName="CDKToolkit"),
+    )
+    if not is_bootstrapped:
+        raise pytest.UsageError(
+            f"{account.region} of this account has no CDK bootstrap stack: run npx cdk bootstrap "
+            f"aws://{account.number}/{account.region}"
+        )
+    for one in removal.find(account):
+        advice = f"{account.clean_up} removes it" if one.is_ours else "choose another name with NAME="
+        raise pytest.UsageError(f"this account has a {one.kind} called {one.name}: {advice}")
+
+
+def confirm(account: Account) -> None:
+    """Say what will be done, and ask once."""
+    print(MADE.format(account=account.number, region=account.region, name=account.name))  # noqa: T201
+    print("Type the account's number to continue:", flush=True)  # noqa: T201
+    typed = sys.stdin.readline().strip()
+    if typed != account.number:
+        raise pytest.UsageError(
+            f"not confirmed: {typed!r} is not {account.number}, nothing was done; YES=1 does not ask"
+        )
+
+
+def finish(account: Account) -> None:
+    """Remove everything that was created; if that fails, one line has the reason and the command for it."""
+    try:
+        removal.remove_all(account, lambda line: print(line, flush=True))  # noqa: T201
+    except (KeyboardInterrupt, Exception) as error:
+        reason = explained(error) or " ".join(str(error).split()) or type(error).__name__
+        pytest.exit(f"what was created still exists ({reason}): remove it with {account.clean_up}", returncode=1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark every test of this folder, and skip on the emulator what only AWS can show."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.aws)
+            only = item.get_closest_marker("only_on_aws")
+            if only and config.option.account != "aws":
+                item.add_marker(pytest.mark.skip(reason=only.args[0]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """An error that a person can fix is one line; without credentials, the run ends."""
+    report = yield
+    if item.path.is_relative_to(HERE) and call.excinfo and isinstance(call.excinfo.value, BotoCoreError | ClientError):
+        report.longrepr = explained(call.excinfo.value)
+        if is_lost(call.excinfo.value):
+            item.session.shouldstop = report.longrepr
+    if item.config.option.account:
+        _write_page(item, report)
+    return report
+
+
+def _write_page(item: pytest.Function, report: pytest.TestReport) -> None:
+    """Write the page again with each result, so that a killed run leaves it too."""
+    if report.when != "call" and report.passed:
+        return
+    account, rows = item.config.stash[ACCOUNT], item.config.stash.setdefault(ROWS, {})
+    outcome = report.outcome if report.when == "call" or report.skipped else "error"
+    claim = " ".join((item.obj.__doc__ or "").split())
+    rows[item.name] = f"| {item.name} | {claim} | {outcome} | {report.duration:.0f} |"
+    lines = [
+        f"# Claims, tested on {'the emulator' if account.is_emulator else 'AWS'}",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, account ...{account.number[-4:]}, {account.region}.",
+        "",
+        "| test | claim | outcome | seconds |",
+        "|---|---|---|---|",
+        *rows.values(),
+    ]
+    page = item.config.option.page or REPOSITORY / ".local/aws-tests" / f"{account.name}.md"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="session")
+def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """The account of the command line; without one, an emulator. At the end, everything that was created is removed."""
+    if request.config.option.account:
+        account = request.config.stash[ACCOUNT]
+        try:
+            yield account
+        finally:
+            finish(account)
+        return
+    checkout = Checkout.make(tmp_path_factory.mktemp("account"))
+    try:
+        checkout.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
+        variables = checkout.variables()
+        variables |= {"AWS_ENDPOINT_URL_DYNAMODB": variables["AWS_ENDPOINT_URL"], "HOME": os.environ.get("HOME", "")}
+        account = Account(NAME, variables["AWS_REGION"], {"PATH": os.environ["PATH"]} | variables, checkout.folder)
+        yield account
+        finish(account)
+    finally:
+        checkout.make_target("down")
+
+
+@pytest.fixture(scope="session")
+def dev(account: Account) -> System:
+    """The system with the settings of dev; on the emulator, which runs no other, of local."""
+    return _deployed(account, "local" if account.is_emulator else "dev")
+
+
+@pytest.fixture(scope="session")
+def prod(account: Account) -> System:
+    """The system with the settings of prod."""
+    return _deployed(account, "prod")
+
+
+def _deployed(account: Account, stage: str) -> System:
+    system = System(account, account.name, stage, f"{account.name}-{stage}")
+    system.deploy()
+    account.within(5, "the mapping is enabled", lambda: system.mapping()["State"] == "Enabled")
+    return system

@@ -1,0 +1,154 @@
+"""One deployment in the account: the CDK CLI, bin/ddb, and what the stacks have created."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from cruddur_cli.smoke import runs
+from cruddur_cli.smoke.place import Place
+from cruddur_cli.smoke.report import Report
+from cruddur_local.paths import CDK_CLI
+from tests.aws.account import TAG, Account
+
+QUICK_TO_FAIL = {"retry_attempts": "2", "record_age_seconds": "120", "alarm_failures": "0"}
+"""Limits so small that failed records are in the queue, and alarms start, within minutes."""
+
+LATE_SECONDS = 60.0
+FIRST_BATCH_SECONDS = 300.0
+"""How long a new mapping may take for its first batch."""
+
+TELLING = ("error: ", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED", "Error: ", "❌")
+"""Marks of the most useful line that the CDK CLI prints: our own error, else that of a failed deployment."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A system of this app: `name` is the setting; the table has the same name as the main stack, if not given."""
+
+    account: Account
+    name: str
+    stage: str
+    table_name: str
+
+    @property
+    def stack(self) -> str:
+        """The main stack's name, with which most names begin."""
+        return f"{self.name}-{self.stage}"
+
+    @property
+    def role_name(self) -> str:
+        """The projection's role."""
+        return f"{self.stack}-projection-{self.account.region}"
+
+    def cdk(self, *words: str, **settings: str) -> None:
+        """Run the CDK CLI on this system; the test fails with the most useful line of its output."""
+        fixed = {"name": self.name, "stage": self.stage, "table_name": self.table_name, "seed": "false"}
+        fixed |= QUICK_TO_FAIL
+        if not self.account.is_emulator:
+            fixed |= {"account": self.account.number, "region": self.account.region, "monitoring": "full"}
+        context = [f"--context={name}={value}" for name, value in (fixed | settings).items()]
+        output = self.account.repository / ".local/aws-tests" / self.stack
+        output.mkdir(parents=True, exist_ok=True)
+        status, printed = self.account.run(str(CDK_CLI), *words, *context, f"--output={output}/cdk.out", "--ci")
+        if status:
+            log = output / f"{words[0]}.log"
+            log.write_text(printed)
+            lines = [line.strip() for line in printed.splitlines() if line.strip()] or ["it printed nothing"]
+            reason = next((line for mark in TELLING for line in lines if mark in line), lines[-1])
+            pytest.fail(f"cdk {words[0]}: {reason} (all of it: {log})", pytrace=False)
+
+    def deploy(self, **settings: str) -> None:
+        """Run `cdk deploy --all`, with the tag of the run."""
+        self.cdk("deploy", "--all", "--require-approval=never", f"--tags={TAG}={self.account.name}", **settings)
+
+    def ddb(self, *words: str) -> Any:
+        """Run bin/ddb on the table and return its output; the test fails if the exit status is not 0."""
+        place = [] if self.account.is_emulator else ["--prod"]
+        status, printed = self.account.run("bin/ddb", *words, "--json", *place, "--table", self.table_name)
+        assert status == 0, f"bin/ddb {' '.join(words)}: {printed}"
+        return json.loads(printed[printed.index("{") :])
+
+    @property
+    def place(self) -> Place:
+        """Where made-up people write."""
+        return Place(self.account.client("dynamodb"), self.table_name)
+
+    def smoke(self, messages: int, limit_seconds: float = LATE_SECONDS) -> Report:
+        """Run the smoke test."""
+        return runs.talk(self.place, messages=messages, limit_seconds=limit_seconds)
+
+    def require_smoke(self, messages: int, limit_seconds: float = LATE_SECONDS) -> None:
+        """The same; the test fails if a message is late or anything else is wrong."""
+        assert self.smoke(messages, limit_seconds).problems == []
+
+    def stacks(self) -> list[str]:
+        """The stacks of the system that exist."""
+        names = (one["StackName"] for one in self.account.pages("cloudformation", "describe_stacks", "Stacks"))
+        return sorted(name for name in names if name in (self.stack, f"{self.stack}-table"))
+
+    def outputs(self) -> Mapping[str, str]:
+        """The outputs of the main stack."""
+        (stack,) = self.account.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"]
+        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+    def physical_id(self, resource_type: str) -> str:
+        """The physical id of the only resource of a type in the main stack."""
+        found = self.account.pages(
+            "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=self.stack
+        )
+        (only,) = [one["PhysicalResourceId"] for one in found if one["ResourceType"] == resource_type]
+        return str(only)
+
+    def table(self) -> Any:
+        """The table's description."""
+        return self.account.client("dynamodb").describe_table(TableName=self.table_name)["Table"]
+
+    def mapping(self) -> Mapping[str, Any]:
+        """The event source mapping."""
+        found = self.account.client("lambda").list_event_source_mappings(FunctionName=f"{self.stack}-projection")
+        (only,) = found["EventSourceMappings"]
+        return dict(only)
+
+    def function(self) -> Mapping[str, Any]:
+        """The projection's function."""
+        client = self.account.client("lambda")
+        return dict(client.get_function_configuration(FunctionName=f"{self.stack}-projection"))
+
+    def role_policy(self) -> dict[str, Any]:
+        """The projection's one inline policy."""
+        iam = self.account.client("iam")
+        (name,) = iam.list_role_policies(RoleName=self.role_name)["PolicyNames"]
+        found = iam.get_role_policy(RoleName=self.role_name, PolicyName=name)["PolicyDocument"]
+        return dict(found if isinstance(found, dict) else json.loads(found))
+
+    @contextmanager
+    def changed_role_policy(self, document: Mapping[str, Any]) -> Iterator[None]:
+        """Replace the projection's inline policy, and restore it at the end."""
+        iam, before = self.account.client("iam"), self.role_policy()
+        (name,) = iam.list_role_policies(RoleName=self.role_name)["PolicyNames"]
+        try:
+            iam.put_role_policy(RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(document))
+            yield
+        finally:
+            iam.put_role_policy(RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(before))
+
+    def require_no_drift(self) -> None:
+        """Let CloudFormation compare every stack with its resources."""
+        cloudformation = self.account.client("cloudformation")
+        for stack in self.stacks():
+            detection = cloudformation.detect_stack_drift(StackName=stack)["StackDriftDetectionId"]
+
+            def status(detection: str = detection) -> str:
+                found = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
+                is_over = found["DetectionStatus"] != "DETECTION_IN_PROGRESS"
+                return str(found.get("StackDriftStatus", found["DetectionStatus"])) if is_over else ""
+
+            found = self.account.within(10, f"drift detection of {stack} ends", status)
+            drifted = cloudformation.describe_stack_resource_drifts(
+                StackName=stack, StackResourceDriftStatusFilters=["MODIFIED", "DELETED"]
+            )["StackResourceDrifts"]
+            assert (found, [one["LogicalResourceId"] for one in drifted]) == ("IN_SYNC", []), stack

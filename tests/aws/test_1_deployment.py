@@ -1,0 +1,73 @@
+"""The system with the settings of dev is deployed from nothing, works, and changes while people write."""
+
+from collections.abc import Mapping
+from threading import Event, Thread
+
+import pytest
+
+from cruddur_cli.smoke.report import Report
+from tests.aws.system import FIRST_BATCH_SECONDS, System
+
+CHANGES = ({"batch_size": "50"}, {"memory_mb": "1024"}, {"vpc_cidr": "10.87.0.0/24"})
+LATEST_SECONDS = 900.0
+
+
+def test_deploys(dev: System) -> None:
+    """The stacks deploy for the first time, and Lambda reads the stream."""
+    assert dev.stacks() == [dev.stack, f"{dev.stack}-table"]
+    assert dev.mapping()["State"] == "Enabled"
+
+
+def test_smoke_passes(dev: System) -> None:
+    """Every message reaches every inbox, once, in order."""
+    dev.require_smoke(messages=1, limit_seconds=FIRST_BATCH_SECONDS)
+    dev.require_smoke(messages=20)
+
+
+@pytest.mark.only_on_aws("the emulator needs no permission to read the stream, and creates no network interface")
+def test_source_function_arn(dev: System) -> None:
+    """Lambda's own calls for stream and network do not carry lambda:SourceFunctionArn: the Deny does not apply."""
+    assert any(one["Effect"] == "Deny" for one in dev.role_policy()["Statement"])
+    assert dev.function()["State"] == "Active"
+    assert dev.mapping()["LastProcessingResult"] == "OK"
+
+
+def test_settings_change_under_load(dev: System) -> None:
+    """A change of batch size, memory or vpc_cidr replaces nothing that lasts, and meanwhile no message is lost."""
+    before, stopped = lasting(dev), Event()
+    reports, errors = list[Report](), list[Exception]()
+
+    def write() -> None:
+        try:
+            while not stopped.is_set():
+                reports.append(dev.smoke(messages=10, limit_seconds=LATEST_SECONDS))
+        except Exception as error:
+            errors.append(error)
+
+    settings: dict[str, str] = {}
+    # After Ctrl-C nothing waits for it: what it writes is deleted with the table.
+    writing = Thread(target=write, daemon=True)
+    writing.start()
+    try:
+        for change in CHANGES:
+            settings |= change
+            dev.deploy(**settings)
+            assert lasting(dev) == before, change
+    finally:
+        stopped.set()
+    writing.join()
+    assert errors == []
+    assert [problem for report in reports for problem in report.problems] == []
+    assert any(report.delays for report in reports)
+
+
+def lasting(system: System) -> Mapping[str, str]:
+    """The id of each resource that must not be replaced."""
+    table = system.table()
+    return {
+        "table": table.get("TableId", table["TableArn"]),
+        "stream": table["LatestStreamArn"],
+        "mapping": system.mapping()["UUID"],
+        "function": system.function()["FunctionArn"],
+        "failure queue": system.outputs()["FailureQueueUrl"],
+    }

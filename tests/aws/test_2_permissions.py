@@ -1,0 +1,168 @@
+"""The permissions of the projection: evaluated by AWS's policy simulator, and tried."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_cli.smoke.talk import smoke_uuid
+from cruddur_messages import schema
+from tests.aws import removal, simulator
+from tests.aws.account import TAG, Account, is_denied
+from tests.aws.system import System
+from tests.engines.fixtures import CruddurTable
+from tests.policies.conftest import case_of
+from tests.policies.scenarios import Recording, record_all
+
+DENY_ALL = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}],
+}
+
+
+@pytest.fixture(scope="module")
+def recording(dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]) -> Recording:
+    """Every call that the functions and the backend make."""
+    return record_all(lambda: cruddur_table_on(dynamodb_local_endpoint))
+
+
+@pytest.mark.only_on_aws("the emulator's policy simulator ignores condition keys")
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_simulator_agrees(account: Account, recording: Recording, stage: str) -> None:
+    """AWS's policy simulator allows every call of this app and denies every probe of tests/policies."""
+    assert simulator.differences(account.client("iam"), case_of(stage, recording)) == []
+
+
+def test_enclosing_operation(dev: System) -> None:
+    """DynamoDB tells IAM that an action is part of a transaction (dynamodb:EnclosingOperation)."""
+    with role_of_the_projection(dev, anywhere=True) as dynamodb:
+        row = key(schema.GROUP_ROW_PREFIX)
+        require_allowed(dev, "a transaction", lambda: delete_in_transaction(dev, dynamodb, row))
+        assert is_denied(lambda: dynamodb.delete_item(TableName=dev.table_name, Key=row))
+
+
+@pytest.mark.only_on_aws("the emulator does not enforce dynamodb:LeadingKeys")
+def test_leading_keys(dev: System) -> None:
+    """In a transaction, dynamodb:LeadingKeys holds only the keys of the elements with the action that is evaluated."""
+    with role_of_the_projection(dev, anywhere=True) as dynamodb:
+        row, other = key(schema.GROUP_ROW_PREFIX), key(schema.GROUP_ROW_PREFIX)
+        conversation, message = key(schema.CONVERSATION_PREFIX), key(schema.MESSAGE_PREFIX)
+        require_allowed(dev, "two rows", lambda: delete_in_transaction(dev, dynamodb, row, other))
+        update = {
+            "TableName": dev.table_name,
+            "Key": conversation,
+            "UpdateExpression": "SET #version = :version",
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": {":version": {"S": "none"}},
+        }
+        both = [{"Update": update}, {"Delete": {"TableName": dev.table_name, "Key": row}}]
+        try:
+            require_allowed(
+                dev, "a row and a conversation item", lambda: dynamodb.transact_write_items(TransactItems=both)
+            )
+        finally:
+            # The projection may not delete it.
+            dev.account.client("dynamodb").delete_item(TableName=dev.table_name, Key=conversation)
+        assert is_denied(lambda: delete_in_transaction(dev, dynamodb, message))
+        assert is_denied(lambda: delete_in_transaction(dev, dynamodb, row, message))
+
+
+@pytest.mark.only_on_aws("the emulator has no endpoint and does not enforce the queue's policy")
+def test_outside_callers(dev: System) -> None:
+    """The projection's permissions work only through its endpoint, and nobody else can send to its failure queue."""
+    with role_of_the_projection(dev, anywhere=False) as dynamodb:
+        for index in ({}, {"IndexName": schema.INDEX_NAME}):
+            names = {"#key": schema.INDEX_PARTITION_KEY if index else schema.PARTITION_KEY}
+            values = {":key": {"S": schema.MESSAGE_PREFIX + smoke_uuid()}}
+            asked = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values, **index}
+            query = partial(dynamodb.query, TableName=dev.table_name, KeyConditionExpression="#key = :key", **asked)
+            assert is_denied(query)
+        assert is_denied(lambda: delete_in_transaction(dev, dynamodb, key(schema.GROUP_ROW_PREFIX)))
+    # As an administrator.
+    queue = dev.outputs()["FailureQueueUrl"]
+    assert is_denied(lambda: dev.account.client("sqs").send_message(QueueUrl=queue, MessageBody="{}"))
+
+
+@pytest.mark.only_on_aws("the emulator does not enforce the policy of an endpoint")
+def test_endpoint_policy(dev: System) -> None:
+    """The endpoint's policy is enforced: what it denies, the projection cannot do."""
+    ec2, endpoint = dev.account.client("ec2"), dev.physical_id("AWS::EC2::VPCEndpoint")
+    (found,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
+    try:
+        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=json.dumps(DENY_ALL))
+        dev.account.within(5, "a message stays out", lambda: dev.smoke(messages=1, limit_seconds=20).problems)
+    finally:
+        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=found["PolicyDocument"])
+    dev.account.within(10, "messages arrive again", lambda: not dev.smoke(messages=1).problems)
+
+
+@contextmanager
+def role_of_the_projection(system: System, *, anywhere: bool) -> Iterator[Any]:
+    """DynamoDB under a role that this account may assume, with the projection's policy.
+
+    With `anywhere`, without its network conditions.
+    """
+    account, name = system.account, f"{system.stack}-probe"
+    iam = account.client("iam")
+    statements = [from_anywhere(one) if anywhere else one for one in system.role_policy()["Statement"]]
+    # Added for this test: the call that shows that the policy is in force.
+    statements.append({"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"})
+    root = f"arn:{account.session.get_partition_for_region(account.region)}:iam::{account.number}:root"
+    trust = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
+    try:
+        role = iam.create_role(
+            RoleName=name, AssumeRolePolicyDocument=policy(trust), Tags=[{"Key": TAG, "Value": account.name}]
+        )["Role"]
+        iam.put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=policy(*statements))
+        yield account.within(3, "the probe's role can be used", lambda: assumed(system, role["Arn"]))
+    finally:
+        removal.remove(account, "role", name)
+
+
+def assumed(system: System, arn: str) -> Any:
+    """DynamoDB under a role; None as long as IAM does not know role and policy everywhere."""
+    account = system.account
+    try:
+        given = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="tests")["Credentials"]
+        session = boto3.Session(
+            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=account.region
+        )
+        dynamodb = account.client("dynamodb", session)
+        return None if is_denied(lambda: dynamodb.describe_table(TableName=system.table_name)) else dynamodb
+    except ClientError as error:
+        if "AccessDenied" in str(error) or "InvalidClientTokenId" in str(error):
+            return None
+        raise
+
+
+def from_anywhere(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """A statement without its network conditions."""
+    conditions = {
+        operator: {name: one for name, one in keys.items() if name not in ("aws:SourceVpce", "aws:SourceVpc")}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    return {**statement, "Condition": {operator: keys for operator, keys in conditions.items() if keys}}
+
+
+def policy(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def delete_in_transaction(system: System, dynamodb: Any, *keys: Mapping[str, Any]) -> object:
+    elements = [{"Delete": {"TableName": system.table_name, "Key": one}} for one in keys]
+    return dynamodb.transact_write_items(TransactItems=elements)
+
+
+def key(prefix: str) -> dict[str, Any]:
+    """The key of no item: a delete of it causes no stream record."""
+    return {schema.PARTITION_KEY: {"S": prefix + smoke_uuid()}, schema.SORT_KEY: {"S": "nothing"}}
+
+
+def require_allowed(system: System, what: str, call: Callable[[], object]) -> None:
+    """Policies take a moment to be in force everywhere, so a first denial proves nothing."""
+    system.account.within(1, f"{what} is allowed", lambda: not is_denied(call))

@@ -1,0 +1,191 @@
+"""The projection loses a permission: what fails, who is notified, and how it is repaired."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from cruddur_cli.smoke.notes import Register
+from cruddur_cli.smoke.talk import Talk, person, smoke_uuid
+from cruddur_messages import schema
+from tests.aws.account import TAG
+from tests.aws.system import System
+
+NEEDED = "dynamodb:PutItem"
+"""Without it, no row can be moved."""
+
+ALARMS = ("failure-queue", "conversations-failing")
+
+no_failure_queue = pytest.mark.only_on_aws("the emulator ignores retry limits, and delivers nothing to a failure queue")
+no_alarms = pytest.mark.only_on_aws("the emulator has no metric filters, and refuses alarms on an expression")
+
+
+class Failure:
+    """Two made-up people write while the projection lacks a permission; `restoring` ends that."""
+
+    def __init__(self, system: System, restoring: ExitStack) -> None:
+        self._system, self._place, self._restoring, group = system, system.place, restoring, smoke_uuid()
+        self.members = [person(name) for name in ("Ann", "Bo")]
+        self._note = Register(self._place).new({group: [one.uuid for one in self.members]})
+        self._talk = Talk(self._place, group, self.members, limit_seconds=0)
+        restoring.callback(self._note.remove)
+        self._note.renew()
+        self._talk.speak()
+        system.account.within(5, "the first message is in both inboxes", self.has_arrived)
+        self._policy = restoring.enter_context(ExitStack())
+        self._policy.enter_context(system.changed_role_policy(without(system.role_policy(), NEEDED)))
+        system.account.within(5, "the permission is gone", lambda: self.send() and self.refusals())
+
+    def restore(self) -> None:
+        """Restore the permission, if that has not been done."""
+        self._policy.close()
+
+    def send(self) -> str:
+        """Send a message and return its id."""
+        self._note.renew()
+        self._talk.speak()
+        return self._talk.newest
+
+    def has_arrived(self) -> bool:
+        """Whether every inbox shows the newest message, and no other."""
+        return {row.get("message_uuid", {}).get("S") for row in self._rows()} == {self._talk.newest}
+
+    def rows(self) -> list[int]:
+        """The number of rows of each member."""
+        return [sum(row["pk"]["S"].endswith(one.uuid) for row in self._rows()) for one in self.members]
+
+    def refusals(self) -> int:
+        """How many failures the projection has logged."""
+        group = self._system.outputs()["LogGroupName"]
+        asked = {"logGroupName": group, "filterPattern": "conversation_failed"}
+        return len(self._system.account.pages("logs", "filter_log_events", "events", **asked))
+
+    def _rows(self) -> list[Any]:
+        return [row for one in self.members for row in self._place.read(schema.group_row_partition(one.uuid))]
+
+
+@pytest.fixture(scope="module")
+def failure(dev: System) -> Iterator[Failure]:
+    """The failure, from the first test that needs it until `restore`, or the end of this file."""
+    with ExitStack() as restoring:
+        yield Failure(dev, restoring)
+
+
+@pytest.fixture(scope="module")
+def notices(dev: System) -> Iterator[str]:
+    """A queue that gets the notifications of the alarms."""
+    sqs, sns, topic = dev.account.client("sqs"), dev.account.client("sns"), dev.outputs()["AlarmTopicArn"]
+    url = sqs.create_queue(QueueName=f"{dev.stack}-notices", tags={TAG: dev.account.name})["QueueUrl"]
+    try:
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+        try:
+            yield url
+        finally:
+            sns.unsubscribe(SubscriptionArn=subscription)
+    finally:
+        sqs.delete_queue(QueueUrl=url)
+
+
+def test_messages_fail_and_no_row_is_lost(dev: System, failure: Failure) -> None:
+    """Without a permission, messages do not arrive and no row is lost."""
+    before = failure.refusals()
+    failure.send()
+    dev.account.within(5, "the projection is refused again", lambda: failure.refusals() > before)
+    assert not failure.has_arrived()
+    assert failure.rows() == [1, 1]
+
+
+def test_rebuild(dev: System, failure: Failure) -> None:
+    """`bin/ddb rebuild` repairs the inboxes during a failure, without the records."""
+    assert not failure.has_arrived()
+    dev.ddb("rebuild", "--yes")
+    assert failure.has_arrived()
+    dev.ddb("verify")
+
+
+@no_failure_queue
+def test_failure_queue(dev: System, failure: Failure) -> None:
+    """Lambda sends given-up batches to the queue: as aws:PrincipalArn the role, without lambda:SourceFunctionArn."""
+    failure.send()
+    dev.account.within(10, "a failed batch reaches the queue", lambda: in_queue(dev))
+
+
+@no_alarms
+@pytest.mark.usefixtures("notices")
+def test_alarms_start(dev: System, failure: Failure) -> None:
+    """The alarms on failing conversations and on the failure queue start."""
+    dev.account.within(20, "both alarms start", lambda: failure.send() and states(dev) == ["ALARM"] * len(ALARMS))
+
+
+@no_alarms
+def test_alarm_notice(dev: System, failure: Failure, notices: str) -> None:
+    """Subscribers of the topic receive a notification of an alarm."""
+    sqs = dev.account.client("sqs")
+
+    def notice() -> bool:
+        found = sqs.receive_message(QueueUrl=notices, WaitTimeSeconds=10, MaxNumberOfMessages=10).get("Messages", [])
+        told = [json.loads(json.loads(one["Body"]).get("Message", "{}")) for one in found]
+        return any(one.get("NewStateValue") == "ALARM" for one in told)
+
+    dev.account.within(15, "a notification arrives", lambda: failure.send() and notice())
+
+
+@no_failure_queue
+def test_redrive(dev: System, failure: Failure) -> None:
+    """With the permission restored, `bin/ddb redrive` settles what failed and empties the failure queue."""
+    queue = dev.outputs()["FailureQueueUrl"]
+    failure.restore()
+
+    def is_settled() -> bool:
+        dev.ddb("redrive", "--queue", queue, "--yes")
+        return not in_queue(dev) and failure.has_arrived()
+
+    dev.account.within(15, "the queue is empty and every inbox is right", is_settled)
+    dev.ddb("verify")
+
+
+@no_alarms
+def test_alarms_end(dev: System, failure: Failure) -> None:
+    """Alarms return to OK when their cause is over."""
+    failure.restore()
+    dev.account.within(30, "both alarms end", lambda: states(dev) == ["OK"] * len(ALARMS))
+
+
+def in_queue(system: System) -> int:
+    """The number of messages in the failure queue, with those that are being read."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = system.outputs()["FailureQueueUrl"]
+    found = system.account.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+def states(system: System) -> list[str]:
+    """The states of the two alarms."""
+    names = [f"{system.stack}-projection-{alarm}" for alarm in ALARMS]
+    return [
+        one["StateValue"]
+        for one in system.account.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    ]
+
+
+def without(document: dict[str, Any], action: str) -> dict[str, Any]:
+    """A copy of a policy that does not allow one action."""
+    statements = []
+    for one in document["Statement"]:
+        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        kept = [other for other in actions if one["Effect"] == "Deny" or other != action]
+        if kept:
+            statements.append({**one, "Action": kept})
+    return {**document, "Statement": statements}

@@ -1,0 +1,26 @@
+"""The system with the settings of prod is deployed from nothing, works, and is protected."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.aws.account import code
+from tests.aws.system import FIRST_BATCH_SECONDS, System
+
+pytestmark = pytest.mark.only_on_aws("the emulator runs the stage local alone, and ignores deletion protection")
+
+
+def test_prod_works(prod: System) -> None:
+    """The stacks of prod deploy, every message reaches every inbox, and nothing drifts."""
+    prod.require_smoke(messages=1, limit_seconds=FIRST_BATCH_SECONDS)
+    prod.require_smoke(messages=20)
+    prod.require_no_drift()
+
+
+def test_prod_is_protected(prod: System) -> None:
+    """Neither the table of prod nor its stack can be deleted by mistake."""
+    client = prod.account.client
+    with pytest.raises(ClientError) as stack:
+        client("cloudformation").delete_stack(StackName=f"{prod.stack}-table")
+    with pytest.raises(ClientError) as table:
+        client("dynamodb").delete_table(TableName=prod.table_name)
+    assert (code(stack.value), code(table.value)) == ("ValidationError", "ValidationException")
