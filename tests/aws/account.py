@@ -50,14 +50,9 @@ class Account:
     @cached_property
     def session(self) -> boto3.Session:
         """The credentials."""
-        given = self.environment
-        return boto3.Session(
-            aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=given.get("AWS_SESSION_TOKEN"),
-            profile_name=given.get("AWS_PROFILE"),
-            region_name=self.region,
-        )
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+        key, secret, token, profile = (self.environment.get(name) for name in names)
+        return boto3.Session(key, secret, token, self.region, profile_name=profile)
 
     @cached_property
     def number(self) -> str:
@@ -72,44 +67,35 @@ class Account:
     def client(self, service: str, session: boto3.Session | None = None) -> Any:
         """A client, with the credentials of the run if no others are given."""
         create: Any = (session or self.session).client
-        endpoint = self.environment.get("AWS_ENDPOINT_URL")
-        config: Any = {
-            "retries": {"mode": "standard", "total_max_attempts": 8},
-            "ignore_configured_endpoint_urls": endpoint is None,
-        }
+        options: Any = {"ignore_configured_endpoint_urls": not self.is_emulator}
+        config = Config(retries={"mode": "standard", "total_max_attempts": 8}, **options)
+        endpoint, trusted = (self.environment.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"))
         # A session is for one thread at a time, and people write in another.
         with self._making_clients:
-            return create(
-                service, endpoint_url=endpoint, config=Config(**config), verify=self.environment.get("AWS_CA_BUNDLE")
-            )
+            return create(service, endpoint_url=endpoint, verify=trusted, config=config)
 
     def pages(self, service: str, operation: str, key: str, **asked: Any) -> list[Any]:
         """All results of a paginated operation."""
         pages = self.client(service).get_paginator(operation).paginate(**asked)
         return [one for page in pages for one in page.get(key, [])]
 
+    def physical_ids(self, stack: str, resource_type: str) -> list[str]:
+        """The physical ids of the resources of a type in a stack."""
+        found = self.pages("cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack)
+        return [one["PhysicalResourceId"] for one in found if one["ResourceType"] == resource_type]
+
     def run(self, *command: str) -> tuple[int, str]:
         """Run a program and return its exit status and all of its output."""
         search_path = os.pathsep.join([str(Path(sys.executable).parent), self.environment.get("PATH", "")])
-        ended = subprocess.run(
-            command,
-            cwd=self.repository,
-            env={**self.environment, "PATH": search_path, "AWS_REGION": self.region},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        environment = {**self.environment, "PATH": search_path, "AWS_REGION": self.region}
+        shared: Any = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        ended = subprocess.run(command, cwd=self.repository, env=environment, text=True, check=False, **shared)
         return ended.returncode, ended.stdout
 
     def within(self, minutes: float, what: str, look: Callable[[], _Found]) -> _Found:
         """Call `look` until it returns something true, and return that; the test fails if that takes too long."""
-        looking = Retrying(
-            retry=retry_if_result(lambda found: not found),
-            wait=wait_fixed(0.3 if self.is_emulator else 5),
-            stop=stop_after_delay(minutes * 60),
-        )
+        pause, over = wait_fixed(0.3 if self.is_emulator else 5), stop_after_delay(minutes * 60)
+        looking = Retrying(retry=retry_if_result(lambda found: not found), wait=pause, stop=over)
         try:
             return looking(look)
         except RetryError:

@@ -26,7 +26,7 @@ from tests.engines.fixtures import free_port
 
 HERE = Path(__file__).parent
 NAME = "cruddur-aws-tests"
-NAMES = re.compile(r"(?!aws|ssm)[a-z](-?[a-z0-9]){2,23}")
+NAMES = re.compile(r"(?!aws|ssm)(?=.{3,24}$)[a-z](-?[a-z0-9])+")
 """One of these with `-adopted` is a value of the setting `name`."""
 
 MADE = f"""This deploys the system into an account three times, tests claims about AWS on it, and removes it again.
@@ -90,10 +90,7 @@ def named_account(option: Any, environment: Mapping[str, str]) -> Account:
 
 def check(account: Account) -> None:
     """Refuse an account without bootstrap stack, and one in which a name is taken."""
-    is_bootstrapped = removal.is_there(
-        lambda: account.client("cloudformation").describe_stacks(StackName="CDKToolkit"),
-    )
-    if not is_bootstrapped:
+    if not removal.is_there(lambda: account.client("cloudformation").describe_stacks(StackName="CDKToolkit")):
         raise pytest.UsageError(
             f"{account.region} of this account has no CDK bootstrap stack: run npx cdk bootstrap "
             f"aws://{account.number}/{account.region}"

@@ -136,10 +136,7 @@ def _pairs(response: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 def _tags_of_stack(account: Account, stack: Any) -> Any:
     """Its own; since `cdk import` sets none, those of its table."""
-    found = account.pages(
-        "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack["StackName"]
-    )
-    tables = [one["PhysicalResourceId"] for one in found if one["ResourceType"] == "AWS::DynamoDB::Table"]
+    tables = account.physical_ids(stack["StackName"], "AWS::DynamoDB::Table")
     return stack if stack.get("Tags") or not tables else _tags_of_table(account.client("dynamodb"), tables[0])
 
 

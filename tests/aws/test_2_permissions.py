@@ -1,6 +1,5 @@
 """The permissions of the projection: evaluated by AWS's policy simulator, and tried."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -14,15 +13,12 @@ from cruddur_cli.smoke.talk import smoke_uuid
 from cruddur_messages import schema
 from tests.aws import removal, simulator
 from tests.aws.account import TAG, Account, is_denied
-from tests.aws.system import System
+from tests.aws.system import System, policy
 from tests.engines.fixtures import CruddurTable
 from tests.policies.conftest import case_of
 from tests.policies.scenarios import Recording, record_all
 
-DENY_ALL = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}],
-}
+DENY_ALL = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +49,10 @@ def test_leading_keys(dev: System) -> None:
         row, other = key(schema.GROUP_ROW_PREFIX), key(schema.GROUP_ROW_PREFIX)
         conversation, message = key(schema.CONVERSATION_PREFIX), key(schema.MESSAGE_PREFIX)
         require_allowed(dev, "two rows", lambda: delete_in_transaction(dev, dynamodb, row, other))
-        update = {
-            "TableName": dev.table_name,
-            "Key": conversation,
-            "UpdateExpression": "SET #version = :version",
-            "ExpressionAttributeNames": {"#version": "version"},
-            "ExpressionAttributeValues": {":version": {"S": "none"}},
-        }
-        both = [{"Update": update}, {"Delete": {"TableName": dev.table_name, "Key": row}}]
+        # `shown` is no reserved word; the value is of no consequence.
+        change = {"UpdateExpression": "SET shown = :none", "ExpressionAttributeValues": {":none": {"S": "none"}}}
+        here = {"TableName": dev.table_name}
+        both = [{"Update": here | {"Key": conversation} | change}, {"Delete": here | {"Key": row}}]
         try:
             require_allowed(
                 dev, "a row and a conversation item", lambda: dynamodb.transact_write_items(TransactItems=both)
@@ -94,7 +86,7 @@ def test_endpoint_policy(dev: System) -> None:
     ec2, endpoint = dev.account.client("ec2"), dev.physical_id("AWS::EC2::VPCEndpoint")
     (found,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
     try:
-        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=json.dumps(DENY_ALL))
+        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=policy(DENY_ALL))
         dev.account.within(5, "a message stays out", lambda: dev.smoke(messages=1, limit_seconds=20).problems)
     finally:
         ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=found["PolicyDocument"])
@@ -147,10 +139,6 @@ def from_anywhere(statement: Mapping[str, Any]) -> dict[str, Any]:
         for operator, keys in statement.get("Condition", {}).items()
     }
     return {**statement, "Condition": {operator: keys for operator, keys in conditions.items() if keys}}
-
-
-def policy(*statements: Mapping[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
 def delete_in_transaction(system: System, dynamodb: Any, *keys: Mapping[str, Any]) -> object:

@@ -11,7 +11,7 @@ from cruddur_cli.smoke.notes import Register
 from cruddur_cli.smoke.talk import Talk, person, smoke_uuid
 from cruddur_messages import schema
 from tests.aws.account import TAG
-from tests.aws.system import System
+from tests.aws.system import System, policy
 
 NEEDED = "dynamodb:PutItem"
 """Without it, no row can be moved."""
@@ -80,15 +80,9 @@ def notices(dev: System) -> Iterator[str]:
     url = sqs.create_queue(QueueName=f"{dev.stack}-notices", tags={TAG: dev.account.name})["QueueUrl"]
     try:
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"Service": "sns.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+        of_topic = {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(allow | of_topic)})
         subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
         try:
             yield url
@@ -174,18 +168,15 @@ def in_queue(system: System) -> int:
 def states(system: System) -> list[str]:
     """The states of the two alarms."""
     names = [f"{system.stack}-projection-{alarm}" for alarm in ALARMS]
-    return [
-        one["StateValue"]
-        for one in system.account.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
-    ]
+    found = system.account.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNames=names)
+    return [one["StateValue"] for one in found]
 
 
 def without(document: dict[str, Any], action: str) -> dict[str, Any]:
     """A copy of a policy that does not allow one action."""
     statements = []
     for one in document["Statement"]:
-        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
-        kept = [other for other in actions if one["Effect"] == "Deny" or other != action]
-        if kept:
+        actions = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
+        if kept := [other for other in actions if one["Effect"] == "Deny" or other != action]:
             statements.append({**one, "Action": kept})
     return {**document, "Statement": statements}

@@ -5,8 +5,7 @@ import random
 
 import pytest
 
-from cruddur_cli import table_definition
-from tests.aws.account import TAG, Account
+from tests.aws.account import Account
 from tests.aws.system import FIRST_BATCH_SECONDS, System
 from tests.cli import damage
 from tests.engines.fixtures import CruddurTable
@@ -15,11 +14,9 @@ from tests.engines.fixtures import CruddurTable
 @pytest.fixture(scope="module")
 def hand_made(account: Account) -> tuple[System, list[str]]:
     """A table as `schema-load` creates it, damaged by the bootcamp's handler; and its messages."""
-    name, dynamodb = f"{account.name}-adopted", account.client("dynamodb")
+    name = f"{account.name}-adopted"
     system = System(account, name, "local" if account.is_emulator else "dev", name)
-    table_definition.create(dynamodb, name)
-    dynamodb.tag_resource(ResourceArn=system.table()["TableArn"], Tags=[{"Key": TAG, "Value": account.name}])
-    table, chance = CruddurTable("", "", dynamodb, name), random.Random(3)  # noqa: S311
+    table, chance = CruddurTable("", "", system.make_table(), name), random.Random(3)  # noqa: S311
     written = damage.write(table, chance, conversations=6, messages=3, sizes=(2,))
     damage.run_the_bootcamps_handler(table, written, chance)
     return system, messages_in(system)
@@ -46,7 +43,7 @@ def imported(adopted: System) -> System:
 
 def test_first_batch(adopted: System) -> None:
     """A new mapping on a stream reads its first batch within five minutes."""
-    adopted.require_smoke(messages=1, limit_seconds=FIRST_BATCH_SECONDS)
+    assert adopted.smoke(1, FIRST_BATCH_SECONDS).problems == []
 
 
 def test_adoption_by_reference(adopted: System, hand_made: tuple[System, list[str]]) -> None:
@@ -77,7 +74,6 @@ def test_imported_stream(imported: System, hand_made: tuple[System, list[str]]) 
     stream = stream_of(imported)
     imported.deploy()
     assert imported.mapping()["EventSourceArn"] == stream == stream_of(imported)
-    imported.require_smoke(messages=1, limit_seconds=FIRST_BATCH_SECONDS)
     require_repaired(imported, hand_made[1])
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cruddur_cli import table_definition
 from cruddur_infra import REPOSITORY
 from tests.aws import conftest, removal
 from tests.aws.account import TAG, Account
+from tests.aws.system import System
 from tests.end_to_end.checkout import Checkout
 from tests.engines import ministack
 from tests.engines.fixtures import free_port
@@ -73,13 +73,14 @@ def test_an_account_is_refused_or_not_confirmed(empty: Account, monkeypatch: pyt
     empty.client("cloudformation").create_stack(StackName="CDKToolkit", TemplateBody=queue)
     conftest.check(empty)
 
-    dynamodb, name = empty.client("dynamodb"), f"{NAME}-dev"
-    table_definition.create(dynamodb, name)
+    name = f"{NAME}-dev"
+    dynamodb = System(empty, NAME, "dev", name).make_table()
+    arn, tagged = dynamodb.describe_table(TableName=name)["Table"]["TableArn"], [{"Key": TAG, "Value": NAME}]
+    dynamodb.untag_resource(ResourceArn=arn, TagKeys=[TAG])
     with pytest.raises(pytest.UsageError, match=f"a table called {name}: choose another name"):
         conftest.check(empty)
     conftest.finish(empty)
-    arn = dynamodb.describe_table(TableName=name)["Table"]["TableArn"]
-    dynamodb.tag_resource(ResourceArn=arn, Tags=[{"Key": TAG, "Value": NAME}])
+    dynamodb.tag_resource(ResourceArn=arn, Tags=tagged)
     with pytest.raises(pytest.UsageError, match=f"{name}: make test-aws CLEAN_UP=1 NAME={NAME} REGION={REGION}"):
         conftest.check(empty)
     conftest.finish(empty)
