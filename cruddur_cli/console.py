@@ -54,14 +54,14 @@ def printable(text: str) -> str:
 
 
 def plain(item: AttributeMap) -> dict[str, Any]:
-    """An item as JSON has it: numbers as numbers, binary data as base64 text, sets as sorted lists."""
+    """An item as JSON has it: numbers exactly, binary data as base64 text, sets as sorted lists."""
     return {name: _plain(_deserialize(value)) for name, value in item.items()}
 
 
 def _plain(value: Any) -> Any:
     match value:
         case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
+            return int(value) if value == value.to_integral_value() else value
         case Binary():
             return base64.b64encode(bytes(cast(SupportsBytes, value))).decode()
         case set() | frozenset():
@@ -73,11 +73,28 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _json(value: Any, *, ensure_ascii: bool) -> str:
+    """A value of `plain` as JSON. The standard library has no numbers of more than 17 digits."""
+    match value:
+        case Decimal():
+            return str(value)
+        case dict():
+            pairs = (
+                f"{_json(name, ensure_ascii=ensure_ascii)}: {_json(of, ensure_ascii=ensure_ascii)}"
+                for name, of in value.items()
+            )
+            return f"{{{', '.join(pairs)}}}"
+        case list():
+            return f"[{', '.join(_json(member, ensure_ascii=ensure_ascii) for member in value)}]"
+    return json.dumps(value, ensure_ascii=ensure_ascii)
+
+
 class Output:
     """Where a command writes; with `as_json`, standard output carries JSON and nothing else."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self._ensure_ascii = not (sys.stdout.encoding or "").lower().startswith("utf")
         self._began_on_a_terminal = is_terminal = sys.stdout.isatty()
         self.console = Console(
             file=sys.stdout, highlight=False, soft_wrap=False, width=None if is_terminal else WIDTH_OF_A_PIPE
@@ -86,11 +103,11 @@ class Output:
 
     def document(self, document: Any) -> None:
         """Print one JSON document."""
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(document, ensure_ascii=self._ensure_ascii, indent=2) + "\n")
 
     def json_line(self, value: Any, *, flush: bool = False) -> None:
         """Print one JSON value on a line of its own, at once with `flush`."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        sys.stdout.write(_json(value, ensure_ascii=self._ensure_ascii) + "\n")
         if flush:
             sys.stdout.flush()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cruddur_cli import people, settlement, target
+from cruddur_cli import people, settlement, table_definition, target
 from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.console import Output
 from cruddur_cli.conversation_names import ConversationNames
@@ -17,7 +17,7 @@ from cruddur_cli.people import People
 from cruddur_cli.target import Target
 from cruddur_messages.items import User
 from cruddur_messages.seed.file import SeedFileError
-from cruddur_messages.store import MessageStore
+from cruddur_messages.store import Conversation, MessageStore, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -69,8 +69,30 @@ class Context(typer.Context):
         )
 
     def user(self, name: str | None) -> User:
-        """The user of a handle or an id; the first user if none is named. Raises DdbError."""
-        return people.first(self.people) if name is None else people.resolve(self.people, name)
+        """The user of a handle or an id; the first user if none is named. Raises DdbError.
+
+        Somebody with an inbox may be named by id, whatever users there are.
+        """
+        if name is None:
+            return people.first(self.people)
+        try:
+            return people.resolve(self.people, name)
+        except DdbError:
+            member = self.conversations.member(name.lower()) if people.UUID.fullmatch(name) else None
+            if member is None:
+                raise
+            return member
+
+    def author(self, name: str | None) -> User:
+        """A user to be named in what is written. Raises DdbError if there is none, or if nothing names them."""
+        user = self.user(name)
+        if user.handle == user.uuid:
+            raise DdbError(f"user {user.uuid} has no name in {self.people.name} or in the table: add one there first")
+        return user
+
+    def names(self, reader: User, page: Page[Conversation]) -> list[str]:
+        """The handles of the others in each conversation of a person's page."""
+        return self.conversations.others(reader.uuid, [line.message_group_uuid for line in page.items])
 
     def name_of(self, user_uuid: str) -> str:
         """A user's handle if the users are available and have one, else the id."""
@@ -80,8 +102,8 @@ class Context(typer.Context):
         return user_uuid
 
     def require_table(self) -> None:
-        """Raise ClientError if there is no table."""
-        self.item_count()
+        """Raise DdbError unless the table has this project's keys and index; ClientError if there is none."""
+        table_definition.require_layout(self.client.describe_table(TableName=self.target.table_name)["Table"])
 
     def confirm(self, *, yes: bool) -> None:
         """Ask for the table's name unless `yes`. Raises DdbError if something else is typed."""

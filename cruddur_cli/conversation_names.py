@@ -1,13 +1,14 @@
 """Names of conversations for people: the UUID, the start of the UUID, or the other person."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from cruddur_cli.errors import DdbError
-from cruddur_cli.people import People
+from cruddur_cli.people import UUID, People
 from cruddur_messages import dynamodb, schema
-from cruddur_messages.items import User, text_or_empty
+from cruddur_messages.items import USER_DISPLAY_NAME, USER_HANDLE, USER_UUID, AttributeMap, User, text_or_empty
 from cruddur_messages.store import MAX_PAGE, Conversation, MessageStore
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ SHORTEST = 8
 """The fewest characters of a UUID that are shown when there is no room for all."""
 
 MOST_NAMED = 5
+QUERIES_AT_ONCE = 8
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BEGINNING = re.compile(r"[0-9a-f][0-9a-f-]{0,35}")
 
 
@@ -37,7 +38,7 @@ class ConversationNames:
         Raises DdbError if there is none, or more than one.
         """
         wanted = name.strip().lower()
-        if _UUID.fullmatch(wanted):
+        if UUID.fullmatch(wanted):
             return wanted
         other = self._people.by_handle(wanted.removeprefix("@")) if wanted.removeprefix("@") else None
         if other is not None:
@@ -60,13 +61,37 @@ class ConversationNames:
         naming = (line.message_group_uuid for line in self._inbox(reader) if line.other.uuid == other.uuid)
         named = list(dict.fromkeys(naming))
         for message_group_uuid in named:
-            if self._members(message_group_uuid) <= {reader.uuid, other.uuid}:
+            if {*map(_member_of, self._rows(message_group_uuid))} <= {reader.uuid, other.uuid}:
                 return message_group_uuid
         groups = f"; in a group with others: {_listed(named)}" if named else ""
         raise DdbError(
             f"{reader.handle} and {other.handle} have no conversation of their own{groups}: "
             f"bin/ddb start MESSAGE --from {reader.handle} --to {other.handle} starts one"
         )
+
+    def member(self, user_uuid: str) -> User | None:
+        """The user of an id, with the name in others' rows, or else the id as name; None if there is no inbox."""
+        inbox = self._store.list_conversations(user_uuid, limit=1).items
+        if not inbox:
+            return None
+        users = (_user_of(row) for row in self._rows(inbox[0].message_group_uuid))
+        named = next((user for user in users if user.uuid == user_uuid and user.handle), None)
+        handle = named.handle if named else user_uuid
+        return User(user_uuid, (named and named.display_name) or handle, handle)
+
+    def others(self, reader_uuid: str, message_group_uuids: Sequence[str]) -> list[str]:
+        """The handles of everybody else in each of some conversations, as far as the index shows them."""
+        with ThreadPoolExecutor(QUERIES_AT_ONCE) as pool:
+            return [", ".join(self._handles(rows, reader_uuid)) for rows in pool.map(self._rows, message_group_uuids)]
+
+    def _handles(self, rows: Sequence[AttributeMap], reader_uuid: str) -> list[str]:
+        handles = {user.uuid: user.handle for user in map(_user_of, rows)}
+        uuids = sorted(({*map(_member_of, rows)} or {*handles}) - {reader_uuid, ""})
+        for user_uuid in uuids:
+            if not handles.get(user_uuid):
+                user = self._people.by_uuid(user_uuid)
+                handles[user_uuid] = user.handle if user else user_uuid
+        return sorted(handles[user_uuid] for user_uuid in uuids)
 
     def _inbox(self, reader: User) -> Iterator[Conversation]:
         cursor: str | None = None
@@ -77,11 +102,17 @@ class ConversationNames:
             if cursor is None:
                 return
 
-    def _members(self, message_group_uuid: str) -> set[str]:
-        rows = dynamodb.items(
-            self._client.query, TableName=self._table_name, **dynamodb.of_conversation(message_group_uuid)
-        )
-        return {text_or_empty(row, schema.PARTITION_KEY).removeprefix(schema.GROUP_ROW_PREFIX) for row in rows}
+    def _rows(self, message_group_uuid: str) -> list[AttributeMap]:
+        query = dynamodb.of_conversation(message_group_uuid)
+        return list(dynamodb.items(self._client.query, TableName=self._table_name, **query))
+
+
+def _member_of(row: AttributeMap) -> str:
+    return text_or_empty(row, schema.PARTITION_KEY).removeprefix(schema.GROUP_ROW_PREFIX)
+
+
+def _user_of(row: AttributeMap) -> User:
+    return User(*(text_or_empty(row, name) for name in (USER_UUID, USER_DISPLAY_NAME, USER_HANDLE)))
 
 
 def beginnings(uuids: list[str]) -> dict[str, str]:

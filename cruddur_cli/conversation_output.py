@@ -1,33 +1,35 @@
 """Conversations and messages as columns and rows for people, and as JSON for programs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from cruddur_cli.console import Column, Cut, Output
 from cruddur_cli.conversation_names import beginnings
+from cruddur_messages import timestamps
 from cruddur_messages.items import Message
 from cruddur_messages.store import Conversation, Page
 
-MESSAGE_COLUMNS = (Column("from", Cut.ELLIPSIS), Column("message", Cut.WRAP, grows=True), Column("time"))
+MESSAGE_COLUMNS = (Column("from", Cut.ELLIPSIS), Column("message", Cut.WRAP, grows=True), Column("time (UTC)"))
 
 
 def inbox_columns(output: Output) -> tuple[Column, ...]:
     """The columns of an inbox; a narrow output has no time."""
-    when = () if output.is_narrow else (Column("last message"),)
+    when = () if output.is_narrow else (Column("last message (UTC)"),)
     return Column("with", Cut.ELLIPSIS), Column("message", Cut.ELLIPSIS, grows=True), *when, Column("id")
 
 
-def inbox_rows(output: Output, page: Page[Conversation]) -> list[tuple[str, ...]]:
-    """The rows of an inbox; a terminal shows only the start of each id."""
+def inbox_rows(output: Output, page: Page[Conversation], names: Sequence[str]) -> list[tuple[str, ...]]:
+    """The rows of an inbox, with the names of the others; a terminal shows only the start of each id."""
     uuids = [line.message_group_uuid for line in page.items]
     shown = beginnings(uuids) if output.is_terminal else dict(zip(uuids, uuids, strict=True))
     return [
         (
-            line.other.handle,
+            name or line.other.handle,
             line.message,
             *(() if output.is_narrow else (_time(output, line.last_message_at),)),
             shown[line.message_group_uuid],
         )
-        for line in page.items
+        for line, name in zip(page.items, names, strict=True)
     ]
 
 
@@ -64,6 +66,7 @@ def message_as_json(message: Message) -> dict[str, Any]:
 
 
 def _time(output: Output, sort_key: str, *, seconds: bool = False) -> str:
-    """A timestamp for people; --json has the whole timestamp."""
-    whole = sort_key[: 19 if seconds else 16].replace("T", " ")
+    """A timestamp for people, in UTC; --json has the whole timestamp, as it was written."""
+    instant = timestamps.parse(sort_key)
+    whole = (timestamps.canonical(instant) if instant else sort_key)[: 19 if seconds else 16].replace("T", " ")
     return whole[5:16] if output.is_narrow else whole

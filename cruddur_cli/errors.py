@@ -13,6 +13,15 @@ NO_CREDENTIALS = (
     botocore_errors.TokenRetrievalError,
     botocore_errors.SSOError,
 )
+WRONG_CONFIGURATION = (
+    botocore_errors.ConfigNotFound,
+    botocore_errors.ConfigParseError,
+    botocore_errors.InfiniteLoopConfigError,
+    botocore_errors.InvalidConfigError,
+    botocore_errors.MetadataRetrievalError,
+    botocore_errors.ProfileNotFound,
+    botocore_errors.UnknownCredentialError,
+)
 NO_CONNECTION = (botocore_errors.ConnectionError, botocore_errors.HTTPClientError)
 
 REFUSED_CREDENTIALS = {
@@ -23,6 +32,7 @@ REFUSED_CREDENTIALS = {
     "InvalidClientTokenId",
     "InvalidSignatureException",
     "MissingAuthenticationTokenException",
+    "RequestExpired",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
@@ -43,12 +53,16 @@ def one_line(text: str) -> str:
 
 def explained(error: Exception) -> str | None:
     """The line for an error; None if the error is a fault of the program."""
+    if isinstance(error, SeedError) and isinstance(error.__cause__, Exception):
+        return explained(error.__cause__)
     if isinstance(error, DdbError | RejectedError | ContendedError | SeedError | SeedFileError):
         return one_line(str(error))
     if isinstance(error, botocore_errors.ClientError):
         return _refused(error)
     if isinstance(error, NO_CREDENTIALS):
         return f"no AWS credentials found ({one_line(str(error))}): run aws configure, or aws sso login"
+    if isinstance(error, WRONG_CONFIGURATION):
+        return f"the AWS configuration is of no use ({one_line(str(error))}): correct it, or set AWS_PROFILE to another"
     if isinstance(error, botocore_errors.NoRegionError):
         return "no AWS region is set: set AWS_REGION, or run aws configure"
     if isinstance(error, botocore_errors.SSLError):
@@ -67,6 +81,8 @@ def _refused(error: botocore_errors.ClientError) -> str:
         return f"there is no such table here ({reason}): create it with bin/ddb schema-load, or check table and region"
     if code == "ResourceInUseException":
         return f"the table already exists, or is busy ({reason}): see bin/ddb describe"
+    if code in {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}:
+        return f"there is no such queue ({reason}): --queue takes the output FailureQueueUrl of the main stack"
     if code in REFUSED_CREDENTIALS:
         return f"AWS does not accept these credentials ({code}): run aws sts get-caller-identity to see whose they are"
     if code in {"AccessDenied", "AccessDeniedException"}:

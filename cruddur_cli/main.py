@@ -1,5 +1,6 @@
 """The program: all commands, and every error as one line on standard error."""
 
+import io
 import os
 import signal
 import sys
@@ -70,6 +71,10 @@ def _commands(program: TyperGroup) -> Mapping[str, TyperCommand]:
 
 def main(words: Sequence[str]) -> int:
     """Run a command line and return its exit status: 0 only on success."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Not every terminal can show every message.
+            stream.reconfigure(errors="replace")
     if any(not _is_text(word) for word in words):
         return _say("a word is not text in UTF-8: write it in UTF-8", WRONG_USE)
     program = _built()

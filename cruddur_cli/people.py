@@ -13,10 +13,24 @@ from cruddur_messages.items import User
 from cruddur_messages.seed import file as seed_file
 
 DATABASE_VARIABLE = "DATABASE_URL"
+FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 CONNECT_SECONDS = 5
 MOST_NAMED = 10
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+REASONS = (
+    "Connection refused",
+    "No such file or directory",
+    "timeout expired",
+    "failed to resolve host",
+    "password authentication failed",
+    "no password supplied",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "SSL",
+)
+"""What of psycopg's reasons for a failed connection is printed: their texts may hold parts of the address."""
 
 
 class People(Protocol):
@@ -84,14 +98,26 @@ class PeopleOfPostgres:
     def _select(self, clause: str, values: Sequence[str]) -> list[User]:
         query = f"SELECT uuid::text, display_name, handle FROM users {clause}"  # noqa: S608
         try:
-            with psycopg.connect(self._url, connect_timeout=CONNECT_SECONDS) as connection:
+            connection = psycopg.connect(self._url, connect_timeout=CONNECT_SECONDS)
+        except psycopg.OperationalError as error:
+            reason = next((reason for reason in REASONS if reason in str(error)), "no connection")
+            raise _cannot_be_read(f"{reason}; its form is {FORM}") from None
+        except (psycopg.Error, ValueError):
+            raise _cannot_be_read(f"it is not an address of the form {FORM}") from None
+        try:
+            with connection:
                 found = connection.execute(query.encode(), values).fetchall()
         except psycopg.Error as error:
-            raise DdbError(
-                f"the users cannot be read from {DATABASE_VARIABLE} ({one_line(str(error))}): "
-                "correct it, or unset it to use the users of the seed"
-            ) from error
+            raise _cannot_be_read(one_line(str(error))) from error
         return [User(uuid=row[0], display_name=row[1] or "", handle=row[2] or "") for row in found]
+
+
+def _cannot_be_read(why: str) -> DdbError:
+    """The address itself is never printed: it holds a password."""
+    return DdbError(
+        f"the users cannot be read from {DATABASE_VARIABLE} ({why}): "
+        "correct it, or unset it to use the users of the seed"
+    )
 
 
 def people(users_path: str | None = None) -> People:
@@ -108,7 +134,7 @@ def source_name(users_path: str | None = None) -> str:
 def resolve(source: People, name: str) -> User:
     """The user of a handle (with or without @) or an id. Raises DdbError if there is none."""
     wanted = name.strip().removeprefix("@")
-    user = source.by_uuid(wanted.lower()) if _UUID.fullmatch(wanted) else source.by_handle(wanted)
+    user = source.by_uuid(wanted.lower()) if UUID.fullmatch(wanted) else source.by_handle(wanted)
     if user is None:
         users = source.all()
         known = ", ".join(user.handle for user in users[:MOST_NAMED]) or "nobody"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from cruddur_cli import local_system
@@ -25,6 +26,13 @@ QUEUE_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SQS"
 DYNAMODB_LOCAL = "http://localhost:8000"
 LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"
+NO_CONFIGURATION: dict[str, tuple[Any, Any, Any, Any]] = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+"""What is on this machine needs nothing of the user's AWS configuration, so nothing in it can be wrong."""
+
 MOST_CONNECTIONS = 32
 PROBE_SECONDS = 1.0
 PROTOCOL = "application/x-amz-json-1.0"
@@ -40,7 +48,7 @@ class Target:
 
     `reason` says why it was chosen. `has_projection` is True if a deployed Lambda settles what is written here.
     `system` is the description that `make up` wrote of its system, empty elsewhere. The access key and `ca_bundle`,
-    the certificates to trust, are None if boto3 finds them itself.
+    the certificates to trust, are None if boto3 finds them itself, on AWS.
     """
 
     table_name: str
@@ -78,12 +86,15 @@ class Target:
 
     def queues(self) -> "SQSClient":
         """A client for the failure queue."""
-        endpoint = self.endpoint and os.environ.get(QUEUE_ENDPOINT_VARIABLE, self.endpoint)
+        endpoint = self.endpoint
+        if endpoint and (given := os.environ.get(QUEUE_ENDPOINT_VARIABLE)):
+            endpoint = _checked_endpoint(QUEUE_ENDPOINT_VARIABLE, given)
         client: SQSClient = self._session().client("sqs", **self._arguments(endpoint))
         return client
 
     def _session(self) -> boto3.Session:
         return boto3.Session(
+            botocore_session=None if self.is_aws else botocore.session.Session(session_vars=NO_CONFIGURATION),
             region_name=self.region,
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
@@ -96,6 +107,7 @@ class Target:
             "retries": {"mode": "standard", "total_max_attempts": AWS_ATTEMPTS if self.is_aws else LOCAL_ATTEMPTS},
             "max_pool_connections": MOST_CONNECTIONS,
             "ignore_configured_endpoint_urls": self.is_aws,
+            **({} if self.is_aws else {"proxies": {}, "use_fips_endpoint": False, "use_dualstack_endpoint": False}),
         }
         return {
             "endpoint_url": endpoint,
@@ -116,9 +128,9 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
     system = local_system.description()
     for variable in (ENDPOINT_VARIABLE, GENERAL_ENDPOINT_VARIABLE):
         if endpoint := os.environ.get(variable):
-            _check_endpoint(variable, endpoint)
+            endpoint = _checked_endpoint(variable, endpoint)
             reason = f"{variable} is set"
-            if system.get("endpoint", "").rstrip("/") == endpoint.rstrip("/"):
+            if system.get("endpoint", "").rstrip("/") == endpoint:
                 return _of_system(system, table_name, f"{reason} to the system of make up")
             return _local(endpoint, table_name, reason)
     responds, is_dynamodb = _probe(DYNAMODB_LOCAL)
@@ -133,20 +145,28 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
     )
 
 
-def _check_endpoint(variable: str, endpoint: str) -> None:
+def _checked_endpoint(variable: str, endpoint: str) -> str:
+    """The address without a slash at its end. Raises DdbError unless it is scheme, host and port, and not of AWS."""
     try:
         parts = urlsplit(endpoint)
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         parts, host = urlsplit(""), ""
-    if parts.scheme not in ("http", "https") or not host:
-        raise DdbError(f"{variable} is {endpoint!r}; it takes an address such as {DYNAMODB_LOCAL}")
+    # urlsplit drops line breaks and tabs, and reads other invisible characters as part of the host.
+    is_visible = endpoint.isascii() and endpoint.isprintable() and " " not in endpoint
+    rest = endpoint.removeprefix(f"{parts.scheme}://{parts.netloc}")
+    if not is_visible or parts.scheme not in ("http", "https") or not host or rest not in ("", "/"):
+        raise DdbError(f"{variable} is {endpoint!a}; it takes an address such as {DYNAMODB_LOCAL}")
+    if "@" in parts.netloc:
+        raise DdbError(f"{variable} has a user or a password in it; it takes an address such as {DYNAMODB_LOCAL}")
     if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
         raise DdbError(f"{variable} is {endpoint}, which is AWS: use --prod, or unset it")
+    return endpoint.removesuffix("/")
 
 
 def _local(endpoint: str, table_name: str | None, reason: str) -> Target:
-    key = None if boto3.Session().get_credentials() else LOCAL_KEY
+    own = [os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+    key, secret = own if all(own) else (LOCAL_KEY, LOCAL_KEY)
     return Target(
         table_name or schema.TABLE_NAME,
         endpoint,
@@ -154,7 +174,7 @@ def _local(endpoint: str, table_name: str | None, reason: str) -> Target:
         has_projection=False,
         reason=reason,
         access_key_id=key,
-        secret_access_key=key,
+        secret_access_key=secret,
     )
 
 

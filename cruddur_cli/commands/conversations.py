@@ -67,11 +67,13 @@ def list_conversations(
             {"conversations": [conversation_as_json(line) for line in page.items], "cursor": page.cursor}
         )
     elif page.items:
-        context.output.table(inbox_columns(context.output), inbox_rows(context.output, page))
+        names = context.names(user, page)
+        context.output.table(inbox_columns(context.output), inbox_rows(context.output, page, names))
         _say_cursor(context, page.cursor)
     elif before is not None:
         context.output.note(f"{user.handle} has no older conversation")
     else:
+        context.require_table()
         context.output.note(
             f"{user.handle} has no conversation in {context.target}: "
             "bin/ddb start starts one, bin/ddb seed loads the project's"
@@ -103,6 +105,7 @@ def get_conversation(
     )
     page = context.store.get_conversation(group, limit=limit, before=before, reader_uuid=reader.uuid if of else None)
     if not page.items and before is None:
+        context.require_table()
         raise DdbError(f"conversation {group} has no message in {context.target}: see bin/ddb list-conversations")
     if context.output.as_json:
         messages = [message_as_json(message) for message in page.items]
@@ -142,7 +145,7 @@ def send(
     ] = True,
 ) -> None:
     """Send a message to a conversation (pattern C)."""
-    user = context.user(sender)
+    user = context.author(sender)
     if to is not None:
         if len(words) != 1:
             raise WrongUseError("with --to, give only the message; more than one word needs quotation marks")
@@ -154,7 +157,8 @@ def send(
     else:
         group = context.conversations.resolve(words[0], user)
     context.require_table()
-    context.output.note(f"sending a message to {context.target}")
+    (others,) = context.conversations.others(user.uuid, [group])
+    context.output.note(f"{user.handle} writes to {others or group} in {context.target}")
     sent = context.store.send(group, sender=user, message=words[-1], check_member=check_member)
     context.settle_where_no_lambda_does([group])
     if context.output.as_json:
@@ -174,10 +178,10 @@ def start(
     sender: Sender = None,
 ) -> None:
     """Start a conversation (pattern D); two people who already have one continue it."""
-    user = context.user(sender)
-    members = [user, *(context.user(other) for other in others)]
+    user = context.author(sender)
+    members = [user, *(context.author(other) for other in others)]
     context.require_table()
-    context.output.note(f"starting a conversation in {context.target}")
+    context.output.note(f"{user.handle} writes to {', '.join(one.handle for one in members[1:])} in {context.target}")
     started = context.store.start_conversation(members, sender=user, message=message)
     context.settle_where_no_lambda_does([started.message_group_uuid])
     if context.output.as_json:
@@ -201,12 +205,12 @@ def add_member(
     of: Of = None,
 ) -> None:
     """Add a person to a conversation."""
-    user = context.user(handle)
+    user = context.author(handle)
     group = context.conversations.resolve(conversation, context.user(of))
     is_new = not _is_member(context, group, user)
     if is_new:
         context.require_table()
-        context.output.note(f"adding a member in {context.target}")
+        context.output.note(f"adding {user.handle} to {group} in {context.target}")
     joined = context.store.add_member(group, user)
     if is_new:
         context.settle_where_no_lambda_does([group])
@@ -227,6 +231,7 @@ def _check_cursor(before: str | None) -> None:
 def _newest_conversation(context: Context, user: User) -> str:
     newest = context.store.list_conversations(user.uuid, limit=1).items
     if not newest:
+        context.require_table()
         raise DdbError(f"{user.handle} has no conversation in {context.target}: name one, or run bin/ddb seed")
     return newest[0].message_group_uuid
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
+from botocore.exceptions import ClientError
 from typer.core import TyperCommand
 
 from cruddur_cli import completion
@@ -12,6 +13,8 @@ from cruddur_cli.errors import DdbError
 from cruddur_messages.store.errors import RejectedError
 
 PROGRAM = "bin/ddb"
+ANOTHER_LAYOUT = frozenset({"ResourceNotFoundException", "ValidationException"})
+"""How DynamoDB refuses a call that needs other keys or another index than the table has."""
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -61,7 +64,7 @@ class TableCommand(TyperCommand):
         self.params += [SHARED[name] for name in self.shared]
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. Raises DdbError for what the store rejects."""
+        """Run the command. Raises DdbError for what the store rejects, and for a table with other keys or no index."""
         context = cast(Context, ctx)
         assert self.callback is not None
         own = {name: value for name, value in context.params.items() if name not in SHARED}
@@ -70,6 +73,10 @@ class TableCommand(TyperCommand):
         except RejectedError as rejected:
             text, user_uuid = str(rejected), rejected.user_uuid
             raise DdbError(text.replace(user_uuid, context.name_of(user_uuid)) if user_uuid else text) from rejected
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in ANOTHER_LAYOUT:
+                context.require_table()
+            raise
         finally:
             if context.params["capacity"]:
                 context.output.note(f"consumed: {context.meter}")

@@ -32,6 +32,7 @@ def verify(context: Context, examples: Examples = EXAMPLES) -> int:
 
     Reads the whole table and writes nothing. Changes that the projection is still settling are not reported.
     """
+    context.require_table()
     found = verify_table(
         context.client,
         context.target.table_name,
@@ -67,6 +68,7 @@ def rebuild(
             raise WrongUseError(
                 "--dry-run changes nothing, so it does not go with --state and --restart: leave them out"
             )
+        context.require_table()
         previewed = _rebuild_of(context).preview()
         report(context, previewed.snapshot, previewed.findings, examples, would_be_done=previewed.done)
         return 0

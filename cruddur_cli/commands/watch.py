@@ -31,6 +31,7 @@ def watch(
     What a change has added is marked with a *.
     """
     user = context.user(handle)
+    context.require_table()
     until = math.inf if seconds is None else time.monotonic() + seconds
     shown: Page[Conversation] | None = None
     page = context.store.list_conversations(user.uuid, limit=limit)
@@ -42,7 +43,8 @@ def watch(
             elif page != shown:
                 known = page.items if shown is None else shown.items
                 marks = ["" if line in known else "*" for line in page.items]
-                rows = [(mark, *row) for mark, row in zip(marks, inbox_rows(context.output, page), strict=True)]
+                lines = inbox_rows(context.output, page, context.names(user, page))
+                rows = [(mark, *line) for mark, line in zip(marks, lines, strict=True)]
                 draw((Column(""), *inbox_columns(context.output)), rows)
             shown = page
             _sleep_while_read(context, min(until, time.monotonic() + every))

@@ -99,7 +99,7 @@ def test_people_send_and_read_messages(at: At, seeded: CruddurTable) -> None:
     assert started["is_new"] is True
     sent = at(seeded, "send", group, "prod", "--from", bo, "--json")
     assert json.loads(sent.out)["message"] == "prod"
-    assert sent.err == f"sending a message to {seeded.name} at {seeded.endpoint}\n"
+    assert sent.err == f"{bo} writes to {ann}, {cy} in {seeded.name} at {seeded.endpoint}\n"
     top = json.loads(at(seeded, "list-conversations", cy, "--limit", "1", "--json").out)["conversations"][0]
     assert (top["message_group_uuid"], top["message"]) == (group, "prod")
     read = json.loads(at(seeded, "get-conversation", group, "--json").out)
