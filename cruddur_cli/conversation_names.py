@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from cruddur_cli.errors import DdbError
 from cruddur_cli.people import People
-from cruddur_messages import dynamodb, schema
-from cruddur_messages.items import User, text_or_empty
+from cruddur_messages.dynamodb import rows_in_index
+from cruddur_messages.items import UUID, User
 from cruddur_messages.store import MAX_PAGE, Conversation, MessageStore
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ SHORTEST = 8
 
 MOST_NAMED = 5
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BEGINNING = re.compile(r"[0-9a-f][0-9a-f-]{0,35}")
 
 
@@ -37,7 +36,7 @@ class ConversationNames:
         Raises DdbError if there is none, or more than one.
         """
         wanted = name.strip().lower()
-        if _UUID.fullmatch(wanted):
+        if UUID.fullmatch(wanted):
             return wanted
         other = self._people.by_handle(wanted.removeprefix("@")) if wanted.removeprefix("@") else None
         if other is not None:
@@ -78,10 +77,7 @@ class ConversationNames:
                 return
 
     def _members(self, message_group_uuid: str) -> set[str]:
-        rows = dynamodb.items(
-            self._client.query, TableName=self._table_name, **dynamodb.of_conversation(message_group_uuid)
-        )
-        return {text_or_empty(row, schema.PARTITION_KEY).removeprefix(schema.GROUP_ROW_PREFIX) for row in rows}
+        return {row.member_uuid for row in rows_in_index(self._client.query, self._table_name, message_group_uuid)}
 
 
 def beginnings(uuids: list[str]) -> dict[str, str]:
