@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from cruddur_cli.errors import DdbError
-from cruddur_cli.people import UUID, People
-from cruddur_messages import dynamodb, schema
-from cruddur_messages.items import USER_DISPLAY_NAME, USER_HANDLE, USER_UUID, AttributeMap, User, text_or_empty
+from cruddur_cli.people import People
+from cruddur_messages.dynamodb import rows_in_index
+from cruddur_messages.items import UUID, GroupRow, User
 from cruddur_messages.store import MAX_PAGE, Conversation, MessageStore
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ConversationNames:
         naming = (line.message_group_uuid for line in self._inbox(reader) if line.other.uuid == other.uuid)
         named = list(dict.fromkeys(naming))
         for message_group_uuid in named:
-            if {*map(_member_of, self._rows(message_group_uuid))} <= {reader.uuid, other.uuid}:
+            if {row.member_uuid for row in self._rows(message_group_uuid)} <= {reader.uuid, other.uuid}:
                 return message_group_uuid
         groups = f"; in a group with others: {_listed(named)}" if named else ""
         raise DdbError(
@@ -74,7 +74,7 @@ class ConversationNames:
         inbox = self._store.list_conversations(user_uuid, limit=1).items
         if not inbox:
             return None
-        users = (_user_of(row) for row in self._rows(inbox[0].message_group_uuid))
+        users = (User.from_attributes(row.attributes) for row in self._rows(inbox[0].message_group_uuid))
         named = next((user for user in users if user.uuid == user_uuid and user.handle), None)
         handle = named.handle if named else user_uuid
         return User(user_uuid, (named and named.display_name) or handle, handle)
@@ -84,9 +84,9 @@ class ConversationNames:
         with ThreadPoolExecutor(QUERIES_AT_ONCE) as pool:
             return [", ".join(self._handles(rows, reader_uuid)) for rows in pool.map(self._rows, message_group_uuids)]
 
-    def _handles(self, rows: Sequence[AttributeMap], reader_uuid: str) -> list[str]:
-        handles = {user.uuid: user.handle for user in map(_user_of, rows)}
-        uuids = sorted(({*map(_member_of, rows)} or {*handles}) - {reader_uuid, ""})
+    def _handles(self, rows: Sequence[GroupRow], reader_uuid: str) -> list[str]:
+        handles = {user.uuid: user.handle for user in (User.from_attributes(row.attributes) for row in rows)}
+        uuids = sorted({row.member_uuid for row in rows} - {reader_uuid, ""})
         for user_uuid in uuids:
             if not handles.get(user_uuid):
                 user = self._people.by_uuid(user_uuid)
@@ -102,17 +102,8 @@ class ConversationNames:
             if cursor is None:
                 return
 
-    def _rows(self, message_group_uuid: str) -> list[AttributeMap]:
-        query = dynamodb.of_conversation(message_group_uuid)
-        return list(dynamodb.items(self._client.query, TableName=self._table_name, **query))
-
-
-def _member_of(row: AttributeMap) -> str:
-    return text_or_empty(row, schema.PARTITION_KEY).removeprefix(schema.GROUP_ROW_PREFIX)
-
-
-def _user_of(row: AttributeMap) -> User:
-    return User(*(text_or_empty(row, name) for name in (USER_UUID, USER_DISPLAY_NAME, USER_HANDLE)))
+    def _rows(self, message_group_uuid: str) -> list[GroupRow]:
+        return list(rows_in_index(self._client.query, self._table_name, message_group_uuid))
 
 
 def beginnings(uuids: list[str]) -> dict[str, str]:

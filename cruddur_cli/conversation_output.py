@@ -36,7 +36,8 @@ def inbox_rows(output: Output, page: Page[Conversation], names: Sequence[str]) -
 def message_rows(output: Output, page: Page[Message]) -> list[tuple[str, ...]]:
     """The rows of a conversation."""
     return [
-        (message.user_handle, message.message, _time(output, message.sort_key, seconds=True)) for message in page.items
+        (message.sender.handle, message.message, _time(output, message.sort_key, seconds=True))
+        for message in page.items
     ]
 
 
@@ -59,9 +60,9 @@ def message_as_json(message: Message) -> dict[str, Any]:
         "message_uuid": message.message_uuid,
         "created_at": message.sort_key,
         "message": message.message,
-        "user_uuid": message.user_uuid,
-        "user_display_name": message.user_display_name,
-        "user_handle": message.user_handle,
+        "user_uuid": message.sender.uuid,
+        "user_display_name": message.sender.display_name,
+        "user_handle": message.sender.handle,
     }
 
 

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cruddur_messages.dynamodb import RefusedError, TransientError
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settler import Settler
 from cruddur_messages.projection.table import ProjectionTable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
-def projection(client: "DynamoDBClient", table_name: str) -> Projection:
+def projection(client: "DynamoDBClient", table_name: str) -> Settler:
     """The projection of a table, without a deadline."""
-    return Projection(client=client, table_name=table_name, seconds_left=lambda: math.inf)
+    return Settler(client=client, table_name=table_name, seconds_left=lambda: math.inf)
 
 
 def settle(client: "DynamoDBClient", table_name: str, message_group_uuids: Iterable[str]) -> dict[str, str]:
@@ -23,7 +23,7 @@ def settle(client: "DynamoDBClient", table_name: str, message_group_uuids: Itera
 
     The index suffices: on an engine of this machine it does not lag.
     """
-    table = ProjectionTable(client=client, table_name=table_name, has_time=lambda: True)
+    table = ProjectionTable(client, table_name, has_time=lambda: True)
     dirty: list[DirtyConversation] = []
     failures: dict[str, str] = {}
     for group in dict.fromkeys(message_group_uuids):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES
-from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, text_or_empty
+from cruddur_messages.items import KEY_IS_FREE, MESSAGE, MESSAGE_UUID, AttributeMap, text_or_empty
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 0.2
 MOST_FAILURES = 50
 """How many attempts to move a message may fail on conflicts or lack of capacity."""
-
-KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
 class Rekeying:

@@ -19,8 +19,7 @@ from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.conversation_item import fingerprint
 from cruddur_messages.items import (
-    MESSAGE,
-    USER_DISPLAY_NAME,
+    KEY_IS_FREE,
     USER_HANDLE,
     UUID,
     GroupRow,
@@ -30,8 +29,8 @@ from cruddur_messages.items import (
     text_or_empty,
 )
 from cruddur_messages.projection.moves import plan
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settler import Settler
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,8 +47,6 @@ OF_THIS_CONVERSATION = frozenset(
 
 UNKNOWN = "unknown"
 """The name of a person whose name is unknown."""
-
-KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class Repairer:
         self._named = named
         self._sleep = sleep
         self._rekeying = Rekeying(client=client, table_name=table_name, reader=reader, sleep=sleep)
-        self._projection = Projection(client=client, table_name=table_name, seconds_left=lambda: math.inf, sleep=sleep)
+        self._projection = Settler(client=client, table_name=table_name, seconds_left=lambda: math.inf, sleep=sleep)
 
     def repair(self, suspect: Suspect) -> Repair:
         """Repair a conversation, and its timestamps if their forms are mixed.
@@ -145,7 +142,7 @@ class Repairer:
         group = suspect.message_group_uuid
         item = self._reader.item(group)
         messages = self._reader.messages_since(group, suspect.newest_key)
-        senders = {message.user_uuid for message in messages} - {""}
+        senders = {message.sender.uuid for message in messages} - {""}
         known = {*suspect.known_members, *item.rows, *senders}
         rows = self._reader.rows(group, known)
         with_row = {row.member_uuid for row in rows}
@@ -173,14 +170,12 @@ class Repairer:
             others = [other for other in members if other != member]
             other = max(others, key=lambda uuid: (named[uuid], uuid in with_row), default="")
             recreated.append(
-                GroupRow(
-                    {
-                        schema.PARTITION_KEY: {"S": schema.group_row_partition(member)},
-                        schema.SORT_KEY: {"S": timestamps.canonical(_last_time(rows, newest))},
-                        schema.INDEX_PARTITION_KEY: {"S": seen.message_group_uuid},
-                        MESSAGE: {"S": newest.message if newest else ""},
-                        **users.get(other, User(other, UNKNOWN, UNKNOWN)).to_attributes(),
-                    }
+                GroupRow.new(
+                    member,
+                    seen.message_group_uuid,
+                    timestamps.canonical(_last_time(rows, newest)),
+                    newest.message if newest else "",
+                    users.get(other, User(other, UNKNOWN, UNKNOWN)),
                 )
             )
         return recreated
@@ -188,11 +183,7 @@ class Repairer:
     def _users(self, message_group_uuid: str, members: Sequence[str], rows: Iterable[GroupRow]) -> dict[str, User]:
         """The members' names from the rows, else from the messages, else from the app's users."""
         users = {
-            row.other_uuid: User(
-                row.other_uuid,
-                text_or_empty(row.attributes, USER_DISPLAY_NAME),
-                text_or_empty(row.attributes, USER_HANDLE),
-            )
+            row.other_uuid: User.from_attributes(row.attributes)
             for row in rows
             if text_or_empty(row.attributes, USER_HANDLE)
         }
@@ -204,9 +195,9 @@ class Repairer:
                 message = Message.from_attributes(item)
             except MalformedItemError:
                 continue
-            if message.user_uuid in unknown:
-                users[message.user_uuid] = User(message.user_uuid, message.user_display_name, message.user_handle)
-                unknown.discard(message.user_uuid)
+            if message.sender.uuid in unknown:
+                users[message.sender.uuid] = message.sender
+                unknown.discard(message.sender.uuid)
         for member in unknown:
             if user := self._named(member):
                 users[member] = user

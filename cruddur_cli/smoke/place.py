@@ -21,4 +21,4 @@ class Place:
 
     def read(self, partition: str) -> Iterator[AttributeMap]:
         """The items of a partition, consistent."""
-        return dynamodb.items(self.client.query, TableName=self.table_name, **dynamodb.of_partition(partition))
+        return dynamodb.query_items(self.client.query, TableName=self.table_name, **dynamodb.partition_query(partition))

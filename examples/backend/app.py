@@ -118,8 +118,8 @@ def _conversation(line: Conversation) -> dict[str, str]:
 def _message(message: Message) -> dict[str, str]:
     return {
         "uuid": message.message_uuid,
-        "display_name": message.user_display_name,
-        "handle": message.user_handle,
+        "display_name": message.sender.display_name,
+        "handle": message.sender.handle,
         "message": message.message,
         "created_at": message.sort_key,
     }

@@ -3,7 +3,6 @@
 It is served only with the login by header, so only on your own machine.
 """
 
-from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -11,9 +10,10 @@ from uuid import UUID
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from cruddur_messages import dynamodb, schema
+from cruddur_messages import schema
 from cruddur_messages.conversation_item import VERSION, ConversationItem
-from cruddur_messages.items import MESSAGE, GroupRow, MalformedItemError, User, text_or_empty
+from cruddur_messages.dynamodb import rows_in_index
+from cruddur_messages.items import MESSAGE, GroupRow, User, text_or_empty
 from cruddur_messages.store import MessageStore, errors
 
 from .login import Login
@@ -87,8 +87,4 @@ def _owner(row: GroupRow, user: User | None) -> dict[str, str]:
 
 
 def _group_rows(client: "DynamoDBClient", table_name: str, message_group_uuid: str) -> list[GroupRow]:
-    rows = []
-    for item in dynamodb.items(client.query, TableName=table_name, **dynamodb.of_conversation(message_group_uuid)):
-        with suppress(MalformedItemError):
-            rows.append(GroupRow.from_attributes(item))
-    return rows
+    return list(rows_in_index(client.query, table_name, message_group_uuid))

@@ -4,10 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cruddur_messages import schema
-from cruddur_messages.items import AttributeMap, Key, Message, text_or_empty
+from cruddur_messages.items import AttributeMap, Key, Message, key_attributes, text_or_empty
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, UpdateTypeDef
 
 VERSION = "version"
 ROWS = "rows"
@@ -58,8 +61,15 @@ def fingerprint(newest: Message | None) -> str:
     return hashlib.sha256(shown.encode()).hexdigest()[:32]
 
 
-def update(message_group_uuid: str, *, read: Mapping[str, Any] | None, then: ConversationItem) -> dict[str, Any]:
-    """The arguments of an UpdateItem that makes the item `then`, conditioned on the version read; None: no item."""
+def key(message_group_uuid: str) -> "dict[str, AttributeValueTypeDef]":
+    """The key of a conversation's item, as DynamoDB takes it."""
+    return key_attributes((schema.conversation_partition(message_group_uuid), schema.CONVERSATION_SORT_KEY))
+
+
+def update(
+    table_name: str, message_group_uuid: str, *, read: Mapping[str, Any] | None, then: ConversationItem
+) -> "UpdateTypeDef":
+    """An update that makes the item `then`, conditioned on the version read; None: there was no item."""
     values: dict[str, Any] = {":version": then.version, ":rows": {"M": _by_sort_key(then.rows)}}
     shown = " REMOVE #shown"
     if then.shown is not None:
@@ -70,10 +80,8 @@ def update(message_group_uuid: str, *, read: Mapping[str, Any] | None, then: Con
         condition = "#version = :read"
         values[":read"] = read
     return {
-        "Key": {
-            schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
-            schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
-        },
+        "TableName": table_name,
+        "Key": key(message_group_uuid),
         "UpdateExpression": f"SET #version = :version, #rows = :rows{shown}",
         "ConditionExpression": condition,
         "ExpressionAttributeNames": {"#version": VERSION, "#rows": ROWS, "#shown": SHOWN},

@@ -1,12 +1,15 @@
-"""What all callers of DynamoDB share: limits, kinds of errors, and queries."""
+"""What all callers of DynamoDB share: limits, kinds of errors, pauses, and queries."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.items import AttributeMap
+from cruddur_messages.items import AttributeMap, GroupRow, group_rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
 MAX_ACTIONS = 100
 """DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
@@ -14,7 +17,6 @@ MAX_ACTIONS = 100
 CONDITION_FAILED = "ConditionalCheckFailed"
 NO_REASON = "None"
 """Codes of CancellationReasons: an action's condition did not hold; nothing was wrong with an action."""
-
 
 TRANSIENT_CODES = frozenset(
     {
@@ -38,7 +40,7 @@ class OutOfTimeError(Exception):
 
 
 class TransientError(Exception):
-    """DynamoDB failed temporarily, so a retry may help; the text is its error code."""
+    """A retry may help: the text is the code of a temporary error, or says what was written since it was read."""
 
 
 class RefusedError(Exception):
@@ -53,45 +55,76 @@ class CancelledError(Exception):
         self.reasons = reasons
 
 
-def translated(error: ClientError | BotoCoreError) -> CancelledError | TransientError | RefusedError:
+def reasons(error: ClientError) -> list[str]:
+    """Why a call failed: a code for each action of a cancelled transaction, in order, else one code."""
+    code = _code(error)
+    if code == "ConditionalCheckFailedException":
+        return [CONDITION_FAILED]
+    if code == "TransactionCanceledException":
+        return [str(reason.get("Code", NO_REASON)) for reason in error.response.get("CancellationReasons", [])]
+    return [code]
+
+
+def translate(error: ClientError | BotoCoreError) -> CancelledError | TransientError | RefusedError:
     """What botocore has raised, as one of this module's errors."""
     if not isinstance(error, ClientError):
         return TransientError(type(error).__name__)
-    code = error.response.get("Error", {}).get("Code", "unknown error")
-    if code == "ConditionalCheckFailedException":
-        return CancelledError([CONDITION_FAILED])
-    if code == "TransactionCanceledException":
-        reasons = error.response.get("CancellationReasons", [])
-        return CancelledError([str(reason.get("Code", NO_REASON)) for reason in reasons])
+    code = _code(error)
+    if code in ("ConditionalCheckFailedException", "TransactionCanceledException"):
+        return CancelledError(reasons(error))
     return (TransientError if code in TRANSIENT_CODES else RefusedError)(code)
 
 
-def of_conversation(message_group_uuid: str) -> dict[str, Any]:
-    """The arguments of a query for the member rows of a conversation, as far as the index shows them."""
-    return {
-        "IndexName": schema.INDEX_NAME,
-        "KeyConditionExpression": "#group = :group",
-        "ExpressionAttributeNames": {"#group": schema.INDEX_PARTITION_KEY},
-        "ExpressionAttributeValues": {":group": {"S": message_group_uuid}},
-    }
+def backoff(retry: int, *, first: float, longest: float, draw: float) -> float:
+    """The seconds to wait before a retry, counted from 1: exponential, with jitter by `draw` (uniform in 0..1)."""
+    return min(first * 2.0 ** (retry - 1), longest) * (0.5 + draw / 2)
 
 
-def of_partition(partition: str) -> dict[str, Any]:
-    """The arguments of a consistent query for the items of a partition."""
-    return {
-        "ConsistentRead": True,
-        "KeyConditionExpression": "#pk = :pk",
-        "ExpressionAttributeNames": {"#pk": schema.PARTITION_KEY},
-        "ExpressionAttributeValues": {":pk": {"S": partition}},
-    }
+def partition_query(
+    partition: str, *, before: str | None = None, equal: tuple[str, str] | None = None
+) -> dict[str, Any]:
+    """The arguments of a consistent query for the items of a partition.
+
+    `before` is the sort key before which they must be, `equal` a string attribute that they must have and its value.
+    """
+    names, values = {"#pk": schema.PARTITION_KEY}, {":pk": {"S": partition}}
+    arguments: dict[str, Any] = {"ConsistentRead": True, "KeyConditionExpression": "#pk = :pk"}
+    if before is not None:
+        arguments["KeyConditionExpression"] += " AND #sk < :before"
+        names["#sk"], values[":before"] = schema.SORT_KEY, {"S": before}
+    if equal is not None:
+        arguments["FilterExpression"] = "#equal = :equal"
+        names["#equal"], values[":equal"] = equal[0], {"S": equal[1]}
+    return {**arguments, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
 
 
-def items(ask: Callable[..., Any], *, first_page: int | None = None, **arguments: Any) -> Iterator[AttributeMap]:
+def query_items(
+    query: Callable[..., "QueryOutputTypeDef"], *, first_page: int | None = None, **arguments: Any
+) -> Iterator[AttributeMap]:
     """All items of a query; each page is read when it is needed. `first_page` limits the first page's items."""
     paging: dict[str, Any] = {} if first_page is None else {"Limit": first_page}
     while True:
-        page = ask(**arguments, **paging)
+        page = query(**arguments, **paging)
         yield from page["Items"]
         if "LastEvaluatedKey" not in page:
             return
         paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def rows_in_index(
+    query: Callable[..., "QueryOutputTypeDef"], table_name: str, message_group_uuid: str
+) -> Iterator[GroupRow]:
+    """The group rows of a conversation as the index shows them: some may be outdated or missing."""
+    found = query_items(
+        query,
+        TableName=table_name,
+        IndexName=schema.INDEX_NAME,
+        KeyConditionExpression="#group = :group",
+        ExpressionAttributeNames={"#group": schema.INDEX_PARTITION_KEY},
+        ExpressionAttributeValues={":group": {"S": message_group_uuid}},
+    )
+    return group_rows(found, message_group_uuid)
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "unknown error")

@@ -4,7 +4,8 @@ An item keeps every attribute that it was read with, so writing it back loses no
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -29,10 +30,11 @@ USER_UUID = "user_uuid"
 USER_DISPLAY_NAME = "user_display_name"
 USER_HANDLE = "user_handle"
 
+KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
+"""A condition: no item has the key of the write."""
 
 MAX_MESSAGE_CHARACTERS = 1024
 """The longest message that the app accepts."""
-
 
 MAX_ITEM_BYTES = 400 * 1024
 """DynamoDB's limit on an item, names and values together (Developer Guide, "Quotas")."""
@@ -59,6 +61,11 @@ def key_of(attributes: AttributeMap) -> Key:
     return text(attributes, schema.PARTITION_KEY), text(attributes, schema.SORT_KEY)
 
 
+def key_attributes(key: Key) -> "dict[str, AttributeValueTypeDef]":
+    """The attributes that are an item's key."""
+    return {schema.PARTITION_KEY: {"S": key[0]}, schema.SORT_KEY: {"S": key[1]}}
+
+
 def text_or_empty(attributes: AttributeMap, name: str) -> str:
     """The value of a string attribute, or the empty string if it is missing or has another type."""
     try:
@@ -74,6 +81,11 @@ class User:
     uuid: str
     display_name: str
     handle: str
+
+    @classmethod
+    def from_attributes(cls, attributes: AttributeMap) -> Self:
+        """The person that a message or a group row names; what is missing or malformed is empty."""
+        return cls(*(text_or_empty(attributes, name) for name in (USER_UUID, USER_DISPLAY_NAME, USER_HANDLE)))
 
     def to_attributes(self) -> "dict[str, AttributeValueTypeDef]":
         """The attributes by which a message names its sender, and a group row the other person."""
@@ -93,9 +105,7 @@ class Message:
     instant: datetime
     message_uuid: str
     message: str
-    user_uuid: str
-    user_display_name: str
-    user_handle: str
+    sender: User
 
     @classmethod
     def from_attributes(cls, attributes: AttributeMap) -> Self:
@@ -113,21 +123,16 @@ class Message:
             instant=instant,
             message_uuid=text(attributes, MESSAGE_UUID),
             message=text(attributes, MESSAGE),
-            user_uuid=text_or_empty(attributes, USER_UUID),
-            user_display_name=text_or_empty(attributes, USER_DISPLAY_NAME),
-            user_handle=text_or_empty(attributes, USER_HANDLE),
+            sender=User.from_attributes(attributes),
         )
 
     def to_attributes(self) -> "dict[str, AttributeValueTypeDef]":
         """The item as DynamoDB takes it."""
         return {
-            schema.PARTITION_KEY: {"S": schema.message_partition(self.message_group_uuid)},
-            schema.SORT_KEY: {"S": self.sort_key},
+            **key_attributes((schema.message_partition(self.message_group_uuid), self.sort_key)),
             MESSAGE_UUID: {"S": self.message_uuid},
             MESSAGE: {"S": self.message},
-            USER_UUID: {"S": self.user_uuid},
-            USER_DISPLAY_NAME: {"S": self.user_display_name},
-            USER_HANDLE: {"S": self.user_handle},
+            **self.sender.to_attributes(),
         }
 
 
@@ -162,10 +167,31 @@ class GroupRow:
                 raise MalformedItemError(f"{name} is empty")
         return row
 
+    @classmethod
+    def new(cls, owner_uuid: str, message_group_uuid: str, sort_key: str, message: str, other: User) -> Self:
+        """A row as a backend puts it: without a `message_uuid`, so that the projection settles it."""
+        return cls(
+            {
+                **key_attributes((schema.group_row_partition(owner_uuid), sort_key)),
+                schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
+                MESSAGE: {"S": message},
+                **other.to_attributes(),
+            }
+        )
+
     @property
     def other_uuid(self) -> str:
         """The user that the row names as the other person; empty if it names none."""
         return text_or_empty(self.attributes, USER_UUID)
+
+
+def group_rows(found: Iterable[AttributeMap], message_group_uuid: str) -> Iterator[GroupRow]:
+    """The group rows of a conversation among items; others, and malformed ones, are skipped."""
+    for attributes in found:
+        with suppress(MalformedItemError):
+            row = GroupRow.from_attributes(attributes)
+            if row.message_group_uuid == message_group_uuid:
+                yield row
 
 
 def item_size(attributes: AttributeMap) -> int:

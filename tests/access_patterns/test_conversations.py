@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import AttributeMap, GroupRow, User, text
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation, fold
+from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MAX_FIRST_MEMBERS, StartedConversation, errors
 from tests.access_patterns.people import (
     START,
@@ -30,7 +30,7 @@ from tests.engines.fixtures import CruddurTable
 
 
 def settle(table: CruddurTable, message_group_uuid: str) -> None:
-    projection = Projection(client=table.client, table_name=table.name, seconds_left=lambda: 60)
+    projection = Settler(client=table.client, table_name=table.name, seconds_left=lambda: 60)
     assert projection.settle(DirtyConversation(message_group_uuid)).failure is None
 
 

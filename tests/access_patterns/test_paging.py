@@ -40,7 +40,7 @@ sort_keys = st.lists(
 def put_message(table: CruddurTable, group: str, sort_key: str, sender: User) -> None:
     instant = timestamps.parse(sort_key)
     assert instant is not None
-    message = Message(group, sort_key, instant, str(uuid.uuid4()), sort_key, sender.uuid, "Ann", "ann")
+    message = Message(group, sort_key, instant, str(uuid.uuid4()), sort_key, User(sender.uuid, "Ann", "ann"))
     table.client.put_item(TableName=table.name, Item=message.to_attributes())
 
 

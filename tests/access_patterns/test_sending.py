@@ -78,7 +78,7 @@ def test_a_message_is_read_as_it_was_sent(cruddur_table: CruddurTable, message: 
     store = store_of(cruddur_table)
     sent = store.send(group, sender=ann, message=message)
     assert store.get_conversation(group).items == (sent,)
-    assert (sent.message, sent.user_uuid, sent.user_display_name, sent.user_handle) == (message, ann.uuid, "Ann", "ann")
+    assert (sent.message, sent.sender) == (message, ann)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_only_a_member_sends_and_reads_if_membership_is_checked(cruddur_table: C
         store.add_member(group, eve, asked_by=eve.uuid)
     assert len(all_messages(store, group, 10)) == 2
     assert len(store.get_conversation(group).items) == 2
-    assert store.send(group, sender=eve, message="the caller did not ask").user_uuid == eve.uuid
+    assert store.send(group, sender=eve, message="the caller did not ask").sender == eve
 
 
 def test_a_member_whom_the_index_does_not_show_yet_counts(cruddur_table: CruddurTable) -> None:

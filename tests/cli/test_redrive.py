@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from cruddur_cli.maintenance.redrive import FailedBatch, UnknownNoticeError
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Settlement
+from cruddur_messages.projection.settler import Settler
 from tests.access_patterns.people import person, rows_of, store_of
 from tests.cli.conftest import Result
 from tests.engines import tables
@@ -149,15 +149,13 @@ def test_a_message_that_cannot_be_settled_stays(
         queue.put(body)
     before = queue.length()
 
-    def fail(_self: Projection, conversation: DirtyConversation) -> Settlement:
-        failed = Settlement(conversation, table=cast("Any", None), new_version=str, max_actions=100)
-        failed.failure = "refused: AccessDeniedException"
-        return failed
+    def fail(_self: Settler, conversation: DirtyConversation) -> Settlement:
+        return Settlement(conversation.message_group_uuid, "refused: AccessDeniedException")
 
     def fail_too(_self: Repairer, suspect: Suspect) -> Repair:
         return Repair(suspect.message_group_uuid, failure="refused: AccessDeniedException")
 
-    monkeypatch.setattr(Projection, "settle", fail)
+    monkeypatch.setattr(Settler, "settle", fail)
     monkeypatch.setattr(Repairer, "repair", fail_too)
     result = redrive(at, ministack_table, queue)
     assert result.status == 1

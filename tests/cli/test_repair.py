@@ -23,8 +23,8 @@ from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.checks import Finding, Problem, check_table
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of, without_versions
 from tests.access_patterns.test_conversations import delete_rows
@@ -72,7 +72,7 @@ def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
         own = [row for row in rows if row.message_group_uuid == group]
         members = {user.uuid: user for user in written.members[group]}
         assert len({row.member_uuid for row in own}) == len(own)
-        assert {message.user_uuid for message in messages} <= {row.member_uuid for row in own} <= members.keys()
+        assert {message.sender.uuid for message in messages} <= {row.member_uuid for row in own} <= members.keys()
         for row in own:
             other = members[row.other_uuid] if row.other_uuid else User("", "unknown", "unknown")
             assert row.other_uuid or len(own) == 1
@@ -554,7 +554,7 @@ def test_a_table_is_repaired_while_people_write(ministack_table: CruddurTable) -
     def write_and_settle(worker: int) -> None:
         own = random.Random(worker)  # noqa: S311
         store = MessageStore(client=ministack_table.client, table_name=ministack_table.name)
-        projection = Projection(client=ministack_table.client, table_name=ministack_table.name, seconds_left=lambda: 60)
+        projection = Settler(client=ministack_table.client, table_name=ministack_table.name, seconds_left=lambda: 60)
         try:
             while not stopped.is_set():
                 group = own.choice(list(written.members))

@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 
 from cruddur_messages.items import User
 from cruddur_messages.projection.filters import patterns
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import fold
+from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MessageStore
 from examples.backend.app import create_app
 from examples.backend.login import USER_HEADER, HeaderLogin
@@ -40,7 +40,7 @@ def projection_of(table: CruddurTable) -> Callable[[], None]:
     )
 
     def handler(event: dict[str, object]) -> object:
-        projection = Projection(client=table.client, table_name=table.name, seconds_left=lambda: math.inf)
+        projection = Settler(client=table.client, table_name=table.name, seconds_left=lambda: math.inf)
         records: Any = event["Records"]
         settlements = projection.settle_all(fold(records).dirty)
         assert [settlement.failure for settlement in settlements if settlement.failure] == []

@@ -30,10 +30,9 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
 from cruddur_messages.conversation_item import ConversationItem, fingerprint
-from cruddur_messages.dynamodb import RefusedError, TransientError
 from cruddur_messages.items import Key, Message
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import OutdatedError, Settlement
+from cruddur_messages.projection.settlement import Settlement, attempt
 from cruddur_messages.projection.table import ProjectionTable
 from tests import report
 from tests.projection.memory_engine import Item, MemoryEngine
@@ -334,19 +333,14 @@ def _next_call(beginning: Beginning, responses: tuple[str, ...]) -> Call:
     if put_key is not None:
         dirty.put_keys.add(put_key)
     versions = itertools.count(1)
-    table = ProjectionTable(client=cast("Any", _Replay(responses)), table_name="t", has_time=lambda: True)
-    settlement = Settlement(
-        dirty, table=table, new_version=lambda: f"{number}.{next(versions)}", max_actions=max_actions
-    )
+    table = ProjectionTable(cast("Any", _Replay(responses)), "t", has_time=lambda: True)
     try:
-        settlement.attempt()
+        settlement = attempt(dirty, Settlement(GROUP), table, lambda: f"{number}.{next(versions)}", max_actions)
     except _Pause as pause:
         return pause.call
-    except (OutdatedError, TransientError):
-        return AGAIN
-    except RefusedError as refused:
-        return Call(REFUSED, str(refused))
-    return DONE
+    if settlement.failure is None:
+        return DONE
+    return AGAIN if settlement.may_retry else Call(REFUSED, settlement.failure)
 
 
 class _Pause(BaseException):

@@ -10,9 +10,9 @@ from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-u
 
 from cruddur_messages import dynamodb
 from cruddur_messages.projection.batch import handle_batch
-from cruddur_messages.projection.projection import Projection, Settle
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Settlement
+from cruddur_messages.projection.settler import Settle, Settler
 from tests.projection.event_source_mapping import CRASHED
 from tests.projection.memory_engine import MemoryEngine, cancelled, error
 
@@ -223,7 +223,7 @@ class Invocation:
 
     def _run(self) -> None:
         last_call = self._available - min(SLOWEST_CALL_SECONDS + SECONDS_TO_RESPOND, self._available / 2)
-        projection = Projection(
+        projection = Settler(
             client=cast("Any", self._world.client),
             table_name="cruddur-messages",
             seconds_left=lambda: last_call - current_thread().clock,

@@ -4,6 +4,7 @@ A mutation replaces one thing that the projection does, not the text of a line. 
 are explored completely, then generated schedules, until a promise breaks.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -11,26 +12,27 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 from cruddur_messages import conversation_item, dynamodb, schema
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import CancelledError, TransientError
 from cruddur_messages.items import MESSAGE_UUID, GroupRow, Message
-from cruddur_messages.projection import batch, filters, moves, records, settlement, transactions
-from cruddur_messages.projection.moves import Departure, Move
-from cruddur_messages.projection.projection import Projection
-from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settlement import Settlement
+from cruddur_messages.projection import batch, filters, moves, records, settlement, steps
+from cruddur_messages.projection.settlement import Changes, Reading
+from cruddur_messages.projection.settler import Settler
+from cruddur_messages.projection.steps import Departure, Move, Step
 from cruddur_messages.projection.table import ProjectionTable
-from cruddur_messages.projection.transactions import Step
 from tests.projection import choices, exhaustive, simulation
 from tests.projection.invocations import ViolationError
+from tests.projection.memory_engine import MemoryEngine
 
 Patch = Any
 Mutation = Callable[[], list[Patch]]
 MUTATIONS: list[Mutation] = []
+
+ALWAYS = "attribute_exists(pk) OR attribute_not_exists(pk)"
 
 
 def _mutation(make: Mutation) -> Mutation:
@@ -41,14 +43,15 @@ def _mutation(make: Mutation) -> Mutation:
 @_mutation
 def the_version_is_not_checked() -> list[Patch]:
     """The update of the conversation item has no condition."""
+    update = conversation_item.update
 
-    def update(*arguments: Any, **more: Any) -> Any:
-        made = conversation_item.update(*arguments, **more)
-        made["ConditionExpression"] = "attribute_exists(pk) OR attribute_not_exists(pk)"
-        made["ExpressionAttributeValues"].pop(":read", None)
+    def unconditional(*arguments: Any, **more: Any) -> Any:
+        made = update(*arguments, **more)
+        made["ConditionExpression"] = ALWAYS
+        cast("dict[str, Any]", made["ExpressionAttributeValues"]).pop(":read", None)
         return made
 
-    return [patch.object(settlement, "update", update)]
+    return [patch.object(conversation_item, "update", unconditional)]
 
 
 @_mutation
@@ -70,69 +73,50 @@ def the_version_is_read_after_the_message() -> list[Patch]:
 @_mutation
 def the_fence_is_left_out() -> list[Patch]:
     """Where a new message changes nothing, nothing is written."""
-    return [_unless_nothing_differs(lambda settlement: not settlement._must_read_rows)]
+    return [_unless_nothing_differs(lambda reading: reading.rows is None)]
 
 
 @_mutation
 def rows_that_are_right_are_not_fenced() -> list[Patch]:
     """Where rows are read and nothing differs, nothing is written."""
-    return [_unless_nothing_differs(lambda settlement: settlement._must_read_rows)]
+    return [_unless_nothing_differs(lambda reading: reading.rows is not None)]
 
 
 @_mutation
 def a_version_comes_again() -> list[Patch]:
     """The next version is not fresh."""
-    new = Settlement.__init__
+    commit = settlement.commit
 
-    def with_one_version(self: Settlement, *arguments: Any, **more: Any) -> None:
-        new(self, *arguments, **more)
-        self._new_version = lambda: "v"
+    def commit_again(reading: Reading, changes: Changes, table: ProjectionTable, _new_version: Any, most: int) -> Any:
+        return commit(reading, changes, table, lambda: "v", most)
 
-    return [patch.object(Settlement, "__init__", with_one_version)]
+    return [patch.object(settlement, "commit", commit_again)]
 
 
 @_mutation
 def shown_is_written_too_early() -> list[Patch]:
     """The first of several transactions already says that all rows show the message."""
-    commit = Settlement._commit
+    commit = settlement.commit
 
-    def commit_early(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        write = self._table.write
+    def commit_early(reading: Reading, changes: Changes, table: ProjectionTable, *more: Any) -> Any:
+        def write(steps: Sequence[Step], group: str, *, read: Any, then: ConversationItem) -> None:
+            table.write(steps, group, read=read, then=replace(then, shown=changes.shown))
 
-        def write_early(batch: Sequence[Step], change: Any) -> None:
-            if shown is not None:
-                change["UpdateExpression"] = change["UpdateExpression"].replace(" REMOVE #shown", ", #shown = :shown")
-                change["ExpressionAttributeValues"][":shown"] = {"S": shown}
-            write(batch, change)
+        return commit(reading, changes, cast("Any", SimpleNamespace(write=write)), *more)
 
-        with patch.object(self, "_table", SimpleNamespace(write=write_early)):
-            commit(self, steps, item, shown)
-
-    return [patch.object(Settlement, "_commit", commit_early)]
+    return [patch.object(settlement, "commit", commit_early)]
 
 
 @_mutation
 def a_put_row_is_ignored() -> list[Patch]:
     """A new member is not found by the record of their row."""
-    new = Settlement.__init__
-
-    def without_put_keys(self: Settlement, *arguments: Any, **more: Any) -> None:
-        new(self, *arguments, **more)
-        self._put_keys = set()
-
-    return [patch.object(Settlement, "__init__", without_put_keys)]
+    return [_read(put_keys=set())]
 
 
 @_mutation
 def rows_are_read_only_for_another_message() -> list[Patch]:
     """A row that is put where the item has it, or an edit undone, changes nothing."""
-    new = Settlement.__init__
-
-    def without_need(self: Settlement, *arguments: Any, **more: Any) -> None:
-        new(self, *arguments, **more)
-        self._must_read_rows = False
-
-    return [patch.object(Settlement, "__init__", without_need)]
+    return [_read(must_read_rows=False)]
 
 
 @_mutation
@@ -156,65 +140,63 @@ def a_lost_response_counts_as_committed() -> list[Patch]:
 @_mutation
 def a_row_may_have_changed() -> list[Patch]:
     """Rows are replaced and deleted without a condition on their attributes."""
-    exists = {"ConditionExpression": "attribute_exists(#pk)", "ExpressionAttributeNames": {"#pk": "pk"}}
-    return [patch.object(transactions, "_unchanged", lambda _row: exists)]
+    return [patch.object(steps, "unchanged", lambda _row: {"ConditionExpression": "attribute_exists(pk)"})]
 
 
 @_mutation
 def a_key_need_not_be_free() -> list[Patch]:
     """A row overwrites that of another conversation."""
-    return [patch.object(transactions, "_KEY_IS_FREE", {})]
+    return [patch.object(steps, "KEY_IS_FREE", ALWAYS)]
 
 
 @_mutation
 def rows_that_look_right_are_not_conditioned() -> list[Patch]:
     """A transaction whose version is already read may still be writing them."""
-    commit = Settlement._commit
 
-    def commit_needed(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        def is_needed(step: Step) -> bool:
-            return isinstance(step, Departure) or step.is_needed or _is_elsewhere(step, item)
+    def is_needed(step: Step, reading: Reading) -> bool:
+        if isinstance(step, Departure):
+            return True
+        return step.is_needed or reading.item.rows.get(step.member_uuid) != step.rows[0].sort_key
 
-        commit(self, [step for step in steps if is_needed(step)], item, shown)
+    def needed(reading: Reading, changes: Changes) -> Changes:
+        return replace(changes, steps=tuple(step for step in changes.steps if is_needed(step, reading)))
 
-    return [patch.object(Settlement, "_commit", commit_needed)]
+    return [_changed(needed)]
 
 
 @_mutation
 def a_member_without_a_row_is_dropped_unconditionally() -> list[Patch]:
     """A transaction whose version is already read may still be writing the row."""
-    commit = Settlement._commit
 
-    def commit_moves(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        gone = {step.member_uuid for step in steps if isinstance(step, Departure)}
-        rows = {member: place for member, place in item.rows.items() if member not in gone}
-        commit(self, [step for step in steps if isinstance(step, Move)], replace(item, rows=rows), shown)
+    def without_departures(_reading: Reading, changes: Changes) -> Changes:
+        gone = {step.member_uuid for step in changes.steps if isinstance(step, Departure)}
+        listed = {member: place for member, place in changes.listed.items() if member not in gone}
+        steps = tuple(step for step in changes.steps if isinstance(step, Move))
+        return replace(changes, steps=steps, listed=listed)
 
-    return [patch.object(Settlement, "_commit", commit_moves)]
+    return [_changed(without_departures)]
 
 
 @_mutation
 def what_is_read_is_listed_before_it_is_written() -> list[Patch]:
     """The first of several transactions already lists the rows of the others where they were read."""
-    commit = Settlement._commit
 
-    def commit_places(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        read = {step.member_uuid: step.rows[0].sort_key for step in steps if isinstance(step, Move)}
-        commit(self, steps, replace(item, rows={**item.rows, **read}), shown)
+    def listed(_reading: Reading, changes: Changes) -> Changes:
+        read = {step.member_uuid: step.rows[0].sort_key for step in changes.steps if isinstance(step, Move)}
+        return replace(changes, listed={**changes.listed, **read})
 
-    return [patch.object(Settlement, "_commit", commit_places)]
+    return [_changed(listed)]
 
 
 @_mutation
 def every_taken_key_is_a_tie() -> list[Patch]:
     """A row of the same conversation that becomes visible counts as another conversation's."""
-    changed = Settlement._changed
+    commit = settlement.commit
 
-    def changed_forgetting(self: Settlement, *arguments: Any) -> Any:
-        with patch.object(self, "_missing", set()):
-            return changed(self, *arguments)
+    def commit_forgetting(reading: Reading, *arguments: Any) -> Any:
+        return commit(replace(reading, missing=frozenset()), *arguments)
 
-    return [patch.object(Settlement, "_changed", changed_forgetting)]
+    return [patch.object(settlement, "commit", commit_forgetting)]
 
 
 @_mutation
@@ -266,26 +248,19 @@ def a_malformed_message_hides_the_others() -> list[Patch]:
 @_mutation
 def keys_that_come_back_unprocessed_are_dropped() -> list[Patch]:
     """Unprocessed keys of BatchGetItem are ignored."""
-    call = ProjectionTable._call
+    get = MemoryEngine.batch_get_item
 
-    def call_once(self: ProjectionTable, operation: str, **arguments: Any) -> Any:
-        page = call(self, operation, **arguments)
-        return page | {"UnprocessedKeys": {}} if operation == "batch_get_item" else page
+    def get_once(self: MemoryEngine, **arguments: Any) -> Any:
+        return get(self, **arguments) | {"UnprocessedKeys": {}}
 
-    return [patch.object(ProjectionTable, "_call", call_once)]
+    return [patch.object(MemoryEngine, "batch_get_item", get_once)]
 
 
 @_mutation
 def no_failure_is_reported() -> list[Patch]:
     """Every record counts as settled."""
-    settle = Projection.settle
-
-    def settle_well(self: Projection, dirty: DirtyConversation) -> Settlement:
-        settled = settle(self, dirty)
-        settled.failure = None
-        return settled
-
-    return [patch.object(Projection, "settle", settle_well)]
+    settle = Settler.settle
+    return [patch.object(Settler, "settle", lambda self, dirty: replace(settle(self, dirty), failure=None))]
 
 
 @_mutation
@@ -298,7 +273,12 @@ def one_record_of_a_batch_is_read() -> list[Patch]:
 @_mutation
 def the_deadline_is_not_kept() -> list[Patch]:
     """Calls start until Lambda ends the invocation."""
-    return [patch.object(Projection, "_has_time_for", lambda _self, _pause: True)]
+    new = Settler.__init__
+
+    def with_all_the_time(self: Settler, **arguments: Any) -> None:
+        new(self, **arguments | {"seconds_left": lambda: math.inf})
+
+    return [patch.object(Settler, "__init__", with_all_the_time)]
 
 
 @_mutation
@@ -363,18 +343,25 @@ def _schedule(number: int) -> bytes:
     return schedule if number % 4 == 1 else schedule[:-odd_rows] + bytes(odd_rows)
 
 
-def _unless_nothing_differs(applies: Callable[[Settlement], bool]) -> Patch:
-    commit = Settlement._commit
+def _unless_nothing_differs(applies: Callable[[Reading], bool]) -> Patch:
+    commit = settlement.commit
 
-    def commit_changes(self: Settlement, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        if steps or item.shown != shown or not applies(self):
-            commit(self, steps, item, shown)
+    def commit_changes(reading: Reading, changes: Changes, *arguments: Any) -> Any:
+        if changes.steps or reading.item.shown != changes.shown or not applies(reading):
+            return commit(reading, changes, *arguments)
+        return ()
 
-    return patch.object(Settlement, "_commit", commit_changes)
+    return patch.object(settlement, "commit", commit_changes)
 
 
-def _is_elsewhere(move: Move, item: ConversationItem) -> bool:
-    return item.rows.get(move.member_uuid) != move.rows[0].sort_key
+def _read(**changes: Any) -> Patch:
+    read = settlement.read
+    return patch.object(settlement, "read", lambda dirty, table: read(replace(dirty, **changes), table))
+
+
+def _changed(change: Callable[[Reading, Changes], Changes]) -> Patch:
+    changes_of = settlement.changes_of
+    return patch.object(settlement, "changes_of", lambda reading: change(reading, changes_of(reading)))
 
 
 def _planned(change: Callable[[Move, Message | None], Move]) -> Patch:
@@ -393,8 +380,8 @@ def _with(move: Move, **attributes: Any) -> Move:
 
 
 def _without(write: Callable[..., None], error: type[Exception]) -> Callable[..., None]:
-    def forgiving(*arguments: Any) -> None:
+    def forgiving(*arguments: Any, **more: Any) -> None:
         with suppress(error):
-            write(*arguments)
+            write(*arguments, **more)
 
     return forgiving

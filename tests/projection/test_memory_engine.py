@@ -5,6 +5,7 @@ Where those two differ, the engine follows AWS's documentation: see the last tes
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,6 @@ from cruddur_messages.conversation_item import ConversationItem, update
 from cruddur_messages.dynamodb import MAX_ACTIONS
 from cruddur_messages.items import GroupRow, Message
 from cruddur_messages.projection.moves import plan
-from cruddur_messages.projection.transactions import actions_of
 from tests.engines.fixtures import CruddurTable, on_both_engines
 from tests.projection.memory_engine import MemoryEngine
 
@@ -277,21 +277,22 @@ def test_the_transactions_of_the_projection_end_alike(cruddur_table: CruddurTabl
     }
     (move,) = plan([GroupRow.from_attributes(row)], Message.from_attributes(sent), is_shown=False)
     rows = {"u": SORT_KEYS[2]}
-    first = update(f"g{number}", read=None, then=ConversationItem({"S": "1"}, rows, "f"))
-    next_version = update(f"g{number}", read={"S": "1"}, then=ConversationItem({"S": "2"}, rows, "f"))
-    unfinished = update(f"g{number}", read={"S": "2"}, then=ConversationItem({"S": "3"}, {}, None))
     for client, name in ((MemoryEngine(), ""), (cruddur_table.client, cruddur_table.name)):
         engine: Any = client
         engine.put_item(TableName=name, Item=row)
-        moving = "transact_write_items", {"TransactItems": actions_of((move,), first, name)}
+        write = partial(update, name, f"g{number}")
+        first = write(read=None, then=ConversationItem({"S": "1"}, rows, "f"))
+        next_version: Any = write(read={"S": "1"}, then=ConversationItem({"S": "2"}, rows, "f"))
+        unfinished: Any = write(read={"S": "2"}, then=ConversationItem({"S": "3"}, {}, None))
+        moving: Operation = "transact_write_items", {"TransactItems": [{"Update": first}, *move.actions(name)]}
         ended = [
             perform(engine, {}, operation, lambda unchanged: unchanged)
             for operation in (
                 moving,
                 moving,
-                ("update_item", {"TableName": name, **next_version}),
-                ("update_item", {"TableName": name, **next_version}),
-                ("update_item", {"TableName": name, **unfinished}),
+                ("update_item", next_version),
+                ("update_item", next_version),
+                ("update_item", unfinished),
             )
         ]
         failed = "ConditionalCheckFailed"

@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from cruddur_messages import timestamps
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.filters import patterns
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settler import Settler
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.projection.event_source_mapping import Lane, sequence_number
@@ -204,7 +204,7 @@ def test_a_row_of_more_attributes_than_a_condition_compares_moves_with_all_of_th
     sent = {"pk": {"S": "MSG#g"}, "sk": {"S": timestamps.canonical(START + timedelta(seconds=1))}}
     text = {"message": {"S": "new"}, "message_uuid": {"S": "m"}}
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item={**sent, **text})
-    settling = Projection(client=cruddur_table.client, table_name=cruddur_table.name, seconds_left=lambda: 60.0)
+    settling = Settler(client=cruddur_table.client, table_name=cruddur_table.name, seconds_left=lambda: 60.0)
     assert settling.settle(DirtyConversation("g")).failure is None
     rows = rows_of(cruddur_table)
     assert len(rows) == 2

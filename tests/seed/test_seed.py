@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from cruddur_messages import schema, timestamps
 from cruddur_messages.dynamodb import OutOfTimeError
 from cruddur_messages.items import AttributeMap, GroupRow, User
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settler import Settler
 from cruddur_messages.seed.file import SeedConversation, parse
 from cruddur_messages.seed.load import ATTEMPTS, MissingTableError, SeedError, SeedLoader
 from tests.engines.fixtures import CruddurTable, on_an_engine
@@ -89,7 +89,7 @@ class World:
     def settle(self, conversations: Sequence[SeedConversation]) -> None:
         """Let the projection settle the conversations, with a clock that advances with its calls."""
         for conversation in conversations:
-            projection = Projection(
+            projection = Settler(
                 client=self.table.client,
                 table_name=self.table.name,
                 seconds_left=map(float, itertools.count(60, -1)).__next__,

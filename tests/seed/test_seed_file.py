@@ -45,12 +45,8 @@ def refusal(text: str, users: tuple[User, ...] = USERS) -> str:
 @given(files)
 def test_every_line_becomes_the_message_of_its_speaker_in_order(file: list[list[tuple[int, str]]]) -> None:
     parsed = parse(written(file), USERS)
-    assert [
-        [(message.user_uuid, message.user_display_name, message.user_handle, message.message) for message in c.messages]
-        for c in parsed
-    ] == [
-        [(USERS[who - 1].uuid, USERS[who - 1].display_name, USERS[who - 1].handle, text) for who, text in spoken]
-        for spoken in file
+    assert [[(message.sender, message.message) for message in c.messages] for c in parsed] == [
+        [(USERS[who - 1], text) for who, text in spoken] for spoken in file
     ]
     assert [c.members for c in parsed] == [
         tuple(user for number, user in enumerate(USERS, 1) if number in {who for who, _ in spoken}) for spoken in file
@@ -85,7 +81,7 @@ def test_ids_are_unique_and_the_times_of_a_conversation_ascend_in_the_canonical_
         assert {message.message_group_uuid for message in c.messages} == {c.message_group_uuid}
         for message in c.messages:
             assert message.message_uuid == seed_file.message_uuid(
-                c.message_group_uuid, message.sort_key, message.user_uuid
+                c.message_group_uuid, message.sort_key, message.sender.uuid
             )
 
 

@@ -152,7 +152,7 @@ def test_create_update_delete(
     for conversation in seed_file.load():
         for message in conversation.messages:
             assert message.message not in logged
-            assert message.user_display_name not in logged
+            assert message.sender.display_name not in logged
 
 
 def changed_properties(**changed: Any) -> Callable[[CruddurTable], dict[str, Any]]:

@@ -94,9 +94,7 @@ def conversation(number: int, messages: int) -> Iterator[AttributeMap]:
             instant=instant,
             message_uuid=str(uuid.uuid4()),
             message=f"{line}: {TEXT}",
-            user_uuid=sender.uuid,
-            user_display_name=sender.display_name,
-            user_handle=sender.handle,
+            sender=sender,
         )
         yield message.to_attributes()
     for member, other in (people, people[::-1]):

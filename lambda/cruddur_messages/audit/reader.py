@@ -149,13 +149,10 @@ class ConversationReader:
         return self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True).get("Item", {})
 
     def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
-        items = self._query(**dynamodb.of_conversation(message_group_uuid))
-        for item in items:
-            with suppress(MalformedItemError):
-                yield GroupRow.from_attributes(item)
+        return dynamodb.rows_in_index(self._client.query, self._table_name, message_group_uuid)
 
     def _partition(self, partition: str, **arguments: Any) -> Iterator[AttributeMap]:
-        return self._query(**dynamodb.of_partition(partition), **arguments)
+        return self._query(**dynamodb.partition_query(partition), **arguments)
 
     def _query(self, **arguments: Any) -> Iterator[AttributeMap]:
-        return dynamodb.items(self._client.query, TableName=self._table_name, **arguments)
+        return dynamodb.query_items(self._client.query, TableName=self._table_name, **arguments)

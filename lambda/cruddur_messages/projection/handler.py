@@ -11,7 +11,7 @@ from botocore.config import Config
 from cruddur_messages import log, schema
 from cruddur_messages.lambda_context import LambdaContext
 from cruddur_messages.projection.batch import StreamResponse, handle_batch
-from cruddur_messages.projection.projection import SIDE_BY_SIDE, Projection
+from cruddur_messages.projection.settler import SIDE_BY_SIDE, Settler
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,13 +55,13 @@ def respond(
 ) -> StreamResponse:
     """Do the handler's work on this table within this time."""
     last_call = time.monotonic() + seconds - reserve_of(seconds)
-    projection = Projection(
+    settler = Settler(
         client=client,
         table_name=table_name,
         seconds_left=lambda: last_call - time.monotonic(),
         sleep=sleep,
     )
-    return handle_batch(event, settle_all=projection.settle_all, emit=log.emit, clock=time.time)
+    return handle_batch(event, settle_all=settler.settle_all, emit=log.emit, clock=time.time)
 
 
 def reserve_of(seconds: float) -> float:

@@ -1,172 +1,211 @@
-"""Access pattern E: every member's group row shows the newest message of the conversation.
+"""The settlement of one conversation: every member's group row shows its newest message.
 
-A stream record only says which conversation is dirty. To settle it, read the version of its conversation item, then
-its newest message and its rows, and commit what differs together with the next version, on the condition that the
-version is still the one that was read. docs/decisions/0004 proves that this is exact.
+A stream record only says which conversation is dirty. An attempt reads its state, computes the changes, commits them:
+
+1. Read the conversation item, before all else. Its version is a lock: every commit writes another one, if the item
+   still has the one that was read. So if somebody commits after this read, this attempt fails. If it commits, the reads
+   below have seen everything from before it.
+2. Read the newest message. Records come late, twice or out of order, so what they contain is not used.
+3. If all records are new messages, and `shown` says that the rows show the newest one, no row is read. The next version
+   is committed all the same: it makes every attempt fail that has read an older message.
+4. Otherwise read the rows under the keys that the item lists, and under those that a backend has put: the index may not
+   show these yet. Query the index only for rows that nobody names: if the item has no `shown` (it is new, or a
+   settlement is unfinished), or if a listed row is not in its place (an old handler has moved it).
+5. Compute the changes: a move for each member, and a departure for each listed member whose row is gone. A committed
+   transaction becomes visible item by item, so somebody else's, whose version was read in 1, may still be writing the
+   rows. But an item that is yet to be written conflicts with a write. So what the item says of a member changes only in
+   a transaction with a condition on that member's row, also if the row looks right or is missing.
+6. Commit the changes in as few transactions as fit. Each lists the new places of its own members, and only the last one
+   writes `shown`. If one is cancelled, everything is read again. One exception: a row of another conversation of the
+   same instant may have the new key. Then the next microsecond is tried; but if the item lists that very key, it is a
+   row of this conversation that has just become visible. If DynamoDB refuses one, each step is committed alone, so that
+   the others move, and `shown` stays absent.
+
+docs/decisions/0004 proves that this is exact.
 """
 
+import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from cruddur_messages import schema
-from cruddur_messages.conversation_item import ConversationItem, fingerprint, update
-from cruddur_messages.dynamodb import CancelledError, RefusedError, TransientError
-from cruddur_messages.items import MESSAGE, GroupRow, Key, MalformedItemError, Message, key_of
-from cruddur_messages.projection.moves import Departure, Move, plan
+from cruddur_messages.conversation_item import ConversationItem, fingerprint
+from cruddur_messages.dynamodb import CancelledError, OutOfTimeError, RefusedError, TransientError
+from cruddur_messages.items import MESSAGE, GroupRow, Key, MalformedItemError, Message, group_rows, key_of
+from cruddur_messages.projection.moves import plan
 from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.table import ProjectionTable, rows_of
-from cruddur_messages.projection.transactions import Step, judge, pack
+from cruddur_messages.projection.steps import Departure, Step
+from cruddur_messages.projection.table import ProjectionTable
+from cruddur_messages.projection.transactions import judge, pack, retry
 
 
-class OutdatedError(Exception):
-    """Something was written since it was read; the text says what."""
-
-
+@dataclass(frozen=True)
 class Settlement:
-    """Settles one conversation.
+    """What became of a dirty conversation.
 
-    `failure` says why it has to be tried again, None if it is settled. `left` are members without a row. `new_version`
-    returns a value that was never a version before.
+    `failure` says why it has to be settled again, None if it is settled; `may_retry` whether a retry may help now.
+    `left` are members without a row. `counts` are for the log.
     """
 
-    def __init__(
-        self,
-        conversation: DirtyConversation,
-        *,
-        table: ProjectionTable,
-        new_version: Callable[[], str],
-        max_actions: int,
-    ) -> None:
-        self.message_group_uuid = conversation.message_group_uuid
-        self.failure: str | None = "not reached"
-        self.left: frozenset[str] = frozenset()
-        self.counts = Counter[str]()
-        self._put_keys = conversation.put_keys
-        self._must_read_rows = conversation.must_read_rows or bool(conversation.put_keys)
-        self._table = table
-        self._new_version = new_version
-        self._max_actions = max_actions
-        self._refused: dict[str, str] = {}
-        self._missing: set[Key] = set()
+    message_group_uuid: str
+    failure: str | None = "not reached"
+    may_retry: bool = True
+    left: frozenset[str] = frozenset()
+    counts: Counter[str] = field(default_factory=Counter)
 
-    def attempt(self) -> None:
-        """Read once and commit what differs.
 
-        Raises OutdatedError and TransientError if reading again may help, and RefusedError.
-        """
-        self._refused = {}
-        # The version is read first: if somebody commits after this read, this settlement's commit fails.
-        item = self._table.conversation(self.message_group_uuid)
-        newest = self._newest_message()
-        shown = fingerprint(newest)
-        if item.shown == shown and not self._must_read_rows:
-            # The next version makes every commit fail that has read an older message.
-            self._commit([], item, shown)
-        else:
-            self._settle_rows(item, newest, shown)
+@dataclass(frozen=True)
+class Reading:
+    """What an attempt has read. `rows` is None if none had to be; `missing` are listed keys without any item."""
 
-    def _settle_rows(self, item: ConversationItem, newest: Message | None, shown: str) -> None:
-        """Commit the moves that the rows need, and the new places of the rows."""
-        rows = self._rows(item)
-        moves = plan(rows, newest, is_shown=item.shown == shown)
-        members = {move.member_uuid for move in moves}
-        departures = [
-            Departure(member, place)
-            for member, place in item.rows.items()
-            if member not in members and (schema.group_row_partition(member), place) in self._missing
-        ]
-        self.left = self.left.union(item.rows) - members
-        self.counts["previews_cut"] = sum(
-            newest is not None and move.target.attributes[MESSAGE] != {"S": newest.message} for move in moves
-        )
-        is_whole = sum(len(move.rows) for move in moves) == len(rows)
-        # A transaction whose version is already read may still be writing rows. So what the item says of a member
-        # changes only together with a condition on their row.
-        changed = [
-            move
-            for move in moves
-            if move.is_needed or item.shown != shown or item.rows.get(move.member_uuid) != move.rows[0].sort_key
-        ]
-        listed = members | {departure.member_uuid for departure in departures}
-        places = {member: place for member, place in item.rows.items() if member in listed}
-        self._commit([*departures, *changed], replace(item, rows=places), shown if is_whole else None)
-        if self._refused:
-            raise RefusedError(", ".join(sorted(set(self._refused.values()))))
-        if not is_whole:
+    message_group_uuid: str
+    item: ConversationItem
+    newest: Message | None
+    malformed_messages: int
+    rows: tuple[GroupRow, ...] | None = None
+    missing: frozenset[Key] = frozenset()
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What to commit: the steps, and what the conversation item lists until each step is done.
+
+    `shown` is what the item gets at the end; None if some rows of a member have to wait for another attempt.
+    """
+
+    steps: tuple[Step, ...]
+    listed: Mapping[str, str]
+    shown: str | None
+    previews_cut: int = 0
+
+
+def attempt(
+    conversation: DirtyConversation,
+    before: Settlement,
+    table: ProjectionTable,
+    new_version: Callable[[], str],
+    max_actions: int,
+) -> Settlement:
+    """Read once and commit what differs; returns what became of the conversation in this attempt and those before."""
+    left, counts = before.left, before.counts + Counter(attempts=1)
+    failure, may_retry = None, False
+    try:
+        reading = read(conversation, table)
+        counts["malformed_messages"] = reading.malformed_messages
+        if reading.rows is not None:
+            left = (left | reading.item.rows.keys()) - {row.member_uuid for row in reading.rows}
+        changes = changes_of(reading)
+        counts["previews_cut"] = changes.previews_cut
+        for done in commit(reading, changes, table, new_version, max_actions):
+            counts.update(done)
+        if changes.shown is None:
             raise TransientError("a member has more rows than one transaction takes")
+    except TransientError as transient:
+        failure, may_retry = str(transient), True
+    except OutOfTimeError:
+        failure = f"out of time: {before.failure}"
+    except RefusedError as refused:
+        failure = f"refused: {refused}"
+    except Exception as fault:  # unforeseen data must not fail the other conversations
+        *_, at = traceback.extract_tb(fault.__traceback__)
+        failure = f"unexpected {type(fault).__name__} at {Path(at.filename).name}:{at.lineno}"
+    return Settlement(conversation.message_group_uuid, failure, may_retry, left, counts)
 
-    def _newest_message(self) -> Message | None:
-        """The newest message that can be shown; malformed ones are skipped."""
-        self.counts["malformed_messages"] = 0
-        for attributes in self._table.newest_messages(self.message_group_uuid):
-            try:
-                return Message.from_attributes(attributes)
-            except MalformedItemError:
-                self.counts["malformed_messages"] += 1
-        return None
 
-    def _rows(self, item: ConversationItem) -> list[GroupRow]:
-        """The rows that the item and the records name; the index is queried only if there may be others."""
-        keys = item.keys | self._put_keys
-        found = self._table.items(keys)
-        rows = rows_of(self.message_group_uuid, found)
-        if item.shown is None or not item.keys <= {row.key for row in rows}:
-            others = self._table.keys_in_index(self.message_group_uuid) - keys
-            rows += rows_of(self.message_group_uuid, self._table.items(others))
-        self._missing = item.keys - {key_of(attributes) for attributes in found}
-        return rows
+def read(conversation: DirtyConversation, table: ProjectionTable) -> Reading:
+    """What 1 to 4 above say."""
+    group = conversation.message_group_uuid
+    item = table.conversation(group)
+    newest, malformed = None, 0
+    for attributes in table.newest_messages(group):
+        try:
+            newest = Message.from_attributes(attributes)
+            break
+        except MalformedItemError:
+            malformed += 1
+    if item.shown == fingerprint(newest) and not conversation.must_read_rows:
+        return Reading(group, item, newest, malformed)
+    keys = item.keys | conversation.put_keys
+    found = table.get_items(keys)
+    rows = [*group_rows(found, group)]
+    if item.shown is None or not item.keys <= {row.key for row in rows}:
+        rows += group_rows(table.get_items(table.keys_in_index(group) - keys), group)
+    missing = item.keys.difference(key_of(attributes) for attributes in found)
+    return Reading(group, item, newest, malformed, tuple(rows), frozenset(missing))
 
-    def _commit(self, steps: Sequence[Step], item: ConversationItem, shown: str | None) -> None:
-        """Commit the changes and the new places of the rows; only the last transaction writes what the rows show."""
-        pending = deque(pack(steps, self._max_actions))
-        while pending:
-            batch = pending.popleft()
-            if not batch and pending:
-                continue
-            gone = {step.member_uuid for step in batch if isinstance(step, Departure)}
-            moved = [step for step in batch if isinstance(step, Move)]
-            rows = {member: place for member, place in item.rows.items() if member not in gone}
-            rows |= {move.member_uuid: move.target.sort_key for move in moved}
-            then = ConversationItem({"S": self._new_version()}, rows, None if pending or self._refused else shown)
-            try:
-                self._table.write(batch, update(self.message_group_uuid, read=item.version, then=then))
-            except RefusedError as refused:
-                pending.extendleft(self._split(batch, refused))
-            except CancelledError as cancelled:
-                pending.appendleft(self._changed(batch, cancelled))
+
+def changes_of(reading: Reading) -> Changes:
+    """What 5 above says. Pure."""
+    item, newest, shown = reading.item, reading.newest, fingerprint(reading.newest)
+    if reading.rows is None:
+        return Changes((), item.rows, shown)
+    moves = plan(reading.rows, newest, is_shown=item.shown == shown)
+    members = {move.member_uuid for move in moves}
+    departures = [
+        Departure(member, place)
+        for member, place in item.rows.items()
+        if member not in members and (schema.group_row_partition(member), place) in reading.missing
+    ]
+    changed = [
+        move
+        for move in moves
+        if move.is_needed or item.shown != shown or item.rows.get(move.member_uuid) != move.rows[0].sort_key
+    ]
+    members |= {departure.member_uuid for departure in departures}
+    return Changes(
+        steps=(*departures, *changed),
+        listed={member: place for member, place in item.rows.items() if member in members},
+        shown=shown if sum(len(move.rows) for move in moves) == len(reading.rows) else None,
+        previews_cut=sum(
+            newest is not None and move.target.attributes[MESSAGE] != {"S": newest.message} for move in moves
+        ),
+    )
+
+
+def commit(
+    reading: Reading,
+    changes: Changes,
+    table: ProjectionTable,
+    new_version: Callable[[], str],
+    max_actions: int,
+) -> Iterator[Counter[str]]:
+    """What 6 above says; yields what each transaction did. Raises TransientError, RefusedError and OutOfTimeError."""
+    item = replace(reading.item, rows=changes.listed)
+    refused: dict[str, str] = {}
+    pending = deque(pack(changes.steps, max_actions))
+    while pending:
+        steps = pending.popleft()
+        if not steps and pending:
+            continue  # the last one is committed even without a step, for its version
+        places = {**item.rows, **{step.member_uuid: step.sort_key_after for step in steps}}
+        listed = {member: place for member, place in places.items() if place is not None}
+        then = ConversationItem({"S": new_version()}, listed, None if pending or refused else changes.shown)
+        try:
+            table.write(steps, reading.message_group_uuid, read=item.version, then=then)
+        except RefusedError as error:
+            if not steps:
+                raise
+            if len(steps) > 1:  # DynamoDB Local from npm also refuses more than ten actions
+                pending.extendleft((step,) for step in steps)
             else:
-                item = then
-                self.counts["rows_moved"] += sum(move.is_needed for move in moved)
-                self.counts["duplicates_removed"] += sum(len(move.rows) - 1 for move in moved)
-
-    def _split(self, batch: Sequence[Step], refused: RefusedError) -> list[tuple[Step, ...]]:
-        """What to commit instead of a refused transaction: each step alone, to find the refused one.
-
-        DynamoDB Local from npm also refuses more than ten actions. Raises RefusedError if there is no step.
-        """
-        if not batch:
-            raise refused
-        if len(batch) > 1:
-            return [(step,) for step in batch]
-        self._refused[batch[0].member_uuid] = str(refused)
-        return [()]
-
-    def _changed(self, batch: Sequence[Step], cancelled: CancelledError) -> tuple[Step, ...]:
-        """What to commit instead of a cancelled transaction: ties to their next place, and no refused step.
-
-        Raises OutdatedError if something was written since it was read.
-        """
-        verdict = judge(batch, cancelled.reasons)
-        if verdict.outdated is not None:
-            raise OutdatedError(verdict.outdated) from cancelled
-        if any(move.target.key in self._missing for move in verdict.taken):
-            raise OutdatedError("a row has come to where the conversation item has it") from cancelled
-        self._refused |= {step.member_uuid: code for step, code in verdict.refused}
-        self.counts["ties"] += len(verdict.taken)
-        elsewhere = {move.member_uuid: move.to_next_place() for move in verdict.taken}
-        for member, move in elsewhere.items():
-            if move is None:
-                self._refused[member] = "every sort key within a millisecond of the message is taken"
-        again = [elsewhere.get(step.member_uuid) or step for step in batch]
-        return tuple(step for step in again if step.member_uuid not in self._refused)
+                refused[steps[0].member_uuid] = str(error)
+                pending.appendleft(())
+        except CancelledError as cancelled:
+            verdict = judge(steps, cancelled.reasons)
+            outdated = verdict.outdated
+            if any(move.target.key in reading.missing for move in verdict.taken):
+                outdated = outdated or "a row has come to where the conversation item has it"
+            if outdated is not None:
+                yield Counter(conflicts=1)
+                raise TransientError(outdated) from cancelled
+            yield Counter(ties=len(verdict.taken))
+            again, never = retry(steps, verdict)
+            refused |= never
+            pending.appendleft(again)
+        else:
+            item = then
+            yield sum((step.counts for step in steps), Counter())
+    if refused:
+        raise RefusedError(", ".join(sorted(set(refused.values()))))

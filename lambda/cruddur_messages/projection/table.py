@@ -1,24 +1,36 @@
 """The projection's calls to DynamoDB, with errors sorted into temporary, refused and cancelled."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cruddur_messages import dynamodb, schema
+from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import ConversationItem
-from cruddur_messages.dynamodb import OutOfTimeError, TransientError, translated
-from cruddur_messages.items import AttributeMap, GroupRow, Key, MalformedItemError
-from cruddur_messages.projection.transactions import Action, Step, actions_of
+from cruddur_messages.dynamodb import (
+    OutOfTimeError,
+    TransientError,
+    partition_query,
+    query_items,
+    rows_in_index,
+    translate,
+)
+from cruddur_messages.items import AttributeMap, Key, key_attributes
+from cruddur_messages.projection.steps import Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef, QueryInputTypeDef, QueryOutputTypeDef
 
 MOST_KEYS = 100
 """DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
 
+_Given = ParamSpec("_Given")
+_Response = TypeVar("_Response")
 
+
+@dataclass(frozen=True)
 class ProjectionTable:
     """The table as the projection sees it.
 
@@ -26,37 +38,31 @@ class ProjectionTable:
     TransientError and RefusedError.
     """
 
-    def __init__(self, *, client: "DynamoDBClient", table_name: str, has_time: Callable[[], bool]) -> None:
-        self._client = client
-        self._table_name = table_name
-        self._has_time = has_time
+    client: "DynamoDBClient"
+    table_name: str
+    has_time: Callable[[], bool]
 
     def conversation(self, message_group_uuid: str) -> ConversationItem:
         """The conversation item: GetItem, consistent."""
-        key = {
-            schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
-            schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
-        }
-        return ConversationItem.from_attributes(self._call("get_item", Key=key, ConsistentRead=True).get("Item", {}))
+        key = conversation_item.key(message_group_uuid)
+        response = self._call(self.client.get_item, TableName=self.table_name, Key=key, ConsistentRead=True)
+        return ConversationItem.from_attributes(response.get("Item", {}))
 
     def newest_messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
         """The messages, newest first: Query, consistent. One is read, and more only if needed."""
-        messages = dynamodb.of_partition(schema.message_partition(message_group_uuid))
-        return dynamodb.items(self._query, first_page=1, ScanIndexForward=False, **messages)
+        messages = partition_query(schema.message_partition(message_group_uuid))
+        return query_items(self._query, first_page=1, TableName=self.table_name, ScanIndexForward=False, **messages)
 
-    def items(self, keys: Collection[Key]) -> list[AttributeMap]:
+    def get_items(self, keys: Collection[Key]) -> list[AttributeMap]:
         """The items under these keys: BatchGetItem, consistent."""
         found: list[AttributeMap] = []
-        pending = [
-            {schema.PARTITION_KEY: {"S": partition}, schema.SORT_KEY: {"S": sort_key}}
-            for partition, sort_key in sorted(keys)
-        ]
+        pending = [key_attributes(key) for key in sorted(keys)]
         while pending:
             asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
-            request = {self._table_name: {"Keys": asked, "ConsistentRead": True}}
-            page = self._call("batch_get_item", RequestItems=request)
-            found += page["Responses"].get(self._table_name, [])
-            unprocessed = page.get("UnprocessedKeys", {}).get(self._table_name, {}).get("Keys", [])
+            request: dict[str, KeysAndAttributesTypeDef] = {self.table_name: {"Keys": asked, "ConsistentRead": True}}
+            page = self._call(self.client.batch_get_item, RequestItems=request)
+            found += page["Responses"].get(self.table_name, [])
+            unprocessed = page.get("UnprocessedKeys", {}).get(self.table_name, {"Keys": []})["Keys"]
             if len(unprocessed) == len(asked):
                 raise TransientError("UnprocessedKeys")
             pending += unprocessed
@@ -64,39 +70,30 @@ class ProjectionTable:
 
     def keys_in_index(self, message_group_uuid: str) -> set[Key]:
         """The keys of the group rows that the index shows: Query; some may be outdated or missing."""
-        found = dynamodb.items(self._query, **dynamodb.of_conversation(message_group_uuid))
-        return {row.key for row in rows_of(message_group_uuid, found)}
+        return {row.key for row in rows_in_index(self._query, self.table_name, message_group_uuid)}
 
-    def write(self, steps: Sequence[Step], update: Action) -> None:
-        """Commit steps and the update of the conversation item together: TransactWriteItems, or a lone UpdateItem.
+    def write(
+        self, steps: Sequence[Step], message_group_uuid: str, *, read: AttributeMap | None, then: ConversationItem
+    ) -> None:
+        """Commit steps together with the conversation item: TransactWriteItems, or a lone UpdateItem.
 
-        Raises CancelledError if a condition does not hold, or in a conflict.
+        `read` is the version that the item must still have. Raises CancelledError if a condition does not hold, or in a
+        conflict.
         """
+        update = conversation_item.update(self.table_name, message_group_uuid, read=read, then=then)
         if steps:
-            self._call("transact_write_items", TransactItems=actions_of(steps, update, self._table_name))
+            actions = [action for step in steps for action in step.actions(self.table_name)]
+            self._call(self.client.transact_write_items, TransactItems=[{"Update": update}, *actions])
         else:
-            self._call("update_item", **update)
+            self._call(self.client.update_item, **update)
 
-    def _query(self, **arguments: Any) -> Any:
-        return self._call("query", **arguments)
+    def _query(self, **arguments: "Unpack[QueryInputTypeDef]") -> "QueryOutputTypeDef":
+        return self._call(self.client.query, **arguments)
 
-    def _call(self, operation: str, **arguments: Any) -> Any:
-        if not self._has_time():
+    def _call(self, operation: Callable[_Given, _Response], *given: _Given.args, **named: _Given.kwargs) -> _Response:
+        if not self.has_time():
             raise OutOfTimeError
-        if operation not in ("batch_get_item", "transact_write_items"):
-            arguments["TableName"] = self._table_name
         try:
-            return getattr(self._client, operation)(**arguments)
+            return operation(*given, **named)
         except (ClientError, BotoCoreError) as error:
-            raise translated(error) from error
-
-
-def rows_of(message_group_uuid: str, items: Iterable[AttributeMap]) -> list[GroupRow]:
-    """The items that are group rows of the conversation; others are ignored."""
-    rows: list[GroupRow] = []
-    for attributes in items:
-        with suppress(MalformedItemError):
-            row = GroupRow.from_attributes(attributes)
-            if row.message_group_uuid == message_group_uuid:
-                rows.append(row)
-    return rows
+            raise translate(error) from error

@@ -260,9 +260,7 @@ def _message(message_group_uuid: str, instant: datetime, user: User, text: str) 
         instant=instant,
         message_uuid=message_uuid(message_group_uuid, sort_key, user.uuid),
         message=text,
-        user_uuid=user.uuid,
-        user_display_name=user.display_name,
-        user_handle=user.handle,
+        sender=user,
     )
 
 

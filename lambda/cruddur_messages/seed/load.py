@@ -230,7 +230,7 @@ class SeedLoader:
         def query(**page: Any) -> Any:
             return self._call(self._patience(), self._client.query, TableName=self._table_name, **page)
 
-        return dynamodb.items(query, **dynamodb.of_partition(partition), **arguments)
+        return dynamodb.query_items(query, **dynamodb.partition_query(partition), **arguments)
 
     def _write(self, *steps: "Sequence[WriteRequestTypeDef]") -> None:
         """Write the steps one after the other, each of them completely."""

@@ -4,7 +4,6 @@ Pages follow the order of the sort keys in the table. Errors of DynamoDB itself 
 """
 
 import random
-import re
 import time
 import uuid
 from collections import Counter
@@ -15,27 +14,38 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cruddur_messages import dynamodb, schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, MAX_ACTIONS, NO_REASON, TRANSIENT_CODES
+from cruddur_messages import schema, timestamps
+from cruddur_messages.dynamodb import (
+    CONDITION_FAILED,
+    MAX_ACTIONS,
+    NO_REASON,
+    TRANSIENT_CODES,
+    backoff,
+    partition_query,
+    query_items,
+    reasons,
+    rows_in_index,
+)
 from cruddur_messages.items import (
+    KEY_IS_FREE,
     MAX_MESSAGE_CHARACTERS,
     MESSAGE,
     MESSAGE_UUID,
-    USER_DISPLAY_NAME,
-    USER_HANDLE,
     USER_UUID,
+    UUID,
     AttributeMap,
     GroupRow,
     MalformedItemError,
     Message,
     User,
+    key_attributes,
     text_or_empty,
 )
 from cruddur_messages.store import errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 MAX_PAGE = 1000
 MESSAGES_ON_A_PAGE = 40
@@ -54,8 +64,6 @@ LONGEST_BACKOFF_SECONDS = 1.0
 MAX_TAKEN_KEYS = 1000
 """How many microseconds are tried in turn for a message when another message has its key."""
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 
 _Item = TypeVar("_Item")
 
@@ -85,7 +93,7 @@ class Conversation:
             message_group_uuid=row.message_group_uuid,
             last_message_at=row.sort_key,
             message=text_or_empty(attributes, MESSAGE),
-            other=_named_user(attributes),
+            other=User.from_attributes(attributes),
         )
 
 
@@ -98,6 +106,7 @@ class StartedConversation:
     is_new: bool
 
 
+@dataclass(frozen=True, kw_only=True)
 class MessageStore:
     """The conversations of one table.
 
@@ -105,22 +114,12 @@ class MessageStore:
     Safe to share between threads.
     """
 
-    def __init__(
-        self,
-        *,
-        client: "DynamoDBClient",
-        table_name: str,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        sleep: Callable[[float], None] = time.sleep,
-        draw: Callable[[], float] = random.random,
-        new_uuid: Callable[[], str] = lambda: str(uuid.uuid4()),
-    ) -> None:
-        self._client = client
-        self._table_name = table_name
-        self._clock = clock
-        self._sleep = sleep
-        self._draw = draw
-        self._new_uuid = new_uuid
+    client: "DynamoDBClient"
+    table_name: str
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+    draw: Callable[[], float] = random.random
+    new_uuid: Callable[[], str] = lambda: str(uuid.uuid4())
 
     def get_conversation(
         self,
@@ -162,13 +161,13 @@ class MessageStore:
         _check_uuid("sender", sender.uuid)
         if check_member:
             self.require_member(message_group_uuid, sender.uuid)
-        instant = self._clock()
-        message_uuid = self._new_uuid()
+        instant = self.clock()
+        message_uuid = self.new_uuid()
         for _ in range(MAX_TAKEN_KEYS):
             sent = _message(message_group_uuid, instant, message_uuid, sender, message)
             if self._put_unless_taken(sent):
                 return sent
-            instant = max(self._clock(), instant + timestamps.MICROSECOND)
+            instant = max(self.clock(), instant + timestamps.MICROSECOND)
         raise errors.ContendedError(MAX_TAKEN_KEYS)
 
     def start_conversation(self, members: Sequence[User], *, sender: User, message: str) -> StartedConversation:
@@ -180,34 +179,37 @@ class MessageStore:
         """
         _check_message(message)
         _check_members(members, sender)
-        instant = self._clock()
-        message_group_uuid, message_uuid = self._new_uuid(), self._new_uuid()
+        instant = self.clock()
+        message_group_uuid, message_uuid = self.new_uuid(), self.new_uuid()
+        pause = 0.0
         for attempt in range(ATTEMPTS):
+            if pause:
+                self.sleep(pause)
             pair: list[TransactWriteItemTypeDef] = []
             if len(members) == 2:
                 pair_partition = schema.pair_partition(members[0].uuid, members[1].uuid)
-                seen = self._pair_item(pair_partition)
+                seen = next(self._newest_first(pair_partition), None)
                 existing = self._conversation_between(members[0].uuid, members[1].uuid)
+                # These may be the rows of an attempt whose response was lost: the transaction below then fails.
                 if existing is not None and existing != message_group_uuid:
                     sent = self.send(existing, sender=sender, message=message)
                     return StartedConversation(existing, sent, is_new=False)
                 pair = [self._pair_put(pair_partition, message_group_uuid, seen)]
             first = _message(message_group_uuid, instant, message_uuid, sender, message)
-            rows = [_first_row(first, member, members) for member in members]
+            items = [_first_row(first, member, members).attributes for member in members] + [first.to_attributes()]
             puts: list[TransactWriteItemTypeDef] = [
-                {"Put": {"TableName": self._table_name, "Item": item, "ConditionExpression": _KEY_IS_FREE}}
-                for item in (*rows, first.to_attributes())
+                {"Put": {"TableName": self.table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
+                for item in items
             ]
             try:
-                self._client.transact_write_items(TransactItems=pair + puts)
+                self.client.transact_write_items(TransactItems=pair + puts)
             except ClientError as error:
-                if not self._may_try_again(error, attempt):
-                    raise
-                # It may be committed although its response was lost; then the same keys are no longer free.
-                partition = schema.message_partition(message_group_uuid)
-                if next(self._newest_first(partition, ConsistentRead=True, Limit=1), None) is None:
-                    if CONDITION_FAILED in _codes(error):
-                        instant = max(self._clock(), instant + timestamps.MICROSECOND)
+                pause = self._pause_after(error, attempt)
+                # It may be committed although a response was lost; then the same keys are no longer free.
+                if next(self._newest_first(schema.message_partition(message_group_uuid), Limit=1), None) is None:
+                    if CONDITION_FAILED in reasons(error):
+                        # A member has a row of another conversation with this time, or the pair item has changed.
+                        instant = max(self.clock(), instant + timestamps.MICROSECOND)
                     continue
             return StartedConversation(message_group_uuid, first, is_new=True)
         raise errors.ContendedError(ATTEMPTS)
@@ -223,27 +225,29 @@ class MessageStore:
         if asked_by is not None:
             self.require_member(message_group_uuid, asked_by)
         instant: datetime | None = None
+        pause = 0.0
         for attempt in range(ATTEMPTS):
+            if pause:
+                self.sleep(pause)
             own = self._row_of(message_group_uuid, member.uuid)
             if own is not None:
                 return Conversation.from_attributes(own)
             row = self._joining_row(message_group_uuid, member, instant)
             try:
-                self._client.put_item(TableName=self._table_name, Item=row, ConditionExpression=_KEY_IS_FREE)
+                self.client.put_item(TableName=self.table_name, Item=row.attributes, ConditionExpression=KEY_IS_FREE)
             except ClientError as error:
-                if not self._may_try_again(error, attempt):
-                    raise
-                taken = timestamps.parse(row[schema.SORT_KEY]["S"])
+                pause = self._pause_after(error, attempt)
+                taken = timestamps.parse(row.sort_key)
                 instant = taken + timestamps.MICROSECOND if taken else None
             else:
-                return Conversation.from_attributes(row)
+                return Conversation.from_attributes(row.attributes)
         raise errors.ContendedError(ATTEMPTS)
 
     def require_member(self, message_group_uuid: str, user_uuid: str) -> None:
         """Raise NotAMemberError unless the user has a group row of the conversation; InvalidUuidError."""
         _check_uuid("message_group_uuid", message_group_uuid)
         _check_uuid("user_uuid", user_uuid)
-        in_index = (row.member_uuid for row in self._rows_in_index(message_group_uuid))
+        in_index = (row.member_uuid for row in rows_in_index(self.client.query, self.table_name, message_group_uuid))
         if user_uuid not in in_index and self._row_of(message_group_uuid, user_uuid) is None:
             raise errors.NotAMemberError(user_uuid, message_group_uuid)
 
@@ -256,7 +260,7 @@ class MessageStore:
             raise errors.InvalidCursorError(before)
         found: list[_Item] = []
         cursor = ""
-        for attributes in self._newest_first(partition, before, Limit=limit + 1):
+        for attributes in self._newest_first(partition, before=before, Limit=limit + 1, ConsistentRead=False):
             try:
                 item = read(attributes)
             except MalformedItemError:
@@ -269,40 +273,38 @@ class MessageStore:
 
     def _put_unless_taken(self, message: Message) -> bool:
         """Put a message; False if another one has its key. A repeated call for the same message succeeds."""
+        pause = 0.0
         for attempt in range(ATTEMPTS):
+            if pause:
+                self.sleep(pause)
             try:
-                self._client.put_item(
-                    TableName=self._table_name,
+                self.client.put_item(
+                    TableName=self.table_name,
                     Item=message.to_attributes(),
-                    ConditionExpression=f"{_KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
+                    ConditionExpression=f"{KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
                     ExpressionAttributeValues={":uuid": {"S": message.message_uuid}},
                 )
             except ClientError as error:
-                if _is_taken(error):
+                if reasons(error) == [CONDITION_FAILED]:
                     return False
-                if not self._may_try_again(error, attempt):
-                    raise
+                pause = self._pause_after(error, attempt)
             else:
                 return True
         raise errors.ContendedError(ATTEMPTS)
-
-    def _pair_item(self, partition: str) -> AttributeMap | None:
-        return next(self._newest_first(partition, ConsistentRead=True), None)
 
     def _pair_put(
         self, partition: str, message_group_uuid: str, seen: AttributeMap | None
     ) -> "TransactWriteItemTypeDef":
         """A put of the pair item, on condition that it is as it was before the two inboxes were read."""
-        item: dict[str, AttributeValueTypeDef] = {
-            schema.PARTITION_KEY: {"S": partition},
-            schema.SORT_KEY: {"S": schema.PAIR_SORT_KEY},
+        item = {
+            **key_attributes((partition, schema.PAIR_SORT_KEY)),
             schema.PAIR_CONVERSATION: {"S": message_group_uuid},
         }
         if seen is None:
-            return {"Put": {"TableName": self._table_name, "Item": item, "ConditionExpression": _KEY_IS_FREE}}
+            return {"Put": {"TableName": self.table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
         return {
             "Put": {
-                "TableName": self._table_name,
+                "TableName": self.table_name,
                 "Item": item,
                 "ConditionExpression": f"{schema.PAIR_CONVERSATION} = :seen",
                 "ExpressionAttributeValues": {":seen": seen[schema.PAIR_CONVERSATION]},
@@ -312,130 +314,63 @@ class MessageStore:
     def _conversation_between(self, user_uuid: str, other_uuid: str) -> str | None:
         """The newest conversation of these two alone, from either inbox; the index has its members."""
         for owner, other in ((user_uuid, other_uuid), (other_uuid, user_uuid)):
-            rows = self._newest_first(
-                schema.group_row_partition(owner),
-                ConsistentRead=True,
-                FilterExpression="#other = :other",
-                ExpressionAttributeNames={"#other": USER_UUID},
-                ExpressionAttributeValues={":other": {"S": other}},
-            )
-            for attributes in rows:
+            for attributes in self._newest_first(schema.group_row_partition(owner), equal=(USER_UUID, other)):
                 found = text_or_empty(attributes, schema.INDEX_PARTITION_KEY)
-                members = {row.member_uuid for row in self._rows_in_index(found)} if found else set()
-                if found and members <= {user_uuid, other_uuid}:
+                rows = rows_in_index(self.client.query, self.table_name, found) if found else ()
+                if found and {row.member_uuid for row in rows} <= {user_uuid, other_uuid}:
                     return found
         return None
 
     def _row_of(self, message_group_uuid: str, user_uuid: str) -> AttributeMap | None:
         """A member's group row, by consistent reads of the inbox until it is found."""
-        rows = self._newest_first(
-            schema.group_row_partition(user_uuid),
-            ConsistentRead=True,
-            FilterExpression="#group = :group",
-            ExpressionAttributeNames={"#group": schema.INDEX_PARTITION_KEY},
-            ExpressionAttributeValues={":group": {"S": message_group_uuid}},
-        )
-        return next(rows, None)
+        partition = schema.group_row_partition(user_uuid)
+        return next(self._newest_first(partition, equal=(schema.INDEX_PARTITION_KEY, message_group_uuid)), None)
 
-    def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
-        """The conversation's rows as far as the index shows them."""
-        for attributes in self._query(**dynamodb.of_conversation(message_group_uuid)):
-            try:
-                yield GroupRow.from_attributes(attributes)
-            except MalformedItemError:
-                continue
-
-    def _joining_row(
-        self, message_group_uuid: str, member: User, instant: datetime | None
-    ) -> "dict[str, AttributeValueTypeDef]":
+    def _joining_row(self, message_group_uuid: str, member: User, instant: datetime | None) -> GroupRow:
         """A new member's row, at the newest message's time, or at `instant` if another row has that key.
 
         It names the person that most of the rows name. In a group that is the first member.
         """
-        rows = list(self._rows_in_index(message_group_uuid))
+        rows = list(rows_in_index(self.client.query, self.table_name, message_group_uuid))
         if not rows:
             raise errors.NoSuchConversationError(message_group_uuid)
-        named = Counter(_named_user(row.attributes) for row in rows if row.other_uuid not in ("", member.uuid))
+        named = Counter(User.from_attributes(row.attributes) for row in rows if row.other_uuid not in ("", member.uuid))
         other = named.most_common(1)[0][0] if named else User("", "", "")
         newest = self.get_conversation(message_group_uuid, limit=1).items
         if instant is None:
             latest = [newest[0].instant] if newest else [timestamps.parse(row.sort_key) for row in rows]
-            instant = max((known for known in latest if known is not None), default=self._clock())
-        return {
-            **_row_key(member, instant),
-            schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
-            MESSAGE: {"S": newest[0].message if newest else ""},
-            **other.to_attributes(),
-        }
+            instant = max((known for known in latest if known is not None), default=self.clock())
+        sort_key = timestamps.canonical(instant)
+        return GroupRow.new(member.uuid, message_group_uuid, sort_key, newest[0].message if newest else "", other)
 
-    def _newest_first(self, partition: str, before: str | None = None, **arguments: Any) -> Iterator[AttributeMap]:
-        names = {"#pk": schema.PARTITION_KEY, **({"#sk": schema.SORT_KEY} if before is not None else {})}
-        values = {":pk": {"S": partition}, **({":before": {"S": before}} if before is not None else {})}
-        return self._query(
-            **arguments
-            | {
-                "ScanIndexForward": False,
-                "KeyConditionExpression": "#pk = :pk" + (" AND #sk < :before" if before is not None else ""),
-                "ExpressionAttributeNames": {**names, **arguments.get("ExpressionAttributeNames", {})},
-                "ExpressionAttributeValues": {**values, **arguments.get("ExpressionAttributeValues", {})},
-            }
-        )
+    def _newest_first(
+        self, partition: str, *, before: str | None = None, equal: tuple[str, str] | None = None, **more: Any
+    ) -> Iterator[AttributeMap]:
+        arguments = partition_query(partition, before=before, equal=equal) | more
+        return query_items(self.client.query, TableName=self.table_name, ScanIndexForward=False, **arguments)
 
-    def _query(self, **arguments: Any) -> Iterator[AttributeMap]:
-        return dynamodb.items(self._client.query, TableName=self._table_name, **arguments)
-
-    def _may_try_again(self, error: ClientError, attempt: int) -> bool:
-        """Whether to retry after an error; waits first if a pause helps."""
-        codes = _codes(error)
+    def _pause_after(self, error: ClientError, attempt: int) -> float:
+        """The seconds to wait before a retry: none after a condition that failed. Raises the error if none helps."""
+        codes = set(reasons(error)) - {NO_REASON}
         if not codes <= TRANSIENT_CODES | {CONDITION_FAILED}:
-            return False
-        if codes & TRANSIENT_CODES:
-            backoff = min(FIRST_BACKOFF_SECONDS * 2**attempt, LONGEST_BACKOFF_SECONDS)
-            self._sleep(backoff * (0.5 + self._draw() / 2))
-        return True
+            raise error
+        if codes <= {CONDITION_FAILED}:
+            return 0.0
+        return backoff(attempt + 1, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS, draw=self.draw())
 
 
 def _message(message_group_uuid: str, instant: datetime, message_uuid: str, sender: User, message: str) -> Message:
-    return Message(
-        message_group_uuid=message_group_uuid,
-        sort_key=timestamps.canonical(instant),
-        instant=instant,
-        message_uuid=message_uuid,
-        message=message,
-        user_uuid=sender.uuid,
-        user_display_name=sender.display_name,
-        user_handle=sender.handle,
-    )
+    return Message(message_group_uuid, timestamps.canonical(instant), instant, message_uuid, message, sender)
 
 
-def _first_row(first: Message, member: User, members: Sequence[User]) -> "dict[str, AttributeValueTypeDef]":
-    """A member's row of a new conversation, without a message_uuid, so that the projection settles it."""
+def _first_row(first: Message, member: User, members: Sequence[User]) -> GroupRow:
+    """A member's row of a new conversation: it names the first of the others."""
     other = next(user for user in members if user.uuid != member.uuid)
-    return {
-        **_row_key(member, first.instant),
-        schema.INDEX_PARTITION_KEY: {"S": first.message_group_uuid},
-        MESSAGE: {"S": first.message},
-        **other.to_attributes(),
-    }
-
-
-def _row_key(member: User, instant: datetime) -> "dict[str, AttributeValueTypeDef]":
-    return {
-        schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
-        schema.SORT_KEY: {"S": timestamps.canonical(instant)},
-    }
-
-
-def _named_user(attributes: AttributeMap) -> User:
-    return User(
-        uuid=text_or_empty(attributes, USER_UUID),
-        display_name=text_or_empty(attributes, USER_DISPLAY_NAME),
-        handle=text_or_empty(attributes, USER_HANDLE),
-    )
+    return GroupRow.new(member.uuid, first.message_group_uuid, first.sort_key, first.message, other)
 
 
 def _check_uuid(name: str, value: object) -> None:
-    if not isinstance(value, str) or not _UUID.fullmatch(value):
+    if not isinstance(value, str) or not UUID.fullmatch(value):
         raise errors.InvalidUuidError(name, value)
 
 
@@ -468,17 +403,3 @@ def _check_members(members: Sequence[User], sender: User) -> None:
         raise errors.TooManyMembersError(len(uuids), MAX_FIRST_MEMBERS)
     if sender.uuid not in uuids:
         raise errors.SenderNotMemberError(sender.uuid)
-
-
-def _codes(error: ClientError) -> set[str]:
-    """The error code, or those of the reasons for which a transaction was cancelled."""
-    reasons = error.response.get("CancellationReasons", [])
-    codes = {reason.get("Code", NO_REASON) for reason in reasons} - {NO_REASON}
-    if codes:
-        return codes
-    code = error.response.get("Error", {}).get("Code", "")
-    return {CONDITION_FAILED if code == "ConditionalCheckFailedException" else code}
-
-
-def _is_taken(error: ClientError) -> bool:
-    return _codes(error) == {CONDITION_FAILED}

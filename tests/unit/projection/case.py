@@ -10,9 +10,9 @@ from unittest.mock import patch
 from botocore.exceptions import ClientError
 
 from cruddur_messages.projection.batch import handle_batch
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Settlement
+from cruddur_messages.projection.settler import Settler
 from tests.projection.memory_engine import Item, Key, MemoryEngine
 
 GROUP = "g"
@@ -30,7 +30,7 @@ class Case:
     """A table, the calls that were made to it, and the lines that were logged.
 
     A `refusal` is the error code of every write; `hidden` are members whose rows the index never shows. `meanwhile` has
-    functions that run before the next call of that name, and `limits` further arguments of Projection.
+    functions that run before the next call of that name, and `limits` further arguments of Settler.
     """
 
     def __init__(self) -> None:
@@ -67,9 +67,9 @@ class Case:
             self.engine.delete_item(Key={name: item[name] for name in ("pk", "sk")})
         return [record(item, "REMOVE") for item in items]
 
-    def projection(self, seconds: float = 60.0) -> Projection:
+    def projection(self, seconds: float = 60.0) -> Settler:
         """The projection on this table; its pauses take no time."""
-        return Projection(
+        return Settler(
             client=cast("Any", self),
             table_name="t",
             seconds_left=lambda: seconds,

@@ -3,7 +3,8 @@
 import pytest
 
 from cruddur_messages.items import GroupRow, Message
-from cruddur_messages.projection.moves import TIE_PLACES, Move, plan, stands_for
+from cruddur_messages.projection.moves import plan, stands_for
+from cruddur_messages.projection.steps import TIE_PLACES, Move
 from cruddur_messages.timestamps import MAX_TIE_OFFSET, canonical
 from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, SENT, message, row

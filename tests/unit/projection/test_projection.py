@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from cruddur_messages.projection.handler import reserve_of
-from cruddur_messages.projection.projection import Projection
 from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settler import Settler
 from tests.unit.projection.case import GROUP, Case, message, number_of, row
 
 pytestmark = pytest.mark.check
@@ -45,7 +45,7 @@ def test_no_call_starts_that_could_outlast_the_invocation(seconds: float) -> Non
             now[0] += SLOWEST_CALL_SECONDS
             raise ReadTimeoutError(endpoint_url="")
 
-    projection = Projection(
+    projection = Settler(
         client=cast("Any", Silent()),
         table_name="t",
         seconds_left=lambda: seconds - reserve_of(seconds) - now[0],
@@ -69,7 +69,7 @@ def test_the_pauses_before_retries_double_up_to_a_second() -> None:
 
     def pauses(draw: float) -> list[float]:
         slept: list[float] = []
-        projection = Projection(
+        projection = Settler(
             client=cast("Any", Silent()),
             table_name="t",
             seconds_left=lambda: 60.0,

@@ -1,10 +1,13 @@
 """Moves as transactions: packed within DynamoDB's limits, conditioned on what was read; their reasons explained."""
 
+from typing import Any, cast
+
 import pytest
 
 from cruddur_messages.items import GroupRow, Message
-from cruddur_messages.projection.moves import Move, plan
-from cruddur_messages.projection.transactions import MAX_BYTES, MOST_COMPARED, actions_of, judge, pack
+from cruddur_messages.projection.moves import plan
+from cruddur_messages.projection.steps import MOST_COMPARED, Move
+from cruddur_messages.projection.transactions import MAX_BYTES, judge, pack
 from tests.unit.projection.case import message, row
 
 pytestmark = pytest.mark.check
@@ -20,7 +23,7 @@ def moves_of(*members: str, size: int = 0) -> list[Move]:
 
 def test_a_transaction_has_no_more_actions_than_dynamodb_accepts() -> None:
     packed = list(pack(moves_of(*(f"u{number}" for number in range(120))), 100))
-    assert [len(actions_of(moves, {}, "t")) for moves in packed] == [99, 99, 45]
+    assert [sum(len(move.actions("t")) for move in moves) for moves in packed] == [98, 98, 44]
 
 
 def test_a_transaction_has_no_more_bytes_than_dynamodb_accepts() -> None:
@@ -30,8 +33,8 @@ def test_a_transaction_has_no_more_bytes_than_dynamodb_accepts() -> None:
 
 
 def test_every_action_is_conditioned() -> None:
-    for action in actions_of(moves_of("a", "b"), {"ConditionExpression": "given"}, "t"):
-        ((_, body),) = action.items()
+    for action in [action for move in moves_of("a", "b") for action in move.actions("t")]:
+        ((_, body),) = cast("dict[str, Any]", action).items()
         assert body["ConditionExpression"]
         assert body["TableName"] == "t"
 
@@ -39,7 +42,7 @@ def test_every_action_is_conditioned() -> None:
 def test_a_row_of_many_attributes_is_compared_up_to_the_expression_limit() -> None:
     wide = row("a") | {f"x{number}": {"N": "1"} for number in range(400)}
     (move,) = plan([GroupRow.from_attributes(wide)], NEWEST, is_shown=False)
-    delete = actions_of([move], {}, "t")[1]["Delete"]
+    delete = move.actions("t")[0]["Delete"]
     assert len(delete["ExpressionAttributeNames"]) == MOST_COMPARED
     assert {"message", "message_group_uuid"} <= set(delete["ExpressionAttributeNames"].values())
 
