@@ -23,7 +23,7 @@ def settle(client: "DynamoDBClient", table_name: str, message_group_uuids: Itera
 
     The index suffices: on an engine of this machine it does not lag.
     """
-    table = ProjectionTable(client, table_name, has_time=lambda: True)
+    table = ProjectionTable(client, table_name)
     dirty: list[DirtyConversation] = []
     failures: dict[str, str] = {}
     for group in dict.fromkeys(message_group_uuids):

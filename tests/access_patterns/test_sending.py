@@ -2,6 +2,7 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,13 +64,21 @@ def test_invalid_input_is_rejected_and_nothing_is_written(cruddur_table: Cruddur
     assert client.calls == 1
 
 
-def test_endless_throttling_raises_a_contended_error(cruddur_table: CruddurTable) -> None:
-    def throttle(_number: int, _name: str) -> None:
+def test_endless_throttling_raises_a_contended_error_after_a_pause_before_each_retry(
+    cruddur_table: CruddurTable,
+) -> None:
+    happened: list[float | str] = []
+
+    def throttle(_number: int, name: str) -> None:
+        happened.append(name)
         raise throttled()
 
-    client = BetweenCalls(cruddur_table.client, before=throttle)
+    client: Any = BetweenCalls(cruddur_table.client, before=throttle)
+    store = replace(store_of(cruddur_table), client=client, sleep=happened.append, draw=lambda: 1.0)
     with pytest.raises(errors.ContendedError, match=r"try again$"):
-        store_of(cruddur_table, client=client).send(str(uuid.uuid4()), sender=person("ann"), message="x")  # type: ignore[arg-type]
+        store.send(str(uuid.uuid4()), sender=person("ann"), message="x")
+    assert happened[::2] == ["put_item"] * 10
+    assert happened[1::2] == pytest.approx([0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("message", ["x", "x" * MAX_MESSAGE_CHARACTERS, "é🙂" * (MAX_MESSAGE_CHARACTERS // 2), " x "])

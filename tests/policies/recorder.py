@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cruddur_messages import schema
+from cruddur_messages.items import UUID
 from tests.policies.authorization import ENCLOSING_OPERATION, LEADING_KEYS, Context, Request
 from tests.policies.deployed import BACKEND, PROJECTION, Deployed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _EQUALITY = re.compile(r"\s*(#?\w+)\s*=\s*(:\w+)")
 
 _ACTIONS = {
@@ -135,7 +135,7 @@ def _partition(attributes: Mapping[str, Any]) -> str:
 
 
 def _canonical(keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted({_UUID.sub("u", key) for key in keys}))
+    return tuple(sorted({UUID.sub("u", key) for key in keys}))
 
 
 def prefixes(request: Request) -> Iterator[str]:

@@ -333,9 +333,14 @@ def _next_call(beginning: Beginning, responses: tuple[str, ...]) -> Call:
     if put_key is not None:
         dirty.put_keys.add(put_key)
     versions = itertools.count(1)
-    table = ProjectionTable(cast("Any", _Replay(responses)), "t", has_time=lambda: True)
+    table = ProjectionTable(
+        cast("Any", _Replay(responses)),
+        "t",
+        max_actions=max_actions,
+        new_version=lambda: f"{number}.{next(versions)}",
+    )
     try:
-        settlement = attempt(dirty, Settlement(GROUP), table, lambda: f"{number}.{next(versions)}", max_actions)
+        settlement = attempt(dirty, Settlement(GROUP), table)
     except _Pause as pause:
         return pause.call
     if settlement.failure is None:

@@ -87,8 +87,8 @@ def a_version_comes_again() -> list[Patch]:
     """The next version is not fresh."""
     commit = settlement.commit
 
-    def commit_again(reading: Reading, changes: Changes, table: ProjectionTable, _new_version: Any, most: int) -> Any:
-        return commit(reading, changes, table, lambda: "v", most)
+    def commit_again(reading: Reading, changes: Changes, table: ProjectionTable) -> Any:
+        return commit(reading, changes, replace(table, new_version=lambda: "v"))
 
     return [patch.object(settlement, "commit", commit_again)]
 
@@ -98,11 +98,12 @@ def shown_is_written_too_early() -> list[Patch]:
     """The first of several transactions already says that all rows show the message."""
     commit = settlement.commit
 
-    def commit_early(reading: Reading, changes: Changes, table: ProjectionTable, *more: Any) -> Any:
+    def commit_early(reading: Reading, changes: Changes, table: ProjectionTable) -> Any:
         def write(steps: Sequence[Step], group: str, *, read: Any, then: ConversationItem) -> None:
             table.write(steps, group, read=read, then=replace(then, shown=changes.shown))
 
-        return commit(reading, changes, cast("Any", SimpleNamespace(write=write)), *more)
+        early = SimpleNamespace(write=write, max_actions=table.max_actions, new_version=table.new_version)
+        return commit(reading, changes, cast("Any", early))
 
     return [patch.object(settlement, "commit", commit_early)]
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from cruddur_messages import dynamodb, schema
+from cruddur_messages import conversation_item, dynamodb, schema
 from cruddur_messages.audit.snapshot import ConversationSnapshot, InboxSnapshot, TableSnapshot
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
@@ -142,10 +142,7 @@ class ConversationReader:
         return rows
 
     def _item(self, message_group_uuid: str) -> AttributeMap:
-        key: Any = {
-            schema.PARTITION_KEY: {"S": schema.conversation_partition(message_group_uuid)},
-            schema.SORT_KEY: {"S": schema.CONVERSATION_SORT_KEY},
-        }
+        key = conversation_item.key(message_group_uuid)
         return self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True).get("Item", {})
 
     def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:

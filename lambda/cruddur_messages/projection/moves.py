@@ -35,11 +35,6 @@ def stands_for(sort_key: str, newest: Message) -> bool:
     )
 
 
-def cut_to_fit(message: str, size: int) -> str:
-    """The longest beginning of a message of at most `size` bytes."""
-    return message.encode(errors="surrogatepass")[: max(size, 0)].decode(errors="ignore")
-
-
 def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -> Move:
     def rank(row: GroupRow) -> tuple[datetime, str]:
         return timestamps.parse(row.sort_key) or datetime.min.replace(tzinfo=UTC), row.sort_key
@@ -55,6 +50,6 @@ def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -
         target[schema.SORT_KEY] = {"S": timestamps.canonical(instant)}
     target[MESSAGE_UUID] = {"S": newest.message_uuid if newest else ""}
     target[MESSAGE] = {"S": ""}
-    room = MAX_ITEM_BYTES - item_size(target)
-    target[MESSAGE] = {"S": cut_to_fit(newest.message if newest else "", room)}
+    preview = newest.message.encode(errors="surrogatepass") if newest else b""
+    target[MESSAGE] = {"S": preview[: max(MAX_ITEM_BYTES - item_size(target), 0)].decode(errors="ignore")}
     return Move(tuple(ranked), GroupRow(target), instant)

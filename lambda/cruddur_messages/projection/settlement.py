@@ -26,7 +26,7 @@ docs/decisions/0004 proves that this is exact.
 
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -81,13 +81,7 @@ class Changes:
     previews_cut: int = 0
 
 
-def attempt(
-    conversation: DirtyConversation,
-    before: Settlement,
-    table: ProjectionTable,
-    new_version: Callable[[], str],
-    max_actions: int,
-) -> Settlement:
+def attempt(conversation: DirtyConversation, before: Settlement, table: ProjectionTable) -> Settlement:
     """Read once and commit what differs; returns what became of the conversation in this attempt and those before."""
     left, counts = before.left, before.counts + Counter(attempts=1)
     failure, may_retry = None, False
@@ -98,7 +92,7 @@ def attempt(
             left = (left | reading.item.rows.keys()) - {row.member_uuid for row in reading.rows}
         changes = changes_of(reading)
         counts["previews_cut"] = changes.previews_cut
-        for done in commit(reading, changes, table, new_version, max_actions):
+        for done in commit(reading, changes, table):
             counts.update(done)
         if changes.shown is None:
             raise TransientError("a member has more rows than one transaction takes")
@@ -164,24 +158,18 @@ def changes_of(reading: Reading) -> Changes:
     )
 
 
-def commit(
-    reading: Reading,
-    changes: Changes,
-    table: ProjectionTable,
-    new_version: Callable[[], str],
-    max_actions: int,
-) -> Iterator[Counter[str]]:
+def commit(reading: Reading, changes: Changes, table: ProjectionTable) -> Iterator[Counter[str]]:
     """What 6 above says; yields what each transaction did. Raises TransientError, RefusedError and OutOfTimeError."""
     item = replace(reading.item, rows=changes.listed)
     refused: dict[str, str] = {}
-    pending = deque(pack(changes.steps, max_actions))
+    pending = deque(pack(changes.steps, table.max_actions))
     while pending:
         steps = pending.popleft()
         if not steps and pending:
             continue  # the last one is committed even without a step, for its version
         places = {**item.rows, **{step.member_uuid: step.sort_key_after for step in steps}}
         listed = {member: place for member, place in places.items() if place is not None}
-        then = ConversationItem({"S": new_version()}, listed, None if pending or refused else changes.shown)
+        then = ConversationItem({"S": table.new_version()}, listed, None if pending or refused else changes.shown)
         try:
             table.write(steps, reading.message_group_uuid, read=item.version, then=then)
         except RefusedError as error:

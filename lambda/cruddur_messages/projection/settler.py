@@ -65,7 +65,9 @@ class Settler:
 
     def settle(self, conversation: DirtyConversation) -> Settlement:
         """Make every member's row show the newest message; a failure is in the settlement."""
-        table = ProjectionTable(self.client, self.table_name, has_time=lambda: self.seconds_left() > 0)
+        table = ProjectionTable(
+            self.client, self.table_name, lambda: self.seconds_left() > 0, self.max_actions, self.new_version
+        )
         settlement = Settlement(conversation.message_group_uuid)
         for number in range(self.attempts):
             if number:
@@ -73,7 +75,7 @@ class Settler:
                 if self.seconds_left() <= pause:
                     return replace(settlement, failure=f"out of time: {settlement.failure}")
                 self.sleep(pause)
-            settlement = attempt(conversation, settlement, table, self.new_version, self.max_actions)
+            settlement = attempt(conversation, settlement, table)
             if not settlement.may_retry:
                 break
         return settlement

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import (
+    MAX_ACTIONS,
     OutOfTimeError,
     TransientError,
     partition_query,
@@ -21,7 +24,7 @@ from cruddur_messages.projection.steps import Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef, QueryInputTypeDef, QueryOutputTypeDef
+    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
 
 MOST_KEYS = 100
 """DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
@@ -35,12 +38,15 @@ class ProjectionTable:
     """The table as the projection sees it.
 
     `has_time` returns whether another call may start; if not, every method raises OutOfTimeError. Each also raises
-    TransientError and RefusedError.
+    TransientError and RefusedError. A transaction takes `max_actions`, and `new_version` returns a value that was never
+    a version before.
     """
 
     client: "DynamoDBClient"
     table_name: str
-    has_time: Callable[[], bool]
+    has_time: Callable[[], bool] = lambda: True
+    max_actions: int = MAX_ACTIONS
+    new_version: Callable[[], str] = lambda: uuid4().hex
 
     def conversation(self, message_group_uuid: str) -> ConversationItem:
         """The conversation item: GetItem, consistent."""
@@ -50,8 +56,9 @@ class ProjectionTable:
 
     def newest_messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
         """The messages, newest first: Query, consistent. One is read, and more only if needed."""
+        query = partial(self._call, self.client.query, TableName=self.table_name)
         messages = partition_query(schema.message_partition(message_group_uuid))
-        return query_items(self._query, first_page=1, TableName=self.table_name, ScanIndexForward=False, **messages)
+        return query_items(query, first_page=1, ScanIndexForward=False, **messages)
 
     def get_items(self, keys: Collection[Key]) -> list[AttributeMap]:
         """The items under these keys: BatchGetItem, consistent."""
@@ -70,15 +77,15 @@ class ProjectionTable:
 
     def keys_in_index(self, message_group_uuid: str) -> set[Key]:
         """The keys of the group rows that the index shows: Query; some may be outdated or missing."""
-        return {row.key for row in rows_in_index(self._query, self.table_name, message_group_uuid)}
+        query = partial(self._call, self.client.query, TableName=self.table_name)
+        return {row.key for row in rows_in_index(query, self.table_name, message_group_uuid)}
 
     def write(
         self, steps: Sequence[Step], message_group_uuid: str, *, read: AttributeMap | None, then: ConversationItem
     ) -> None:
-        """Commit steps together with the conversation item: TransactWriteItems, or a lone UpdateItem.
+        """Commit steps and the conversation item, if it has the version read: TransactWriteItems, or a lone UpdateItem.
 
-        `read` is the version that the item must still have. Raises CancelledError if a condition does not hold, or in a
-        conflict.
+        Raises CancelledError if a condition does not hold, or in a conflict.
         """
         update = conversation_item.update(self.table_name, message_group_uuid, read=read, then=then)
         if steps:
@@ -86,9 +93,6 @@ class ProjectionTable:
             self._call(self.client.transact_write_items, TransactItems=[{"Update": update}, *actions])
         else:
             self._call(self.client.update_item, **update)
-
-    def _query(self, **arguments: "Unpack[QueryInputTypeDef]") -> "QueryOutputTypeDef":
-        return self._call(self.client.query, **arguments)
 
     def _call(self, operation: Callable[_Given, _Response], *given: _Given.args, **named: _Given.kwargs) -> _Response:
         if not self.has_time():

@@ -6,22 +6,22 @@ Pure except `load`. Ids and times depend only on the position of a line, so ever
 import hashlib
 import json
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, cycle, islice
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
-from uuid import UUID, uuid5
 
-from cruddur_messages import schema, timestamps
-from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, MESSAGE, GroupRow, Message, User
+from cruddur_messages import timestamps
+from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, UUID, GroupRow, Message, User
 
 DATA: Final = Path(__file__).parent / "data"
 CONVERSATIONS_PATH: Final = DATA / "conversations.txt"
 USERS_PATH: Final = DATA / "users.json"
 
-NAMESPACE: Final = UUID("6f0d3a92-58c7-4e1b-b2a4-9d7e13c5f086")
+NAMESPACE: Final = uuid.UUID("6f0d3a92-58c7-4e1b-b2a4-9d7e13c5f086")
 END: Final = datetime(2026, 1, 5, 18, tzinfo=UTC)
 """When the first conversation ends."""
 
@@ -29,7 +29,6 @@ SEPARATOR: Final = "---"
 COMMENT: Final = "#"
 
 _LINE = re.compile(r"Person ([0-9]{1,9}):(?:\s+(.*))?")
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_ENDING = re.compile(r"\r\n|\r|\n")
 _LONGEST_QUOTE = 60
@@ -82,15 +81,7 @@ class SeedConversation:
     def _group_row(self, member: User) -> GroupRow:
         first = self.messages[0]
         other = next(user for user in self.members if user != member)
-        return GroupRow(
-            {
-                schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
-                schema.SORT_KEY: {"S": first.sort_key},
-                schema.INDEX_PARTITION_KEY: {"S": self.message_group_uuid},
-                MESSAGE: {"S": first.message},
-                **other.to_attributes(),
-            }
-        )
+        return GroupRow.new(member.uuid, self.message_group_uuid, first.sort_key, first.message, other)
 
 
 @dataclass(frozen=True)
@@ -175,7 +166,7 @@ def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, 
 
 def message_uuid(message_group_uuid: str, sort_key: str, user_uuid: str) -> str:
     """The id of a message of the seed; a message with another id does not belong to the seed."""
-    return str(uuid5(NAMESPACE, f"{message_group_uuid}/{sort_key}/{user_uuid}"))
+    return str(uuid.uuid5(NAMESPACE, f"{message_group_uuid}/{sort_key}/{user_uuid}"))
 
 
 def times(position: int, count: int) -> list[datetime]:
@@ -212,7 +203,7 @@ def _user(number: int, entry: object) -> User:
     for name in sorted(entry.keys() - set(names)):
         raise SeedFileError(f"user {number}: {_quoted(name)} is not known, expected uuid, display_name and handle")
     user = User(**entry)
-    if not _UUID.fullmatch(user.uuid):
+    if not UUID.fullmatch(user.uuid) or user.uuid != user.uuid.lower():
         raise SeedFileError(
             f"user {number}: {_quoted(user.uuid)} is not a uuid, expected 32 lower-case digits and hyphens"
         )
@@ -241,7 +232,7 @@ def _conversation(position: int, lines: Sequence[_Line], users: Sequence[User], 
         raise SeedFileError(f"line {end}: expected at least two persons in the conversation that ends here, {found}")
     members = tuple(users[person - 1] for person in speakers)
     identity = "/".join([str(position), *sorted(member.uuid for member in members)])
-    message_group_uuid = str(uuid5(NAMESPACE, identity))
+    message_group_uuid = str(uuid.uuid5(NAMESPACE, identity))
     return SeedConversation(
         message_group_uuid,
         members,

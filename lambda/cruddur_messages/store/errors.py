@@ -7,11 +7,12 @@
 class RejectedError(ValueError):
     """The input is rejected and nothing was written; the text says what is wrong and what to do.
 
-    `user_uuid` is the user that the text is about, empty if it is about none.
+    `user_uuid` and `message_group_uuid` are what the text is about, empty if it is about none.
     """
 
     code = "rejected"
     user_uuid = ""
+    message_group_uuid = ""
 
 
 class MessageBlankError(RejectedError):
@@ -114,6 +115,7 @@ class NotAMemberError(RejectedError):
     def __init__(self, user_uuid: str, message_group_uuid: str) -> None:
         super().__init__(f"user {user_uuid} is not a member of conversation {message_group_uuid}")
         self.user_uuid = user_uuid
+        self.message_group_uuid = message_group_uuid
 
 
 class NoSuchConversationError(RejectedError):
@@ -123,6 +125,7 @@ class NoSuchConversationError(RejectedError):
 
     def __init__(self, message_group_uuid: str) -> None:
         super().__init__(f"there is no conversation {message_group_uuid}")
+        self.message_group_uuid = message_group_uuid
 
 
 class ContendedError(Exception):

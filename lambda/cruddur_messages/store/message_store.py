@@ -1,6 +1,7 @@
 """Access patterns A to D: what a backend does with conversations. Pattern E is the projection's.
 
-Pages follow the order of the sort keys in the table. Errors of DynamoDB itself (`ClientError`) are not caught.
+Pages follow the order of the sort keys in the table. errors.py has the kinds of RejectedError. Errors of DynamoDB
+itself (`ClientError`) are not caught.
 """
 
 import random
@@ -131,8 +132,7 @@ class MessageStore:
     ) -> Page[Message]:
         """Pattern A: the newest messages, oldest of them first; `before` takes a page's cursor, for older ones.
 
-        Given a `reader_uuid`, raises NotAMemberError unless that user is a member. Raises InvalidUuidError,
-        InvalidLimitError, InvalidCursorError. Malformed messages are skipped.
+        Malformed messages are skipped. Raises RejectedError: given a `reader_uuid`, also if that user is no member.
         """
         _check_uuid("message_group_uuid", message_group_uuid)
         if reader_uuid is not None:
@@ -145,7 +145,7 @@ class MessageStore:
     ) -> Page[Conversation]:
         """Pattern B: a person's conversations, newest first; `before` takes a page's cursor, for older ones.
 
-        Raises InvalidUuidError, InvalidLimitError, InvalidCursorError. Malformed rows are skipped.
+        Malformed rows are skipped. Raises RejectedError.
         """
         _check_uuid("user_uuid", user_uuid)
         return self._page(schema.group_row_partition(user_uuid), limit, before, Conversation.from_attributes)
@@ -153,8 +153,7 @@ class MessageStore:
     def send(self, message_group_uuid: str, *, sender: User, message: str, check_member: bool = False) -> Message:
         """Pattern C: write a message with the current time. A message of the same microsecond is not overwritten.
 
-        With `check_member`, raises NotAMemberError unless the sender is a member. Raises MessageBlankError,
-        MessageTooLongError, MessageNotUtf8Error, InvalidUuidError, ContendedError.
+        Raises RejectedError, with `check_member` also if the sender is no member, and ContendedError.
         """
         _check_message(message)
         _check_uuid("message_group_uuid", message_group_uuid)
@@ -174,8 +173,7 @@ class MessageStore:
         """Pattern D: one group row per member and the first message, all or nothing.
 
         Two people have one conversation: if it exists already, or a concurrent request creates it, the message goes
-        there. Raises MessageBlankError, MessageTooLongError, MessageNotUtf8Error, InvalidUuidError,
-        TooFewMembersError, TooManyMembersError, RepeatedMemberError, SenderNotMemberError, ContendedError.
+        there. Raises RejectedError and ContendedError.
         """
         _check_message(message)
         _check_members(members, sender)
@@ -217,8 +215,7 @@ class MessageStore:
     def add_member(self, message_group_uuid: str, member: User, *, asked_by: str | None = None) -> Conversation:
         """Add a person to a conversation; an existing member keeps their row.
 
-        Given `asked_by`, raises NotAMemberError unless that user is a member. Raises NoSuchConversationError,
-        InvalidUuidError, ContendedError.
+        Raises RejectedError, given `asked_by` also if that user is no member, and ContendedError.
         """
         _check_uuid("message_group_uuid", message_group_uuid)
         _check_uuid("member", member.uuid)
