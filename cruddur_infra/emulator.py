@@ -31,7 +31,7 @@ class ForTheEmulator:
         if isinstance(node, iam.CfnRole):
             for number, policy in enumerate(Stack.of(node).resolve(node.policies) or []):
                 _without_unseen_keys(node, f"Policies.{number}.PolicyDocument", policy["policyDocument"])
-        elif isinstance(node, iam.CfnManagedPolicy):
+        elif isinstance(node, iam.CfnManagedPolicy | iam.CfnPolicy):
             _without_unseen_keys(node, "PolicyDocument", Stack.of(node).resolve(node.policy_document))
         elif isinstance(node, lambda_.CfnEventSourceMapping):
             for number, given in enumerate(Stack.of(node).resolve(node.filter_criteria)["filters"]):

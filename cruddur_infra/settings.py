@@ -1,16 +1,12 @@
 """The settings of a stage, as one frozen value: each with its default, its limits, and the words of its refusal."""
 
-import dataclasses
-import difflib
 import ipaddress
-import json
 import re
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
@@ -18,6 +14,9 @@ from cruddur_messages import schema
 SEED_DATA = "lambda/cruddur_messages/seed/data"
 
 LONGEST_NAME = 32
+LONGEST_NAME_AND_STAGE = LONGEST_NAME + len("local")
+
+ZONE = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+[a-z]")
 
 NAME = re.compile(rf"(?!aws|ssm)(?=.{{3,{LONGEST_NAME}}}$)[a-z](-?[a-z0-9])*")
 """`name` is part of several names and must fit all of them. A table's name has at least three characters. A role's name
@@ -75,9 +74,9 @@ def _is_vpc_cidr(text: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of a stage. Each can be overridden with `-c name=value`; docs/settings.md describes them."""
+    """The settings of a stage, described in docs/settings.md: defaults, then those of its section in stages.toml."""
 
-    stage: Literal["local", "dev", "prod"]
+    stage: Annotated[str, matching("[a-z][a-z0-9]*", "lower-case letters and digits, a letter first")]
     name: Annotated[
         str,
         matching(
@@ -98,17 +97,26 @@ class Settings:
     provisioned_write_units: Annotated[int, between(1)] = 5
     encryption: Literal["aws-owned", "aws-managed", "customer-managed"] = "aws-owned"
     point_in_time_recovery: bool = True
-    protect: bool = False
+    protect: bool = True
 
     vpc_id: Annotated[str | None, matching(r"vpc-[0-9a-f]{8,17}", "the id of a VPC, such as vpc-0123456789abcdef0")] = (
         None
     )
     subnet_ids: tuple[str, ...] = ()
+    zones: Annotated[
+        tuple[str, ...],
+        Limit(
+            lambda zones: not zones or (len(zones) == len(set(zones)) == 2 and all(map(ZONE.fullmatch, zones))),
+            "two availability zones of the region, such as us-east-1a and us-east-1b",
+        ),
+    ] = ()
     vpc_cidr: Annotated[str, Limit(_is_vpc_cidr, "a private IPv4 range from /16 to /26, such as 10.86.0.0/24")] = (
         "10.86.0.0/24"
     )
     flow_logs: bool = False
 
+    runtime: Literal["python3.14", "python3.13", "python3.12"] = "python3.14"
+    architecture: Literal["arm64", "x86_64"] = "arm64"
     memory_mb: Annotated[int, between(128, 10_240)] = 512
     timeout_seconds: Annotated[int, between(20, 900)] = 60
     batch_size: Annotated[int, between(1, 10_000)] = 100
@@ -131,6 +139,9 @@ class Settings:
     alarm_user_errors: Annotated[int, between(0)] = 100
     alarm_loop_factor: Annotated[int, between(1)] = 10
 
+    bootstrap_qualifier: Annotated[
+        str | None, matching(r"[a-z0-9]{1,10}", "1 to 10 of a-z and 0-9, as given to cdk bootstrap --qualifier")
+    ] = None
     delivery_repository: Annotated[
         str | None,
         matching(
@@ -139,7 +150,7 @@ class Settings:
     ] = None
 
     seed: bool = False
-    seed_prod: bool = False
+    seed_protected: bool = False
     seed_file: str = f"{SEED_DATA}/conversations.txt"
     seed_users_file: str = f"{SEED_DATA}/users.json"
 
@@ -153,6 +164,15 @@ class Settings:
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:
+        if len(self.name) + len(self.stage) > LONGEST_NAME_AND_STAGE:
+            raise SettingsError(
+                f"name is {self.name!r} and the stage {self.stage!r}; together they take {LONGEST_NAME_AND_STAGE} "
+                "characters at most, so that the names of roles fit"
+            )
+        if self.zones and self.vpc_id is not None:
+            raise SettingsError("zones belong to the app's own VPC, and vpc_id names another; leave one of them out")
+        if self.region is not None and not all(zone.startswith(self.region) for zone in self.zones):
+            raise SettingsError(f"zones are {', '.join(self.zones)}; they take zones of the region {self.region}")
         if self.subnet_ids and self.vpc_id is None:
             raise SettingsError("subnet_ids belong to a VPC that exists; name it with vpc_id")
         if self.stream_arn is not None and f":table/{self.table_name}/stream/" not in self.stream_arn:
@@ -171,12 +191,13 @@ class Settings:
                     f"batching_window_seconds is {self.batching_window_seconds} and {limit} is {getattr(self, limit)}: "
                     "records would reach that age before they are processed; make the window shorter"
                 )
-        if self.stage == "prod" and self.seed and not self.seed_prod:
+        if self.protect and self.seed and not self.seed_protected:
             raise SettingsError(
-                "seed=true would write made-up conversations to prod; if you want that, add -c seed_prod=true"
+                f"seed=true would write made-up conversations to {self.stage}, which is protected; if you want that, "
+                "add seed_protected=true"
             )
-        if self.seed_prod and not (self.stage == "prod" and self.seed):
-            raise SettingsError("seed_prod=true is only valid with stage=prod and seed=true; leave it out")
+        if self.seed_protected and not (self.protect and self.seed):
+            raise SettingsError("seed_protected=true is only valid with protect=true and seed=true; leave it out")
         if self.is_emulated and self.flow_logs:
             raise SettingsError("flow_logs=true does not work in the emulator, which has no flow logs; leave it out")
         if self.monitoring == "none" and self.alarm_email is not None:
@@ -205,93 +226,3 @@ class Settings:
     def seed_users_path(self) -> Path:
         """The file of the users who have these conversations."""
         return REPOSITORY / self.seed_users_file
-
-
-def context_of_the_app() -> dict[str, Any]:
-    """The context of cdk.json, which `-c` overrides: feature flags, and settings if somebody has added any."""
-    context: dict[str, Any] = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
-    return context
-
-
-def read(context: Mapping[str, Any]) -> Settings:
-    """The settings from the context of the CDK app.
-
-    Keys with a colon, an at sign or a slash, and those that the CDK CLI itself sets, are no settings and are ignored.
-    Raises SettingsError for an unknown key, a value of the wrong type or range, and a contradiction.
-    """
-    given = {key: value for key, value in context.items() if _is_ours(key)}
-    names = [field.name for field in dataclasses.fields(Settings)]
-    for key in given:
-        if key not in names:
-            raise SettingsError(f"unknown setting {key!r}{_suggestion(key, names)}; known are {', '.join(names)}")
-    stage = given.pop("stage", DEFAULT_STAGE)
-    if stage not in STAGES:
-        raise SettingsError(f"unknown stage {stage!r}{_suggestion(str(stage), STAGES)}; known are {', '.join(STAGES)}")
-    types_of = typing.get_type_hints(Settings)
-    converted = {key: _convert(key, value, types_of[key]) for key, value in given.items()}
-    if "name" in converted:
-        converted.setdefault("table_name", converted["name"])
-    return dataclasses.replace(STAGES[stage], **converted)
-
-
-def _is_ours(key: str) -> bool:
-    return not any(mark in key for mark in ":@/") and key not in (
-        "cli-telemetry",
-        "acknowledged-issue-numbers",
-        "cdk-migrate",
-    )
-
-
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _convert(name: str, value: object, wanted: Any) -> Any:
-    """Convert a value from the command line or cdk.json to the type of the setting."""
-    if get_origin(wanted) is types.UnionType:
-        wanted = next(option for option in get_args(wanted) if option is not types.NoneType)
-    if get_origin(wanted) is Literal:
-        if value in get_args(wanted):
-            return value
-        raise SettingsError(
-            f"{name} is {value!r}{_suggestion(str(value), get_args(wanted))}; it takes {', '.join(get_args(wanted))}"
-        )
-    if wanted is bool:
-        if isinstance(value, bool):
-            return value
-        if value in ("true", "false"):
-            return value == "true"
-        raise SettingsError(f"{name} is {value!r}; it takes true or false")
-    if wanted is int:
-        try:
-            return int(str(value))
-        except ValueError:
-            raise SettingsError(f"{name} is {value!r}; it takes a whole number") from None
-    if get_origin(wanted) is tuple:
-        return tuple(part.strip() for part in str(value).split(",") if part.strip())
-    if not isinstance(value, str) or not value:
-        raise SettingsError(f"{name} is {value!r}; it takes a text")
-    return value
-
-
-STAGES: Mapping[str, Settings] = {
-    settings.stage: settings
-    for settings in (
-        Settings(stage="local", seed=True, log_retention_days=1),
-        Settings(stage="dev"),
-        Settings(
-            stage="prod",
-            protect=True,
-            flow_logs=True,
-            log_retention_days=365,
-            backend_batch_write=False,
-            monitoring="full",
-            alarm_age_seconds=60,
-            alarm_failures=5,
-            alarm_user_errors=20,
-        ),
-    )
-}
-
-DEFAULT_STAGE = "dev"

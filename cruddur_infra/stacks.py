@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import App, Aspects, CfnOutput, Environment, Fn, Stack
+from aws_cdk import App, Aspects, CfnOutput, DefaultStackSynthesizer, Environment, Fn, Stack
 from constructs import Construct
 
 from cruddur_infra import names
@@ -27,6 +27,8 @@ class TableStack(Stack):
             scope,
             settings.stack_name("table"),
             env=env,
+            tags=_tags(settings),
+            synthesizer=_synthesizer(settings),
             description=f"Cruddur messages, {settings.stage}: the table, its index and stream",
             termination_protection=settings.protect,
         )
@@ -54,8 +56,11 @@ class MainStack(Stack):
             scope,
             settings.stack_name(),
             env=env,
+            tags=_tags(settings),
+            synthesizer=_synthesizer(settings),
             description=f"Cruddur messages, {settings.stage}: projection, network, monitoring, backend",
         )
+        self._zones = settings.zones
         table_arn = names.table_arn(settings.table_name)
         projection = ProjectionFunction(
             self,
@@ -65,6 +70,8 @@ class MainStack(Stack):
             table_name=settings.table_name,
             table_arn=table_arn,
             stream_arn=stream_arn,
+            runtime=settings.runtime,
+            architecture=settings.architecture,
             memory_mb=settings.memory_mb,
             timeout_seconds=settings.timeout_seconds,
             log_retention_days=settings.log_retention_days,
@@ -97,8 +104,8 @@ class MainStack(Stack):
 
     @property
     def availability_zones(self) -> list[str]:
-        """The first two of the region. Without this, CDK looks them up if account and region are given."""
-        return [Fn.select(number, Fn.get_azs()) for number in range(2)]
+        """Those of the settings, or the first two of the region. Without this, CDK may look them up."""
+        return list(self._zones) or [Fn.select(number, Fn.get_azs()) for number in range(2)]
 
     def _network(self, settings: Settings, table_arn: str) -> Network:
         if settings.vpc_id is not None:
@@ -148,6 +155,8 @@ class DeliveryStack(Stack):
             scope,
             settings.stack_name("delivery"),
             env=env,
+            tags=_tags(settings),
+            synthesizer=_synthesizer(settings),
             description=f"Cruddur messages, {settings.stage}: roles of the GitHub workflow",
         )
         roles = DeliveryRoles(
@@ -157,6 +166,9 @@ class DeliveryStack(Stack):
             stage=settings.stage,
             stack_names=[settings.stack_name(part) for part in (None, "table", "seed", "delivery")],
             looks_up=settings.vpc_id is not None,
+            bootstrap_qualifier=settings.bootstrap_qualifier
+            or self.node.try_get_context("@aws-cdk/core:bootstrapQualifier")
+            or DefaultStackSynthesizer.DEFAULT_QUALIFIER,
             table_arn=names.table_arn(settings.table_name),
         )
         CfnOutput(self, "DeployRoleArn", value=roles.deploy_role.attr_arn)
@@ -172,6 +184,8 @@ class SeedStack(Stack):
             scope,
             settings.stack_name("seed"),
             env=env,
+            tags=_tags(settings),
+            synthesizer=_synthesizer(settings),
             description=f"Cruddur messages, {settings.stage}: made-up conversations",
         )
         SeedData(
@@ -182,9 +196,21 @@ class SeedStack(Stack):
             table_arn=names.table_arn(settings.table_name),
             conversations_file=settings.seed_path,
             users_file=settings.seed_users_path,
+            runtime=settings.runtime,
+            architecture=settings.architecture,
             memory_mb=settings.memory_mb,
             log_retention_days=settings.log_retention_days,
         )
+
+
+def _tags(settings: Settings) -> dict[str, str]:
+    """CloudFormation gives the tags of a stack to every resource that can have tags."""
+    return {"system": settings.name, "stage": settings.stage}
+
+
+def _synthesizer(settings: Settings) -> DefaultStackSynthesizer:
+    """With the stage's bootstrap stack; without the setting, that of the CDK's own context, or else its default."""
+    return DefaultStackSynthesizer(qualifier=settings.bootstrap_qualifier)
 
 
 def build(app: App, *, settings: Settings, env: Environment | None = None) -> None:

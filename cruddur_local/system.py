@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from cruddur_infra import settings as stage_settings
-from cruddur_infra.settings import Settings, SettingsError, context_of_the_app
+from cruddur_infra import stages
+from cruddur_infra.settings import Settings, SettingsError
 from cruddur_local import demonstration, deployment, paths
 from cruddur_local.emulator import REGION, ROOT_KEY, Emulator
 from cruddur_local.errors import LocalSystemError
@@ -168,7 +168,7 @@ def _settings(overrides: Sequence[str]) -> Settings:
             raise LocalSystemError("make up deploys the stage local and no other; leave stage out")
     try:
         asked = {"stage": deployment.STAGE} | {name: value for name, _, value in pairs}
-        settings = stage_settings.read(context_of_the_app() | asked)
+        settings = stages.read(stages.context_of_the_app() | asked)
         if settings.seed:
             seed_file.load(settings.seed_path, settings.seed_users_path)
     except (SettingsError, SeedFileError) as error:

@@ -9,7 +9,8 @@ from typing import Any
 from aws_cdk import App, Environment
 
 from cruddur_infra import stacks
-from cruddur_infra.settings import Settings, context_of_the_app, read
+from cruddur_infra.settings import Settings
+from cruddur_infra.stages import context_of_the_app, read
 from tools.template import Templates
 
 

@@ -12,11 +12,10 @@ from cruddur_messages import schema
 ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 PROVIDER_ARN = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{ISSUER}"
-BOOTSTRAP_QUALIFIER = "hnb659fds"
 
 
 class DeliveryRoles(Construct):
-    """Three roles: `deploy` and `smoke` for the repository's environment of a stage, `diff` for pull requests.
+    """Three roles: `deploy` and `smoke` for the repository's environment of a stage, `diff` for pull requests and main.
 
     All trust the account's identity provider for GitHub. It belongs to no stage, because an account has only one.
     `deploy` may assume roles of the CDK's bootstrap stack. `diff` reads this stage's templates directly, because the
@@ -33,6 +32,7 @@ class DeliveryRoles(Construct):
         stage: str,
         stack_names: Sequence[str],
         looks_up: bool,
+        bootstrap_qualifier: str,
         table_arn: str,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -49,7 +49,7 @@ class DeliveryRoles(Construct):
                     actions=["sts:AssumeRole"],
                     resources=[
                         f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/"
-                        f"cdk-{BOOTSTRAP_QUALIFIER}-{name}-role-{Aws.ACCOUNT_ID}-{Aws.REGION}"
+                        f"cdk-{bootstrap_qualifier}-{name}-role-{Aws.ACCOUNT_ID}-{Aws.REGION}"
                         for name in ("deploy", "file-publishing", *(["lookup"] if looks_up else []))
                     ],
                 )
@@ -65,8 +65,8 @@ class DeliveryRoles(Construct):
         self.diff_role = _role(
             self,
             "Diff",
-            description=f"Compares the stage {stage} with pull requests of {repository}",
-            subject=f"repo:{repository}:pull_request",
+            description=f"Compares the stage {stage} with pull requests and main of {repository}",
+            subject=[f"repo:{repository}:pull_request", f"repo:{repository}:ref:refs/heads/main"],
             # cdk diff --no-change-set: DescribeStacks and GetTemplate. CloudFormation generates the end of the ARNs.
             statements=[
                 iam.PolicyStatement(
@@ -82,7 +82,12 @@ class DeliveryRoles(Construct):
 
 
 def _role(
-    scope: Construct, construct_id: str, *, description: str, subject: str, statements: Sequence[iam.PolicyStatement]
+    scope: Construct,
+    construct_id: str,
+    *,
+    description: str,
+    subject: str | list[str],
+    statements: Sequence[iam.PolicyStatement],
 ) -> iam.CfnRole:
     workflow = iam.WebIdentityPrincipal(
         PROVIDER_ARN, {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": subject}}

@@ -1,4 +1,4 @@
-"""What all Lambda functions of this app share: Python version, arm64, JSON logs, a log group and role of their own."""
+"""What all Lambda functions of this app share: runtime, JSON logs, a log group and role of their own."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +13,8 @@ from cruddur_infra import LAMBDA_CODE, names
 from cruddur_infra.constructs import package
 from cruddur_infra.constructs.network import Network
 from cruddur_messages import schema
+
+ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
 
 class Function(Construct):
@@ -33,6 +35,8 @@ class Function(Construct):
         entry: str,
         statements: Sequence[iam.PolicyStatement],
         table_name: str,
+        runtime: str,
+        architecture: str,
         memory_mb: int,
         timeout_seconds: int,
         log_retention_days: int,
@@ -81,8 +85,8 @@ class Function(Construct):
             "Function",
             function_name=name,
             description=description,
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
+            runtime=lambda_.Runtime(runtime, lambda_.RuntimeFamily.PYTHON),
+            architecture=ARCHITECTURES[architecture],
             code=lambda_.Code.from_asset(str(package.folder_of(files))),
             handler=f"{package.PACKAGE}.{entry}.handler",
             # Every permission is in the statements above: CDK must not add grants of its own.

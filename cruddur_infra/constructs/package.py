@@ -22,11 +22,18 @@ def modules(entry: str) -> dict[str, Path]:
 
 
 def folder_of(files: Mapping[str, Path]) -> Path:
-    """A folder with copies of the files, under the given names; it is removed after synthesis."""
+    """A folder with copies of the files, under the given names; it is removed after synthesis.
+
+    Whatever the umask is, files have mode 644 and folders 755, which Lambda must be able to read (Lambda Developer
+    Guide, "Working with .zip file archives for Python"). The asset's hash does not cover modes, so wrong ones would
+    stay in the bucket.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cruddur-messages-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, source in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return folder

@@ -60,6 +60,8 @@ class ProjectionFunction(Construct):
         table_name: str,
         table_arn: str,
         stream_arn: str,
+        runtime: str,
+        architecture: str,
         memory_mb: int,
         timeout_seconds: int,
         log_retention_days: int,
@@ -78,17 +80,26 @@ class ProjectionFunction(Construct):
             part=PART,
             description="Keeps every member's group row on the newest message of the conversation",
             entry="projection.handler",
-            statements=[
-                *_table_statements(table_arn, network.data_path),
-                *_lambda_statements(names.function_arn(system, PART), stream_arn, queue_arn),
-            ],
+            statements=_lambda_statements(names.function_arn(system, PART), stream_arn, queue_arn),
             table_name=table_name,
+            runtime=runtime,
+            architecture=architecture,
             memory_mb=memory_mb,
             timeout_seconds=timeout_seconds,
             log_retention_days=log_retention_days,
             network=network,
         )
         self.function = function.function
+        # Beside the role and after the function: if the network changes, the function moves first, and meanwhile the
+        # statements still name the endpoint that it calls through (docs/decisions/0005).
+        table_policy = iam.Policy(
+            self,
+            "TablePolicy",
+            policy_name="table",
+            roles=[function.role],
+            statements=_table_statements(table_arn, network.data_path),
+        )
+        table_policy.node.add_dependency(self.function)
         self.log_group_name = function.log_group_name
         self.event_source_mapping = lambda_.CfnEventSourceMapping(
             self,
@@ -114,6 +125,7 @@ class ProjectionFunction(Construct):
             ),
             metrics_config=lambda_.CfnEventSourceMapping.MetricsConfigProperty(metrics=["EventCount"]),
         )
+        self.event_source_mapping.node.add_dependency(table_policy)
 
 
 def _table_statements(table_arn: str, data_path: Mapping[str, str]) -> list[iam.PolicyStatement]:

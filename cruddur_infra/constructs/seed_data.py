@@ -29,6 +29,8 @@ class SeedData(Construct):
         table_arn: str,
         conversations_file: Path,
         users_file: Path,
+        runtime: str,
+        architecture: str,
         memory_mb: int,
         log_retention_days: int,
     ) -> None:
@@ -57,6 +59,8 @@ class SeedData(Construct):
                 ),
             ],
             table_name=table_name,
+            runtime=runtime,
+            architecture=architecture,
             memory_mb=memory_mb,
             timeout_seconds=TIMEOUT_SECONDS,
             log_retention_days=log_retention_days,

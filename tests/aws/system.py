@@ -15,6 +15,9 @@ from cruddur_cli.smoke.report import Report
 from cruddur_local.paths import CDK_CLI
 from tests.aws.account import TAG, Account
 
+TABLE_POLICY = "table"
+"""The inline policy of the projection's role that names the table; the other one is for Lambda itself."""
+
 QUICK_TO_FAIL = {"retry_attempts": "2", "record_age_seconds": "120", "alarm_failures": "0"}
 """Limits so small that failed records are in the queue, and alarms start, within minutes."""
 
@@ -125,23 +128,21 @@ class System:
         client = self.account.client("lambda")
         return dict(client.get_function_configuration(FunctionName=f"{self.stack}-projection"))
 
-    def role_policy(self) -> dict[str, Any]:
-        """The projection's one inline policy."""
-        iam = self.account.client("iam")
-        (name,) = iam.list_role_policies(RoleName=self.role_name)["PolicyNames"]
-        found = iam.get_role_policy(RoleName=self.role_name, PolicyName=name)["PolicyDocument"]
+    def role_policy(self, name: str = TABLE_POLICY) -> dict[str, Any]:
+        """An inline policy of the projection's role: the one for the table, or the one for Lambda itself."""
+        found = self.account.client("iam").get_role_policy(RoleName=self.role_name, PolicyName=name)["PolicyDocument"]
         return dict(found if isinstance(found, dict) else json.loads(found))
 
     @contextmanager
     def changed_role_policy(self, document: Mapping[str, Any]) -> Iterator[None]:
-        """Replace the projection's inline policy, and restore it at the end."""
+        """Replace what the projection's role may do with the table, and restore it at the end."""
         iam, before = self.account.client("iam"), self.role_policy()
-        (name,) = iam.list_role_policies(RoleName=self.role_name)["PolicyNames"]
+        name = {"RoleName": self.role_name, "PolicyName": TABLE_POLICY}
         try:
-            iam.put_role_policy(RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(document))
+            iam.put_role_policy(**name, PolicyDocument=json.dumps(document))
             yield
         finally:
-            iam.put_role_policy(RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(before))
+            iam.put_role_policy(**name, PolicyDocument=json.dumps(before))
 
     def require_no_drift(self) -> None:
         """Let CloudFormation compare every stack with its resources."""

@@ -26,7 +26,7 @@ def test_smoke_passes(dev: System) -> None:
 @pytest.mark.only_on_aws("the emulator needs no permission to read the stream, and creates no network interface")
 def test_source_function_arn(dev: System) -> None:
     """Lambda's own calls for stream and network do not carry lambda:SourceFunctionArn: the Deny does not apply."""
-    assert any(one["Effect"] == "Deny" for one in dev.role_policy()["Statement"])
+    assert any(one["Effect"] == "Deny" for one in dev.role_policy("projection")["Statement"])
     assert dev.function()["State"] == "Active"
     assert dev.mapping()["LastProcessingResult"] == "OK"
 

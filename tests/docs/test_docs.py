@@ -12,7 +12,8 @@ import typer
 from cruddur_cli.local_system import version
 from cruddur_cli.main import app
 from cruddur_infra import REPOSITORY
-from cruddur_infra.settings import STAGES, Settings
+from cruddur_infra.settings import Settings
+from cruddur_infra.stages import load
 from cruddur_messages.audit.checks import MEANINGS
 
 pytestmark = pytest.mark.check
@@ -134,7 +135,7 @@ def test_every_setting_is_described_with_its_values() -> None:
     }
     assert rows.keys() == NAMES
     for name, values in rows.items():
-        assert values == tuple(_as_written(getattr(STAGES[stage], name)) for stage in ("local", "dev", "prod")), name
+        assert values == tuple(_as_written(getattr(load()[stage], name)) for stage in ("local", "dev", "prod")), name
 
 
 def _as_written(value: object) -> str:

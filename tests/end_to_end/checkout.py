@@ -27,6 +27,7 @@ COPIED = (
     "lambda",
     "requirements",
     "requirements.txt",
+    "stages.toml",
     "tools",
 )
 SHARED = (".venv", "node_modules")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring import prices
 from cruddur_infra.monitoring.dashboard import cost
-from cruddur_infra.settings import STAGES
+from cruddur_infra.stages import load
 from tests.operations import metric_math
 from tools.bench.limits import PARTITION_WRITE_UNITS, simulate
 from tools.bench.standing import Standing
@@ -43,7 +43,7 @@ def test_the_page_uses_the_present_price_list() -> None:
 
 
 def test_the_dashboard_counts_with_the_same_prices() -> None:
-    memory_mb = STAGES["prod"].memory_mb
+    memory_mb = load()["prod"].memory_mb
     expression = cost(memory_mb)
     day: dict[str, float | None] = dict.fromkeys(metric_math.names(expression))
     assert metric_math.value(expression, day) == 0

@@ -1,7 +1,10 @@
 """Delivery: roles that a workflow may assume and what they may do; workflows that run what the README says."""
 
+import copy
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -45,31 +48,34 @@ def test_there_is_no_delivery_stack_by_default(templates: Callable[..., Template
 
 
 @pytest.mark.parametrize(
-    ("output", "subject"),
+    ("output", "subjects"),
     [
-        ("DeployRoleArn", "environment:prod"),
-        ("SmokeRoleArn", "environment:prod"),
-        ("DiffRoleArn", "pull_request"),
+        ("DeployRoleArn", ["environment:prod"]),
+        ("SmokeRoleArn", ["environment:prod"]),
+        ("DiffRoleArn", ["pull_request", "ref:refs/heads/main"]),
     ],
 )
 @pytest.mark.parametrize("repository", ["acme/cruddur", "acme@123456/cruddur@456789"])
 def test_only_this_repository_and_this_environment_may_assume_a_role(
-    repository: str, output: str, subject: str, templates: Callable[..., Templates]
+    repository: str, output: str, subjects: list[str], templates: Callable[..., Templates]
 ) -> None:
     (trust,) = roles(templates, delivery_repository=repository)[output]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    named = [f"repo:{repository}:{subject}" for subject in subjects]
     assert trust["Condition"] == {
-        "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": f"repo:{repository}:{subject}"}
+        "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": named if len(named) > 1 else named[0]}
     }
 
 
 def test_the_role_deploy_may_assume_two_bootstrap_roles_and_nothing_else(
     templates: Callable[..., Templates],
 ) -> None:
-    found = statement(roles(templates)["DeployRoleArn"])
-    assert found["Action"] == "sts:AssumeRole"
-    assert re.findall(r"cdk-hnb659fds-([\w-]+)-role-", written(found["Resource"])) == ["deploy", "file-publishing"]
-    assert len(found["Resource"]) == 2
+    for overrides, qualifier in (({}, "hnb659fds"), ({"bootstrap_qualifier": "ours"}, "ours")):
+        found = statement(roles(templates, **overrides)["DeployRoleArn"])
+        assert found["Action"] == "sts:AssumeRole"
+        named = re.findall(rf"cdk-{qualifier}-([\w-]+)-role-", written(found["Resource"]))
+        assert named == ["deploy", "file-publishing"]
+        assert len(found["Resource"]) == 2
 
 
 def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
@@ -158,13 +164,46 @@ def test_a_workflow_has_few_permissions_no_key_and_runs_what_exists(workflow: Pa
     targets = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     for step in steps(found):
         if "uses" in step:
-            assert re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|[0-9a-f]{40})", step["uses"])
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
         # Text that others can write, such as a branch's name, reaches a command only through the environment.
         assert "${{" not in step.get("run", "")
         for target in re.findall(r"\bmake ([a-z-]+)", step.get("run", "")):
             assert target in targets
         for script in re.findall(r"\btools/[\w-]+", step.get("run", "")):
             assert (REPOSITORY / script).stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize(
+    ("change", "is_lost"),
+    [
+        ({}, False),
+        ({"BillingMode": "PROVISIONED"}, False),
+        ({"TableName": "other"}, True),
+        ({"StreamSpecification": {"StreamViewType": "KEYS_ONLY"}}, True),
+        (None, True),
+    ],
+)
+@pytest.mark.proof
+def test_a_change_that_would_lose_the_table_or_its_stream_stops_the_workflow(
+    change: dict[str, Any] | None, is_lost: bool, templates: Callable[..., Templates], tmp_path: Path
+) -> None:
+    """The real `cdk diff`, against a template as it might be deployed."""
+    deployed = copy.deepcopy(dict(templates("prod")["table"]))
+    table = deployed["Resources"]["MessagesTable"]
+    if change is None:
+        deployed["Resources"]["OtherTable"] = table
+    table["Properties"].update(change or {})
+    (tmp_path / "deployed.json").write_text(json.dumps(deployed))
+    ended = subprocess.run(
+        [str(REPOSITORY / "tools/show-diff"), str(tmp_path / "summary.md")],
+        env=os.environ
+        | {"STAGE": "prod", "STACKS": "cruddur-messages-prod-table", "TEMPLATE": str(tmp_path / "deployed.json")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, "error: the stage prod would lose" in ended.stderr) == (int(is_lost), is_lost)
+    assert "cruddur-messages-prod-table" in (tmp_path / "summary.md").read_text()
 
 
 def test_dependabot_updates_dependencies_of_every_kind() -> None:

@@ -60,7 +60,7 @@ def deployed(variant: str) -> Deployed:
     """Synthesize a variant, with the seed, and resolve its policies."""
     if variant == "dev in an existing VPC":
         return _resolved(in_existing_vpc(EXISTING_SUBNETS))
-    overrides = {"seed_prod": "true"} if variant == "prod" else {}
+    overrides = {"seed_protected": "true"} if variant == "prod" else {}
     return _resolved(synthesize(variant, seed="true", **overrides))
 
 
@@ -68,7 +68,7 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
     """Synthesize dev, with the seed, in an existing VPC in which a lookup finds no subnet."""
     from aws_cdk import Environment
 
-    from cruddur_infra import settings
+    from cruddur_infra import stages
     from tools import synthesis
 
     found = {
@@ -81,7 +81,7 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
     asked_for = f"account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true"
     wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(subnet_ids)}
     return synthesis.of_settings(
-        settings.read(wanted),
+        stages.read(wanted),
         env=Environment(account=ACCOUNT, region=REGION),
         looked_up={f"vpc-provider:{asked_for}": found},
     )
@@ -114,8 +114,8 @@ def _resolved(templates: Templates) -> Deployed:
     }
     flow_logs = resources(main, "AWS::EC2::FlowLog")
     if flow_logs:
-        policy = only(main, "AWS::IAM::Policy")["Properties"]
-        documents[FLOW_LOGS] = _document(account.value(policy["PolicyDocument"]))
+        (policy,) = [found for name, found in resources(main, "AWS::IAM::Policy").items() if "FlowLog" in name]
+        documents[FLOW_LOGS] = _document(account.value(policy["Properties"]["PolicyDocument"]))
         arns[FLOW_LOGS] = _arn("iam", "role/flow-logs", region="")
         log_groups[FLOW_LOGS] = account.value(_reference_to_unnamed_log_group(main))
     endpoints = resources(main, "AWS::EC2::VPCEndpoint")
@@ -164,17 +164,17 @@ def _reference_to_unnamed_log_group(template: Template) -> dict[str, str]:
 
 
 def _role(template: Template, account: "_Account") -> tuple[str, Document]:
-    """The ARN of the function's role and its statements. Raises AssertionError if another policy is attached."""
+    """The ARN of the function's role, and the statements of its policies: of the role's own, and of those attached."""
     properties = named(template, "AWS::IAM::Role", "RoleName")["Properties"]
     (logical_id,) = [
         name for name, role in resources(template, "AWS::IAM::Role").items() if role["Properties"] == properties
     ]
     assert not properties.get("ManagedPolicyArns")
-    attached = [policy["Properties"]["Roles"] for policy in resources(template, "AWS::IAM::Policy").values()]
-    assert [{"Ref": logical_id}] not in attached
-    (policy,) = properties["Policies"]
+    beside = [policy["Properties"] for policy in resources(template, "AWS::IAM::Policy").values()]
+    attached = [policy for policy in beside if policy["Roles"] == [{"Ref": logical_id}]]
+    documents = [_document(account.value(policy["PolicyDocument"])) for policy in (*properties["Policies"], *attached)]
     name = account.value(properties["RoleName"])
-    return _arn("iam", f"role/{name}", region=""), _document(account.value(policy["PolicyDocument"]))
+    return _arn("iam", f"role/{name}", region=""), tuple(statement for found in documents for statement in found)
 
 
 def _document(raw: Mapping[str, Any]) -> Document:

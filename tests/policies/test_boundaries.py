@@ -14,7 +14,7 @@ STAGES_ON_AWS = ("dev", "prod")
 
 
 def stacks(stage: str) -> Mapping[str, Any]:
-    return synthesize(stage, seed="true", **({"seed_prod": "true"} if stage == "prod" else {}))
+    return synthesize(stage, seed="true", **({"seed_protected": "true"} if stage == "prod" else {}))
 
 
 def found(stage: str, resource_type: str) -> Iterator[Any]:

@@ -27,7 +27,7 @@ from tests.projection.event_source_mapping import Lane, passes, sequence_number
 
 FUNCTION = "cruddur-messages-local-projection"
 ROLE = f"{FUNCTION}-us-east-1"
-INLINE_POLICY = "projection"
+TABLE_POLICY = "table"
 
 ANN, BO, CY = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo", "Cy"))
 
@@ -71,12 +71,12 @@ class System:
         assert list(broken_promises(self.conversations())) == []
 
     def role_policy(self) -> dict[str, Any]:
-        """The policy of the function's role."""
-        found = self.client("iam").get_role_policy(RoleName=ROLE, PolicyName=INLINE_POLICY)["PolicyDocument"]
+        """What the function's role may do with the table."""
+        found = self.client("iam").get_role_policy(RoleName=ROLE, PolicyName=TABLE_POLICY)["PolicyDocument"]
         return dict(found if isinstance(found, dict) else json.loads(found))
 
     def set_role_policy(self, document: dict[str, Any]) -> None:
-        self.client("iam").put_role_policy(RoleName=ROLE, PolicyName=INLINE_POLICY, PolicyDocument=json.dumps(document))
+        self.client("iam").put_role_policy(RoleName=ROLE, PolicyName=TABLE_POLICY, PolicyDocument=json.dumps(document))
 
     def stop_own_mapping(self) -> None:
         """Disable the emulator's mapping: from now on only the test delivers records."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cruddur_infra.settings import STAGES
+from cruddur_infra.stages import load
 from cruddur_messages.projection import filters as stream_filters
 from tests.templates.fixtures import synthesize
 from tools.template import Templates
@@ -57,7 +57,7 @@ def test_the_difference_is_what_the_emulator_cannot_evaluate(monitoring: str) ->
 
 def _settings_of_local() -> dict[str, str]:
     """The settings of `local` that `dev` can have too, such as `seed`."""
-    local, dev = (dataclasses.asdict(STAGES[stage]) for stage in ("local", "dev"))
+    local, dev = (dataclasses.asdict(load()[stage]) for stage in ("local", "dev"))
     differing = {name: value for name, value in local.items() if value != dev[name]}
     return {name: str(value).lower() for name, value in differing.items() if name != "stage"}
 

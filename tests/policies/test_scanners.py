@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cruddur_infra.settings import context_of_the_app
+from cruddur_infra.stages import context_of_the_app
 from cruddur_local import paths
 from tools.drawings.architecture import EVERY_STACK
 
@@ -34,13 +34,14 @@ class Accepted(NamedTuple):
 
 
 PROJECTION, SEED, VPC = "/Messages/Projection", "-seed/Seed/Loader", "/Network/Vpc"
+TABLE_POLICY = "/Messages/TablePolicy"
 LOG_STREAMS = "IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws/lambda/<system>-"
 STACK = "IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:stack/<system>"
 GITHUB_ROLES = ("-delivery/Delivery/Deploy", "-delivery/Delivery/Smoke", "-delivery/Delivery/Diff")
 
 ACCEPTED = (
     Accepted(
-        (f"{PROJECTION}/Role", f"{SEED}/Role", f"{VPC}/FlowLog/IAMRole/DefaultPolicy", *GITHUB_ROLES),
+        (f"{PROJECTION}/Role", TABLE_POLICY, f"{SEED}/Role", f"{VPC}/FlowLog/IAMRole/DefaultPolicy", *GITHUB_ROLES),
         ("IAMNoInlinePolicy",),
         "The policy belongs to this role only, and is read, changed and deleted with it.",
     ),
@@ -153,11 +154,11 @@ def scan_with_cdk_nag(
     import cdk_nag
     from aws_cdk import App, Validations
 
-    from cruddur_infra import settings, stacks
+    from cruddur_infra import stacks, stages
 
     app = App(context=context_of_the_app(), outdir=str(folder), analytics_reporting=False)
     Validations.of(app).add_plugins(*(getattr(cdk_nag, pack)(app) for pack in PACKS))
-    stacks.build(app, settings=settings.read({"stage": stage, **overrides}))
+    stacks.build(app, settings=stages.read({"stage": stage, **overrides}))
     add(app)
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()

@@ -72,9 +72,9 @@ def test_a_bound_stack_has_the_same_network_and_looks_nothing_up(
     """With account and region set, CDK would look up the account's availability zones."""
     from aws_cdk import Environment
 
-    from cruddur_infra.settings import STAGES as SETTINGS
+    from cruddur_infra.stages import load
     from tools import synthesis
 
-    bound = synthesis.of_settings(SETTINGS["dev"], env=Environment(account=ACCOUNT, region=REGION))["main"]
+    bound = synthesis.of_settings(load()["dev"], env=Environment(account=ACCOUNT, region=REGION))["main"]
     for resource_type in ("AWS::EC2::Subnet", "AWS::EC2::VPC"):
         assert resources(bound, resource_type) == resources(templates("dev")["main"], resource_type)

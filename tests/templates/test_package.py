@@ -1,13 +1,14 @@
 """The package has what the entry needs: it can be imported from the zip file's contents alone."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cruddur_infra import LAMBDA_CODE
+from cruddur_infra import LAMBDA_CODE, REPOSITORY
 from cruddur_infra.constructs import package
 
 pytestmark = pytest.mark.check
@@ -33,6 +34,21 @@ def test_the_test_would_notice_a_missing_module(entry: str) -> None:
     )
     assert "cruddur_messages" in ended.stderr
     assert ended.returncode != 0
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_lambda_can_read_every_file_whatever_the_deployers_umask_is(umask: int, tmp_path: Path) -> None:
+    variables = os.environ | {"CDK_OUTDIR": str(tmp_path / "out"), "CDK_CONTEXT_JSON": "{}"}
+    subprocess.run([sys.executable, "app.py"], env=variables, cwd=REPOSITORY, umask=umask, check=True)
+    staged = [path for asset in (tmp_path / "out").glob("asset.*") for path in asset.rglob("*") if path.is_file()]
+    assert {oct(path.stat().st_mode & 0o777) for path in staged} == {"0o644"}
+    before = os.umask(umask)
+    try:
+        folder = package.folder_of(package.modules("projection.handler"))
+    finally:
+        os.umask(before)
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    assert {oct(path.stat().st_mode & 0o777) for path in folders} == {"0o755"}
 
 
 def test_the_projections_package_has_no_module_of_the_seed_or_the_store() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import typing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,16 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cruddur_infra import REPOSITORY
-from cruddur_infra.settings import DEFAULT_STAGE, LONGEST_NAME, STAGES, Settings, SettingsError, read
+from cruddur_infra.settings import LONGEST_NAME, LONGEST_NAME_AND_STAGE, Settings, SettingsError
+from cruddur_infra.stages import load, read
 
 pytestmark = pytest.mark.check
+
+STAGES = load()
 
 NUMBERS = [name for name, kind in typing.get_type_hints(Settings).items() if kind is int]
 SWITCHES = [name for name, kind in typing.get_type_hints(Settings).items() if kind is bool]
 
 
 def test_the_default_stage_is_dev() -> None:
-    assert read({}) == STAGES[DEFAULT_STAGE] == STAGES["dev"]
+    assert read({}) == STAGES["dev"]
 
 
 def test_keys_of_cdk_itself_are_ignored() -> None:
@@ -47,7 +51,7 @@ def test_settings_are_frozen(stage: str) -> None:
         ({"billing": "provisioned"}, "billing", "provisioned"),
         ({"max_write_units": "40"}, "max_write_units", 40),
         ({"subnet_ids": "subnet-1, subnet-2", "vpc_id": "vpc-0a1b2c3d"}, "subnet_ids", ("subnet-1", "subnet-2")),
-        ({"stage": "prod", "seed": "true", "seed_prod": "true"}, "seed", True),
+        ({"stage": "prod", "seed": "true", "seed_protected": "true"}, "seed", True),
         ({"name": "mine"}, "table_name", "mine"),
         ({"name": "mine"}, "system", "mine-dev"),
         ({"name": "mine", "table_name": "other"}, "table_name", "other"),
@@ -55,6 +59,10 @@ def test_settings_are_frozen(stage: str) -> None:
         ({"region": "us-gov-west-1"}, "region", "us-gov-west-1"),
         ({"region": "eusc-de-east-1"}, "region", "eusc-de-east-1"),
         ({"monitoring": "none"}, "monitoring", "none"),
+        ({"billing": "provisioned"}, "max_read_units", None),
+        ({"zones": "us-east-1a,us-east-1c"}, "zones", ("us-east-1a", "us-east-1c")),
+        ({"architecture": "x86_64"}, "architecture", "x86_64"),
+        ({"runtime": "python3.13"}, "runtime", "python3.13"),
     ],
 )
 def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: str, value: object) -> None:
@@ -76,8 +84,15 @@ def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: s
         ({"table_name": "a b"}, ["table_name", "'a b'", "3 to 255"]),
         ({"log_retention_days": "2"}, ["log_retention_days", "2", "3"]),
         ({"billing": "provisioned", "max_read_units": "5"}, ["max_read_units", "provisioned_read_units"]),
-        ({"stage": "prod", "seed": "true"}, ["seed=true", "prod", "seed_prod=true"]),
-        ({"seed_prod": "true"}, ["seed_prod", "leave it out"]),
+        ({"stage": "prod", "seed": "true"}, ["seed=true", "prod", "seed_protected=true"]),
+        ({"seed_protected": "true"}, ["seed_protected", "leave it out"]),
+        ({"protect": "true", "seed": "true"}, ["seed=true", "dev", "protected", "seed_protected=true"]),
+        ({"zones": "us-east-1a"}, ["zones", "us-east-1a", "two availability zones"]),
+        ({"zones": "us-east-1a,us-east-1a"}, ["zones", "two availability zones"]),
+        ({"zones": "eu-west-1a,eu-west-1b", "region": "us-east-1"}, ["zones", "eu-west-1a", "us-east-1"]),
+        ({"zones": "eu-west-1a,eu-west-1b", "vpc_id": "vpc-0a1b2c3d"}, ["zones", "vpc_id"]),
+        ({"runtime": "python3.9"}, ["runtime", "'python3.9'", "python3.14"]),
+        ({"architecture": "arm"}, ["architecture", "'arm'", "did you mean 'arm64'"]),
         ({"name": "Cruddur"}, ["name", "'Cruddur'", "a-z"]),
         ({"name": "cr"}, ["name", "'cr'", "3 to 32"]),
         ({"name": "c" * 33}, ["name", "3 to 32"]),
@@ -164,17 +179,95 @@ def test_the_app_prints_that_line_and_exits_with_status_1_before_synthesis(
     assert not list((tmp_path / "out").glob("*.template.json"))
 
 
-def test_the_longest_name_fits_everywhere() -> None:
+def written(folder: Path, text: str) -> Path:
+    file = folder / "stages.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_stage_of_a_teams_own_is_protected_and_overridden_by_the_command_alone(tmp_path: Path) -> None:
+    file = written(
+        tmp_path, '[staging]\nname = "mine"\nsubnet_ids = ["subnet-1"]\nvpc_id = "vpc-0a1b2c3d"\nmemory_mb = 256'
+    )
+    found = read({"stage": "staging", "memory_mb": "1024"}, file=file)
+    assert (found.system, found.table_name, found.protect, found.memory_mb) == ("mine-staging", "mine", True, 1024)
+    assert found.subnet_ids == ("subnet-1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[prod]\nsede = true", ["[prod]", "unknown setting 'sede'", "did you mean 'seed'"]),
+        ('[prod]\nstage = "dev"', ["[prod]", "unknown setting 'stage'"]),
+        ('[prod]\nmemory_mb = "1024"', ["[prod]", "memory_mb is '1024'", "a whole number"]),
+        ("[prod]\nmemory_mb = true", ["[prod]", "memory_mb is True", "a whole number"]),
+        ("[prod]\nmemory_mb = 1.5", ["[prod]", "memory_mb is 1.5", "a whole number"]),
+        ('[prod]\nprotect = "true"', ["[prod]", "protect is 'true'", "true or false"]),
+        ("[prod]\nprotect = 1", ["[prod]", "protect is 1", "true or false"]),
+        ("[prod]\nname = 5", ["[prod]", "name is 5", "a text"]),
+        ('[prod]\nsubnet_ids = "subnet-1"', ["[prod]", "subnet_ids is 'subnet-1'", "a list"]),
+        ("[prod]\nzones = [1, 2]", ["[prod]", "zones is [1, 2]", "a list of texts"]),
+        ('[prod]\nmonitoring = "ful"', ["[prod]", "monitoring", "did you mean 'full'"]),
+        ("[prod]\nbatch_size = 0", ["[prod]", "batch_size is 0", "1 to 10000"]),
+        ("[prod]\nseed = true", ["[prod]", "seed=true", "seed_protected"]),
+        ("[prod]\n[my-stage]", ["[my-stage]", "stage is 'my-stage'", "lower-case letters and digits"]),
+        ("[Prod]", ["[Prod]", "stage is 'Prod'"]),
+        (f'[staging]\nname = "{"n" * LONGEST_NAME}"', ["[staging]", f"{LONGEST_NAME_AND_STAGE} characters at most"]),
+        ("memory_mb = 256", ["memory_mb stands in no section", "[dev]"]),
+        ("[prod\nseed = true", ["is not TOML", "line 1"]),
+        ("[prod]\nseed = yes", ["is not TOML", "line 2"]),
+        ("[prod]\nseed = true\nseed = true\n[dev]", ["is not TOML", "line 3"]),
+        ("[prod]\n[prod]", ["is not TOML", "line 2"]),
+        (
+            '[dev]\naccount = "111122223333"\n[prod]\naccount = "111122223333"',
+            ["[prod] has the account, region and table of [dev]"],
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_in_one_line_with_file_section_and_key(
+    text: str, words: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read({"stage": "dev"}, file=written(tmp_path, text))
+    line = str(refused.value)
+    assert "\n" not in line
+    assert [word for word in ["stages.toml", *words] if word not in line] == []
+
+
+def test_a_file_that_is_missing_or_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^there is no stages\.toml.*restore it$"):
+        load(tmp_path / "stages.toml")
+    (tmp_path / "stages.toml").write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match=r"^stages\.toml is not TOML: .*$"):
+        load(tmp_path / "stages.toml")
+
+
+def test_a_setting_in_cdks_own_files_is_refused_and_other_keys_there_are_none_of_ours(tmp_path: Path) -> None:
+    file = tmp_path / ".cdk.json"
+    file.write_text(json.dumps({"context": {"owner": "team"}}))
+    assert read({"owner": "team"}, cdk_files=[file, tmp_path / "none"]) == STAGES["dev"]
+    with pytest.raises(SettingsError, match="unknown setting 'owner'"):
+        read({"owner": "team"}, cdk_files=[])
+    for key in ("memory_mb", "stage"):
+        file.write_text(json.dumps({"context": {key: "1024"}}))
+        with pytest.raises(SettingsError, match=f"^\\.cdk\\.json has the setting '{key}'.* move it to stages.toml$"):
+            read({key: "1024"}, cdk_files=[file])
+
+
+@given(stage=st.from_regex(r"[a-z][a-z0-9]{0,30}", fullmatch=True), name=st.integers(3, LONGEST_NAME))
+def test_names_that_are_accepted_fit_everywhere(stage: str, name: int) -> None:
     """IAM and Lambda accept 64 characters for a role's and a function's name; a region has up to fourteen."""
     from cruddur_infra import names
 
-    for stage in STAGES:
-        settings = read({"stage": stage, "name": "n" * LONGEST_NAME})
-        for part in ("projection", "seed"):
-            assert len(names.role_name(settings.system, part).replace(str(Aws.REGION), "ap-southeast-1")) <= 64
-            assert len(names.function_name(settings.system, part)) <= 64
-        assert len(settings.table_name) <= 255
-        assert len(settings.stack_name("delivery")) <= 128
+    try:
+        settings = Settings(stage=stage, name="n" * name)
+    except SettingsError:
+        assert name + len(stage) > LONGEST_NAME_AND_STAGE
+        return
+    for part in ("projection", "seed", "canary"):
+        assert len(names.role_name(settings.system, part).replace(str(Aws.REGION), "ap-southeast-1")) <= 64
+        assert len(names.function_name(settings.system, part)) <= 64
+    assert len(settings.stack_name("delivery")) <= 128
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from cruddur_infra import REPOSITORY
 
-SOURCES = ("app.py", "cdk.json", "cruddur_infra", "lambda")
+SOURCES = ("app.py", "cdk.json", "stages.toml", "cruddur_infra", "lambda")
 ENVIRONMENT_BIN = REPOSITORY / ".venv" / "bin"
 
 
@@ -55,6 +55,10 @@ def test_it_is_silent_offline_and_the_same_everywhere(stage: str, copies: list[P
         assert ended.returncode == 0, ended.stderr
         assert said == []
         assert not (folder / "cdk.context.json").exists(), "something was looked up"
+        tags = {"stage": stage, "system": "cruddur-messages"}
+        manifest = json.loads((folder / "cdk.out/manifest.json").read_text())["artifacts"].values()
+        stacks = [one["properties"] for one in manifest if one["type"] == "aws:cloudformation:stack"]
+        assert [one["tags"] for one in stacks] == [tags] * 2
         for metadata in (folder / "cdk.out").glob("*.metadata.json"):
             kinds = {entry["type"] for entries in json.loads(metadata.read_text()).values() for entry in entries}
             assert not kinds & {"aws:cdk:warning", "aws:cdk:error", "aws:cdk:info"}

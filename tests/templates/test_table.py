@@ -52,7 +52,7 @@ def test_prod_retains_its_data_and_the_other_stages_delete_theirs(
 
 
 def test_on_demand_has_no_limit_by_default(templates: Callable[..., Templates]) -> None:
-    free = table_of(templates, "dev")["Properties"]
+    free = table_of(templates, "prod")["Properties"]
     assert free["BillingMode"] == "PAY_PER_REQUEST"
     assert "OnDemandThroughput" not in free
     capped = table_of(templates, "dev", max_read_units="30", max_write_units="20")["Properties"]
@@ -100,7 +100,7 @@ def test_a_customer_managed_key_is_retained_with_the_table(templates: Callable[.
 
 
 def test_only_the_stream_is_exported_to_the_main_stack(templates: Callable[..., Templates]) -> None:
-    found = templates("prod", seed="true", seed_prod="true", delivery_repository="owner/name")
+    found = templates("prod", seed="true", seed_protected="true", delivery_repository="owner/name")
     exports = [output for part in found.values() for output in part.get("Outputs", {}).values() if "Export" in output]
     assert [output["Value"] for output in exports] == [{"Fn::GetAtt": ["MessagesTable", "StreamArn"]}]
     mapping = only(found["main"], "AWS::Lambda::EventSourceMapping")["Properties"]

@@ -15,7 +15,7 @@ DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
 
 
-EVERY_STACK = {"seed": "true", "seed_prod": "true", "delivery_repository": "owner/name"}
+EVERY_STACK = {"seed": "true", "seed_protected": "true", "delivery_repository": "owner/name"}
 """The settings with which prod has every stack."""
 
 
@@ -108,9 +108,11 @@ def _parameters(template: Template) -> str:
 
 
 def _data_actions_of_role(template: Template) -> str:
-    """What the function's role may do with items; the role of the flow logs has a policy of its own."""
-    (policy,) = named(template, "AWS::IAM::Role", "RoleName")["Properties"]["Policies"]
-    return _data_actions({"Properties": policy}, "PolicyDocument")
+    """What the function's role may do with items: the seed's by its own policy, the projection's by one beside it."""
+    (own,) = named(template, "AWS::IAM::Role", "RoleName")["Properties"]["Policies"]
+    beside = resources(template, "AWS::IAM::Policy").values()
+    tables = [policy["Properties"] for policy in beside if policy["Properties"]["PolicyName"] == "table"]
+    return _data_actions({"Properties": tables[0] if tables else own}, "PolicyDocument")
 
 
 def _data_actions(resource: dict[str, Any], document: str) -> str:

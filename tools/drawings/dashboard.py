@@ -8,7 +8,7 @@ from cruddur_infra.constructs.projection import PART
 from cruddur_infra.monitoring.alarms import Thresholds, alarms
 from cruddur_infra.monitoring.dashboard import COLUMNS, Placed, placed
 from cruddur_infra.monitoring.metrics import Watched
-from cruddur_infra.settings import STAGES
+from cruddur_infra.stages import load
 
 PICTURE = REPOSITORY / "docs/dashboard.svg"
 COLUMN, ROW, GAP, LINE = 42, 30, 6, 17
@@ -17,7 +17,7 @@ COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd")
 
 def draw() -> str:
     """An SVG picture of prod's dashboard: each widget with its title and labels."""
-    settings = STAGES["prod"]
+    settings = load()["prod"]
     watched = Watched(
         system=settings.system,
         function_name=names.function_name(settings.system, PART),
