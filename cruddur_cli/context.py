@@ -15,7 +15,7 @@ from cruddur_cli.conversation_names import ConversationNames
 from cruddur_cli.errors import DdbError
 from cruddur_cli.people import People
 from cruddur_cli.target import Target
-from cruddur_messages.items import User
+from cruddur_messages.items import UUID, User
 from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.store import Conversation, MessageStore, Page
 
@@ -78,7 +78,7 @@ class Context(typer.Context):
         try:
             return people.resolve(self.people, name)
         except DdbError:
-            member = self.conversations.member(name.lower()) if people.UUID.fullmatch(name) else None
+            member = self.conversations.member(name.lower()) if UUID.fullmatch(name) else None
             if member is None:
                 raise
             return member

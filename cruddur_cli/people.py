@@ -1,7 +1,6 @@
 """Users by handle and id, from the app's Postgres or from the users file of the seed."""
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +8,7 @@ from typing import Protocol
 import psycopg
 
 from cruddur_cli.errors import DdbError, one_line
-from cruddur_messages.items import User
+from cruddur_messages.items import UUID, User
 from cruddur_messages.seed import file as seed_file
 
 DATABASE_VARIABLE = "DATABASE_URL"
@@ -17,7 +16,6 @@ FORM = "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 CONNECT_SECONDS = 5
 MOST_NAMED = 10
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 REASONS = (
     "Connection refused",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from uuid import UUID, uuid5
 
-from cruddur_messages import schema, timestamps
+from cruddur_messages import items, schema, timestamps
 from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, MESSAGE, GroupRow, Message, User
 
 DATA: Final = Path(__file__).parent / "data"
@@ -29,7 +29,6 @@ SEPARATOR: Final = "---"
 COMMENT: Final = "#"
 
 _LINE = re.compile(r"Person ([0-9]{1,9}):(?:\s+(.*))?")
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_ENDING = re.compile(r"\r\n|\r|\n")
 _LONGEST_QUOTE = 60
@@ -157,12 +156,12 @@ def parse(text: str, users: Sequence[User]) -> tuple[SeedConversation, ...]:
 
 def digest(conversations: Sequence[SeedConversation]) -> str:
     """SHA-256 over all items of the conversations, in hexadecimal digits."""
-    items = [
+    written = [
         [dict(row.attributes) for row in conversation.group_rows]
         + [message.to_attributes() for message in conversation.messages]
         for conversation in conversations
     ]
-    return hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
 
 
 def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, Any]:
@@ -212,7 +211,7 @@ def _user(number: int, entry: object) -> User:
     for name in sorted(entry.keys() - set(names)):
         raise SeedFileError(f"user {number}: {_quoted(name)} is not known, expected uuid, display_name and handle")
     user = User(**entry)
-    if not _UUID.fullmatch(user.uuid):
+    if not items.UUID.fullmatch(user.uuid) or user.uuid != user.uuid.lower():
         raise SeedFileError(
             f"user {number}: {_quoted(user.uuid)} is not a uuid, expected 32 lower-case digits and hyphens"
         )
