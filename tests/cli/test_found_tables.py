@@ -95,11 +95,13 @@ def table_with(on: CruddurTable, keys: str, indexes: list[Any]) -> Iterator[Crud
             "pk:S sk:S",
             [INDEX | {"Projection": {"ProjectionType": "KEYS_ONLY"}}],
             "with some attributes; it needs message_group_uuid (hash, S) and sk (range, S), with all attributes",
+            VERIFY,
         ),
         (
             "pk:S sk:S",
             [INDEX | {"KeySchema": INDEX["KeySchema"][:1]}],
             "has the keys message_group_uuid (hash, S), with all attributes; it needs",
+            VERIFY,
         ),
     ],
     ids=["other names", "numeric", "id", "no sort key", "no index", "keys only", "index without sk"],

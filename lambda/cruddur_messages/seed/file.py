@@ -148,12 +148,12 @@ def parse(text: str, users: Sequence[User]) -> tuple[SeedConversation, ...]:
 
 def digest(conversations: Sequence[SeedConversation]) -> str:
     """SHA-256 over all items of the conversations, in hexadecimal digits."""
-    items = [
+    written = [
         [dict(row.attributes) for row in conversation.group_rows]
         + [message.to_attributes() for message in conversation.messages]
         for conversation in conversations
     ]
-    return hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
 
 
 def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, Any]:

@@ -16,8 +16,17 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from cruddur_messages import dynamodb, schema, timestamps
-from cruddur_messages.dynamodb import TRANSIENT_CODES, OutOfTimeError
-from cruddur_messages.items import MESSAGE_UUID, USER_UUID, AttributeMap, GroupRow, Message, text_or_empty
+from cruddur_messages.dynamodb import TRANSIENT_CODES, OutOfTimeError, backoff
+from cruddur_messages.items import (
+    MESSAGE_UUID,
+    USER_UUID,
+    AttributeMap,
+    GroupRow,
+    Message,
+    key_attributes,
+    key_of,
+    text_or_empty,
+)
 from cruddur_messages.seed.file import LoadedConversation, SeedConversation, message_uuid
 
 if TYPE_CHECKING:
@@ -288,8 +297,8 @@ class _Patience:
         self._failures += 1
         if self._failures >= ATTEMPTS:
             raise SeedError(f"given up after {ATTEMPTS} attempts: {reason}")
-        longest = min(FIRST_BACKOFF_SECONDS * 2 ** (self._failures - 1), LONGEST_BACKOFF_SECONDS)
-        self._sleep(longest * (0.5 + self._draw() / 2))
+        first, longest = FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS
+        self._sleep(backoff(self._failures, first=first, longest=longest, draw=self._draw()))
 
 
 def _is_of_the_seed(item: AttributeMap, message_group_uuid: str) -> bool:
@@ -302,5 +311,4 @@ def _puts(items: Sequence[AttributeMap]) -> "list[WriteRequestTypeDef]":
 
 
 def _deletes(items: Sequence[AttributeMap]) -> "list[WriteRequestTypeDef]":
-    names = (schema.PARTITION_KEY, schema.SORT_KEY)
-    return [{"DeleteRequest": {"Key": {name: item[name] for name in names}}} for item in items]
+    return [{"DeleteRequest": {"Key": key_attributes(key_of(item))}} for item in items]
