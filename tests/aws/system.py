@@ -1,8 +1,7 @@
 """One deployment in the account: the CDK CLI, bin/ddb, and what the stacks have created."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from cruddur_cli import table_definition
 from cruddur_cli.smoke import runs
 from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.report import Report
+from cruddur_local.deployment import telling_line
 from cruddur_local.paths import CDK_CLI
 from tests.aws.account import TAG, Account
 
@@ -22,13 +22,10 @@ LATE_SECONDS = 60.0
 FIRST_BATCH_SECONDS = 300.0
 """How long a new mapping may take for its first batch."""
 
-TELLING = ("error: ", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED", "Error: ", "❌")
-"""Marks of the most useful line that the CDK CLI prints: our own error, else that of a failed deployment."""
-
 
 @dataclass(frozen=True)
 class System:
-    """A system of this app: `name` is the setting; the table has the same name as the main stack, if not given."""
+    """A system of this app; the fields are the settings."""
 
     account: Account
     name: str
@@ -39,11 +36,6 @@ class System:
     def stack(self) -> str:
         """The main stack's name, with which most names begin."""
         return f"{self.name}-{self.stage}"
-
-    @property
-    def role_name(self) -> str:
-        """The projection's role."""
-        return f"{self.stack}-projection-{self.account.region}"
 
     def cdk(self, *words: str, **settings: str) -> None:
         """Run the CDK CLI on this system; the test fails with the most useful line of its output."""
@@ -58,9 +50,7 @@ class System:
         if status:
             log = output / f"{words[0]}.log"
             log.write_text(printed)
-            lines = [line.strip() for line in printed.splitlines() if line.strip()] or ["it printed nothing"]
-            reason = next((line for mark in TELLING for line in lines if mark in line), lines[-1])
-            pytest.fail(f"cdk {words[0]}: {reason} (all of it: {log})", pytrace=False)
+            pytest.fail(f"cdk {words[0]}: {telling_line(printed)} (all of it: {log})", pytrace=False)
 
     def deploy(self, **settings: str) -> None:
         """Run `cdk deploy --all`, with the tag of the run."""
@@ -97,11 +87,6 @@ class System:
         (stack,) = self.account.pages("cloudformation", "describe_stacks", "Stacks", StackName=self.stack)
         return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
-    def physical_id(self, resource_type: str) -> str:
-        """The physical id of the only resource of a type in the main stack."""
-        (only,) = self.account.physical_ids(self.stack, resource_type)
-        return only
-
     def table(self) -> Any:
         """The table's description."""
         return self.account.client("dynamodb").describe_table(TableName=self.table_name)["Table"]
@@ -125,23 +110,13 @@ class System:
         client = self.account.client("lambda")
         return dict(client.get_function_configuration(FunctionName=f"{self.stack}-projection"))
 
-    def role_policy(self) -> dict[str, Any]:
-        """The projection's one inline policy."""
-        iam = self.account.client("iam")
-        (name,) = iam.list_role_policies(RoleName=self.role_name)["PolicyNames"]
-        found = iam.get_role_policy(RoleName=self.role_name, PolicyName=name)["PolicyDocument"]
-        return dict(found if isinstance(found, dict) else json.loads(found))
-
-    @contextmanager
-    def changed_role_policy(self, document: Mapping[str, Any]) -> Iterator[None]:
-        """Replace the projection's inline policy, and restore it at the end."""
-        iam, before = self.account.client("iam"), self.role_policy()
-        (name,) = iam.list_role_policies(RoleName=self.role_name)["PolicyNames"]
-        try:
-            iam.put_role_policy(RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(document))
-            yield
-        finally:
-            iam.put_role_policy(RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(before))
+    def role_policy(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """The projection's role and its one inline policy by name, as arguments of IAM; and the text of the policy."""
+        iam, role = self.account.client("iam"), f"{self.stack}-projection-{self.account.region}"
+        (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        found = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        document = found if isinstance(found, dict) else json.loads(found)
+        return {"RoleName": role, "PolicyName": name}, document
 
     def require_no_drift(self) -> None:
         """Let CloudFormation compare every stack with its resources."""
