@@ -53,13 +53,14 @@ def _cdk(emulator: Emulator, arguments: Sequence[str]) -> None:
             check=False,
         )
     if ended.returncode:
-        raise LocalSystemError(f"cdk {arguments[0]} failed: {_reason()} (all of it: {paths.CDK_LOG})")
+        reason = telling_line(paths.CDK_LOG.read_text(errors="replace"))
+        raise LocalSystemError(f"cdk {arguments[0]} failed: {reason} (all of it: {paths.CDK_LOG})")
 
 
-def _reason() -> str:
+def telling_line(printed: str) -> str:
     """The most useful line: our own error, else CDK's line on a failed deployment, else the last one."""
-    lines = [line.strip() for line in paths.CDK_LOG.read_text(errors="replace").splitlines() if line.strip()]
-    for mark in ("error: ", "CREATE_FAILED", "UPDATE_FAILED", "Error: ", "❌"):
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    for mark in ("error: ", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED", "Error: ", "❌"):
         for line in lines:
             if mark in line:
                 return line

@@ -9,7 +9,6 @@ import re
 import signal
 import sys
 from collections.abc import Generator, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,10 @@ import botocore.session
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from cruddur_cli.errors import explained
 from cruddur_infra import REPOSITORY
 from tests.aws import removal
-from tests.aws.account import TAG, Account, explained, is_lost
+from tests.aws.account import TAG, Account, is_lost
 from tests.aws.system import System
 from tests.end_to_end.checkout import Checkout
 from tests.engines.fixtures import free_port
@@ -37,6 +37,7 @@ MADE = f"""This deploys the system into an account three times, tests claims abo
   takes     between half an hour and two hours; this has not been timed on AWS yet.
             Most of it is waiting for alarms, and for AWS to delete network interfaces: 20 minutes each time"""
 
+CLEAN_UP = "make test-aws CLEAN_UP=1 NAME={0.name} REGION={0.region}"
 ACCOUNT = pytest.StashKey[Account]()
 ROWS = pytest.StashKey[dict[str, str]]()
 
@@ -66,17 +67,16 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         check(account)
         if not config.option.yes:
             confirm(account)
-    except (BotoCoreError, ClientError) as error:
-        raise pytest.UsageError(explained(error)) from error
+    except (BotoCoreError, ClientError, pytest.exit.Exception) as error:
+        raise pytest.UsageError(explained(error) or str(error)) from error
     return None
 
 
 def named_account(option: Any, environment: Mapping[str, str]) -> Account:
     """The account that the command line and the environment name."""
     if not NAMES.fullmatch(option.name):
-        raise pytest.UsageError(
-            f"NAME is {option.name!r}; it takes 3 to 24 of a-z, 0-9, hyphens, and starts with neither aws nor ssm"
-        )
+        rule = "it takes 3 to 24 of a-z, 0-9, hyphens, and starts with neither aws nor ssm"
+        raise pytest.UsageError(f"NAME is {option.name!r}; {rule}")
     redirected = sorted(key for key in environment if key.startswith("AWS_ENDPOINT_URL"))
     if redirected and option.account == "aws":
         raise pytest.UsageError(f"{redirected[0]} is set, which is not AWS: unset it; make proof tests on the emulator")
@@ -91,13 +91,11 @@ def named_account(option: Any, environment: Mapping[str, str]) -> Account:
 def check(account: Account) -> None:
     """Refuse an account without bootstrap stack, and one in which a name is taken."""
     if not removal.is_there(lambda: account.client("cloudformation").describe_stacks(StackName="CDKToolkit")):
-        raise pytest.UsageError(
-            f"{account.region} of this account has no CDK bootstrap stack: run npx cdk bootstrap "
-            f"aws://{account.number}/{account.region}"
-        )
+        command = f"npx cdk bootstrap aws://{account.number}/{account.region}"
+        raise pytest.UsageError(f"{account.region} of this account has no CDK bootstrap stack: run {command}")
     for one in removal.find(account):
-        advice = f"{account.clean_up} removes it" if one.is_ours else "choose another name with NAME="
-        raise pytest.UsageError(f"this account has a {one.kind} called {one.name}: {advice}")
+        advice = f"{CLEAN_UP.format(account)} removes it" if one.is_ours else "choose another name with NAME="
+        raise pytest.UsageError(f"this account has a {one.kind} called {one.id}: {advice}")
 
 
 def confirm(account: Account) -> None:
@@ -106,18 +104,18 @@ def confirm(account: Account) -> None:
     print("Type the account's number to continue:", flush=True)  # noqa: T201
     typed = sys.stdin.readline().strip()
     if typed != account.number:
-        raise pytest.UsageError(
-            f"not confirmed: {typed!r} is not {account.number}, nothing was done; YES=1 does not ask"
-        )
+        raise pytest.UsageError(f"not confirmed: {typed!r} is not {account.number}, nothing was done; YES=1 skips this")
 
 
 def finish(account: Account) -> None:
     """Remove everything that was created; if that fails, one line has the reason and the command for it."""
     try:
-        removal.remove_all(account, lambda line: print(line, flush=True))  # noqa: T201
+        removal.remove_all(account)
     except (KeyboardInterrupt, Exception) as error:
-        reason = explained(error) or " ".join(str(error).split()) or type(error).__name__
-        pytest.exit(f"what was created still exists ({reason}): remove it with {account.clean_up}", returncode=1)
+        reason = (explained(error) if isinstance(error, Exception) else None) or " ".join(repr(error).split())
+        pytest.exit(
+            f"what was created still exists ({reason}): remove it with {CLEAN_UP.format(account)}", returncode=1
+        )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -133,12 +131,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """An error that a person can fix is one line; without credentials, the run ends."""
+    """When credentials are missing or have expired, the run ends, with one line."""
     report = yield
-    if item.path.is_relative_to(HERE) and call.excinfo and isinstance(call.excinfo.value, BotoCoreError | ClientError):
-        report.longrepr = explained(call.excinfo.value)
-        if is_lost(call.excinfo.value):
-            item.session.shouldstop = report.longrepr
+    if call.excinfo and isinstance(error := call.excinfo.value, Exception) and is_lost(error):
+        report.longrepr = explained(error)
+        item.session.shouldstop = report.longrepr or ""
     if item.config.option.account:
         _write_page(item, report)
     return report
@@ -152,29 +149,21 @@ def _write_page(item: pytest.Function, report: pytest.TestReport) -> None:
     outcome = report.outcome if report.when == "call" or report.skipped else "error"
     claim = " ".join((item.obj.__doc__ or "").split())
     rows[item.name] = f"| {item.name} | {claim} | {outcome} | {report.duration:.0f} |"
-    lines = [
-        f"# Claims, tested on {'the emulator' if account.is_emulator else 'AWS'}",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, account ...{account.number[-4:]}, {account.region}.",
-        "",
-        "| test | claim | outcome | seconds |",
-        "|---|---|---|---|",
-        *rows.values(),
-    ]
+    place = f"{'the emulator' if account.is_emulator else 'AWS'}, account ...{account.number[-4:]}, {account.region}"
+    head = [f"# Claims, tested on {place}", "", "| test | claim | outcome | seconds |", "|---|---|---|---|"]
     page = item.config.option.page or REPOSITORY / ".local/aws-tests" / f"{account.name}.md"
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text("\n".join(lines) + "\n")
+    page.write_text("\n".join([*head, *rows.values(), ""]))
 
 
 @pytest.fixture(scope="session")
 def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """The account of the command line; without one, an emulator. At the end, everything that was created is removed."""
     if request.config.option.account:
-        account = request.config.stash[ACCOUNT]
         try:
-            yield account
+            yield request.config.stash[ACCOUNT]
         finally:
-            finish(account)
+            finish(request.config.stash[ACCOUNT])
         return
     checkout = Checkout.make(tmp_path_factory.mktemp("account"))
     try:

@@ -1,82 +1,66 @@
 """What the tests have created in the account: found by name and tag, and removed, whatever state it is in."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
 from tests.aws.account import TAG, Account, code
 
-GONE = {
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "NoSuchEntity",
-    "NotFound",
-    "QueueDoesNotExist",
-    "ResourceNotFoundException",
-    "ValidationError",
-}
+GONE = {"AWS.SimpleQueueService.NonExistentQueue", "NoSuchEntity", "NotFound", "QueueDoesNotExist"}
+GONE |= {"ResourceNotFoundException", "ValidationError"}
 
-IN_MOTION = ("UPDATE_", "DELETE_", "IMPORT_", "ROLLBACK_")
-"""Of the statuses, `..._IN_PROGRESS`, in which a stack cannot be deleted or its protection not be changed.
-
-The latter: CloudFormation User Guide, "Protect CloudFormation stacks from being deleted".
-"""
+DELETABLE = {"CREATE_IN_PROGRESS", "REVIEW_IN_PROGRESS"}
+"""Else a stack cannot be deleted or its protection not be changed (CloudFormation User Guide, "Protect ... stacks")."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """Something with a name as the tests give it; it is theirs if it also has their tag."""
 
     kind: str
-    name: str
     id: str
     is_ours: bool
 
 
 def find(account: Account) -> list[Found]:
-    """Everything in the account whose name begins with the name of the run."""
+    """Everything in the account whose name begins with the name of the run.
+
+    Subscriptions are not among it: they end with the topic of the stack (SNS API reference, "DeleteTopic").
+    """
     prefix, found = f"{account.name}-", list[Found]()
 
-    def add(kind: str, name: str, id_: str, tags: Callable[[], Mapping[str, Any]]) -> None:
-        if not name.rpartition("/")[2].startswith(prefix):
-            return
-        try:
-            found.append(Found(kind, name, id_, is_ours=(TAG, account.name) in _pairs(tags())))
-        except ClientError as error:
-            if code(error) not in GONE:
-                raise
+    def add(kind: str, id_: str, tags: Callable[[], Mapping[str, Any]]) -> None:
+        def judge() -> None:
+            found.append(Found(kind, id_, is_ours=(TAG, account.name) in _pairs(tags())))
+
+        if id_.rpartition("/")[2].startswith(prefix):
+            is_there(judge)
 
     for stack in account.pages("cloudformation", "describe_stacks", "Stacks"):
-        add("stack", stack["StackName"], stack["StackName"], partial(_tags_of_stack, account, stack))
+        add("stack", stack["StackName"], partial(_tags_of_stack, account, stack))
     dynamodb, sqs, iam, logs = (account.client(service) for service in ("dynamodb", "sqs", "iam", "logs"))
     for table in account.pages("dynamodb", "list_tables", "TableNames"):
-        add("table", table, table, partial(_tags_of_table, dynamodb, table))
+        add("table", table, partial(_tags_of_table, dynamodb, table))
     for url in account.pages("sqs", "list_queues", "QueueUrls", QueueNamePrefix=prefix):
-        add("queue", url.rpartition("/")[2], url, partial(sqs.list_queue_tags, QueueUrl=url))
+        add("queue", url, partial(sqs.list_queue_tags, QueueUrl=url))
     for role in account.pages("iam", "list_roles", "Roles"):
-        add("role", role["RoleName"], role["RoleName"], partial(iam.list_role_tags, RoleName=role["RoleName"]))
+        add("role", role["RoleName"], partial(iam.list_role_tags, RoleName=role["RoleName"]))
     for start in (prefix, f"/aws/lambda/{prefix}"):
         for group in account.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=start):
-            tags = partial(logs.list_tags_for_resource, resourceArn=group["arn"].removesuffix(":*"))
-            add("log group", group["logGroupName"], group["logGroupName"], tags)
-    for one in account.pages("sns", "list_subscriptions", "Subscriptions"):
-        # A subscription has no tags; its queue has a name of ours. Unconfirmed ones have no ARN.
-        if one["Protocol"] == "sqs" and one["SubscriptionArn"].startswith("arn:"):
-            name = one["Endpoint"].rpartition(":")[2]
-            add("subscription", name, one["SubscriptionArn"], partial(dict, Tags={TAG: account.name}))
+            arn = group["arn"].removesuffix(":*")
+            add("log group", group["logGroupName"], partial(logs.list_tags_for_resource, resourceArn=arn))
     return found
 
 
-def remove_all(account: Account, say: Callable[[str], None]) -> None:
+def remove_all(account: Account) -> None:
     """Remove everything that is ours: the stacks first, then what they retain and what the tests made by hand."""
-    stacks = [one.name for one in find(account) if one.kind == "stack" and one.is_ours]
+    stacks = [one.id for one in find(account) if one.kind == "stack" and one.is_ours]
     # The main stack imports the table's stream from the table stack.
     for is_table in (False, True):
         together = [stack for stack in stacks if stack.endswith("-table") is is_table]
         for stack in together:
-            say(f"removing stack {stack}")
+            print(f"removing stack {stack}", flush=True)  # noqa: T201
             _begin_deletion(account, stack)
         for stack in together:
             # Deleting the function's network interfaces alone can take twenty minutes.
@@ -85,7 +69,7 @@ def remove_all(account: Account, say: Callable[[str], None]) -> None:
             waiter.wait(StackName=stack, WaiterConfig=wait)
     for one in find(account):
         if one.is_ours:
-            say(f"removing {one.kind} {one.name}")
+            print(f"removing {one.kind} {one.id}", flush=True)  # noqa: T201
             remove(account, one.kind, one.id)
 
 
@@ -121,7 +105,7 @@ def _begin_deletion(account: Account, stack: str) -> None:
 
     def is_settled() -> bool:
         (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-        return not (found["StackStatus"].startswith(IN_MOTION) and found["StackStatus"].endswith("_IN_PROGRESS"))
+        return found["StackStatus"] in DELETABLE or not found["StackStatus"].endswith("_IN_PROGRESS")
 
     if is_there(lambda: account.within(60, f"what is under way with the stack {stack} ends", is_settled)):
         cloudformation.update_termination_protection(StackName=stack, EnableTerminationProtection=False)
@@ -166,5 +150,4 @@ _REMOVERS: Mapping[str, Callable[[Account, str], object]] = {
     "role": _remove_role,
     "queue": lambda account, url: account.client("sqs").delete_queue(QueueUrl=url),
     "log group": lambda account, name: account.client("logs").delete_log_group(logGroupName=name),
-    "subscription": lambda account, arn: account.client("sns").unsubscribe(SubscriptionArn=arn),
 }

@@ -1,8 +1,7 @@
 """One deployment in the account: the CDK CLI, bin/ddb, and what the stacks have created."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from cruddur_cli import table_definition
 from cruddur_cli.smoke import runs
 from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.report import Report
+from cruddur_local.deployment import telling_line
 from cruddur_local.paths import CDK_CLI
 from tests.aws.account import TAG, Account
 
@@ -25,13 +25,10 @@ LATE_SECONDS = 60.0
 FIRST_BATCH_SECONDS = 300.0
 """How long a new mapping may take for its first batch."""
 
-TELLING = ("error: ", "CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED", "Error: ", "❌")
-"""Marks of the most useful line that the CDK CLI prints: our own error, else that of a failed deployment."""
-
 
 @dataclass(frozen=True)
 class System:
-    """A system of this app: `name` is the setting; the table has the same name as the main stack, if not given."""
+    """A system of this app; the fields are the settings."""
 
     account: Account
     name: str
@@ -42,11 +39,6 @@ class System:
     def stack(self) -> str:
         """The main stack's name, with which most names begin."""
         return f"{self.name}-{self.stage}"
-
-    @property
-    def role_name(self) -> str:
-        """The projection's role."""
-        return f"{self.stack}-projection-{self.account.region}"
 
     def cdk(self, *words: str, **settings: str) -> None:
         """Run the CDK CLI on this system; the test fails with the most useful line of its output."""
@@ -61,9 +53,7 @@ class System:
         if status:
             log = output / f"{words[0]}.log"
             log.write_text(printed)
-            lines = [line.strip() for line in printed.splitlines() if line.strip()] or ["it printed nothing"]
-            reason = next((line for mark in TELLING for line in lines if mark in line), lines[-1])
-            pytest.fail(f"cdk {words[0]}: {reason} (all of it: {log})", pytrace=False)
+            pytest.fail(f"cdk {words[0]}: {telling_line(printed)} (all of it: {log})", pytrace=False)
 
     def deploy(self, **settings: str) -> None:
         """Run `cdk deploy --all`, with the tag of the run."""
@@ -100,11 +90,6 @@ class System:
         (stack,) = self.account.pages("cloudformation", "describe_stacks", "Stacks", StackName=self.stack)
         return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
-    def physical_id(self, resource_type: str) -> str:
-        """The physical id of the only resource of a type in the main stack."""
-        (only,) = self.account.physical_ids(self.stack, resource_type)
-        return only
-
     def table(self) -> Any:
         """The table's description."""
         return self.account.client("dynamodb").describe_table(TableName=self.table_name)["Table"]
@@ -128,21 +113,11 @@ class System:
         client = self.account.client("lambda")
         return dict(client.get_function_configuration(FunctionName=f"{self.stack}-projection"))
 
-    def role_policy(self, name: str = TABLE_POLICY) -> dict[str, Any]:
-        """An inline policy of the projection's role: the one for the table, or the one for Lambda itself."""
-        found = self.account.client("iam").get_role_policy(RoleName=self.role_name, PolicyName=name)["PolicyDocument"]
-        return dict(found if isinstance(found, dict) else json.loads(found))
-
-    @contextmanager
-    def changed_role_policy(self, document: Mapping[str, Any]) -> Iterator[None]:
-        """Replace what the projection's role may do with the table, and restore it at the end."""
-        iam, before = self.account.client("iam"), self.role_policy()
-        name = {"RoleName": self.role_name, "PolicyName": TABLE_POLICY}
-        try:
-            iam.put_role_policy(**name, PolicyDocument=json.dumps(document))
-            yield
-        finally:
-            iam.put_role_policy(**name, PolicyDocument=json.dumps(before))
+    def role_policy(self, name: str = TABLE_POLICY) -> tuple[dict[str, str], dict[str, Any]]:
+        """An inline policy of the projection's role, as arguments of IAM; and its text."""
+        names = {"RoleName": f"{self.stack}-projection-{self.account.region}", "PolicyName": name}
+        found = self.account.client("iam").get_role_policy(**names)["PolicyDocument"]
+        return names, found if isinstance(found, dict) else json.loads(found)
 
     def require_no_drift(self) -> None:
         """Let CloudFormation compare every stack with its resources."""

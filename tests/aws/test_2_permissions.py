@@ -1,5 +1,6 @@
 """The permissions of the projection: evaluated by AWS's policy simulator, and tried."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -11,10 +12,11 @@ from botocore.exceptions import ClientError
 
 from cruddur_cli.smoke.talk import smoke_uuid
 from cruddur_messages import schema
-from tests.aws import removal, simulator
+from tests.aws import removal
 from tests.aws.account import TAG, Account, is_denied
 from tests.aws.system import System, policy
 from tests.engines.fixtures import CruddurTable
+from tests.policies import aws_simulator
 from tests.policies.conftest import case_of
 from tests.policies.scenarios import Recording, record_all
 
@@ -31,14 +33,14 @@ def recording(dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], Cr
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_simulator_agrees(account: Account, recording: Recording, stage: str) -> None:
     """AWS's policy simulator allows every call of this app and denies every probe of tests/policies."""
-    assert simulator.differences(account.client("iam"), case_of(stage, recording)) == []
+    assert aws_simulator.differences(account.client("iam"), case_of(stage, recording)) == []
 
 
 def test_enclosing_operation(dev: System) -> None:
     """DynamoDB tells IAM that an action is part of a transaction (dynamodb:EnclosingOperation)."""
     with role_of_the_projection(dev, anywhere=True) as dynamodb:
         row = key(schema.GROUP_ROW_PREFIX)
-        require_allowed(dev, "a transaction", lambda: delete_in_transaction(dev, dynamodb, row))
+        dev.account.within(1, "a transaction is allowed", lambda: not is_denied(lambda: delete(dev, dynamodb, row)))
         assert is_denied(lambda: dynamodb.delete_item(TableName=dev.table_name, Key=row))
 
 
@@ -48,20 +50,20 @@ def test_leading_keys(dev: System) -> None:
     with role_of_the_projection(dev, anywhere=True) as dynamodb:
         row, other = key(schema.GROUP_ROW_PREFIX), key(schema.GROUP_ROW_PREFIX)
         conversation, message = key(schema.CONVERSATION_PREFIX), key(schema.MESSAGE_PREFIX)
-        require_allowed(dev, "two rows", lambda: delete_in_transaction(dev, dynamodb, row, other))
+        # Policies take a moment to be in force everywhere, so a first denial proves nothing.
+        dev.account.within(1, "two rows are allowed", lambda: not is_denied(lambda: delete(dev, dynamodb, row, other)))
         # `shown` is no reserved word; the value is of no consequence.
         change = {"UpdateExpression": "SET shown = :none", "ExpressionAttributeValues": {":none": {"S": "none"}}}
         here = {"TableName": dev.table_name}
         both = [{"Update": here | {"Key": conversation} | change}, {"Delete": here | {"Key": row}}]
         try:
-            require_allowed(
-                dev, "a row and a conversation item", lambda: dynamodb.transact_write_items(TransactItems=both)
-            )
+            transact = partial(dynamodb.transact_write_items, TransactItems=both)
+            dev.account.within(1, "a row and a conversation item are allowed", lambda: not is_denied(transact))
         finally:
             # The projection may not delete it.
             dev.account.client("dynamodb").delete_item(TableName=dev.table_name, Key=conversation)
-        assert is_denied(lambda: delete_in_transaction(dev, dynamodb, message))
-        assert is_denied(lambda: delete_in_transaction(dev, dynamodb, row, message))
+        assert is_denied(lambda: delete(dev, dynamodb, message))
+        assert is_denied(lambda: delete(dev, dynamodb, row, message))
 
 
 @pytest.mark.only_on_aws("the emulator has no endpoint and does not enforce the queue's policy")
@@ -74,7 +76,7 @@ def test_outside_callers(dev: System) -> None:
             asked = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values, **index}
             query = partial(dynamodb.query, TableName=dev.table_name, KeyConditionExpression="#key = :key", **asked)
             assert is_denied(query)
-        assert is_denied(lambda: delete_in_transaction(dev, dynamodb, key(schema.GROUP_ROW_PREFIX)))
+        assert is_denied(lambda: delete(dev, dynamodb, key(schema.GROUP_ROW_PREFIX)))
     # As an administrator.
     queue = dev.outputs()["FailureQueueUrl"]
     assert is_denied(lambda: dev.account.client("sqs").send_message(QueueUrl=queue, MessageBody="{}"))
@@ -83,7 +85,7 @@ def test_outside_callers(dev: System) -> None:
 @pytest.mark.only_on_aws("the emulator does not enforce the policy of an endpoint")
 def test_endpoint_policy(dev: System) -> None:
     """The endpoint's policy is enforced: what it denies, the projection cannot do."""
-    ec2, endpoint = dev.account.client("ec2"), dev.physical_id("AWS::EC2::VPCEndpoint")
+    ec2, (endpoint,) = dev.account.client("ec2"), dev.account.physical_ids(dev.stack, "AWS::EC2::VPCEndpoint")
     (found,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
     try:
         ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=policy(DENY_ALL))
@@ -95,21 +97,17 @@ def test_endpoint_policy(dev: System) -> None:
 
 @contextmanager
 def role_of_the_projection(system: System, *, anywhere: bool) -> Iterator[Any]:
-    """DynamoDB under a role that this account may assume, with the projection's policy.
-
-    With `anywhere`, without its network conditions.
-    """
+    """DynamoDB under a role with the projection's policy; with `anywhere`, without its network conditions."""
     account, name = system.account, f"{system.stack}-probe"
     iam = account.client("iam")
-    statements = [from_anywhere(one) if anywhere else one for one in system.role_policy()["Statement"]]
+    statements = [from_anywhere(one) if anywhere else one for one in system.role_policy()[1]["Statement"]]
     # Added for this test: the call that shows that the policy is in force.
     statements.append({"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"})
     root = f"arn:{account.session.get_partition_for_region(account.region)}:iam::{account.number}:root"
     trust = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
     try:
-        role = iam.create_role(
-            RoleName=name, AssumeRolePolicyDocument=policy(trust), Tags=[{"Key": TAG, "Value": account.name}]
-        )["Role"]
+        tags = [{"Key": TAG, "Value": account.name}]
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust), Tags=tags)["Role"]
         iam.put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=policy(*statements))
         yield account.within(3, "the probe's role can be used", lambda: assumed(system, role["Arn"]))
     finally:
@@ -121,10 +119,8 @@ def assumed(system: System, arn: str) -> Any:
     account = system.account
     try:
         given = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="tests")["Credentials"]
-        session = boto3.Session(
-            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], region_name=account.region
-        )
-        dynamodb = account.client("dynamodb", session)
+        keys = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+        dynamodb = account.client("dynamodb", boto3.Session(*keys, region_name=account.region))
         return None if is_denied(lambda: dynamodb.describe_table(TableName=system.table_name)) else dynamodb
     except ClientError as error:
         if "AccessDenied" in str(error) or "InvalidClientTokenId" in str(error):
@@ -134,14 +130,16 @@ def assumed(system: System, arn: str) -> Any:
 
 def from_anywhere(statement: Mapping[str, Any]) -> dict[str, Any]:
     """A statement without its network conditions."""
-    conditions = {
-        operator: {name: one for name, one in keys.items() if name not in ("aws:SourceVpce", "aws:SourceVpc")}
-        for operator, keys in statement.get("Condition", {}).items()
-    }
-    return {**statement, "Condition": {operator: keys for operator, keys in conditions.items() if keys}}
+    network = ("aws:SourceVpce", "aws:SourceVpc")
+    found: dict[str, Any] = json.loads(
+        json.dumps(statement),
+        object_hook=lambda part: {name: one for name, one in part.items() if name not in network and one != {}},
+    )
+    return found
 
 
-def delete_in_transaction(system: System, dynamodb: Any, *keys: Mapping[str, Any]) -> object:
+def delete(system: System, dynamodb: Any, *keys: Mapping[str, Any]) -> object:
+    """Delete items in one transaction."""
     elements = [{"Delete": {"TableName": system.table_name, "Key": one}} for one in keys]
     return dynamodb.transact_write_items(TransactItems=elements)
 
@@ -149,8 +147,3 @@ def delete_in_transaction(system: System, dynamodb: Any, *keys: Mapping[str, Any
 def key(prefix: str) -> dict[str, Any]:
     """The key of no item: a delete of it causes no stream record."""
     return {schema.PARTITION_KEY: {"S": prefix + smoke_uuid()}, schema.SORT_KEY: {"S": "nothing"}}
-
-
-def require_allowed(system: System, what: str, call: Callable[[], object]) -> None:
-    """Policies take a moment to be in force everywhere, so a first denial proves nothing."""
-    system.account.within(1, f"{what} is allowed", lambda: not is_denied(call))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,24 +24,22 @@ no_alarms = pytest.mark.only_on_aws("the emulator has no metric filters, and ref
 
 
 class Failure:
-    """Two made-up people write while the projection lacks a permission; `restoring` ends that."""
+    """Two made-up people write while the projection lacks a permission; `restore` ends that."""
 
     def __init__(self, system: System, restoring: ExitStack) -> None:
-        self._system, self._place, self._restoring, group = system, system.place, restoring, smoke_uuid()
-        self.members = [person(name) for name in ("Ann", "Bo")]
-        self._note = Register(self._place).new({group: [one.uuid for one in self.members]})
-        self._talk = Talk(self._place, group, self.members, limit_seconds=0)
+        self._system, self._place, group = system, system.place, smoke_uuid()
+        self._members = [person(name) for name in ("Ann", "Bo")]
+        self._note = Register(self._place).new({group: [one.uuid for one in self._members]})
+        self._talk = Talk(self._place, group, self._members, limit_seconds=0)
         restoring.callback(self._note.remove)
         self._note.renew()
         self._talk.speak()
         system.account.within(5, "the first message is in both inboxes", self.has_arrived)
-        self._policy = restoring.enter_context(ExitStack())
-        self._policy.enter_context(system.changed_role_policy(without(system.role_policy(), NEEDED)))
+        iam, (names, document) = system.account.client("iam"), system.role_policy()
+        self.restore = partial(iam.put_role_policy, **names, PolicyDocument=json.dumps(document))
+        restoring.callback(self.restore)
+        iam.put_role_policy(**names, PolicyDocument=json.dumps(without(document, NEEDED)))
         system.account.within(5, "the permission is gone", lambda: self.send() and self.refusals())
-
-    def restore(self) -> None:
-        """Restore the permission, if that has not been done."""
-        self._policy.close()
 
     def send(self) -> str:
         """Send a message and return its id."""
@@ -50,20 +49,18 @@ class Failure:
 
     def has_arrived(self) -> bool:
         """Whether every inbox shows the newest message, and no other."""
-        return {row.get("message_uuid", {}).get("S") for row in self._rows()} == {self._talk.newest}
+        shown = [[row.get("message_uuid", {}).get("S") for row in inbox] for inbox in self.inboxes()]
+        return shown == [[self._talk.newest]] * 2
 
-    def rows(self) -> list[int]:
-        """The number of rows of each member."""
-        return [sum(row["pk"]["S"].endswith(one.uuid) for row in self._rows()) for one in self.members]
+    def inboxes(self) -> list[list[Any]]:
+        """The rows of each member."""
+        return [list(self._place.read(schema.group_row_partition(one.uuid))) for one in self._members]
 
     def refusals(self) -> int:
         """How many failures the projection has logged."""
         group = self._system.outputs()["LogGroupName"]
         asked = {"logGroupName": group, "filterPattern": "conversation_failed"}
         return len(self._system.account.pages("logs", "filter_log_events", "events", **asked))
-
-    def _rows(self) -> list[Any]:
-        return [row for one in self.members for row in self._place.read(schema.group_row_partition(one.uuid))]
 
 
 @pytest.fixture(scope="module")
@@ -74,22 +71,16 @@ def failure(dev: System) -> Iterator[Failure]:
 
 
 @pytest.fixture(scope="module")
-def notices(dev: System) -> Iterator[str]:
-    """A queue that gets the notifications of the alarms."""
+def notices(dev: System) -> str:
+    """A queue that gets the notifications of the alarms, until everything is removed."""
     sqs, sns, topic = dev.account.client("sqs"), dev.account.client("sns"), dev.outputs()["AlarmTopicArn"]
-    url = sqs.create_queue(QueueName=f"{dev.stack}-notices", tags={TAG: dev.account.name})["QueueUrl"]
-    try:
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
-        of_topic = {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(allow | of_topic)})
-        subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
-        try:
-            yield url
-        finally:
-            sns.unsubscribe(SubscriptionArn=subscription)
-    finally:
-        sqs.delete_queue(QueueUrl=url)
+    url = str(sqs.create_queue(QueueName=f"{dev.stack}-notices", tags={TAG: dev.account.name})["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    of_topic = {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(allow | of_topic)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url
 
 
 def test_messages_fail_and_no_row_is_lost(dev: System, failure: Failure) -> None:
@@ -98,7 +89,7 @@ def test_messages_fail_and_no_row_is_lost(dev: System, failure: Failure) -> None
     failure.send()
     dev.account.within(5, "the projection is refused again", lambda: failure.refusals() > before)
     assert not failure.has_arrived()
-    assert failure.rows() == [1, 1]
+    assert [len(rows) for rows in failure.inboxes()] == [1, 1]
 
 
 def test_rebuild(dev: System, failure: Failure) -> None:
