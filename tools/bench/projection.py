@@ -178,14 +178,14 @@ def main() -> None:
 
 
 def _chart(results: Results, quantity: int) -> Chart:
-    """Cost per message against the number of messages, in 10 conversations, for each number of members."""
+    """Cost per message against the number of messages in one conversation, for each number of members."""
     lines = [
         Line(
             f"{who}, {members} members",
             [
                 (load.messages, costs[which][quantity])
                 for load, costs in results.items()
-                if (load.members, load.conversations) == (members, 10)
+                if (load.members, load.conversations) == (members, 1)
             ],
             colour,
             is_dashed=bool(which),
@@ -193,7 +193,7 @@ def _chart(results: Results, quantity: int) -> Chart:
         for colour, members in enumerate(MEMBERS)
         for which, who in enumerate(("projection", "baseline"))
     ]
-    return Chart(f"{QUANTITIES[quantity]} per message", "messages in 10 conversations", lines)
+    return Chart(f"{QUANTITIES[quantity]} per message", "messages in one conversation", lines)
 
 
 def _summary(results: Results, small: dict[str, Cost]) -> Iterator[tuple[object, ...]]:
