@@ -73,24 +73,26 @@ soak: $(VENV)/dev.stamp ## Simulate the projection on as many schedules as wante
 
 # --- figures
 
+BENCH := PYTHONPATH=lambda AWS_DEFAULT_REGION=us-east-1 $(PYTHON) -m tools.bench
+
 .PHONY: bench
 bench: bench-deployment bench-projection bench-verify bench-cost ## Measure everything, into docs/bench
 
 .PHONY: bench-deployment
-bench-deployment: $(VENV)/dev.stamp node_modules/.stamp ## Synthesis, zip files, cold start
-	@$(PYTHON) -m tools.bench.deployment
+bench-deployment: $(VENV)/dev.stamp node_modules/.stamp ## A cold start, and make up
+	@$(BENCH).deployment
 
 .PHONY: bench-projection
 bench-projection: $(VENV)/dev.stamp node_modules/.stamp ## The projection against the bootcamp's handler
-	@$(PYTHON) -m tools.bench.projection
+	@$(BENCH).projection
 
 .PHONY: bench-verify
 bench-verify: $(VENV)/dev.stamp node_modules/.stamp ## bin/ddb verify and rebuild against a bare scan
-	@$(PYTHON) -m tools.bench.verify
+	@$(BENCH).verify
 
 .PHONY: bench-cost
 bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and the limits, into docs/cost.md
-	@$(PYTHON) -m tools.bench.cost
+	@$(BENCH).cost
 
 # --- deployment
 
@@ -133,8 +135,6 @@ lock: $(VENV)/dev.stamp ## Write the lock files from pyproject.toml
 
 .PHONY: drawing
 drawing: $(VENV)/dev.stamp ## Draw the pictures in docs again, from the code
-	@$(PYTHON) -m tools.drawings.overview
-	@$(PYTHON) -m tools.drawings.terminal
 	@$(PYTHON) -m tools.drawings.architecture
 	@$(PYTHON) -m tools.drawings.dashboard
 

@@ -1,30 +1,62 @@
-"""The pictures of the README: the overview matches the templates, the terminals the recordings."""
+"""The pictures of the documents say what the templates say."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tools.drawings import overview, terminal
-from tools.template import Templates
+from cruddur_infra import REPOSITORY
+from cruddur_messages import schema
+from tools.drawings.architecture import DOCUMENT, EVERY_STACK, documented, draw
+from tools.template import Templates, only, resources
+
+OVERVIEW = REPOSITORY / "docs/overview.svg"
 
 
-def test_the_overview_is_up_to_date(templates: Callable[..., Templates]) -> None:
-    drawing = overview.draw(templates("prod"))
-    assert overview.PICTURE.read_text() == drawing, "the picture is stale; run python -m tools.drawings.overview"
+def labels(templates: Templates) -> set[str]:
+    """What the overview, which is drawn by hand, must say about a stage."""
+    table = only(templates["table"], "AWS::DynamoDB::Table")["Properties"]
+    main = templates["main"]
+    mapping = only(main, "AWS::Lambda::EventSourceMapping")["Properties"]
+    function = only(main, "AWS::Lambda::Function")["Properties"]
+    return {
+        table["TableName"],
+        *(f"index {index['IndexName']}" for index in table["GlobalSecondaryIndexes"]),
+        f"{schema.MESSAGE_PREFIX}  messages",
+        f"{schema.GROUP_ROW_PREFIX}  group rows: the inboxes",
+        f"{schema.CONVERSATION_PREFIX}  conversation items",
+        table["StreamSpecification"]["StreamViewType"],
+        f"up to {mapping['BatchSize']} records",
+        f"{function['Runtime']}, {', '.join(function['Architectures'])}",
+        f"{len(resources(main, 'AWS::CloudWatch::Alarm'))} alarms",
+    }
+
+
+def missing(templates: Templates) -> set[str]:
+    picture = OVERVIEW.read_text()
+    return {label for label in labels(templates) if f">{label}</text>" not in picture}
+
+
+def test_the_overview_says_what_prod_has(templates: Callable[..., Templates]) -> None:
+    assert missing(templates("prod")) == set(), "correct these labels in docs/overview.svg"
 
 
 def test_the_overview_would_notice_a_change(templates: Callable[..., Templates]) -> None:
-    changed = overview.draw(templates("prod", batch_size="77"))
-    assert "up to 77 records" in changed
-    assert overview.PICTURE.read_text() != changed
+    assert missing(templates("prod", batch_size="77")) == {"up to 77 records"}
 
 
-def test_the_overview_follows_the_colour_scheme(templates: Callable[..., Templates]) -> None:
-    assert "@media (prefers-color-scheme: dark)" in overview.draw(templates("prod"))
+def test_the_architecture_is_up_to_date(templates: Callable[..., Templates]) -> None:
+    document = DOCUMENT.read_text()
+    assert documented(document, draw(templates("prod", **EVERY_STACK))) == document, "run make drawing"
 
 
-@pytest.mark.parametrize("recording", terminal.RECORDINGS, ids=lambda recording: recording.command)
-def test_the_terminal_is_up_to_date(recording: terminal.Recording) -> None:
-    drawing = terminal.draw(recording)
-    assert recording.picture.read_text() == drawing, "the picture is stale; run python -m tools.drawings.terminal"
-    assert "@font-face" not in drawing, "the picture loads a font from the web"
+def test_the_architecture_would_notice_a_change(templates: Callable[..., Templates]) -> None:
+    changed = draw(templates("prod", **EVERY_STACK, batch_size="77"))
+    document = DOCUMENT.read_text()
+    assert "77 records" in changed
+    assert documented(document, changed) != document
+
+
+@pytest.mark.parametrize("picture", sorted(OVERVIEW.parent.glob("**/*.svg")), ids=lambda path: str(path.name))
+def test_no_picture_loads_anything_from_the_web(picture: Path) -> None:
+    assert "url(http" not in picture.read_text()

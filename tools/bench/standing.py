@@ -1,6 +1,6 @@
 """The monthly cost of a system apart from its traffic, counted in its template."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,22 +57,6 @@ class Standing:
         return (
             self.idle_dollars(free_tier=free_tier) + max(0, self.own_metrics - free.own_metrics) * prices.METRIC_MONTH
         )
-
-
-def standing_rows(standing: Mapping[str, Standing]) -> Iterator[str]:
-    """The rows of the table, a column for each choice of `monitoring`."""
-    columns = [standing[which] for which in MONITORING]
-
-    def row(what: str, cell: Callable[[Standing], str]) -> str:
-        return f"| {what} | " + " | ".join(cell(column) for column in columns) + " |"
-
-    yield row("alarms, and metrics under alarm", lambda one: f"{one.alarms}, {one.alarm_metrics}")
-    yield row("metrics of the log and of the mapping", lambda one: f"{one.log_metrics} + {one.mapping_metrics}")
-    yield row("dashboards, keys", lambda one: f"{one.dashboards}, {one.keys}")
-    yield row("idle, $ a month within the free tier", lambda one: f"{one.idle_dollars(free_tier=True):.2f}")
-    yield row("idle, $ a month without", lambda one: f"{one.idle_dollars(free_tier=False):.2f}")
-    yield row("at work, $ a month within the free tier", lambda one: f"{one.dollars(free_tier=True):.2f}")
-    yield row("at work, $ a month without", lambda one: f"{one.dollars(free_tier=False):.2f}")
 
 
 def _metrics_of(alarm: Mapping[str, Any]) -> list[Any]:

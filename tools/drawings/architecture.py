@@ -3,8 +3,6 @@
 `python -m tools.drawings.architecture` writes it into docs/architecture.md.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from cruddur_infra import REPOSITORY
@@ -14,7 +12,7 @@ from tools.template import Template, Templates, named, only, resources
 DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
 
-
+STREAM_READS = ("GetRecords", "GetShardIterator")
 EVERY_STACK = {"seed": "true", "seed_protected": "true", "delivery_repository": "owner/name"}
 """The settings with which prod has every stack."""
 
@@ -45,7 +43,7 @@ def draw(templates: Templates) -> str:
     edges = [
         ("flask", "policy", "has"),
         ("flask", "parameters", "reads"),
-        ("policy", "table", _data_actions(only(main, "AWS::IAM::ManagedPolicy"), "PolicyDocument")),
+        ("policy", "table", _data_actions(only(main, "AWS::IAM::ManagedPolicy")["Properties"])),
         ("table", "mapping", f"stream, {table['StreamSpecification']['StreamViewType']}"),
         ("mapping", "projection", "batches"),
         ("mapping", "queue", "records it gave up on"),
@@ -77,11 +75,6 @@ def documented(document: str, drawing: str) -> str:
     return f"{before}{BEGIN}\n\n```mermaid\n{drawing}\n```\n\n{END}{after}"
 
 
-def current() -> str:
-    """The drawing of prod with all optional stacks."""
-    return draw(synthesize("prod", **EVERY_STACK))
-
-
 def _roles(template: Template) -> list[str]:
     """The roles by the names of their policies."""
     roles = resources(template, "AWS::IAM::Role").values()
@@ -110,24 +103,18 @@ def _parameters(template: Template) -> str:
 def _data_actions_of_role(template: Template) -> str:
     """What the function's role may do with items: the seed's by its own policy, the projection's by one beside it."""
     (own,) = named(template, "AWS::IAM::Role", "RoleName")["Properties"]["Policies"]
-    beside = resources(template, "AWS::IAM::Policy").values()
-    tables = [policy["Properties"] for policy in beside if policy["Properties"]["PolicyName"] == "table"]
-    return _data_actions({"Properties": tables[0] if tables else own}, "PolicyDocument")
+    beside = [policy["Properties"] for policy in resources(template, "AWS::IAM::Policy").values()]
+    return _data_actions(next((policy for policy in beside if policy["PolicyName"] == "table"), own))
 
 
-def _data_actions(resource: dict[str, Any], document: str) -> str:
+def _data_actions(policy: dict[str, Any]) -> str:
     """What a policy allows on items; Lambda reads the stream."""
-    return ", ".join(sorted(set(_allowed(resource["Properties"][document]["Statement"]))))
-
-
-def _allowed(statements: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for statement in statements:
+    allowed: set[str] = set()
+    for statement in policy["PolicyDocument"]["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        for action in actions:
-            service, _, name = action.partition(":")
-            if service == "dynamodb" and "Stream" not in name and name not in ("GetRecords", "GetShardIterator"):
-                yield name
+        allowed |= {action.removeprefix("dynamodb:") for action in actions if action.startswith("dynamodb:")}
+    return ", ".join(sorted(name for name in allowed if "Stream" not in name and name not in STREAM_READS))
 
 
 if __name__ == "__main__":
-    Path(DOCUMENT).write_text(documented(DOCUMENT.read_text(), current()))
+    DOCUMENT.write_text(documented(DOCUMENT.read_text(), draw(synthesize("prod", **EVERY_STACK))))

@@ -1,6 +1,7 @@
 """The layout of the dashboard as a picture. `python -m tools.drawings.dashboard` writes docs/dashboard.svg."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import chain
 from xml.sax.saxutils import escape
 
 from cruddur_infra import REPOSITORY, names
@@ -31,47 +32,28 @@ def draw() -> str:
     places = placed(watched, alarm_names, settings.memory_mb)
     width = COLUMNS * COLUMN
     height = max(place.y + place.widget.height for place in places) * ROW
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
-            'font-size="12">',
-            f'<rect width="{width}" height="{height}" fill="#f2f3f3"/>',
-            *(line for place in places for line in _widget(place)),
-            "</svg>",
-            "",
-        ]
-    )
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
+    paper = f'<rect width="{width}" height="{height}" fill="#f2f3f3"/>'
+    return "\n".join([f'{opening} font-size="12">', paper, *chain.from_iterable(map(_widget, places)), "</svg>", ""])
 
 
-def _widget(place: Placed) -> list[str]:
+def _widget(place: Placed) -> Iterator[str]:
+    """The title, and below it a coloured mark for each alarm or metric."""
     widget = place.widget
     x, y = place.x * COLUMN + GAP, place.y * ROW + GAP
     width, height = widget.width * COLUMN - 2 * GAP, widget.height * ROW - 2 * GAP
-    drawn = [
-        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="#ffffff" stroke="#aab7b8"/>',
-        f'<text x="{x + 10}" y="{y + 20}" font-weight="bold">{escape(widget.title)}</text>',
-    ]
-    if widget.alarms:
-        across = 6
-        cell = (width - 20) / across
-        for number, name in enumerate(widget.alarms):
-            left, top = x + 10 + number % across * cell, y + 30 + number // across * 26
-            drawn += [
-                f'<rect x="{left:.0f}" y="{top}" width="{cell - 6:.0f}" height="21" rx="3" fill="#d5f0d5"/>',
-                f'<text x="{left + 6:.0f}" y="{top + 15}" font-size="11">{escape(name)}</text>',
-            ]
-    elif widget.single_value:
-        drawn.append(f'<text x="{x + width / 2:.0f}" y="{y + height / 2 + 16:.0f}" font-size="36">0</text>')
-    else:
-        for number, label in enumerate(widget.metrics):
-            top = y + 40 + number * LINE
-            colour = COLOURS[number % len(COLOURS)]
-            drawn += [
-                f'<line x1="{x + 12}" y1="{top - 4}" x2="{x + 32}" y2="{top - 4}" stroke="{colour}" stroke-width="2"/>',
-                f'<text x="{x + 40}" y="{top}">{escape(label)}</text>',
-            ]
-    return drawn
+    yield f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="#ffffff" stroke="#aab7b8"/>'
+    yield f'<text x="{x + 10}" y="{y + 20}" font-weight="bold">{escape(widget.title)}</text>'
+    if widget.single_value:
+        yield f'<text x="{x + width // 2}" y="{y + height // 2 + 16}" font-size="36">0</text>'
+        return
+    across = 6 if widget.alarms else 1
+    for number, label in enumerate(widget.alarms or widget.metrics):
+        left, top = x + 12 + number % across * width // across, y + 40 + number // across * LINE
+        colour = "#2ca02c" if widget.alarms else COLOURS[number % len(COLOURS)]
+        yield f'<rect x="{left}" y="{top - 10}" width="11" height="11" fill="{colour}"/>'
+        yield f'<text x="{left + 18}" y="{top}">{escape(label)}</text>'
 
 
 if __name__ == "__main__":
-    Path(PICTURE).write_text(draw())
+    PICTURE.write_text(draw())
