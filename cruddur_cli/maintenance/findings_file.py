@@ -18,12 +18,12 @@ def write(path: Path, *, confirmed: Collection[Finding], unconfirmed: Collection
 
 
 def read(path: Path) -> list[Finding]:
-    """The findings. Raises DdbError if it is not a file of findings."""
-    return list(lines(path))
+    """The findings of a file, or of all files `*.jsonl` in a folder. Raises DdbError for anything else."""
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    return [finding for file in files for finding in _lines(file)]
 
 
-def lines(path: Path) -> Iterator[Finding]:
-    """The findings, line by line. Raises DdbError if it is not a file of findings."""
+def _lines(path: Path) -> Iterator[Finding]:
     number = 0
     try:
         with path.open() as file:

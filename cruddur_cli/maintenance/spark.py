@@ -28,33 +28,35 @@ def check_on(master: str) -> Callable[[Export, ShowProgress], tuple[Contents, li
     """The check of an export on a master such as `local[*]` or `spark://host:7077`. Raises DdbError if it fails."""
 
     def check(export: Export, show_progress: ShowProgress) -> tuple[Contents, list[Finding]]:
-        python = ENVIRONMENT / "bin/python"
-        if not python.exists():
-            raise DdbError("Spark is not installed here: run make spark, or leave out --engine spark")
-        java = _output([str(python), "-c", JAVA_HOME], os.environ).stdout.strip()
-        if not Path(java, "bin/java").exists():
-            raise DdbError(f"there is no Java in {ENVIRONMENT}: remove the folder and run make spark")
         location = export.location if export.location.startswith(S3) else str(Path(export.location).absolute())
         with TemporaryDirectory() as folder, show_progress("check on Spark", None):
-            code = make_archive(f"{folder}/code", "zip", LAMBDA_CODE, "cruddur_messages")
-            submit = ["--master", master, "--py-files", code, "--conf", "spark.ui.enabled=false", "pyspark-shell"]
-            environ = {
-                **os.environ,
-                "JAVA_HOME": java,
-                "PYTHONPATH": str(LAMBDA_CODE),
-                "PYSPARK_PYTHON": str(python),
-                "PYSPARK_SUBMIT_ARGS": shlex.join(submit),
-            }
-            job = [str(python), "-m", JOB, "--location", location, "--output", f"{folder}/findings"]
-            finished = _output(job, environ)
+            environ = environment(master, make_archive(f"{folder}/code", "zip", LAMBDA_CODE, "cruddur_messages"))
+            job = [str(ENVIRONMENT / "bin/python"), "-m", JOB, "--location", location, "--output", f"{folder}/findings"]
+            finished = _output(job, {**os.environ, **environ})
             if finished.returncode:
                 raise DdbError(_reason(finished.stderr))
-            parts = sorted(Path(folder, "findings").glob("part-*"))
-            found = [finding for part in parts for finding in findings_file.read(part)]
+            found = findings_file.read(Path(folder, "findings")) if Path(folder, "findings").exists() else []
         summary: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
         return Contents(Counts(**summary["counts"]), summary["conversations"]), found
 
     return check
+
+
+def environment(master: str, code: str) -> dict[str, str]:
+    """The variables by which a Python of ENVIRONMENT finds Java, the code, and the master. Raises DdbError."""
+    python = ENVIRONMENT / "bin/python"
+    if not python.exists():
+        raise DdbError("Spark is not installed here: run make spark, or leave out --engine spark")
+    java = _output([str(python), "-c", JAVA_HOME], os.environ).stdout.strip()
+    if not Path(java, "bin/java").exists():
+        raise DdbError(f"there is no Java in {ENVIRONMENT}: remove the folder and run make spark")
+    submit = ["--master", master, "--py-files", code, "--conf", "spark.ui.enabled=false", "pyspark-shell"]
+    return {
+        "JAVA_HOME": java,
+        "PYTHONPATH": str(LAMBDA_CODE),
+        "PYSPARK_PYTHON": str(python),
+        "PYSPARK_SUBMIT_ARGS": shlex.join(submit),
+    }
 
 
 def _output(command: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -7,6 +7,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -52,14 +53,14 @@ class DataFile:
 
 
 class Export:
-    """An export at `location`: the folder of the manifests, or `s3://bucket/prefix/AWSDynamoDB/<id>`.
+    """An export at `location`: the folder of the manifests or one of these, also `s3://bucket/prefix/AWSDynamoDB/<id>`.
 
     `s3` returns a client for the latter: an export goes to other processes, a client cannot. Raises ExportError, and
     what the client raises for other errors than a missing object or permission.
     """
 
     def __init__(self, location: str, s3: Callable[[], ObjectStore]) -> None:
-        self.location = location.rstrip("/")
+        self.location = re.sub(r"/(manifest-\w+\.json)?$", "", location)
         self._s3 = s3
         summary = self._summary()
         self.table_name = str(summary["tableArn"]).rpartition("/")[2]

@@ -5,9 +5,11 @@ It runs on this machine, on a cluster, and on AWS Glue as it is. `python -m crud
 
 import argparse
 import json
+import os
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,7 +17,7 @@ from pyspark import SparkConf, SparkContext
 
 from cruddur_messages.audit.checks import Finding, check_conversation, check_inbox
 from cruddur_messages.audit.confirm import MOST_READ_AGAIN, confirm, place_of
-from cruddur_messages.audit.export import DataFile, Export, ExportError
+from cruddur_messages.audit.export import S3, DataFile, Export, ExportError
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.audit.snapshot import ConversationSnapshot, Counts, InboxSnapshot
 
@@ -39,7 +41,7 @@ def check(context: SparkContext, export: Export, *, partitions: int | None = Non
 def run(
     context: SparkContext, export: Export, output: str, *, table_name: str | None, partitions: int | None = None
 ) -> dict[str, Any]:
-    """Write the findings to the folder `output`, those that the table still has first; returns counts.
+    """Write the findings to files `<number>.jsonl` in the folder `output`, confirmed ones in the first; returns counts.
 
     With `table_name` at most MOST_READ_AGAIN conversations and inboxes are read again, without it none.
     """
@@ -52,9 +54,13 @@ def run(
         others = found.filter(lambda finding: place_of(finding) not in chosen)
         reader = ConversationReader(client=boto3.client("dynamodb"), table_name=table_name)
         confirmed = confirm(reader, again)
-    lines = context.parallelize([finding.to_json(confirmed=True) for finding in confirmed], 1)
-    unconfirmed = others.map(lambda finding: finding.to_json(confirmed=False))
-    lines.union(unconfirmed).repartition(1).saveAsTextFile(output)
+    _write(output, 0, (finding.to_json(confirmed=True) for finding in confirmed))
+
+    def write(number: int, part: Iterable[Finding]) -> Iterator[int]:
+        _write(output, 1 + number, (finding.to_json(confirmed=False) for finding in part))
+        yield number
+
+    others.mapPartitionsWithIndex(write).count()
     counts, conversations, findings = checked.aggregate((Counts(), 0, 0), _count, _add)
     return {
         "confirmed": len(confirmed),
@@ -87,6 +93,22 @@ def _parts(export: Export, file: DataFile) -> Iterator[Part]:
         yield (COUNTS, ""), fold.counts
         yield from (((CONVERSATION, group), conversation) for group, conversation in fold.conversations.items())
         yield from (((INBOX, member), inbox) for member, inbox in fold.inboxes.items() if inbox.form or inbox.malformed)
+
+
+def _write(output: str, number: int, lines: Iterable[str]) -> None:
+    """Write a file of findings, unless there is none; a task that runs again replaces it."""
+    content = "".join(f"{line}\n" for line in lines).encode()
+    if not content:
+        return
+    name = f"{number:05}.jsonl"
+    if output.startswith(S3):
+        bucket, _, prefix = output.removeprefix(S3).partition("/")
+        _s3().put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=content)
+    else:
+        Path(output).mkdir(parents=True, exist_ok=True)
+        unfinished = Path(output, f"{name}.{os.getpid()}")
+        unfinished.write_bytes(content)
+        unfinished.replace(Path(output, name))
 
 
 def _s3() -> Any:
