@@ -59,7 +59,7 @@ test: $(VENV)/dev.stamp node_modules/.stamp ## Before a pull request: also the t
 	@tools/test test
 
 .PHONY: proof
-proof: $(VENV)/dev.stamp node_modules/.stamp ## Everything, on schedules that never ran before; SEED=, SCHEDULES=
+proof: $(VENV)/dev.stamp $(VENV)/spark.stamp node_modules/.stamp ## Everything, on schedules that never ran before; SEED=, SCHEDULES=
 	@SEED=$(SEED) SCHEDULES=$(SCHEDULES) tools/test proof
 
 .PHONY: format
@@ -94,6 +94,9 @@ bench-verify: $(VENV)/dev.stamp node_modules/.stamp ## bin/ddb verify and rebuil
 bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and the limits, into docs/cost.md
 	@$(BENCH).cost
 
+.PHONY: spark
+spark: $(VENV)/spark.stamp ## Install Spark, for bin/ddb verify --export ... --engine spark
+
 # --- deployment
 
 .PHONY: setup
@@ -118,6 +121,11 @@ $(VENV)/%.stamp:
 	@tools/install $(VENV) $<
 	@touch $@
 
+# Spark 3.5 needs an older Java than DynamoDB Local, so it has an environment of its own.
+$(VENV)/spark.stamp: requirements/spark.txt $(VENV)/base.stamp
+	@tools/install $(VENV)/spark $<
+	@touch $@
+
 node_modules/.stamp: package-lock.json $(VENV)/base.stamp
 	@tools/install node_modules $<
 	@touch $@
@@ -129,6 +137,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(VENV)/dev.stamp ## Write the lock files from pyproject.toml
 	@$(LOCK) --group app -o requirements.txt
 	@$(LOCK) --group local -c requirements.txt -o requirements/local.txt
+	@$(LOCK) --group spark -o requirements/spark.txt
 	@$(LOCK) --group dev -c requirements.txt -c requirements/local.txt -o requirements/dev.txt
 
 # --- files that are generated from the code

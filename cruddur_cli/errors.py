@@ -2,6 +2,7 @@
 
 from botocore import exceptions as botocore_errors
 
+from cruddur_messages.audit.export import ExportError
 from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.seed.load import SeedError
 from cruddur_messages.store.errors import ContendedError, RejectedError
@@ -55,7 +56,7 @@ def explained(error: Exception) -> str | None:
     """The line for an error; None if the error is a fault of the program."""
     if isinstance(error, SeedError) and isinstance(error.__cause__, Exception):
         return explained(error.__cause__)
-    if isinstance(error, DdbError | RejectedError | ContendedError | SeedError | SeedFileError):
+    if isinstance(error, DdbError | ExportError | RejectedError | ContendedError | SeedError | SeedFileError):
         return one_line(str(error))
     if isinstance(error, botocore_errors.ClientError):
         return _refused(error)

@@ -1,8 +1,11 @@
 """Commands that keep the table right: verify, rebuild, redrive."""
 
+from collections.abc import Collection
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import boto3
 import typer
 
 from cruddur_cli import completion, local_system
@@ -11,36 +14,118 @@ from cruddur_cli.commands.report import report
 from cruddur_cli.console import summary
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError, WrongUseError
+from cruddur_cli.maintenance import findings_file
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Outcome, Rebuild
 from cruddur_cli.maintenance.redrive import LEFT, FailureQueue, Redrive
 from cruddur_cli.maintenance.repair import Repairer
+from cruddur_cli.maintenance.spark import check_on
+from cruddur_cli.maintenance.table_export import TableExport
+from cruddur_cli.maintenance.verify import check_export, verify_export
 from cruddur_cli.maintenance.verify import verify as verify_table
+from cruddur_messages.audit.checks import Finding
+from cruddur_messages.audit.export import Export
 from cruddur_messages.audit.reader import ConversationReader
 
 Examples = Annotated[int, typer.Option(min=0, help="How many examples of each problem to show.")]
 
 EXAMPLES = 3
+LOCAL_MASTER = "local[*]"
 BROKEN = 1
 
 maintenance = CommandGroup("Maintenance")
 
 
+class Engine(StrEnum):
+    """What checks an export."""
+
+    PROCESS = "process"
+    SPARK = "spark"
+
+
+def s3_client() -> Any:
+    """A client for the buckets of exports, by boto3's own configuration."""
+    return boto3.client("s3")
+
+
 @maintenance.command("verify", example="verify --prod --units-per-second 500", takes=["units_per_second"])
-def verify(context: Context, examples: Examples = EXAMPLES) -> int:
+def verify(
+    context: Context,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            "--export",
+            metavar="LOCATION",
+            help="Check an export instead: a folder with manifest-summary.json, or s3://bucket/prefix/AWSDynamoDB/id.",
+            autocompletion=completion.files,
+        ),
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Check the export alone: read nothing again from the table.")
+    ] = False,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="Check the export in this process, or on Spark (make spark).")
+    ] = Engine.PROCESS,
+    master: Annotated[str, typer.Option("--master", help="Spark's cluster.")] = LOCAL_MASTER,
+    findings: Annotated[
+        Path | None,
+        typer.Option("--findings", metavar="FILE", help="Write what is found to a file, for bin/ddb rebuild."),
+    ] = None,
+    examples: Examples = EXAMPLES,
+) -> int:
     """Check that every inbox is right; exit status 1 if any is not.
 
     Reads the whole table and writes nothing. Changes that the projection is still settling are not reported.
     """
+    if export is None and (offline or engine is Engine.SPARK):
+        raise WrongUseError("--offline and --engine spark check an export: name it with --export LOCATION")
+    if master != LOCAL_MASTER and engine is Engine.PROCESS:
+        raise WrongUseError("--master goes with --engine spark")
+    source = None
+    if export is None:
+        context.require_table()
+        found = verify_table(
+            context.client,
+            context.target.table_name,
+            expected_items=context.item_count(),
+            show_progress=context.output.progress,
+        )
+    else:
+        exported = Export(export, s3_client)
+        if offline:
+            source = (exported.table_name, exported.location)
+            exported.require_table(context.params.get("table") or exported.table_name)
+        else:
+            exported.require_table(context.target.table_name)
+            context.require_table()
+        found = verify_export(
+            exported,
+            None if offline else ConversationReader(client=context.client, table_name=context.target.table_name),
+            check=check_on(master) if engine is Engine.SPARK else check_export,
+            show_progress=context.output.progress,
+        )
+    if findings:
+        findings_file.write(findings, confirmed=found.findings, unconfirmed=found.unconfirmed)
+    report(context, found.contents, found.findings, examples, unconfirmed=found.unconfirmed, source=source)
+    return BROKEN if found.findings or found.unconfirmed else 0
+
+
+@maintenance.command("export-table", example="export-table backup --prod", takes=["units_per_second"])
+def export_table(
+    context: Context,
+    folder: Annotated[Path, typer.Argument(help="A new folder, or that of an interrupted run.")],
+) -> None:
+    """Write the table to files, as DynamoDB's own export has it. A new run continues an interrupted one.
+
+    For verify --export, and as a backup. It reads the whole table; DynamoDB's export to S3 does not.
+    """
     context.require_table()
-    found = verify_table(
-        context.client,
-        context.target.table_name,
-        expected_items=context.item_count(),
-        show_progress=context.output.progress,
-    )
-    report(context, found.snapshot, found.findings, examples)
-    return BROKEN if found.findings else 0
+    exporting = TableExport(client=context.client, table_name=context.target.table_name, folder=folder)
+    items = exporting.run(show_progress=context.output.progress)
+    if context.output.as_json:
+        context.output.document({"table": context.target.table_name, "folder": str(folder), "items": items})
+    else:
+        context.output.paragraph(f"{items:,} items of {context.target} are in {folder}")
 
 
 @maintenance.command("rebuild", example="rebuild --prod --dry-run", takes=["units_per_second"])
@@ -56,6 +141,15 @@ def rebuild(
             "--state", metavar="FILE", help="The file for what is left to do.", autocompletion=completion.files
         ),
     ] = None,
+    findings: Annotated[
+        Path | None,
+        typer.Option(
+            "--findings",
+            metavar="FILE",
+            help="Repair what this file names and nothing else, without a scan.",
+            autocompletion=completion.files,
+        ),
+    ] = None,
     examples: Examples = EXAMPLES,
     yes: Yes = False,
 ) -> int:
@@ -63,16 +157,19 @@ def rebuild(
 
     A new run continues an interrupted one. Messages do not change, except the form of mixed timestamps.
     """
+    found = findings_file.read(findings) if findings else None
     if dry_run:
         if restart or state:
             raise WrongUseError(
                 "--dry-run changes nothing, so it does not go with --state and --restart: leave them out"
             )
         context.require_table()
-        previewed = _rebuild_of(context).preview()
-        report(context, previewed.snapshot, previewed.findings, examples, would_be_done=previewed.done)
+        previewed = _rebuild_of(context, found).preview()
+        report(context, previewed.contents, previewed.findings, examples, would_be_done=previewed.done)
         return 0
-    checkpoint = _checkpoint(context, state)
+    # A run for a file repairs what the file names, not what another run has left.
+    own_state = findings.with_name(f"{findings.name}.left") if findings else None
+    checkpoint = _checkpoint(context, state or own_state)
     checkpoint.require_writable()
     context.require_table()
     context.output.note(f"rebuilding {context.target}")
@@ -80,7 +177,7 @@ def rebuild(
         context.confirm(yes=yes)
     if restart:
         checkpoint.remove()
-    return BROKEN if _rebuild(context, checkpoint, examples).findings else 0
+    return BROKEN if _rebuild(context, checkpoint, examples, found).findings else 0
 
 
 @maintenance.command("redrive", example="redrive --prod --queue https://sqs.us-east-1.amazonaws.com/1234/failures")
@@ -127,22 +224,25 @@ def redrive(
     return BROKEN if redriving.counts[LEFT] else 0
 
 
-def _rebuild(context: Context, checkpoint: Checkpoint, examples: int) -> Outcome:
-    rebuilding = _rebuild_of(context)
+def _rebuild(
+    context: Context, checkpoint: Checkpoint, examples: int, found: Collection[Finding] | None = None
+) -> Outcome:
+    rebuilding = _rebuild_of(context, found)
     if left := checkpoint.left():
         context.output.note(f"continuing an interrupted run: {len(left):,} conversations are left")
     outcome = rebuilding.run(checkpoint)
     for repair in outcome.failures[:examples]:
         context.output.note(f"conversation {repair.message_group_uuid} is not settled: {repair.failure}")
-    report(context, outcome.snapshot, outcome.findings, examples, done=outcome.done)
+    report(context, outcome.contents, outcome.findings, examples, done=outcome.done)
     return outcome
 
 
-def _rebuild_of(context: Context) -> Rebuild:
+def _rebuild_of(context: Context, found: Collection[Finding] | None) -> Rebuild:
     return Rebuild(
         client=context.client,
         table_name=context.target.table_name,
         named=lambda uuid: context.people.by_uuid(uuid),
+        found=found,
         expected_items=context.item_count(),
         show_progress=context.output.progress,
     )

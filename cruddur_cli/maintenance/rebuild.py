@@ -14,7 +14,7 @@ from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_cli.maintenance.verify import confirm_all, read_table
 from cruddur_messages.audit.checks import Finding, Problem, check_table
 from cruddur_messages.audit.reader import ConversationReader
-from cruddur_messages.audit.snapshot import TableSnapshot
+from cruddur_messages.audit.snapshot import Contents, TableSnapshot
 from cruddur_messages.items import UUID, User
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ SIDE_BY_SIDE = 8
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a rebuild: the table as read, what is still broken, and what was or would be done."""
+    """The result of a rebuild: the table as read, if it was, what is still broken, what was or would be done."""
 
-    snapshot: TableSnapshot
+    contents: Contents | None
     findings: list[Finding]
     repairs: list[Repair]
 
@@ -43,7 +43,11 @@ class Outcome:
 
 
 class Rebuild:
-    """Repairs one table; `named` looks up a user by id, for rows that have to be created again."""
+    """Repairs one table; `named` looks up a user by id, for rows that have to be created again.
+
+    With `found`, the findings of an earlier check, the conversations that these name are repaired and no others: they
+    are read again first, and the table is not scanned.
+    """
 
     def __init__(
         self,
@@ -51,12 +55,14 @@ class Rebuild:
         client: "DynamoDBClient",
         table_name: str,
         named: Callable[[str], User | None],
+        found: Collection[Finding] | None = None,
         expected_items: int | None = None,
         show_progress: ShowProgress = no_progress,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._table_name = table_name
+        self._found = found
         self._expected_items = expected_items
         self._show_progress = show_progress
         self._sleep = sleep
@@ -65,10 +71,10 @@ class Rebuild:
 
     def preview(self) -> Outcome:
         """What `run` would do, without any write."""
-        snapshot = self._read()
-        findings = self._confirm(list(check_table(snapshot)))
+        findings, snapshot = self._find()
+        findings = self._confirm(findings)
         repairs = self._each("preview", suspects_of(snapshot, findings), self._repairer.preview)
-        return Outcome(snapshot, findings, repairs)
+        return Outcome(snapshot.contents if snapshot else None, findings, repairs)
 
     def run(self, checkpoint: Checkpoint) -> Outcome:
         """Repair what an interrupted run has left, then what a scan finds. The findings are what is still broken.
@@ -83,8 +89,7 @@ class Rebuild:
             return made
 
         repairs = self._each("repair", checkpoint.left(), repair)
-        snapshot = self._read()
-        findings = list(check_table(snapshot))
+        findings, snapshot = self._find()
         suspects = suspects_of(snapshot, findings)
         if suspects:
             checkpoint.begin(suspects)
@@ -92,12 +97,15 @@ class Rebuild:
             repairs += self._each("repair", suspects, repair)
             self._reader.forget_inboxes()
         checkpoint.remove()
-        return Outcome(snapshot, self._confirm(findings), repairs)
+        return Outcome(snapshot.contents if snapshot else None, self._confirm(findings), repairs)
 
-    def _read(self) -> TableSnapshot:
-        return read_table(
+    def _find(self) -> tuple[list[Finding], TableSnapshot | None]:
+        if self._found is not None:
+            return self._confirm(self._found), None
+        snapshot = read_table(
             self._client, self._table_name, expected_items=self._expected_items, show_progress=self._show_progress
         )
+        return list(check_table(snapshot)), snapshot
 
     def _confirm(self, findings: Collection[Finding]) -> list[Finding]:
         return confirm_all(self._reader, findings, self._show_progress, self._sleep)
@@ -127,17 +135,19 @@ class Rebuild:
                     stopped.set()
 
 
-def suspects_of(snapshot: TableSnapshot, findings: Collection[Finding]) -> list[Suspect]:
-    """The conversations of the findings, ordered so that those with rows in the same inbox are neighbours."""
-    rekeyed = {
-        finding.message_group_uuid
-        for finding in findings
-        if finding.problem is Problem.MIXED_TIMESTAMPS and not finding.member_uuid
-    }
-    named = {finding.message_group_uuid for finding in findings}
-    suspects = [
-        Suspect(group, tuple(sorted(conversation.members)), group in rekeyed, conversation.newest[0])
-        for group, conversation in snapshot.conversations.items()
-        if group in named and UUID.fullmatch(group)
-    ]
+def suspects_of(snapshot: TableSnapshot | None, findings: Collection[Finding]) -> list[Suspect]:
+    """The conversations of the findings, ordered so that those with rows in the same inbox are neighbours.
+
+    Without a snapshot, only the members that the findings name are known before a conversation is read.
+    """
+    by_group: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if UUID.fullmatch(finding.message_group_uuid):
+            by_group.setdefault(finding.message_group_uuid, []).append(finding)
+    suspects: list[Suspect] = []
+    for group, found in by_group.items():
+        seen = snapshot.conversations.get(group) if snapshot else None
+        members = seen.members if seen else {finding.member_uuid for finding in found} - {""}
+        rekey = any(finding.problem is Problem.MIXED_TIMESTAMPS and not finding.member_uuid for finding in found)
+        suspects.append(Suspect(group, tuple(sorted(members)), rekey, seen.newest[0] if seen else None))
     return sorted(suspects, key=lambda suspect: (suspect.known_members, suspect.message_group_uuid))

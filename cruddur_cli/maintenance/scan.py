@@ -1,7 +1,7 @@
 """A parallel scan of a whole table."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ SEGMENTS = max(4, min(16, 2 * (os.cpu_count() or 2)))
 """The number of parallel workers."""
 
 Receive = Callable[[Sequence[AttributeMap]], None]
+Place = Mapping[str, Any]
+"""A key: what follows it is read."""
 
 
 def scan(
@@ -30,26 +32,49 @@ def scan(
     With `attributes`, items have these only. Items that move meanwhile may come twice or not at all. An error or an
     interrupt stops all workers after their current page. Raises what the client and `receive` raise.
     """
-    stopped = Event()
-    arguments: dict[str, Any] = {"TableName": table_name, "TotalSegments": segments}
+
+    def read(segment: int, stopped: Event) -> None:
+        for items, _ in pages(client, table_name, segment, segments, attributes=attributes):
+            receive(items)
+            if stopped.is_set():
+                return
+
+    in_parallel(read, range(segments))
+
+
+def pages(
+    client: "DynamoDBClient",
+    table_name: str,
+    segment: int,
+    segments: int,
+    *,
+    attributes: Sequence[str] = (),
+    start: Place | None = None,
+) -> Iterator[tuple[Sequence[AttributeMap], Place | None]]:
+    """The pages of one segment, and where each ends; None after the last."""
+    arguments: dict[str, Any] = {"TableName": table_name, "TotalSegments": segments, "Segment": segment}
     if attributes:
         names = {f"#{number}": name for number, name in enumerate(attributes)}
         arguments |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+    while True:
+        if start:
+            arguments["ExclusiveStartKey"] = start
+        page = client.scan(**arguments)
+        start = page.get("LastEvaluatedKey")
+        yield page["Items"], start
+        if start is None:
+            return
 
-    def read(segment: int) -> None:
-        paging: dict[str, Any] = {}
-        while not stopped.is_set():
-            page = client.scan(**arguments, Segment=segment, **paging)
-            receive(page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    with ThreadPoolExecutor(segments) as pool:
+def in_parallel(work: Callable[[int, Event], None], numbers: Iterable[int]) -> None:
+    """Call `work` for each number at the same time. It ends early when the event is set: another one has failed."""
+    stopped = Event()
+    todo = list(numbers)
+    with ThreadPoolExecutor(max(len(todo), 1)) as pool:
         try:
-            readers = [pool.submit(read, segment) for segment in range(segments)]
-            wait(readers, return_when=FIRST_EXCEPTION)
+            workers = [pool.submit(work, number, stopped) for number in todo]
+            wait(workers, return_when=FIRST_EXCEPTION)
         finally:
             stopped.set()
-    for reader in readers:
-        reader.result()
+    for worker in workers:
+        worker.result()

@@ -4,20 +4,23 @@ import gc
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
 from cruddur_cli.maintenance.scan import SEGMENTS, scan
 from cruddur_messages.audit.checks import Finding, check_table
-from cruddur_messages.audit.confirm import confirm, place_of
+from cruddur_messages.audit.confirm import confirm, place_of, split
+from cruddur_messages.audit.export import Export
 from cruddur_messages.audit.reader import ConversationReader
-from cruddur_messages.audit.snapshot import ATTRIBUTES, TableSnapshot
+from cruddur_messages.audit.snapshot import ATTRIBUTES, Contents, TableSnapshot
 from cruddur_messages.items import AttributeMap
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+Check = Callable[[Export, ShowProgress], tuple[Contents, list[Finding]]]
 
 RARELY = 200_000
 """The threshold of Python's cyclic garbage collection during a scan; the default is 700 objects."""
@@ -25,10 +28,11 @@ RARELY = 200_000
 
 @dataclass(frozen=True)
 class Verification:
-    """The snapshot of a table and its broken promises."""
+    """What a table contains, and its broken promises; the unconfirmed ones were not read again."""
 
-    snapshot: TableSnapshot
+    contents: Contents
     findings: list[Finding]
+    unconfirmed: list[Finding] = field(default_factory=list)
 
 
 def verify(
@@ -42,7 +46,37 @@ def verify(
     """Read a table and check it; changes in progress are not findings."""
     snapshot = read_table(client, table_name, expected_items=expected_items, show_progress=show_progress)
     reader = ConversationReader(client=client, table_name=table_name)
-    return Verification(snapshot, confirm_all(reader, list(check_table(snapshot)), show_progress, sleep))
+    findings = confirm_all(reader, list(check_table(snapshot)), show_progress, sleep)
+    return Verification(snapshot.contents, findings)
+
+
+def verify_export(
+    export: Export,
+    reader: ConversationReader | None,
+    *,
+    check: Check,
+    show_progress: ShowProgress = no_progress,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Verification:
+    """Check an export with `check`, and read again from the table what looks wrong; without a reader, do not.
+
+    Raises ExportError.
+    """
+    contents, found = check(export, show_progress)
+    again, others = split(found) if reader else ([], found)
+    confirmed = confirm_all(reader, again, show_progress, sleep) if reader else []
+    return Verification(contents, confirmed, sorted(others))
+
+
+def check_export(export: Export, show_progress: ShowProgress) -> tuple[Contents, list[Finding]]:
+    """Read an export in this process, and check it."""
+    snapshot = TableSnapshot()
+    with show_progress("read", export.items) as progress, _rare_garbage_collection():
+        for file in export.files:
+            for fold in export.folds(file):
+                snapshot.merge(fold)
+            progress.advance(file.items)
+    return snapshot.contents, list(check_table(snapshot))
 
 
 def confirm_all(

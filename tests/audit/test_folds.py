@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cruddur_messages import timestamps
 from cruddur_messages.audit import snapshot
 from cruddur_messages.audit.checks import Finding, Problem, check_table
-from cruddur_messages.audit.snapshot import MOST_LISTED, TableSnapshot, form_of
+from cruddur_messages.audit.snapshot import MOST_LISTED, Contents, TableSnapshot, form_of
 from cruddur_messages.items import AttributeMap
 from tests.audit.damaged import GROUPS, TIMES, USERS, conversation, tables
 
@@ -27,8 +27,8 @@ def fold(items: list[AttributeMap]) -> TableSnapshot:
     return folded
 
 
-def found(folded: TableSnapshot) -> tuple[list[Finding], str, int]:
-    return sorted(check_table(folded)), str(folded.counts), folded.existing
+def found(folded: TableSnapshot) -> tuple[list[Finding], Contents]:
+    return sorted(check_table(folded)), folded.contents
 
 
 def problems(items: list[AttributeMap]) -> set[tuple[Problem, str]]:

@@ -1,9 +1,10 @@
 """The promises of a table, and the checks for broken ones. Pure: snapshots in, findings out."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.snapshot import (
@@ -63,6 +64,18 @@ class Finding(NamedTuple):
     def is_of_inbox(self) -> bool:
         """Whether an inbox has to be read to see it, not a conversation."""
         return not self.message_group_uuid or (self.problem is Problem.MIXED_TIMESTAMPS and bool(self.member_uuid))
+
+    def to_json(self, *, confirmed: bool) -> str:
+        """The line of a file of findings. `confirmed`: it was still there when the table was read again."""
+        return json.dumps({**self._asdict(), "confirmed": confirmed})
+
+    @classmethod
+    def from_json(cls, line: str) -> Self:
+        """Read a line of a file of findings. Raises ValueError if it is not one."""
+        values = json.loads(line)
+        if not isinstance(values, dict) or not all(isinstance(values.get(name), str) for name in cls._fields):
+            raise ValueError("not a finding")
+        return cls(Problem(values["problem"]), *(values[name] for name in cls._fields[1:]))
 
 
 def check_table(table: TableSnapshot) -> Iterator[Finding]:

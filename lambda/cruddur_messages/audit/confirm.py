@@ -25,6 +25,15 @@ def place_of(finding: Finding) -> Place:
     return ("", finding.member_uuid) if finding.is_of_inbox else (finding.message_group_uuid, "")
 
 
+def split(findings: Collection[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Those to read again, of at most MOST_READ_AGAIN conversations and inboxes, and the others."""
+    chosen = set(sorted({place_of(finding) for finding in findings})[:MOST_READ_AGAIN])
+    parts: tuple[list[Finding], list[Finding]] = [], []
+    for finding in findings:
+        parts[place_of(finding) not in chosen].append(finding)
+    return parts
+
+
 def confirm(
     reader: ConversationReader,
     findings: Collection[Finding],

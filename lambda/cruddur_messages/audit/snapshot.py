@@ -164,6 +164,13 @@ class Counts:
             setattr(self, kind.name, getattr(self, kind.name) + getattr(other, kind.name))
 
 
+class Contents(NamedTuple):
+    """What a table contains: its items by kind, and how many conversations these are of."""
+
+    counts: Counts
+    conversations: int
+
+
 class TableSnapshot:
     """The fold of a part of a table. Not safe to share between threads.
 
@@ -213,9 +220,9 @@ class TableSnapshot:
                 own.merge(inbox)
 
     @property
-    def existing(self) -> int:
-        """The number of conversations that exist."""
-        return sum(conversation.exists for conversation in self.conversations.values())
+    def contents(self) -> Contents:
+        """What was read."""
+        return Contents(self.counts, sum(conversation.exists for conversation in self.conversations.values()))
 
     def _conversation(self, message_group_uuid: str) -> ConversationSnapshot:
         conversation = self.conversations.get(message_group_uuid)

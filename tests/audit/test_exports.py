@@ -1,0 +1,131 @@
+"""An export of a table gives the findings of a scan, and a damaged or unsuitable one is refused in one line."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cruddur_cli.maintenance.progress import no_progress
+from cruddur_cli.maintenance.verify import check_export
+from cruddur_messages.audit import export as exports
+from cruddur_messages.audit.checks import check_table
+from cruddur_messages.audit.export import Export, ExportError
+from cruddur_messages.audit.snapshot import TableSnapshot
+from cruddur_messages.items import AttributeMap
+from tests.audit.damaged import GROUPS, TIMES, USERS, conversation, tables
+from tests.audit.exports import write_export
+
+pytestmark = pytest.mark.check
+
+
+def no_s3() -> Any:
+    raise AssertionError("there is no bucket here")
+
+
+@st.composite
+def cut(draw: st.DrawFn) -> list[list[AttributeMap]]:
+    """The items of a table in files."""
+    items = draw(tables())
+    cuts = sorted(draw(st.lists(st.integers(0, len(items)), max_size=3)))
+    return [items[start:end] for start, end in zip([0, *cuts], [*cuts, len(items)], strict=True)]
+
+
+@given(cut(), st.sampled_from([1, 2, 50_000]))
+def test_an_export_gives_the_findings_of_the_table(files: list[list[AttributeMap]], most_conversations: int) -> None:
+    table = TableSnapshot()
+    table.add(item for items in files for item in items)
+    with TemporaryDirectory() as folder, patch.object(exports, "MOST_CONVERSATIONS", most_conversations):
+        contents, findings = check_export(Export(write_export(Path(folder, "x"), files), no_s3), no_progress)
+    assert (contents, sorted(findings)) == (table.contents, sorted(check_table(table)))
+
+
+class Bucket:
+    """An object store with the files of a folder, of which some must not be read."""
+
+    def __init__(self, folder: Path, refused: str = "") -> None:
+        self.folder, self.refused = folder, refused
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        path = self.folder / Key.removeprefix("a/prefix/")
+        if Bucket != "exports" or not path.exists() or self.refused in Key.split("/"):
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "GetObject")
+        return {"Body": path.open("rb")}
+
+
+def test_an_export_in_a_bucket_is_read_like_a_folder(tmp_path: Path) -> None:
+    write_export(tmp_path / "x", [conversation(GROUPS[0], USERS[:2], TIMES[:1])])
+    location = "s3://exports/a/prefix/x/"
+    assert check_export(Export(location, lambda: Bucket(tmp_path)), no_progress)[0].conversations == 1
+    for refused in ("manifest-summary.json", "manifest-files.json", "0.json.gz"):
+        with pytest.raises(ExportError, match=f"{refused} cannot be opened .AccessDenied; s3:GetObject is needed"):
+            check_export(Export(location, lambda refused=refused: Bucket(tmp_path, refused)), no_progress)  # type: ignore[misc]
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def _append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def _drop_an_item(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"\n".join(gzip.decompress(path.read_bytes()).splitlines()[1:])))
+
+
+def _drop_a_line(path: Path) -> None:
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+
+
+@pytest.mark.parametrize("name", ["manifest-summary.json", "manifest-files.json", "data/1.json.gz"])
+@pytest.mark.parametrize("damage", [Path.unlink, _truncate, _append, _drop_an_item, _drop_a_line])
+def test_a_missing_truncated_or_altered_file_is_named(
+    tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    items = conversation(GROUPS[0], USERS[:2], TIMES[:2])
+    location = write_export(tmp_path / "x", [items[:3], items[3:]])
+    try:
+        damage(tmp_path / "x" / name)
+    except (OSError, UnicodeDecodeError):
+        return
+    with pytest.raises(ExportError) as refused:
+        check_export(Export(location, no_s3), no_progress)
+    assert f"{tmp_path}/x/{name}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("summary", "text"),
+    [
+        ({"outputFormat": "ION"}, "is in the format ION: export the table again as DYNAMODB_JSON"),
+        ({"exportType": "INCREMENTAL_EXPORT"}, "is of the type INCREMENTAL_EXPORT: only a FULL_EXPORT has every item"),
+        ({"itemCount": 9}, "it lists 0 of 9 items"),
+    ],
+)
+def test_an_export_that_does_not_have_every_item_is_refused(tmp_path: Path, summary: Any, text: str) -> None:
+    with pytest.raises(ExportError, match=text):
+        Export(write_export(tmp_path / "x", [], **summary), no_s3)
+
+
+def test_an_export_of_another_table_is_refused(tmp_path: Path) -> None:
+    export = Export(write_export(tmp_path / "x", [[{"id": {"S": "1"}}]], table_name="other"), no_s3)
+    with pytest.raises(ExportError, match="is an export of the table other, not of mine: name the table with --table"):
+        export.require_table("mine")
+    with pytest.raises(ExportError, match="has an item without the text 'pk' as a key"):
+        check_export(export, no_progress)
+
+
+def test_memory_is_that_of_a_conversation_not_of_its_messages(tmp_path: Path) -> None:
+    items = conversation(GROUPS[0], USERS[:2], TIMES[:1])
+    many: list[AttributeMap] = [{**items[0], "message_uuid": {"S": str(number)}} for number in range(20_000)]
+    export = Export(write_export(tmp_path / "x", [[*many, *items]]), no_s3)
+    sizes = [len(json.dumps(vars(fold), default=repr)) for file in export.files for fold in export.folds(file)]
+    assert max(sizes) < 5_000
