@@ -105,7 +105,7 @@ setup: $(VENV)/local.stamp node_modules/.stamp ## Install what deployment and bi
 .PHONY: test-aws
 test-aws: $(VENV)/dev.stamp node_modules/.stamp ## Test in an AWS account what only AWS can show; NAME=, REGION=, TEST=, YES=1, CLEAN_UP=1
 	@$(BIN)/pytest tests/aws --account aws --capture no --verbose --timeout 10800 $(if $(NAME),--name $(NAME)) \
-		$(if $(REGION),--region $(REGION)) $(if $(TEST),-k $(TEST)) $(if $(YES),--yes) $(if $(CLEAN_UP),--clean-up)
+		$(if $(REGION),--region $(REGION)) $(if $(TEST),-k "$(TEST)") $(if $(YES),--yes) $(if $(CLEAN_UP),--clean-up)
 
 .PHONY: synth
 synth: setup ## Synthesize every stage, into cdk.out
