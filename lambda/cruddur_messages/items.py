@@ -196,22 +196,17 @@ def group_rows(found: Iterable[AttributeMap], message_group_uuid: str) -> Iterat
 
 def item_size(attributes: AttributeMap) -> int:
     """An upper bound of an item's size in bytes (Developer Guide, "DynamoDB item sizes and formats")."""
-    return sum(len(name.encode(errors="surrogatepass")) + _value_size(value) for name, value in attributes.items())
+    return sum(_value_size(name) + _value_size(value) for name, value in attributes.items())
 
 
 def _value_size(value: object) -> int:
-    if isinstance(value, dict):
-        text = value.get("S")
-        if isinstance(text, str):
-            return len(text.encode(errors="surrogatepass"))
-        return 3 + sum(
-            len(name.encode(errors="surrogatepass")) + 1 + _value_size(nested) for name, nested in value.items()
-        )
     match value:
-        case str():
-            return len(value.encode(errors="surrogatepass"))
+        case {"S": str(text)} | str(text):
+            return len(text.encode(errors="surrogatepass"))
         case bytes() | bytearray():
             return len(value)
+        case dict():
+            return 3 + sum(_value_size(name) + 1 + _value_size(nested) for name, nested in value.items())
         case Iterable():
             return 3 + sum(1 + _value_size(nested) for nested in value)
         case _:
