@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from uuid import UUID, uuid5
 
-from cruddur_messages import items, schema, timestamps
-from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, MESSAGE, GroupRow, Message, User
+from cruddur_messages import items, timestamps
+from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, GroupRow, Message, User
 
 DATA: Final = Path(__file__).parent / "data"
 CONVERSATIONS_PATH: Final = DATA / "conversations.txt"
@@ -81,15 +81,7 @@ class SeedConversation:
     def _group_row(self, member: User) -> GroupRow:
         first = self.messages[0]
         other = next(user for user in self.members if user != member)
-        return GroupRow(
-            {
-                schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
-                schema.SORT_KEY: {"S": first.sort_key},
-                schema.INDEX_PARTITION_KEY: {"S": self.message_group_uuid},
-                MESSAGE: {"S": first.message},
-                **other.to_attributes(),
-            }
-        )
+        return GroupRow.new(member.uuid, self.message_group_uuid, first.sort_key, first.message, other)
 
 
 @dataclass(frozen=True)
