@@ -1,6 +1,6 @@
 """A demonstration of the running system: an inbox, a message, and the same inbox afterwards."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -39,7 +39,11 @@ def show(store: MessageStore, conversations: Sequence[SeedConversation], *, cons
     """Print the inbox of the person with the most conversations, send a message to them, and print it again."""
     reader = _busiest(conversations)
     before = store.list_conversations(reader.uuid).items
-    _print_inbox(f"{reader.display_name}'s inbox", before, console)
+    others = {
+        one.message_group_uuid: ", ".join(member.display_name for member in one.members if member != reader)
+        for one in conversations
+    }
+    _print_inbox(f"{reader.display_name}'s inbox", before, others, console)
 
     own = {conversation.message_group_uuid: conversation for conversation in conversations}
     last = next(row for row in reversed(before) if row.message_group_uuid in own)
@@ -54,7 +58,8 @@ def show(store: MessageStore, conversations: Sequence[SeedConversation], *, cons
         return top.message_group_uuid == last.message_group_uuid and top.last_message_at >= sent.sort_key
 
     _wait(is_on_top, "the message did not reach the inbox")
-    _print_inbox(f"{reader.display_name}'s inbox, a moment later", store.list_conversations(reader.uuid).items, console)
+    after = store.list_conversations(reader.uuid).items
+    _print_inbox(f"{reader.display_name}'s inbox, a moment later", after, others, console)
 
 
 def _busiest(conversations: Sequence[SeedConversation]) -> User:
@@ -78,11 +83,12 @@ def _wait(is_reached: Callable[[], bool], complaint: str) -> None:
         raise LocalSystemError(f"{complaint} within {HANG_SECONDS:.0f} seconds; see {paths.EMULATOR_LOG}")
 
 
-def _print_inbox(title: str, rows: Sequence[Conversation], console: Console) -> None:
+def _print_inbox(title: str, rows: Sequence[Conversation], others: Mapping[str, str], console: Console) -> None:
     table = Table(title=title, title_justify="left", title_style="bold", expand=True)
-    table.add_column("last message", no_wrap=True, min_width=16)
+    table.add_column("last message (UTC)", no_wrap=True, min_width=16)
     table.add_column("with", no_wrap=True, min_width=16)
     table.add_column("", no_wrap=True, ratio=1)
     for row in rows:
-        table.add_row(row.last_message_at[:16].replace("T", " "), row.other.display_name, row.message)
+        others_or_one = others.get(row.message_group_uuid, row.other.display_name)
+        table.add_row(row.last_message_at[:16].replace("T", " "), others_or_one, row.message)
     console.print(table)

@@ -3,6 +3,12 @@
 import os
 import signal
 
+from hypothesis import settings
+
+# A busy machine is slow: no generated test has a deadline.
+settings.register_profile("cruddur", deadline=None, print_blob=True)
+settings.load_profile("cruddur")
+
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 pytest_plugins = ["tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]

@@ -65,8 +65,24 @@ def test_the_users_file_is_used_without_a_database(nowhere: None) -> None:  # no
     assert people.resolve(source, first.uuid) == first
 
 
-@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:9/x", "nonsense", "postgresql:///x?host=/nowhere"])
-def test_a_database_that_does_not_respond_is_one_line(
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://127.0.0.1:9/x",
+        "s3cret",
+        "postgresql:///x?host=/nowhere",
+        "postgresql://me:s3cret@127.0.0.1:9/x",
+        "postgres:/me:s3cret@127.0.0.1/x",
+        "postgresql://me:a@s3cret@127.0.0.1:9/x",
+        "postgresql://me:s3cret@127.0.0.1:s3cret/x",
+        "postgresql://me:s3cret@127.0.0.1:9/x?s3cret=1",
+        "postgresql://me:s3cret@[127/x",
+        "host=127.0.0.1 port=9 password='s3cret",
+        "postgresql://me:%zzs3cret@127.0.0.1:9/x",
+        "postgresql://" + "s3cret" * 60 + ":9/x",
+    ],
+)
+def test_a_database_that_does_not_respond_is_one_line_without_its_address(
     ddb: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, url: str, cruddur_table: CruddurTable
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
@@ -74,6 +90,8 @@ def test_a_database_that_does_not_respond_is_one_line(
     result = ddb("list-conversations", "ann")
     assert result.status == 1
     assert result.err.startswith("ddb: the users cannot be read from DATABASE_URL")
+    assert people.FORM in result.err
+    assert "s3cret" not in result.err
     assert result.err.count("\n") == 1
 
 

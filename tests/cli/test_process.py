@@ -243,6 +243,19 @@ def test_completion_offers_people_and_conversations(environment: Environment, mi
     assert offered(environment, "start", "doc") == []
 
 
+def test_a_terminal_that_is_not_utf_8_shows_replacements(
+    environment: Environment, ministack_table: CruddurTable
+) -> None:
+    table, latin = ("--table", ministack_table.name), environment | {"PYTHONIOENCODING": "latin-1"}
+    sent = run_process(latin, "start", "\N{SNOWMAN} and ok", "--to", "bayko", *table, cwd=REPOSITORY)
+    assert (sent.status, "Traceback" in sent.err) == (0, False)
+    for words in (("list-conversations",), ("get-conversation",), ("watch", "--for", "0"), ("scan",)):
+        assert "? and ok" in run_process(latin, *words, *table, cwd=REPOSITORY).out
+    for words in (("list-conversations",), ("get-conversation",), ("watch", "--for", "0"), ("scan",)):
+        assert "\\u2603 and ok" in run_process(latin, *words, "--json", *table, cwd=REPOSITORY).out
+    assert run_process(latin, "send", "--help", cwd=REPOSITORY).status == 0
+
+
 def test_the_version_is_printed(environment: Environment, tmp_path: Path) -> None:
     version = (REPOSITORY / "VERSION").read_text().strip()
     assert run_process(environment, "--version", cwd=tmp_path).out == f"ddb {version}\n"

@@ -59,15 +59,16 @@ def test_the_variables_of_make_env_lead_to_the_system(monkeypatch: pytest.Monkey
 
 
 @contextmanager
-def responding(content_type: str) -> Iterator[str]:
+def responding(content_type: str, *, status: int = 400) -> Iterator[str]:
     """An HTTP server on a free port; yields its endpoint."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.send_response(400)
+            self.send_response(status)
             self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", "2")
             self.end_headers()
+            self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""
@@ -106,13 +107,63 @@ def test_a_silent_server_on_port_8000_is_ignored(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["localhost:8000", "x", "http://", "ftp://localhost", "http://localhost:x", "http://["]
+    "endpoint",
+    [
+        *(
+            "localhost:8000",
+            "x",
+            "http://",
+            "ftp://localhost",
+            "http://localhost:x",
+            "http://[",
+            "http://user:s3cret@h",
+        ),
+        *(f"http://localhost:8000{rest}" for rest in ("/x", "//", "?x", "#x", "?", " ", "\n", "\t/", "\u200b", "\xa0")),
+        *("http://local\u200bhost:8000", " http://localhost:8000", "http://local\thost", "http://loc\xadalhost"),
+    ],
 )
 def test_an_invalid_endpoint_is_refused(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"):
+    for variable in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"):
         monkeypatch.setenv(variable, endpoint)
-        with pytest.raises(DdbError, match=f"{variable} is .*; it takes an address such as"):
-            target.resolve(prod=False, table_name=None)
+        with pytest.raises(DdbError, match=f"^{variable} (is|has) [ -~]+; it takes an address such as") as refusal:
+            target.resolve(prod=False, table_name=None).queues()
+        assert "s3cret" not in str(refusal.value)
+        monkeypatch.setenv(variable, "http://localhost:8000/")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"AWS_PROFILE": "nope"},
+        {"AWS_PROFILE": ""},
+        {"AWS_DEFAULT_PROFILE": "nope"},
+        {"AWS_ACCESS_KEY_ID": "alone"},
+        {"AWS_SECRET_ACCESS_KEY": "alone"},
+        {"AWS_CONFIG_FILE": __file__, "AWS_SHARED_CREDENTIALS_FILE": __file__},
+        {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"},
+        dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
+        {"AWS_EC2_METADATA_DISABLED": "false", "HTTP_PROXY": "http://127.0.0.1:9", "no_proxy": "localhost,127.0.0.1"},
+    ],
+    ids=" ".join,
+)
+def test_this_machine_needs_nothing_of_the_users_configuration(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with responding("application/x-amz-json-1.0", status=200) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+        found = target.resolve(prod=False, table_name=None)
+        assert (found.access_key_id, found.secret_access_key) == ("test", "test")
+        assert "TableNames" not in found.dynamodb().list_tables()
+
+
+def test_a_whole_key_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    found = target.resolve(prod=False, table_name=None)
+    assert (found.access_key_id, found.secret_access_key) == ("key", "secret")
 
 
 @pytest.mark.parametrize("variable", [None, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])

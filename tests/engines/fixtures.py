@@ -26,8 +26,6 @@ on_both_engines = pytest.mark.parametrize("cruddur_table", ENGINES, indirect=Tru
 
 on_an_engine = settings(
     max_examples=int(os.environ.get("CRUDDUR_EXAMPLES", "8")),
-    deadline=None,
-    print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 """For generated tests that call an engine: a few examples, and more in `make proof`."""

@@ -193,7 +193,6 @@ def test_generated_operations_end_alike(cruddur_table: CruddurTable, sequences: 
     @settings(
         max_examples=sequences,
         database=None,
-        deadline=None,
         derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

@@ -33,7 +33,6 @@ def check_schedules(seed_number: int, count: int) -> None:
     @settings(
         max_examples=count,
         database=None,
-        deadline=None,
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
         print_blob=False,
