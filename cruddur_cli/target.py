@@ -131,13 +131,15 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
             endpoint = _checked_endpoint(variable, endpoint)
             reason = f"{variable} is set"
             if system.get("endpoint", "").rstrip("/") == endpoint:
-                return _of_system(system, table_name, f"{reason} to the system of make up")
-            return _local(endpoint, table_name, reason)
+                return _target_of_make_up(system, table_name, f"{reason} to the system of make up")
+            return _local_target(endpoint, table_name, reason)
     responds, is_dynamodb = _probe(DYNAMODB_LOCAL)
     if is_dynamodb:
-        return _local(DYNAMODB_LOCAL, table_name, f"no endpoint variable is set, and DynamoDB is at {DYNAMODB_LOCAL}")
+        return _local_target(
+            DYNAMODB_LOCAL, table_name, f"no endpoint variable is set, and DynamoDB is at {DYNAMODB_LOCAL}"
+        )
     if system.get("endpoint"):
-        return _of_system(system, table_name, "no endpoint variable is set, and the system of make up is up")
+        return _target_of_make_up(system, table_name, "no endpoint variable is set, and the system of make up is up")
     there = f"what is at {DYNAMODB_LOCAL} is not DynamoDB" if responds else f"nothing listens at {DYNAMODB_LOCAL}"
     raise DdbError(
         f"{there} and no system is up: run make dynamodb-local or make up, "
@@ -164,7 +166,7 @@ def _checked_endpoint(variable: str, endpoint: str) -> str:
     return endpoint.removesuffix("/")
 
 
-def _local(endpoint: str, table_name: str | None, reason: str) -> Target:
+def _local_target(endpoint: str, table_name: str | None, reason: str) -> Target:
     own = [os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
     key, secret = own if all(own) else (LOCAL_KEY, LOCAL_KEY)
     return Target(
@@ -183,7 +185,7 @@ def _region() -> str | None:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
-def _of_system(system: Mapping[str, str], table_name: str | None, reason: str) -> Target:
+def _target_of_make_up(system: Mapping[str, str], table_name: str | None, reason: str) -> Target:
     return Target(
         table_name=table_name or system.get("table_name") or schema.TABLE_NAME,
         endpoint=system["endpoint"],
