@@ -44,7 +44,7 @@ def draw(templates: Templates) -> str:
     edges = [
         ("flask", "policy", "has"),
         ("flask", "parameters", "reads"),
-        ("policy", "table", _data_actions(_managed_policy(main, "Backend"))),
+        ("policy", "table", _data_actions(_managed_policy(main, "Backend")["Properties"])),
         ("team", "operating", "has"),
         ("operating", "table", "verify, rebuild, redrive"),
         ("table", "mapping", f"stream, {table['StreamSpecification']['StreamViewType']}"),
@@ -86,7 +86,7 @@ def _roles(template: Template) -> list[str]:
 
 def _managed_policy(template: Template, of: str) -> dict[str, Any]:
     (found,) = [one for name, one in resources(template, "AWS::IAM::ManagedPolicy").items() if of in name]
-    return dict(found["Properties"])
+    return dict(found)
 
 
 def _index_name(table: dict[str, Any]) -> str:
