@@ -119,7 +119,13 @@ def test_a_silent_server_on_port_8000_is_ignored(monkeypatch: pytest.MonkeyPatch
             "http://user:s3cret@h",
         ),
         *(f"http://localhost:8000{rest}" for rest in ("/x", "//", "?x", "#x", "?", " ", "\n", "\t/", "\u200b", "\xa0")),
-        *("http://local\u200bhost:8000", " http://localhost:8000", "http://local\thost", "http://loc\xadalhost"),
+        *(
+            "http://local\u200bhost:8000",
+            "http://local\u3164host",
+            " http://localhost:8000",
+            "http://local\thost",
+            "http://loc\xadalhost",
+        ),
     ],
 )
 def test_an_invalid_endpoint_is_refused(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
