@@ -5,10 +5,12 @@
 
 VENV   := .venv
 BIN    := $(VENV)/bin
-PYTHON := $(BIN)/python
+PYTHON := $(BIN)/python -E
 
-# Write compiled modules, whatever the shell has set: compiling those of the CDK takes seconds.
-unexport PYTHONDONTWRITEBYTECODE
+# Of the shell's variables, none that changes what Python or Node runs; `-E` above does the same for our own modules.
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE NODE_ENV NODE_OPTIONS NODE_PATH
+# Given on the command line alone: a workspace may have a PORT or a NAME of its own.
+$(foreach name,PORT KEEP SETTINGS UNDO FOLLOW JSON SEED SCHEDULES NAME REGION YES REHEARSE CLEAN_UP PAGE,$(eval $(name) :=))
 
 # Node comes from PyPI too, so Python is the only requirement.
 export PYTHON_3
@@ -149,7 +151,7 @@ drawing: $(VENV)/dev.stamp ## Draw the pictures in docs again, from the code
 
 .PHONY: screenshot
 screenshot: $(VENV)/dev.stamp node_modules/.stamp ## Take the picture of the messages page again
-	@PYTHONPATH=lambda $(PYTHON) -m tests.pages.screenshot
+	@$(PYTHON) -m tests.pages.screenshot
 
 .PHONY: snapshots
 snapshots: $(VENV)/dev.stamp ## Accept the templates as they are now

@@ -1,4 +1,4 @@
-"""What the command line reads of the checkout and of the system of `make up`.
+"""What the command line uses of the checkout and of the system of `make up`.
 
 Nothing else here imports from `cruddur_local`.
 """
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cruddur_cli.errors import DdbError
+from cruddur_local.environment import session as session
 from cruddur_local.paths import REBUILDS, REPOSITORY, SYSTEM
 
 
