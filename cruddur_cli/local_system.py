@@ -5,6 +5,7 @@ Nothing else here imports from `cruddur_local`.
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,4 +34,5 @@ def checkpoint_path(table_name: str, place: str) -> Path:
 
 def version() -> str:
     """The project's version."""
-    return (REPOSITORY / "VERSION").read_text(encoding="utf-8").strip()
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(settings["tool"]["cruddur"]["version"])

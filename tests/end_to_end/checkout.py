@@ -17,7 +17,6 @@ from tests.end_to_end import hostile
 
 COPIED = (
     "Makefile",
-    "VERSION",
     "app.py",
     "bin",
     "cdk.json",
@@ -26,6 +25,7 @@ COPIED = (
     "cruddur_local",
     "examples",
     "lambda",
+    "pyproject.toml",
     "requirements",
     "requirements.txt",
     "stages.toml",
