@@ -158,9 +158,9 @@ def test_npm_installs_the_cdk_cli_whatever_the_user_has_set(folder: Path) -> Non
 def test_a_clone_with_converted_line_ends_can_run_its_scripts(tmp_path: Path) -> None:
     (tmp_path / "ddb").write_bytes(b"#!/bin/sh\n")
     shutil.copy2(REPOSITORY / ".gitattributes", tmp_path)
-    for words in ("init --quiet", "add .", "-c core.autocrlf=true checkout-index --all --force"):
+    for words in ("init --quiet", "add .", "-c core.autocrlf=true checkout-index --all --force --prefix=clone/"):
         subprocess.run(["git", *words.split()], cwd=tmp_path, check=True)
-    assert (tmp_path / "ddb").read_bytes() == b"#!/bin/sh\n"
+    assert (tmp_path / "clone/ddb").read_bytes() == b"#!/bin/sh\n"
 
 
 @pytest.mark.proof
