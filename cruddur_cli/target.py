@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
-import botocore.session
 from botocore.config import Config
 
 from cruddur_cli import local_system
@@ -26,13 +25,6 @@ QUEUE_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SQS"
 DYNAMODB_LOCAL = "http://localhost:8000"
 LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"
-NO_CONFIGURATION: dict[str, tuple[Any, Any, Any, Any]] = {
-    "profile": (None, None, None, None),
-    "config_file": (None, None, os.devnull, None),
-    "credentials_file": (None, None, os.devnull, None),
-}
-"""What is on this machine needs nothing of the user's AWS configuration, so nothing in it can be wrong."""
-
 MOST_CONNECTIONS = 32
 PROBE_SECONDS = 1.0
 PROTOCOL = "application/x-amz-json-1.0"
@@ -93,11 +85,12 @@ class Target:
         return client
 
     def _session(self) -> boto3.Session:
-        return boto3.Session(
-            botocore_session=None if self.is_aws else botocore.session.Session(session_vars=NO_CONFIGURATION),
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
+        if self.is_aws:
+            return boto3.Session(region_name=self.region)
+        return local_system.session(
+            access_key_id=self.access_key_id or LOCAL_KEY,
+            secret_access_key=self.secret_access_key or LOCAL_KEY,
+            region=self.region or LOCAL_REGION,
         )
 
     def _arguments(self, endpoint: str | None) -> dict[str, Any]:
@@ -107,7 +100,6 @@ class Target:
             "retries": {"mode": "standard", "total_max_attempts": AWS_ATTEMPTS if self.is_aws else LOCAL_ATTEMPTS},
             "max_pool_connections": MOST_CONNECTIONS,
             "ignore_configured_endpoint_urls": self.is_aws,
-            **({} if self.is_aws else {"proxies": {}, "use_fips_endpoint": False, "use_dualstack_endpoint": False}),
         }
         return {
             "endpoint_url": endpoint,
