@@ -15,9 +15,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from cruddur_cli.maintenance.rekey import Rekeying
-from cruddur_messages import schema, timestamps
+from cruddur_messages import member_item, schema, timestamps
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.conversation_item import fingerprint
+from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
 from cruddur_messages.items import (
     KEY_IS_FREE,
     USER_HANDLE,
@@ -34,6 +35,7 @@ from cruddur_messages.projection.settler import Settler
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
@@ -127,7 +129,8 @@ class Repairer:
 
     def _try(self, suspect: Suspect, done: Counter[str]) -> str | None:
         seen = self._read(suspect)
-        recreated = [self._put_on_a_free_key(row) for row in self._missing_rows(seen)]
+        put = [self._put_unless_left(row) for row in self._missing_rows(seen)]
+        recreated = [row for row in put if row is not None]
         done["rows_recreated"] += len(recreated)
         keys = {row.key for row in (*seen.rows, *recreated)}
         settlement = self._projection.settle(
@@ -148,14 +151,15 @@ class Repairer:
         with_row = {row.member_uuid for row in rows}
         known |= {row.other_uuid for row in rows}
         without_row = {uuid for uuid in known - with_row if UUID.fullmatch(uuid)}
-        known = with_row | (without_row - self._reader.left(group, without_row))
+        known = with_row | without_row
+        known -= self._reader.left(group, known)
         newest = messages[0] if messages else None
         return _Seen(group, newest, rows, frozenset(known), is_shown=item.shown == fingerprint(newest))
 
     def _missing_rows(self, seen: "_Seen") -> list[GroupRow]:
         """A row for each known member without one, as a backend puts it, so that the projection settles it.
 
-        It names the person that most of the other rows name.
+        It names the person that most of the other rows name, and nobody who has left.
         """
         rows, newest = seen.rows, seen.newest
         with_row = {row.member_uuid for row in rows}
@@ -165,6 +169,7 @@ class Repairer:
             return []
         users = self._users(seen.message_group_uuid, members, rows)
         named = Counter(row.other_uuid for row in rows)
+        is_group = any(row.is_group for row in rows) or len(seen.known) > 2
         recreated: list[GroupRow] = []
         for member in missing:
             others = [other for other in members if other != member]
@@ -176,6 +181,7 @@ class Repairer:
                     timestamps.canonical(_last_time(rows, newest)),
                     newest.message if newest else "",
                     users.get(other, User(other, UNKNOWN, UNKNOWN)),
+                    is_group=is_group,
                 )
             )
         return recreated
@@ -203,20 +209,25 @@ class Repairer:
                 users[member] = user
         return users
 
-    def _put_on_a_free_key(self, row: GroupRow) -> GroupRow:
-        """Put a row, moved by microseconds if another conversation's row has its key."""
+    def _put_unless_left(self, row: GroupRow) -> GroupRow | None:
+        """Put a row, moved by microseconds if another conversation's row has its key; None if its owner has left."""
+        stays = member_item.staying(self._table_name, row.message_group_uuid, row.member_uuid)
         instant = timestamps.parse(row.sort_key)
         assert instant is not None
         latest = instant + timestamps.MAX_TIE_OFFSET
         while True:
             candidate = GroupRow({**row.attributes, schema.SORT_KEY: {"S": timestamps.canonical(instant)}})
+            put: TransactWriteItemTypeDef = {
+                "Put": {"TableName": self._table_name, "Item": candidate.attributes, "ConditionExpression": KEY_IS_FREE}
+            }
             try:
-                self._client.put_item(
-                    TableName=self._table_name, Item=candidate.attributes, ConditionExpression=KEY_IS_FREE
-                )
-            except self._client.exceptions.ConditionalCheckFailedException:
+                self._client.transact_write_items(TransactItems=[stays, put])
+            except self._client.exceptions.TransactionCanceledException as error:
+                member, place = reasons(error)
+                if member == CONDITION_FAILED:
+                    return None
                 instant += timestamps.MICROSECOND
-                if instant > latest:
+                if place != CONDITION_FAILED or instant > latest:
                     raise
             else:
                 return candidate

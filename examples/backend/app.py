@@ -1,6 +1,10 @@
-"""The bootcamp's routes for messages, on the store. A refused request returns `{"errors": [code]}`, no stack trace."""
+"""The bootcamp's routes for messages, on the store, and those to edit, delete, leave and mark as read beside them.
+
+A refused request returns `{"errors": [code]}`, no stack trace.
+"""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +25,12 @@ from .users import Users
 
 MAX_BODY_BYTES = 64 * 1024
 
-STATUS_OF_CODE = {"not_a_member": HTTPStatus.FORBIDDEN, "user_unknown": HTTPStatus.NOT_FOUND}
+STATUS_OF_CODE = {
+    "message_unknown": HTTPStatus.NOT_FOUND,
+    "not_a_member": HTTPStatus.FORBIDDEN,
+    "not_the_author": HTTPStatus.FORBIDDEN,
+    "user_unknown": HTTPStatus.NOT_FOUND,
+}
 """Any other refusal is 422, as in the bootcamp."""
 
 CONTENT_SECURITY_POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -77,8 +86,10 @@ def _routes(store: MessageStore, users: Users, login: Login) -> Blueprint:
 
     @api.get("/message_groups")
     def message_groups() -> Response:
-        page = store.list_conversations(me().uuid, before=_cursor())
-        return _page_of([_conversation(line) for line in page.items], page)
+        reader = me()
+        page = store.list_conversations(reader.uuid, before=_cursor())
+        unread = store.unread(reader.uuid, page.items)
+        return _page_of([_conversation(line, unread[line.message_group_uuid]) for line in page.items], page)
 
     @api.get("/messages/<message_group_uuid>")
     def messages(message_group_uuid: str) -> Response:
@@ -107,6 +118,34 @@ def _routes(store: MessageStore, users: Users, login: Login) -> Blueprint:
         store.add_member(message_group_uuid, member, asked_by=asking.uuid)
         return jsonify(asdict(member))
 
+    @api.delete("/message_groups/<message_group_uuid>/members/me")
+    def leave(message_group_uuid: str) -> tuple[str, HTTPStatus]:
+        store.leave(message_group_uuid, me().uuid)
+        return "", HTTPStatus.NO_CONTENT
+
+    @api.put("/message_groups/<message_group_uuid>/read")
+    def mark_read(message_group_uuid: str) -> tuple[str, HTTPStatus]:
+        store.mark_read(message_group_uuid, me().uuid, up_to=_body().get("up_to", ""))
+        return "", HTTPStatus.NO_CONTENT
+
+    @api.patch("/messages/<message_group_uuid>/<message_uuid>")
+    def edit_message(message_group_uuid: str, message_uuid: str) -> Response:
+        editor, body = me(), _body()
+        edited = store.edit(
+            message_group_uuid,
+            body.get("created_at", ""),
+            message_uuid=message_uuid,
+            editor=editor.uuid,
+            message=body.get("message", ""),
+        )
+        return jsonify(_message(edited))
+
+    @api.delete("/messages/<message_group_uuid>/<message_uuid>")
+    def delete_message(message_group_uuid: str, message_uuid: str) -> tuple[str, HTTPStatus]:
+        created_at = request.args.get("created_at", "")
+        store.delete(message_group_uuid, created_at, message_uuid=message_uuid, by=me().uuid)
+        return "", HTTPStatus.NO_CONTENT
+
     @api.get("/users/@<handle>/short")
     def user_short(handle: str) -> Response:
         return jsonify(asdict(user_of(handle)))
@@ -114,13 +153,15 @@ def _routes(store: MessageStore, users: Users, login: Login) -> Blueprint:
     return api
 
 
-def _conversation(line: Conversation) -> dict[str, str]:
+def _conversation(line: Conversation, unread: int) -> dict[str, Any]:
     return {
         "uuid": line.message_group_uuid,
         "display_name": line.other.display_name,
         "handle": line.other.handle,
         "message": line.message,
         "created_at": line.last_message_at,
+        "is_group": line.is_group,
+        "unread": unread,
     }
 
 
@@ -131,10 +172,11 @@ def _message(message: Message) -> dict[str, str]:
         "handle": message.sender.handle,
         "message": message.message,
         "created_at": message.sort_key,
+        **({"edited_at": message.edited_at} if message.edited_at else {}),
     }
 
 
-def _page_of(lines: list[dict[str, str]], page: Page[Any]) -> Response:
+def _page_of(lines: Sequence[dict[str, Any]], page: Page[Any]) -> Response:
     """The bootcamp's pages expect a plain list, so the address of the next page is in the header `Link` (RFC 8288)."""
     response = jsonify(lines)
     if page.cursor is not None:

@@ -81,17 +81,19 @@ def backoff(retry: int, *, first: float, longest: float, draw: float) -> float:
 
 
 def partition_query(
-    partition: str, *, before: str | None = None, equal: tuple[str, str] | None = None
+    partition: str, *, before: str | None = None, after: str | None = None, equal: tuple[str, str] | None = None
 ) -> dict[str, Any]:
     """The arguments of a consistent query for the items of a partition.
 
-    `before` is the sort key before which they must be, `equal` a string attribute that they must have and its value.
+    `before` or `after` is the sort key before or after which they must be, `equal` a string attribute that they must
+    have and its value.
     """
     names, values = {"#pk": schema.PARTITION_KEY}, {":pk": {"S": partition}}
     arguments: dict[str, Any] = {"ConsistentRead": True, "KeyConditionExpression": "#pk = :pk"}
-    if before is not None:
-        arguments["KeyConditionExpression"] += " AND #sk < :before"
-        names["#sk"], values[":before"] = schema.SORT_KEY, {"S": before}
+    for sign, bound in (("<", before), (">", after)):
+        if bound is not None:
+            arguments["KeyConditionExpression"] += f" AND #sk {sign} :bound"
+            names["#sk"], values[":bound"] = schema.SORT_KEY, {"S": bound}
     if equal is not None:
         arguments["FilterExpression"] = "#equal = :equal"
         names["#equal"], values[":equal"] = equal[0], {"S": equal[1]}

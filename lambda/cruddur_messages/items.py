@@ -30,6 +30,8 @@ USER_UUID = "user_uuid"
 USER_DISPLAY_NAME = "user_display_name"
 USER_HANDLE = "user_handle"
 
+GROUP_MARK: "dict[str, AttributeValueTypeDef]" = {schema.IS_GROUP: {"BOOL": True}}
+
 KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 """A condition: no item has the key of the write."""
 
@@ -98,7 +100,10 @@ class User:
 
 @dataclass(frozen=True)
 class Message:
-    """A message of a conversation: the partition `MSG#<message_group_uuid>`, sorted by when it was written."""
+    """A message of a conversation: the partition `MSG#<message_group_uuid>`, sorted by when it was written.
+
+    `edited_at` is empty if it was never edited.
+    """
 
     message_group_uuid: str
     sort_key: str
@@ -106,6 +111,7 @@ class Message:
     message_uuid: str
     message: str
     sender: User
+    edited_at: str = ""
 
     @classmethod
     def from_attributes(cls, attributes: AttributeMap) -> Self:
@@ -124,6 +130,7 @@ class Message:
             message_uuid=text(attributes, MESSAGE_UUID),
             message=text(attributes, MESSAGE),
             sender=User.from_attributes(attributes),
+            edited_at=text_or_empty(attributes, schema.EDITED_AT),
         )
 
     def to_attributes(self) -> "dict[str, AttributeValueTypeDef]":
@@ -133,6 +140,7 @@ class Message:
             MESSAGE_UUID: {"S": self.message_uuid},
             MESSAGE: {"S": self.message},
             **self.sender.to_attributes(),
+            **({schema.EDITED_AT: {"S": self.edited_at}} if self.edited_at else {}),
         }
 
 
@@ -168,7 +176,9 @@ class GroupRow:
         return row
 
     @classmethod
-    def new(cls, owner_uuid: str, message_group_uuid: str, sort_key: str, message: str, other: User) -> Self:
+    def new(
+        cls, owner_uuid: str, message_group_uuid: str, sort_key: str, message: str, other: User, *, is_group: bool
+    ) -> Self:
         """A row as a backend puts it: without a `message_uuid`, so that the projection settles it."""
         return cls(
             {
@@ -176,8 +186,14 @@ class GroupRow:
                 schema.INDEX_PARTITION_KEY: {"S": message_group_uuid},
                 MESSAGE: {"S": message},
                 **other.to_attributes(),
+                **(GROUP_MARK if is_group else {}),
             }
         )
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the row is marked as one of three or more members."""
+        return GROUP_MARK.items() <= self.attributes.items()
 
     @property
     def other_uuid(self) -> str:

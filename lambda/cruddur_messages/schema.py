@@ -27,6 +27,13 @@ MEMBER_PREFIX: Final = "MEMBER#"
 
 JOINED_AT: Final = "joined_at"
 LEFT_AT: Final = "left_at"
+READ_UP_TO: Final = "read_up_to"
+"""The attributes of a member item, each only once it has happened (docs/decisions/0012)."""
+
+IS_GROUP: Final = "is_group"
+"""The attribute of the group rows of a conversation of three or more: it stays when members leave."""
+
+EDITED_AT: Final = "edited_at"
 
 CONVERSATION_PREFIX: Final = "CONV#"
 """The prefix of conversation items, on which the projection locks (docs/decisions/0004)."""
@@ -56,6 +63,11 @@ def group_row_partition(user_uuid: str) -> str:
 def pair_partition(user_uuid: str, other_uuid: str) -> str:
     """The partition key value of two people's pair item, in either order of the two."""
     return PAIR_PREFIX + "#".join(sorted((user_uuid, other_uuid)))
+
+
+def member_partition(user_uuid: str) -> str:
+    """The partition key value of a person's member items; the sort key is the conversation's id."""
+    return MEMBER_PREFIX + user_uuid
 
 
 def conversation_partition(message_group_uuid: str) -> str:

@@ -244,7 +244,11 @@ def test_after_a_third_has_joined_the_two_can_start_another(cruddur_table: Crudd
     store = store_of(cruddur_table)
     first = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
     settle(cruddur_table, first)
-    store.add_member(first, cy)
+    with pytest.raises(errors.PairConversationError, match=f"^conversation {first} is of two people and stays theirs"):
+        store.add_member(first, cy)
+    put_row(
+        cruddur_table, cy, "2024-01-01T00:00:00", first, message="x"
+    )  # as before conversations of two stayed theirs
     settle(cruddur_table, first)
     second = store.start_conversation([bo, ann], sender=ann, message="in private")
     assert second.is_new
@@ -308,9 +312,9 @@ def test_a_new_member_gets_a_row_with_the_current_time(cruddur_table: CruddurTab
 
 
 def test_an_existing_member_keeps_their_row(cruddur_table: CruddurTable) -> None:
-    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    ann, bo, cy, dan = person("ann"), person("bo"), person("cy"), person("dan")
     store = store_of(cruddur_table)
-    group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    group = store.start_conversation([ann, bo, dan], sender=ann, message="hi").message_group_uuid
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: store_of(cruddur_table).add_member(group, cy), range(4)))
     (row,) = rows_of(cruddur_table, cy)
@@ -321,9 +325,9 @@ def test_an_existing_member_keeps_their_row(cruddur_table: CruddurTable) -> None
 
 
 def test_a_new_member_does_not_overwrite_the_row_of_another_conversation(cruddur_table: CruddurTable) -> None:
-    ann, bo, cy = person("ann"), person("bo"), person("cy")
+    ann, bo, cy, dan = person("ann"), person("bo"), person("cy"), person("dan")
     store = store_of(cruddur_table, clock=lambda: START)
-    group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    group = store.start_conversation([ann, bo, dan], sender=ann, message="hi").message_group_uuid
     put_row(cruddur_table, cy, timestamps.canonical(START), str(uuid.uuid4()), message="mine")
     joined = store.add_member(group, cy)
     assert joined.last_message_at == timestamps.canonical(START + timestamps.MICROSECOND)
@@ -342,7 +346,9 @@ def test_a_conversation_without_a_message_can_be_joined(
     cruddur_table = cruddur_table_on(ministack_endpoint)  # this release of DynamoDB Local refuses empty strings
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     group = str(uuid.uuid4())
-    put_row(cruddur_table, ann, "2024-01-01T00:00:00", group, user_uuid=bo.uuid, user_handle="bo", message="")
+    put_row(
+        cruddur_table, ann, "2024-01-01T00:00:00", group, user_uuid=bo.uuid, user_handle="bo", message="", is_group=True
+    )
     joined = store_of(cruddur_table).add_member(group, cy)
     assert (joined.last_message_at, joined.message) == ("2024-01-01T00:00:00.000000+00:00", "")
     assert joined.other.handle == "bo"

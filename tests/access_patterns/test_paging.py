@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import GroupRow, Message, User
+from cruddur_messages.items import GROUP_MARK, GroupRow, Message, User
 from cruddur_messages.store import MAX_PAGE, errors
 from tests.access_patterns.people import all_conversations, all_messages, person, store_of
 from tests.engines.fixtures import CruddurTable, on_an_engine
@@ -44,13 +44,16 @@ def put_message(table: CruddurTable, group: str, sort_key: str, sender: User) ->
     table.client.put_item(TableName=table.name, Item=message.to_attributes())
 
 
-def put_row(table: CruddurTable, member: User, sort_key: str, group: str, **more: str) -> None:
+def put_row(
+    table: CruddurTable, member: User, sort_key: str, group: str, *, is_group: bool = False, **more: str
+) -> None:
     row = GroupRow(
         {
             schema.PARTITION_KEY: {"S": schema.group_row_partition(member.uuid)},
             schema.SORT_KEY: {"S": sort_key},
             schema.INDEX_PARTITION_KEY: {"S": group},
             **{name: {"S": value} for name, value in more.items()},
+            **(GROUP_MARK if is_group else {}),
         }
     )
     table.client.put_item(TableName=table.name, Item=row.attributes)

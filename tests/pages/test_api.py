@@ -11,7 +11,7 @@ LINE = {"uuid", "display_name", "handle", "message", "created_at"}
 def test_two_people_send_messages(backend: Backend) -> None:
     group = backend.start("ann", "bo", "hello")
     (ann_sees,), (bo_sees,) = backend.inbox("ann"), backend.inbox("bo")
-    assert ann_sees.keys() == bo_sees.keys() == LINE
+    assert ann_sees.keys() == bo_sees.keys() == LINE | {"is_group", "unread"}
     assert (ann_sees["uuid"], ann_sees["handle"], ann_sees["display_name"], ann_sees["message"]) == (
         group, "bo", "Bo", "hello",
     )  # fmt: skip
@@ -113,8 +113,7 @@ def test_a_person_in_short(backend: Backend) -> None:
 
 
 def test_the_page_learns_who_is_in_a_conversation(backend: Backend) -> None:
-    with_bo, with_cy = backend.start("ann", "bo", "hello"), backend.start("ann", "cy", "hello")
-    backend.post("ann", f"/api/message_groups/{with_bo}/members", {"handle": "dee"})
+    with_bo, with_cy = backend.start("ann", ["bo", "dee"], "hello"), backend.start("ann", "cy", "hello")
     backend.settle()
     members = body_of(backend.get("bo", f"/api/members?of={with_bo}&of={with_cy}"))
     assert members.keys() == {with_bo}

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import MAX_ITEM_BYTES, MESSAGE, MESSAGE_UUID, GroupRow, Message, item_size
+from cruddur_messages.items import (
+    GROUP_MARK,
+    MAX_ITEM_BYTES,
+    MESSAGE,
+    MESSAGE_UUID,
+    GroupRow,
+    Message,
+    item_size,
+)
 from cruddur_messages.projection.steps import Move
 from cruddur_messages.timestamps import MAX_TIE_OFFSET
 
@@ -17,12 +25,16 @@ def plan(rows: Iterable[GroupRow], newest: Message | None, *, is_shown: bool) ->
 
     `is_shown` tells that this message was settled before: then a sort key that is a little later stays. A member with
     several rows keeps one, with the attributes of all, where they differ those of the latest. A row of a conversation
-    without a message keeps its key and gets an empty preview.
+    without a message keeps its key and gets an empty preview. All are marked as a group's if one is, or if three
+    members have rows: then the mark stays when members leave.
     """
     by_member: dict[str, list[GroupRow]] = {}
+    is_group = False
     for row in rows:
         by_member.setdefault(row.member_uuid, []).append(row)
-    return [_move(own, newest, is_shown=is_shown) for own in by_member.values()]
+        is_group |= row.is_group
+    is_group |= len(by_member) > 2
+    return [_move(own, newest, is_group=is_group, is_shown=is_shown) for own in by_member.values()]
 
 
 def stands_for(sort_key: str, newest: Message) -> bool:
@@ -35,12 +47,14 @@ def stands_for(sort_key: str, newest: Message) -> bool:
     )
 
 
-def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_shown: bool) -> Move:
+def _move(rows: Sequence[GroupRow], newest: Message | None, *, is_group: bool, is_shown: bool) -> Move:
     def rank(row: GroupRow) -> tuple[datetime, str]:
         return timestamps.parse(row.sort_key) or datetime.min.replace(tzinfo=UTC), row.sort_key
 
     ranked = sorted(rows, key=rank, reverse=True)[:MAX_ROWS]
     target = {name: value for row in reversed(ranked) for name, value in row.attributes.items()}
+    if is_group:
+        target |= GROUP_MARK
     instant = None
     in_place = [row.sort_key for row in ranked if newest and is_shown and stands_for(row.sort_key, newest)]
     if in_place:

@@ -19,7 +19,8 @@ TIE_PLACES = timestamps.MAX_TIE_OFFSET // timestamps.MICROSECOND
 MOST_COMPARED = 140
 """The most attributes that a condition compares: an expression takes 300 operators (Developer Guide, "Constraints")."""
 
-COMPARED_FIRST = (schema.INDEX_PARTITION_KEY, MESSAGE, MESSAGE_UUID)
+OPTIONAL = (MESSAGE_UUID, schema.IS_GROUP)
+COMPARED_FIRST = (schema.INDEX_PARTITION_KEY, MESSAGE, *OPTIONAL)
 
 
 class Condition(TypedDict, total=False):
@@ -129,12 +130,18 @@ Step = Move | Departure
 
 
 def unchanged(row: GroupRow) -> Condition:
-    """The row still has every attribute that was read, with the same value."""
+    """The row still has every attribute that was read, with the same value, and of OPTIONAL none that it had not.
+
+    A member may have left and joined again at the same key.
+    """
     first = [name for name in COMPARED_FIRST if name in row.attributes]
     others = sorted(row.attributes.keys() - {*first, schema.PARTITION_KEY, schema.SORT_KEY})
     names = [*first, *others][:MOST_COMPARED]
     return {
-        "ConditionExpression": " AND ".join(f"#{number} = :{number}" for number in range(len(names))),
+        "ConditionExpression": " AND ".join(
+            [f"#{number} = :{number}" for number in range(len(names))]
+            + [f"attribute_not_exists({name})" for name in OPTIONAL if name not in row.attributes]
+        ),
         "ExpressionAttributeNames": {f"#{number}": name for number, name in enumerate(names)},
         "ExpressionAttributeValues": {f":{number}": row.attributes[name] for number, name in enumerate(names)},
     }

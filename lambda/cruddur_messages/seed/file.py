@@ -81,7 +81,10 @@ class SeedConversation:
     def _group_row(self, member: User) -> GroupRow:
         first = self.messages[0]
         other = next(user for user in self.members if user != member)
-        return GroupRow.new(member.uuid, self.message_group_uuid, first.sort_key, first.message, other)
+        is_group = len(self.members) > 2
+        return GroupRow.new(
+            member.uuid, self.message_group_uuid, first.sort_key, first.message, other, is_group=is_group
+        )
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,50 @@ class NoSuchConversationError(RejectedError):
         self.message_group_uuid = message_group_uuid
 
 
+class PairConversationError(RejectedError):
+    """A conversation of two: nobody is added, and nobody leaves."""
+
+    code = "conversation_of_two"
+
+    def __init__(self, message_group_uuid: str) -> None:
+        super().__init__(
+            f"conversation {message_group_uuid} is of two people and stays theirs: start a new one of three"
+        )
+        self.message_group_uuid = message_group_uuid
+
+
+class NoSuchMessageError(RejectedError):
+    """No message with this id at this place: it was never there, is deleted, or has moved."""
+
+    code = "message_unknown"
+
+    def __init__(self, message_uuid: object, message_group_uuid: str) -> None:
+        super().__init__(
+            f"there is no message {str(message_uuid)[:80]!r} at this place in conversation {message_group_uuid}: "
+            "read the conversation again"
+        )
+        self.message_group_uuid = message_group_uuid
+
+
+class NotTheAuthorError(RejectedError):
+    """A user who is not the author wants to edit or delete a message."""
+
+    code = "not_the_author"
+
+    def __init__(self, user_uuid: str, message_uuid: str) -> None:
+        super().__init__(f"user {user_uuid} is not the author of message {message_uuid}")
+        self.user_uuid = user_uuid
+
+
+class InvalidTimestampError(RejectedError):
+    """A value that should be the time of a message and is not."""
+
+    code = "timestamp_invalid"
+
+    def __init__(self, value: object) -> None:
+        super().__init__(f"{str(value)[:80]!r} is not an ISO 8601 timestamp: take the time of a message")
+
+
 class ContendedError(Exception):
     """Other writers won every attempt. Nothing was written; a retry is safe."""
 

@@ -1,0 +1,177 @@
+"""Who is in a conversation: the check, joining, and leaving.
+
+A conversation of two stays theirs. Whoever leaves a group has no row, and a member item that says so. A join or a leave
+changes both in one transaction, on condition that the member item is as it was before the call's first attempt: so a
+lost response, a late retry or two at once end in one state, and the later of a join and a leave is not undone.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from cruddur_messages import member_item, schema, timestamps
+from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
+from cruddur_messages.items import (
+    GROUP_MARK,
+    KEY_IS_FREE,
+    MESSAGE_UUID,
+    GroupRow,
+    MalformedItemError,
+    Message,
+    User,
+    key_attributes,
+)
+from cruddur_messages.store import errors
+from cruddur_messages.store.access import Access
+from cruddur_messages.store.values import Conversation
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+
+def require_member(access: Access, message_group_uuid: str, user_uuid: str) -> None:
+    """Raise NotAMemberError unless the user has a group row of the conversation, and has not left it."""
+    # First the member item: the index may still show the row of a person who has left.
+    is_member = schema.LEFT_AT not in access.member_item(message_group_uuid, user_uuid) and (
+        user_uuid in (row.member_uuid for row in access.rows(message_group_uuid))
+        or any(access.rows_of(message_group_uuid, user_uuid))
+    )
+    if not is_member:
+        raise errors.NotAMemberError(user_uuid, message_group_uuid)
+
+
+def join(access: Access, message_group_uuid: str, member: User, *, asked_by: str | None) -> Conversation:
+    """Add a person to a group; an existing member keeps their row."""
+    read = access.member_item(message_group_uuid, member.uuid)
+    instant: datetime | None = None
+    for _ in (attempts := access.attempts()):
+        row = next(access.rows_of(message_group_uuid, member.uuid), None)
+        if row is not None and schema.LEFT_AT not in read:
+            return Conversation.from_attributes(row.attributes)
+        rows = list(access.rows(message_group_uuid))
+        if not rows and asked_by is not None:
+            rows = list(access.rows_of(message_group_uuid, asked_by))
+        _require_group(access, message_group_uuid, rows, asked_by)
+        put = _put_again(access, row) if row else None
+        if row is None:
+            row = _new_row(access, message_group_uuid, member, rows, instant)
+            item = row.attributes
+            put = {"Put": {"TableName": access.table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
+        now = timestamps.canonical(access.clock())
+        assert put is not None
+        try:
+            access.client.transact_write_items(
+                TransactItems=[member_item.joining(access.table_name, read, at=now), put]
+            )
+        except ClientError as error:
+            attempts.failed(error)
+            if reasons(error)[0] == CONDITION_FAILED:
+                # Joined already, by a lost attempt or by somebody else. Who has left since stays out.
+                row = next(access.rows_of(message_group_uuid, member.uuid), row)
+                return Conversation.from_attributes(row.attributes)
+            taken = timestamps.parse(row.sort_key) if CONDITION_FAILED in reasons(error) else None
+            instant = taken + timestamps.MICROSECOND if taken else None
+        else:
+            return Conversation.from_attributes(row.attributes)
+    raise AssertionError("attempts end with an error")
+
+
+def leave(access: Access, message_group_uuid: str, user_uuid: str) -> None:
+    """Delete a person's rows of a group and note that they left; who has left already stays out."""
+    read = access.member_item(message_group_uuid, user_uuid)
+    for _ in (attempts := access.attempts()):
+        rows = list(access.rows_of(message_group_uuid, user_uuid))
+        if not rows:
+            if schema.LEFT_AT in access.member_item(message_group_uuid, user_uuid):
+                return
+            raise errors.NotAMemberError(user_uuid, message_group_uuid)
+        if not _is_open(access, rows):
+            raise errors.PairConversationError(message_group_uuid)
+        deletes: list[TransactWriteItemTypeDef] = [
+            {
+                "Delete": {
+                    "TableName": access.table_name,
+                    "Key": key_attributes(row.key),
+                    # A row of another conversation may have come to the key.
+                    "ConditionExpression": f"{schema.INDEX_PARTITION_KEY} = :group",
+                    "ExpressionAttributeValues": {":group": {"S": message_group_uuid}},
+                }
+            }
+            for row in rows
+        ]
+        now = timestamps.canonical(access.clock())
+        try:
+            access.client.transact_write_items(
+                TransactItems=[member_item.leaving(access.table_name, read, at=now), *deletes]
+            )
+        except ClientError as error:
+            attempts.failed(error)
+            if reasons(error)[0] == CONDITION_FAILED:
+                return  # left already, as above; who was added since stays in
+        else:
+            return
+
+
+def _require_group(access: Access, message_group_uuid: str, rows: Iterable[GroupRow], asked_by: str | None) -> None:
+    """Raise NoSuchConversationError or PairConversationError.
+
+    The mark of a row never goes away, so the lagging index may show it. That it shows none proves nothing.
+    """
+    owners = {row.member_uuid for row in rows}
+    if not owners:
+        raise errors.NoSuchConversationError(message_group_uuid)
+    if any(row.is_group for row in rows):
+        return
+    for owner in sorted(owners) if asked_by is None else [asked_by]:
+        if _is_open(access, list(access.rows_of(message_group_uuid, owner))):
+            return
+    raise errors.PairConversationError(message_group_uuid)
+
+
+def _is_open(access: Access, own: Iterable[GroupRow]) -> bool:
+    """Whether members may come and go: in a group, or where the other of two has left the app."""
+    return any(row.is_group for row in own) or any(
+        schema.LEFT_AT in access.member_item(row.message_group_uuid, row.other_uuid) for row in own if row.other_uuid
+    )
+
+
+def _put_again(access: Access, row: GroupRow) -> "TransactWriteItemTypeDef":
+    """A put of a row that is beside a `left_at`, so that the projection settles it."""
+    return {
+        "Put": {
+            "TableName": access.table_name,
+            "Item": {name: value for name, value in row.attributes.items() if name != MESSAGE_UUID} | GROUP_MARK,
+            "ConditionExpression": f"{schema.INDEX_PARTITION_KEY} = :group",
+            "ExpressionAttributeValues": {":group": {"S": row.message_group_uuid}},
+        }
+    }
+
+
+def _new_row(
+    access: Access, message_group_uuid: str, member: User, rows: Iterable[GroupRow], instant: datetime | None
+) -> GroupRow:
+    """A new member's row, at the newest message's time, or at `instant` if another row has that key.
+
+    It names the person that most of the rows name, if possible one with a row. In a group that is the first member.
+    """
+    owners = {row.member_uuid for row in rows}
+    named = Counter(User.from_attributes(row.attributes) for row in rows if row.other_uuid not in ("", member.uuid))
+    other = max(named, key=lambda user: (user.uuid in owners, named[user]), default=User("", "", ""))
+    newest = _newest_message(access, message_group_uuid)
+    if instant is None:
+        latest = [newest.instant] if newest else [timestamps.parse(row.sort_key) for row in rows]
+        instant = max((known for known in latest if known is not None), default=access.clock())
+    sort_key, message = timestamps.canonical(instant), newest.message if newest else ""
+    return GroupRow.new(member.uuid, message_group_uuid, sort_key, message, other, is_group=True)
+
+
+def _newest_message(access: Access, message_group_uuid: str) -> Message | None:
+    for attributes in access.newest_first(schema.message_partition(message_group_uuid), Limit=2):
+        try:
+            return Message.from_attributes(attributes)
+        except MalformedItemError:
+            continue
+    return None

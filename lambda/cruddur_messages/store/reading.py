@@ -1,0 +1,113 @@
+"""What a person has read: a mark per conversation, moved forward; unread messages are counted when they are asked for.
+
+So nothing is stored that could drift: a deleted message is no longer unread, and an edit makes nothing unread. A
+message with an older time that becomes visible after the mark is not unread.
+"""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import islice
+
+from botocore.exceptions import ClientError
+
+from cruddur_messages import member_item, schema, timestamps
+from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
+from cruddur_messages.items import MalformedItemError, Message, text_or_empty
+from cruddur_messages.store import errors
+from cruddur_messages.store.access import Access
+from cruddur_messages.store.values import Conversation
+
+MOST_UNREAD = 100
+"""How many of the newest messages are counted at most."""
+
+READ_AT_ONCE = 10
+"""How many messages are read to find the one to mark: usually it is the first."""
+
+SIDE_BY_SIDE = 8
+
+WIDEST_OFFSET = timedelta(days=1)
+"""How far the text of a sort key with an offset may be from its instant in UTC, at most."""
+
+
+def mark_read(access: Access, message_group_uuid: str, user_uuid: str, *, up_to: datetime) -> None:
+    """Note the newest message that is not newer than an instant; a later mark stays, and who has left gets none."""
+    newest = _newest_message(access, message_group_uuid, up_to)
+    if newest is None:
+        return
+    for _ in (attempts := access.attempts()):
+        try:
+            access.client.update_item(
+                TableName=access.table_name,
+                Key=member_item.key(message_group_uuid, user_uuid),
+                UpdateExpression=f"SET {schema.READ_UP_TO} = :mark",
+                ConditionExpression=f"{member_item.STAYS_A_MEMBER} AND "
+                f"(attribute_not_exists({schema.READ_UP_TO}) OR {schema.READ_UP_TO} < :mark)",
+                ExpressionAttributeValues={":mark": {"S": timestamps.canonical(newest.instant)}},
+            )
+        except ClientError as error:
+            if reasons(error) == [CONDITION_FAILED]:
+                return
+            attempts.failed(error)
+        else:
+            return
+
+
+def unread(
+    access: Access, user_uuid: str, conversations: Iterable[Conversation], *, since: datetime | None
+) -> Mapping[str, int]:
+    """How many of the newest messages of each conversation are by others and not read; `since` is the oldest mark."""
+    lines = {line.message_group_uuid: line for line in conversations}
+    counts = dict.fromkeys(lines, 0)
+    items = {item[schema.SORT_KEY]["S"]: item for item in access.member_items(lines, user_uuid)}
+    needed: list[tuple[str, datetime | None]] = []
+    for group, line in lines.items():
+        item = items.get(group, {})
+        mark = timestamps.parse(text_or_empty(item, schema.READ_UP_TO))
+        mark = max((known for known in (mark, since) if known is not None), default=None)
+        shown = timestamps.parse(line.last_message_at)
+        if schema.LEFT_AT not in item and (mark is None or shown is None or mark < shown):
+            needed.append((group, mark))
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        numbers = pool.map(lambda one: _count(access, user_uuid, *one), needed)
+        return counts | {group: number for (group, _), number in zip(needed, numbers, strict=True)}
+
+
+def instant_of(up_to: object) -> datetime:
+    """The instant of a sort key. Raises InvalidTimestampError if it is none."""
+    instant = timestamps.parse(up_to) if isinstance(up_to, str) else None
+    if instant is None:
+        raise errors.InvalidTimestampError(up_to)
+    return instant
+
+
+def _count(access: Access, user_uuid: str, message_group_uuid: str, mark: datetime | None) -> int:
+    # Instants are compared, not texts: the same instant may be written with several offsets.
+    after = None if mark is None else _shifted(mark, -WIDEST_OFFSET)
+    partition = schema.message_partition(message_group_uuid)
+    items = access.newest_first(partition, after=after, Limit=MOST_UNREAD, ConsistentRead=False)
+    number = 0
+    for attributes in islice(items, MOST_UNREAD):
+        with suppress(MalformedItemError):
+            message = Message.from_attributes(attributes)
+            number += message.sender.uuid != user_uuid and (mark is None or message.instant > mark)
+    return number
+
+
+def _newest_message(access: Access, message_group_uuid: str, up_to: datetime) -> Message | None:
+    partition, before = schema.message_partition(message_group_uuid), _shifted(up_to, WIDEST_OFFSET)
+    for attributes in access.newest_first(partition, before=before, Limit=READ_AT_ONCE):
+        with suppress(MalformedItemError):
+            message = Message.from_attributes(attributes)
+            if message.instant <= up_to:
+                return message
+    return None
+
+
+def _shifted(instant: datetime, by: timedelta) -> str | None:
+    """A bound for sort keys, None where there is none to write."""
+    try:
+        return timestamps.canonical(instant + by)
+    except OverflowError:
+        return None
