@@ -5,12 +5,12 @@
 
 VENV   := .venv
 BIN    := $(VENV)/bin
-PYTHON := $(BIN)/python -E
+PYTHON := $(BIN)/python
 
-# None of the shell's variables may change what Python or Node runs; `-E` leaves out those of Python that are not here.
-unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE NODE_ENV NODE_OPTIONS NODE_PATH
+# None of the shell's variables may change what Python or Node runs, nor leave its modules to be compiled on each start.
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PYTHONDONTWRITEBYTECODE NODE_ENV NODE_OPTIONS NODE_PATH
 # Given on the command line alone: a workspace may have a PORT or a NAME of its own.
-$(foreach name,PORT KEEP SETTINGS UNDO FOLLOW JSON SEED SCHEDULES NAME REGION YES REHEARSE CLEAN_UP PAGE,$(eval $(name) :=))
+$(foreach name,PORT KEEP SETTINGS UNDO FOLLOW JSON SEED SCHEDULES NAME REGION TEST YES CLEAN_UP,$(eval $(name) :=))
 
 # Node comes from PyPI too, so Python is the only requirement.
 export PYTHON_3
@@ -152,7 +152,7 @@ drawing: $(VENV)/dev.stamp ## Draw the pictures in docs again, from the code
 
 .PHONY: screenshot
 screenshot: $(VENV)/dev.stamp node_modules/.stamp ## Take the picture of the messages page again
-	@$(PYTHON) -m tests.pages.screenshot
+	@PYTHONPATH=lambda $(PYTHON) -m tests.pages.screenshot
 
 .PHONY: snapshots
 snapshots: $(VENV)/dev.stamp ## Accept the templates as they are now
