@@ -7,8 +7,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON := $(BIN)/python
 
-# Write compiled modules, whatever the shell has set: compiling those of the CDK takes seconds.
-unexport PYTHONDONTWRITEBYTECODE
+# None of the shell's variables may change what Python or Node runs, nor leave its modules to be compiled on each start.
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS PYTHONDONTWRITEBYTECODE NODE_ENV NODE_OPTIONS NODE_PATH
+# Given on the command line alone: a workspace may have a PORT or a NAME of its own.
+$(foreach name,PORT KEEP SETTINGS UNDO FOLLOW JSON SEED SCHEDULES NAME REGION TEST YES CLEAN_UP,$(eval $(name) :=))
 
 # Node comes from PyPI too, so Python is the only requirement.
 export PYTHON_3
@@ -134,11 +136,12 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-find-links --custom-compile-command "make lock"
 
 .PHONY: lock
-lock: $(VENV)/dev.stamp ## Write the lock files from pyproject.toml
+lock: $(VENV)/dev.stamp ## Write the lock files from pyproject.toml and package.json
 	@$(LOCK) --group app -o requirements.txt
 	@$(LOCK) --group local -c requirements.txt -o requirements/local.txt
 	@$(LOCK) --group spark -o requirements/spark.txt
 	@$(LOCK) --group dev -c requirements.txt -c requirements/local.txt -o requirements/dev.txt
+	@npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --silent
 
 # --- files that are generated from the code
 

@@ -12,7 +12,7 @@ from cruddur_cli.context import Context
 MOST_OFFERED = 50
 
 
-def _on_this_machine(context: Context, incomplete: str, offers: Callable[[Context], Iterable[str]]) -> list[str]:
+def _local_offers(context: Context, incomplete: str, offers: Callable[[Context], Iterable[str]]) -> list[str]:
     """What starts with the typed text; nothing if the command acts on AWS."""
     try:
         if context.params.get("prod"):
@@ -39,7 +39,7 @@ def handles(incomplete: str) -> list[str]:
 
 def conversations(context: Context, incomplete: str) -> list[str]:
     """The conversations in the inbox of the command, by the other person and by id."""
-    return _on_this_machine(context, incomplete, _names_in_inbox)
+    return _local_offers(context, incomplete, _names_in_inbox)
 
 
 def _names_in_inbox(context: Context) -> Iterable[str]:
@@ -51,7 +51,7 @@ def _names_in_inbox(context: Context) -> Iterable[str]:
 
 def tables(context: Context, incomplete: str) -> list[str]:
     """The names of all tables."""
-    return _on_this_machine(context, incomplete, lambda context: context.client.list_tables()["TableNames"])
+    return _local_offers(context, incomplete, lambda context: context.client.list_tables()["TableNames"])
 
 
 def files(incomplete: str) -> list[str]:

@@ -1,14 +1,16 @@
-"""What the command line reads of the checkout and of the system of `make up`.
+"""What the command line uses of the checkout and of the system of `make up`.
 
 Nothing else here imports from `cruddur_local`.
 """
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from cruddur_cli.errors import DdbError
+from cruddur_local.environment import session as session
 from cruddur_local.paths import REBUILDS, REPOSITORY, SYSTEM
 
 
@@ -32,4 +34,5 @@ def checkpoint_path(table_name: str, place: str) -> Path:
 
 def version() -> str:
     """The project's version."""
-    return (REPOSITORY / "VERSION").read_text(encoding="utf-8").strip()
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(settings["tool"]["cruddur"]["version"])

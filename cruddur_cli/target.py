@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
-import botocore.session
 from botocore.config import Config
 
 from cruddur_cli import local_system
@@ -26,13 +25,6 @@ QUEUE_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SQS"
 DYNAMODB_LOCAL = "http://localhost:8000"
 LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"
-NO_CONFIGURATION: dict[str, tuple[Any, Any, Any, Any]] = {
-    "profile": (None, None, None, None),
-    "config_file": (None, None, os.devnull, None),
-    "credentials_file": (None, None, os.devnull, None),
-}
-"""What is on this machine needs nothing of the user's AWS configuration, so nothing in it can be wrong."""
-
 MOST_CONNECTIONS = 32
 PROBE_SECONDS = 1.0
 PROTOCOL = "application/x-amz-json-1.0"
@@ -93,11 +85,12 @@ class Target:
         return client
 
     def _session(self) -> boto3.Session:
-        return boto3.Session(
-            botocore_session=None if self.is_aws else botocore.session.Session(session_vars=NO_CONFIGURATION),
-            region_name=self.region,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
+        if self.is_aws:
+            return boto3.Session(region_name=self.region)
+        return local_system.session(
+            access_key_id=self.access_key_id or LOCAL_KEY,
+            secret_access_key=self.secret_access_key or LOCAL_KEY,
+            region=self.region or LOCAL_REGION,
         )
 
     def _arguments(self, endpoint: str | None) -> dict[str, Any]:
@@ -107,7 +100,6 @@ class Target:
             "retries": {"mode": "standard", "total_max_attempts": AWS_ATTEMPTS if self.is_aws else LOCAL_ATTEMPTS},
             "max_pool_connections": MOST_CONNECTIONS,
             "ignore_configured_endpoint_urls": self.is_aws,
-            **({} if self.is_aws else {"proxies": {}, "use_fips_endpoint": False, "use_dualstack_endpoint": False}),
         }
         return {
             "endpoint_url": endpoint,
@@ -131,13 +123,15 @@ def resolve(*, prod: bool, table_name: str | None) -> Target:
             endpoint = _checked_endpoint(variable, endpoint)
             reason = f"{variable} is set"
             if system.get("endpoint", "").rstrip("/") == endpoint:
-                return _of_system(system, table_name, f"{reason} to the system of make up")
-            return _local(endpoint, table_name, reason)
+                return _target_of_make_up(system, table_name, f"{reason} to the system of make up")
+            return _local_target(endpoint, table_name, reason)
     responds, is_dynamodb = _probe(DYNAMODB_LOCAL)
     if is_dynamodb:
-        return _local(DYNAMODB_LOCAL, table_name, f"no endpoint variable is set, and DynamoDB is at {DYNAMODB_LOCAL}")
+        return _local_target(
+            DYNAMODB_LOCAL, table_name, f"no endpoint variable is set, and DynamoDB is at {DYNAMODB_LOCAL}"
+        )
     if system.get("endpoint"):
-        return _of_system(system, table_name, "no endpoint variable is set, and the system of make up is up")
+        return _target_of_make_up(system, table_name, "no endpoint variable is set, and the system of make up is up")
     there = f"what is at {DYNAMODB_LOCAL} is not DynamoDB" if responds else f"nothing listens at {DYNAMODB_LOCAL}"
     raise DdbError(
         f"{there} and no system is up: run make dynamodb-local or make up, "
@@ -164,7 +158,7 @@ def _checked_endpoint(variable: str, endpoint: str) -> str:
     return endpoint.removesuffix("/")
 
 
-def _local(endpoint: str, table_name: str | None, reason: str) -> Target:
+def _local_target(endpoint: str, table_name: str | None, reason: str) -> Target:
     own = [os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
     key, secret = own if all(own) else (LOCAL_KEY, LOCAL_KEY)
     return Target(
@@ -183,7 +177,7 @@ def _region() -> str | None:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
-def _of_system(system: Mapping[str, str], table_name: str | None, reason: str) -> Target:
+def _target_of_make_up(system: Mapping[str, str], table_name: str | None, reason: str) -> Target:
     return Target(
         table_name=table_name or system.get("table_name") or schema.TABLE_NAME,
         endpoint=system["endpoint"],

@@ -10,6 +10,7 @@ from cruddur_infra.constructs.backend_access import BackendAccess
 from cruddur_infra.constructs.delivery_roles import DeliveryRoles
 from cruddur_infra.constructs.messages_table import MessagesTable, Throughput
 from cruddur_infra.constructs.network import Network, existing_network, own_network
+from cruddur_infra.constructs.operator_access import OperatorAccess
 from cruddur_infra.constructs.projection import PART, Polling, ProjectionFunction
 from cruddur_infra.constructs.seed_data import SeedData
 from cruddur_infra.emulator import ForTheEmulator
@@ -91,6 +92,13 @@ class MainStack(Stack):
             table_name=settings.table_name,
             table_arn=table_arn,
             batch_write=settings.backend_batch_write,
+        )
+        OperatorAccess(
+            self,
+            "Operator",
+            table_arn=table_arn,
+            stream_arn=stream_arn,
+            failure_queue_arn=projection.failure_queue.queue_arn,
         )
         outputs = {
             "FunctionName": projection.function.function_name,

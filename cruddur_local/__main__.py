@@ -1,5 +1,6 @@
 """The commands behind `make up`, `down`, `status`, `env`, `pages`, `logs` and `dynamodb-local`."""
 
+import os
 import shlex
 import signal
 import sys
@@ -12,9 +13,8 @@ from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
-from cruddur_local import dynamodb_local, function_logs, system
+from cruddur_local import dynamodb_local, environment, function_logs, system
 from cruddur_local import pages as messages_page
-from cruddur_local.emulator import OVERRIDING_VARIABLES
 from cruddur_local.errors import LocalSystemError
 
 NEXT_STEPS = """
@@ -28,6 +28,9 @@ What to do next:
   make down              stops the system and deletes its data; KEEP=1 keeps it"""
 
 HOW_TO_UNDO = 'eval "$(make -s env UNDO=1)"'
+
+HARMLESS = {"AWS_PAGER", "AWS_DEFAULT_OUTPUT"}
+"""Any other AWS variable may lead to another endpoint, or to other credentials, than those of the running system."""
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -72,8 +75,9 @@ def env(undo: Annotated[bool, typer.Option(help="Print the commands that undo it
         typer.echo(f"unset {' '.join(system.VARIABLES)}")
         return
     variables = system.variables()
-    typer.echo(f"unset {' '.join(OVERRIDING_VARIABLES)}")
-    for name, value in variables.items():
+    others = {name for name in os.environ if name.startswith("AWS_")} - variables.keys() - HARMLESS
+    typer.echo(f"unset {' '.join(sorted({'AWS_PROFILE', *others}))}")
+    for name, value in (variables | environment.without_proxy()).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
     if not sys.stdout.isatty():
         typer.echo(f"This shell now points to {variables['AWS_ENDPOINT_URL']}; {HOW_TO_UNDO} undoes it.", err=True)

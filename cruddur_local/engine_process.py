@@ -1,9 +1,9 @@
 """An engine as a child process: waiting until it is ready, and stopping it."""
 
 import subprocess
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.error import HTTPError
 
+from cruddur_local import environment
 from cruddur_local.waiting import wait_until
 
 STOP_SECONDS = 10
@@ -18,11 +18,11 @@ def is_ready(engine: "subprocess.Popen[bytes]", url: str, *, status: int = 200) 
 
 def _status(url: str) -> int | None:
     try:
-        with urlopen(url, timeout=RESPONSE_SECONDS) as response:
+        with environment.open_directly(url, timeout=RESPONSE_SECONDS) as response:
             return int(response.status)
     except HTTPError as refusal:
         return refusal.code
-    except (URLError, OSError):
+    except OSError:
         return None
 
 

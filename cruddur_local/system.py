@@ -48,7 +48,6 @@ def _start(
     try:
         emulator = Emulator.start(port=port, keep_state=keep_state)
         _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
-        _bootstrap(emulator, console)
         _deploy_and_show(emulator, settings, overrides, console)
     except BaseException as error:
         if paths.SYSTEM.exists() and isinstance(error, BrokenPipeError | SystemExit):
@@ -75,7 +74,6 @@ def _update(
     emulator = _keep_if_asked(emulator, keep_state=keep_state, console=console)
     _tell_of_another_table(emulator, settings, console)
     try:
-        _bootstrap(emulator, console)
         _deploy_and_show(emulator, settings, overrides, console)
     except KeyboardInterrupt:
         raise LocalSystemError("interrupted; the system still runs, and make up continues") from None
@@ -176,14 +174,15 @@ def _settings(overrides: Sequence[str]) -> Settings:
     return settings
 
 
-def _bootstrap(emulator: Emulator, console: Console) -> None:
-    """Bootstrap the emulator's account, unless that has been done."""
+def _bootstrap(emulator: Emulator, overrides: Sequence[str], console: Console) -> bool:
+    """Bootstrap the emulator's account, unless that has been done; returns whether it has synthesized meanwhile."""
     if paths.BOOTSTRAPPED.exists():
-        return
-    with console.status("cdk bootstrap"):
-        seconds = _timed(lambda: deployment.bootstrap(emulator))
+        return False
+    with console.status("cdk bootstrap, and cdk synth meanwhile"):
+        seconds = _timed(lambda: deployment.bootstrap(emulator, overrides))
     paths.BOOTSTRAPPED.touch()
-    _say(console, f"Bootstrapped with cdk bootstrap ({seconds:.0f} s)")
+    _say(console, f"Bootstrapped with cdk bootstrap, and synthesized meanwhile ({seconds:.0f} s)")
+    return True
 
 
 def _refuse_other_port(emulator: Emulator, port: int | None) -> None:
@@ -236,9 +235,10 @@ def _kept_table() -> str:
 
 
 def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence[str], console: Console) -> None:
+    is_synthesized = _bootstrap(emulator, overrides, console)
     outputs: dict[str, Mapping[str, str]] = {}
     with console.status("cdk deploy --all"):
-        seconds = _timed(lambda: outputs.update(deployment.deploy(emulator, overrides)))
+        seconds = _timed(lambda: outputs.update(deployment.deploy(emulator, overrides, is_synthesized=is_synthesized)))
     _say(console, f"Deployed with cdk deploy --all ({seconds:.0f} s)")
     _write_system(emulator, settings, overrides, outputs)
     if settings.seed:

@@ -10,7 +10,7 @@ from cruddur_cli.console import Column
 from cruddur_cli.context import Context
 from cruddur_cli.smoke import runs
 from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.report import Held, Report, highest_steady
+from cruddur_cli.smoke.report import LoadReport, Report, highest_steady
 
 BROKEN = 1
 BOUNDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, float("inf"))
@@ -87,7 +87,7 @@ def _print(context: Context, report: Report, more: dict[str, object]) -> int:
             f"{name} {value:.2f} s"
             for name, value in (
                 ("median", report.median),
-                ("99 of 100", report.of_99_in_100),
+                ("99 of 100", report.percentile_99),
                 ("largest", report.largest),
             )
         )
@@ -101,7 +101,7 @@ def _print(context: Context, report: Report, more: dict[str, object]) -> int:
 def _figures(report: Report) -> dict[str, float | None]:
     found = {
         "median_seconds": report.median,
-        "seconds_of_99_in_100": report.of_99_in_100,
+        "seconds_of_99_in_100": report.percentile_99,
         "largest_seconds": report.largest,
     }
     # JSON has no NaN.
@@ -118,12 +118,12 @@ def _histogram(delays: Sequence[float]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _note_held(context: Context, held: Held) -> None:
+def _note_held(context: Context, held: LoadReport) -> None:
     delay = f"median delay {held.report.median:.2f} s, largest {held.report.largest:.2f} s"
     context.output.note(f"{held.asked:g} messages a second requested, {held.sent:.1f} sent: {delay}")
 
 
-def _rate_as_json(held: Held) -> dict[str, object]:
+def _rate_as_json(held: LoadReport) -> dict[str, object]:
     return {
         "asked": held.asked,
         "sent": round(held.sent, 2),
@@ -132,7 +132,7 @@ def _rate_as_json(held: Held) -> dict[str, object]:
     }
 
 
-def _verdict(context: Context, held: Sequence[Held]) -> dict[str, object]:
+def _verdict(context: Context, held: Sequence[LoadReport]) -> dict[str, object]:
     steady = highest_steady(held)
     if not context.output.as_json:
         context.output.line(

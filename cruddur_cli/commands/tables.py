@@ -1,13 +1,14 @@
 """Commands on the table as a whole: create it, look at it, fill it, delete it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
 
 import typer
+from botocore.exceptions import ClientError
 
 from cruddur_cli import people, table_definition
 from cruddur_cli.commands.group import CommandGroup, Yes
@@ -71,7 +72,7 @@ def list_tables(context: Context) -> None:
 
 @tables.command("describe", example="describe --json", takes=["table_argument"])
 def describe(context: Context) -> None:
-    """Show the table's state, size, keys, index and stream."""
+    """Show the table's state, size, keys, index and stream, and how its data is protected."""
     description = _description(context)
     if context.output.as_json:
         context.output.document(description)
@@ -157,8 +158,31 @@ def _description(context: Context) -> dict[str, Any]:
         "keys": ", ".join(keys),
         "indexes": ", ".join(index["IndexName"] for index in table.get("GlobalSecondaryIndexes", [])),
         "stream": stream.get("StreamViewType", "off") if stream.get("StreamEnabled") else "off",
+        "deletion_protection": "on" if table.get("DeletionProtectionEnabled") else "off",
+        "encryption_key": table.get("SSEDescription", {}).get("KMSMasterKeyArn", "owned by AWS"),
+        "point_in_time_recovery": _asked(lambda: _recovery(context)),
+        "time_to_live": _asked(lambda: _time_to_live(context)),
         "arn": table.get("TableArn", ""),
     }
+
+
+def _asked(ask: Callable[[], str]) -> str:
+    """What an engine answers, or why it does not: these two calls have permissions of their own."""
+    try:
+        return ask()
+    except ClientError as error:
+        return f"unknown: {error.response.get('Error', {}).get('Code', 'no code')}"
+
+
+def _recovery(context: Context) -> str:
+    backups = context.client.describe_continuous_backups(TableName=context.target.table_name)
+    recovery = backups["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    return "on" if recovery.get("PointInTimeRecoveryStatus") == "ENABLED" else "off"
+
+
+def _time_to_live(context: Context) -> str:
+    found = context.client.describe_time_to_live(TableName=context.target.table_name)["TimeToLiveDescription"]
+    return found.get("AttributeName", "on") if found.get("TimeToLiveStatus") == "ENABLED" else "off"
 
 
 def _seed_conversations(context: Context) -> Sequence[seed_file.SeedConversation]:

@@ -23,8 +23,8 @@ class Report:
         return statistics.median(self.delays) if self.delays else math.nan
 
     @property
-    def of_99_in_100(self) -> float:
-        """The delay that 99 of 100 messages do not exceed."""
+    def percentile_99(self) -> float:
+        """Seconds that 99 of 100 messages do not exceed; NaN if nothing arrived."""
         return sorted(self.delays)[math.ceil(len(self.delays) * 0.99) - 1] if self.delays else math.nan
 
     @property
@@ -34,7 +34,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Held:
+class LoadReport:
     """A load that was held: the messages a second that were requested and sent, and the report."""
 
     asked: float
@@ -42,7 +42,7 @@ class Held:
     report: Report
 
 
-def highest_steady(held: Sequence[Held]) -> float | None:
+def highest_steady(held: Sequence[LoadReport]) -> float | None:
     """The highest rate, in messages sent a second, before the delay grew; None if even the lowest was too high."""
     steady: float | None = None
     for one in held:

@@ -9,7 +9,7 @@ from threading import Event
 
 from cruddur_cli.smoke.notes import BEAT_SECONDS, Register
 from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.report import Held, Report
+from cruddur_cli.smoke.report import LoadReport, Report
 from cruddur_cli.smoke.talk import NAMES, PAUSE_SECONDS, Talk, person, smoke_uuid
 from cruddur_messages.items import User
 
@@ -45,13 +45,13 @@ def hold(
     rate: float,
     seconds: float,
     limit_seconds: float,
-    on_held: Callable[[Held], None] = lambda _: None,
-) -> list[Held]:
+    on_held: Callable[[LoadReport], None] = lambda _: None,
+) -> list[LoadReport]:
     """Hold loads in conversations of two for some seconds each: an eighth of the rate, then twice as much each time.
 
     Stops at the first rate with a problem.
     """
-    found: list[Held] = []
+    found: list[LoadReport] = []
     count = max(1, min(MOST_TALKS, math.ceil(rate / 2)))
     with _run(place, count, limit_seconds) as (talks, beat):
         for step in (8, 4, 2, 1):
@@ -72,7 +72,7 @@ def hold(
                 report.delays += one.report.delays
                 report.problems += one.report.problems
                 one.report = Report()
-            found.append(Held(rate / step, sent / seconds, report))
+            found.append(LoadReport(rate / step, sent / seconds, report))
             on_held(found[-1])
             if report.problems:
                 break

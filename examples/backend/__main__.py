@@ -1,6 +1,6 @@
 """Serve the backend on this machine until Ctrl-C. Environment variables name the table, the users and the login.
 
-They are `DDB_TABLE_NAME`, boto3's own variables, `DATABASE_URL`, `COGNITO_USER_POOL_ID` and
+They are `DDB_TABLE_NAME`, boto3's own variables, `DATABASE_URL`, `FRONTEND_URL`, `COGNITO_USER_POOL_ID` and
 `COGNITO_USER_POOL_CLIENT_ID`.
 """
 
@@ -41,10 +41,13 @@ CLIENT_CONFIG = Config(
 
 def app_of(environment: Mapping[str, str]) -> Flask:
     """The app that the environment describes. Raises ValueError, BotoCoreError, psycopg.Error."""
-    client = boto3.client("dynamodb", config=CLIENT_CONFIG)
+    # boto3 itself does not read AWS_REGION, the variable that ECS and Lambda set.
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or None
+    client = boto3.client("dynamodb", region_name=region, config=CLIENT_CONFIG)
     table_name = environment.get("DDB_TABLE_NAME") or schema.TABLE_NAME
     store = MessageStore(client=client, table_name=table_name)
     database = environment.get("DATABASE_URL")
+    frontend = environment.get("FRONTEND_URL")
     user_pool_id = environment.get("COGNITO_USER_POOL_ID")
     if user_pool_id:
         client_id = environment.get("COGNITO_USER_POOL_CLIENT_ID")
@@ -52,10 +55,10 @@ def app_of(environment: Mapping[str, str]) -> Flask:
             raise ValueError("COGNITO_USER_POOL_ID is set: set COGNITO_USER_POOL_CLIENT_ID and DATABASE_URL as well")
         accounts = UsersOfPostgres(database)
         verified = CognitoLogin(user_pool_id=user_pool_id, client_id=client_id, by_cognito_id=accounts.by_cognito_id)
-        return create_app(store=store, users=accounts, login=verified)
+        return create_app(store=store, users=accounts, login=verified, frontend=frontend)
     users = UsersOfPostgres(database) if database else UsersOfFile()
     login = HeaderLogin(users.by_handle)
-    app = create_app(store=store, users=users, login=login)
+    app = create_app(store=store, users=users, login=login, frontend=frontend)
     app.config["TRUSTED_HOSTS"] = HOSTS
     app.register_blueprint(page(store=store, users=users, login=login, client=client, table_name=table_name))
     return app

@@ -13,13 +13,14 @@ import jwt
 import psycopg
 from botocore.exceptions import BotoCoreError, ClientError
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request, url_for
+from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
 from cruddur_messages import timestamps
 from cruddur_messages.items import Message, User
 from cruddur_messages.store import MAX_FIRST_MEMBERS, Conversation, MessageStore, Page, errors
 
-from .login import Login
+from .login import USER_HEADER, Login
 from .users import Users
 
 MAX_BODY_BYTES = 64 * 1024
@@ -47,8 +48,8 @@ class HandleBlankError(errors.RejectedError):
     code = "user_reciever_handle_blank"  # spelled as in the bootcamp
 
 
-def create_app(*, store: MessageStore, users: Users, login: Login) -> Flask:
-    """The app, with the store, users and login that it uses."""
+def create_app(*, store: MessageStore, users: Users, login: Login, frontend: str | None = None) -> Flask:
+    """The app, with the store, users and login that it uses; `frontend` is the origin of pages served elsewhere."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -58,6 +59,14 @@ def create_app(*, store: MessageStore, users: Users, login: Login) -> Flask:
     for gone in (BotoCoreError, ClientError, errors.ContendedError, psycopg.Error, jwt.PyJWKClientConnectionError):
         app.register_error_handler(gone, _unavailable)
     app.after_request(_with_security_headers)
+    if frontend:
+        allowed = ["Authorization", "Content-Type", USER_HEADER]
+        CORS(
+            app,
+            resources={r"/api/*": {"origins": [frontend.rstrip("/")]}},
+            allow_headers=allowed,
+            expose_headers="Link",
+        )
     return app
 
 
@@ -198,7 +207,9 @@ def _refused(error: errors.RejectedError) -> tuple[Response, HTTPStatus]:
 
 
 def _unavailable(error: Exception) -> tuple[Response, HTTPStatus]:
-    current_app.logger.error("the table or the users cannot be reached: %s", " ".join(str(error).split()))
+    # The text of a database's error may hold a part of its address, and so of a password.
+    reason = type(error).__name__ if isinstance(error, psycopg.Error) else " ".join(str(error).split())
+    current_app.logger.error("the table or the users cannot be reached: %s", reason)
     return jsonify({"errors": ["unavailable"]}), HTTPStatus.SERVICE_UNAVAILABLE
 
 

@@ -1,5 +1,6 @@
 """The users: the app's own `users` table if `DATABASE_URL` is set, else the users file of the seed."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ from psycopg_pool import ConnectionPool
 from cruddur_messages.items import User
 from cruddur_messages.seed.file import USERS_PATH, parse_users
 
+FORM = "postgresql://user:password@host:5432/database, with %-escapes for special characters"
 CONNECTIONS = 4
 CONNECT_SECONDS = 5.0
 
@@ -48,10 +50,19 @@ class UsersOfFile:
 
 
 class UsersOfPostgres:
-    """The bootcamp's table `users`. Every method raises psycopg.Error if the database does not respond."""
+    """The bootcamp's table `users`, at the address that DATABASE_URL has. Raises ValueError if that is no address.
+
+    Every method raises psycopg.Error if the database does not respond.
+    """
 
     def __init__(self, url: str) -> None:
-        psycopg.conninfo.conninfo_to_dict(url)  # The pool itself would retry a wrong address forever.
+        try:
+            # The pool itself would retry a wrong address forever.
+            psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.Error:
+            raise ValueError(f"DATABASE_URL is no address of a PostgreSQL; it takes {FORM}") from None
+        # The pool logs the errors of its attempts, whose text may hold a part of the address.
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
         self._pool = ConnectionPool(
             url,
             min_size=0,

@@ -48,7 +48,9 @@ def test_a_table_is_created_and_deleted(
     description = json.loads(created.out)
     assert (description["status"], description["keys"]) == ("ACTIVE", "pk (hash), sk (range)")
     assert (description["indexes"], description["stream"]) == (schema.INDEX_NAME, "NEW_IMAGE")
-    assert json.loads(ddb("describe", name, "--json").out)["table"] == name
+    described = json.loads(ddb("describe", name, "--json").out)
+    assert (described["table"], described["deletion_protection"], described["time_to_live"]) == (name, "off", "off")
+    assert described["encryption_key"] == "owned by AWS"
     assert name in json.loads(ddb("list-tables", "--json").out)
     assert name in ddb("list-tables").out
     again = ddb("schema-load", "--table", name)
@@ -57,6 +59,14 @@ def test_a_table_is_created_and_deleted(
     assert ddb("drop", name, "--yes").status == 0
     assert name not in json.loads(ddb("list-tables", "--json").out)
     assert at(cruddur_table, "describe").status == 0
+
+
+def test_how_the_data_is_protected_is_described(at: At, cruddur_table: CruddurTable) -> None:
+    client, name = cruddur_table.client, cruddur_table.name
+    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"})
+    described = json.loads(at(cruddur_table, "describe", "--json").out)
+    assert described["time_to_live"] == "expires_at"
+    assert described["point_in_time_recovery"] in ("on", "off", "unknown: UnknownOperationException")
 
 
 @pytest.mark.parametrize("typed", ["", "yes\n", "cruddur-messages\n"])

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import termios
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -257,7 +258,7 @@ def test_a_terminal_that_is_not_utf_8_shows_replacements(
 
 
 def test_the_version_is_printed(environment: Environment, tmp_path: Path) -> None:
-    version = (REPOSITORY / "VERSION").read_text().strip()
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["cruddur"]["version"]
     assert run_process(environment, "--version", cwd=tmp_path).out == f"ddb {version}\n"
 
 

@@ -171,7 +171,7 @@ def test_an_empty_queue_changes_nothing(at: At, ministack_table: CruddurTable, q
 def test_a_missing_queue_is_one_line(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
     result = at(ministack_table, "redrive", "--queue", queue.url + "-not")
     assert result.status == 1
-    assert result.err.splitlines()[-1].startswith("ddb: ReceiveMessage was refused")
+    assert result.err.splitlines()[-1].startswith("ddb: there is no such queue")
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5"])

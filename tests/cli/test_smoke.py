@@ -14,7 +14,7 @@ from cruddur_cli import settlement
 from cruddur_cli.context import Context
 from cruddur_cli.smoke import notes, runs
 from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.report import Held, Report, highest_steady
+from cruddur_cli.smoke.report import LoadReport, Report, highest_steady
 from cruddur_cli.smoke.talk import smoke_uuid
 from cruddur_messages import schema
 from tests.cli.conftest import DDB, Environment, Result
@@ -75,7 +75,7 @@ def test_every_message_is_awaited_and_nothing_is_left(cruddur_table: CruddurTabl
     report = runs.talk(place(cruddur_table, look), messages=5, limit_seconds=SECONDS)
     assert report.problems == []
     assert len(report.delays) == 5
-    assert report.median <= report.of_99_in_100 <= report.largest
+    assert report.median <= report.percentile_99 <= report.largest
     assert seen[0] == 2
     assert seen[-1] == 3
     assert [item["pk"]["S"] for item in items(cruddur_table.client, cruddur_table.name)] == ["USER#real"]
@@ -182,12 +182,12 @@ def test_a_run_removes_what_a_killed_run_left_and_nothing_of_a_running_one(
 def test_without_a_message_there_is_no_delay() -> None:
     report = Report()
     assert math.isnan(report.median)
-    assert math.isnan(report.of_99_in_100)
+    assert math.isnan(report.percentile_99)
     assert math.isnan(report.largest)
 
 
-def held(rate: float, delay: float, *problems: str) -> Held:
-    return Held(rate, rate, Report([delay], list(problems)))
+def held(rate: float, delay: float, *problems: str) -> LoadReport:
+    return LoadReport(rate, rate, Report([delay], list(problems)))
 
 
 def test_the_rate_before_the_delay_grows() -> None:

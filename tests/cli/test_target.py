@@ -9,9 +9,11 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cruddur_cli import target
 from cruddur_cli.errors import DdbError
+from tests.end_to_end import hostile
 
 SYSTEM = {
     "endpoint": "https://localhost:4599",
@@ -81,6 +83,44 @@ def responding(content_type: str, *, status: int = 400) -> Iterator[str]:
             server.shutdown()
 
 
+MISLEADING = {
+    "no such profile": {"AWS_PROFILE": "nope"},
+    "an empty profile": {"AWS_PROFILE": ""},
+    "the older name of the variable": {"AWS_DEFAULT_PROFILE": "nope"},
+    "a login that has expired": {"AWS_PROFILE": "work"},
+    "half of a key": {"AWS_ACCESS_KEY_ID": "alone"},
+    "a key that has expired": {"AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z", "AWS_SESSION_TOKEN": "x"},
+    "an unreadable file": {"AWS_CONFIG_FILE": "/dev/null/x", "AWS_SHARED_CREDENTIALS_FILE": __file__},
+    "another kind of endpoint": {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"},
+    "configured endpoints are ignored": {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+    **{f"{name} alone": {name: "a proxy"} for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy")},
+    "no_proxy without credentials": {"HTTPS_PROXY": "a proxy", "HTTP_PROXY": "a proxy", "NO_PROXY": "127.0.0.1"},
+}
+
+
+@pytest.mark.parametrize("variables", MISLEADING.values(), ids=MISLEADING)
+def test_on_this_machine_no_profile_no_login_and_no_proxy_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    (tmp_path / "config").write_text(
+        "[profile work]\nsso_start_url = https://example.com\nsso_region = us-east-1\n"
+        "sso_account_id = 1\nsso_role_name = a\n"
+    )
+    monkeypatch.delenv("AWS_EC2_METADATA_DISABLED")
+    with hostile.proxy() as (proxy, asked), responding("application/x-amz-json-1.0") as endpoint:
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, proxy if value == "a proxy" else value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+        found = target.resolve(prod=False, table_name=None)
+        for request in (found.dynamodb().list_tables, found.streams().list_streams, found.queues().list_queues):
+            # What responds there refuses every request.
+            with pytest.raises(ClientError):
+                request()
+        assert asked == []
+
+
 def test_dynamodb_on_port_8000_comes_next(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, dynamodb_local_endpoint: str
 ) -> None:
@@ -119,7 +159,13 @@ def test_a_silent_server_on_port_8000_is_ignored(monkeypatch: pytest.MonkeyPatch
             "http://user:s3cret@h",
         ),
         *(f"http://localhost:8000{rest}" for rest in ("/x", "//", "?x", "#x", "?", " ", "\n", "\t/", "\u200b", "\xa0")),
-        *("http://local\u200bhost:8000", " http://localhost:8000", "http://local\thost", "http://loc\xadalhost"),
+        *(
+            "http://local\u200bhost:8000",
+            "http://local\u3164host",
+            " http://localhost:8000",
+            "http://local\thost",
+            "http://loc\xadalhost",
+        ),
     ],
 )
 def test_an_invalid_endpoint_is_refused(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:

@@ -112,7 +112,6 @@ def test_the_version_is_that_of_the_newest_release_in_the_changelog() -> None:
     unreleased, newest, *_ = re.findall(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert unreleased == "Unreleased"
     assert version() == newest
-    assert version() == (REPOSITORY / "VERSION").read_text().strip()
     # The version is in one place.
     assert "project" not in tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     assert "version" not in json.loads((REPOSITORY / "package.json").read_text())

@@ -13,10 +13,10 @@ from typing import Any
 import boto3
 
 from cruddur_infra import REPOSITORY
+from tests.end_to_end import hostile
 
 COPIED = (
     "Makefile",
-    "VERSION",
     "app.py",
     "bin",
     "cdk.json",
@@ -25,6 +25,7 @@ COPIED = (
     "cruddur_local",
     "examples",
     "lambda",
+    "pyproject.toml",
     "requirements",
     "requirements.txt",
     "stages.toml",
@@ -39,12 +40,13 @@ _EXPORT = re.compile(r"export (\w+)=(.*)")
 
 @dataclass(frozen=True)
 class Checkout:
-    """The copy in `folder`; it has a system of its own."""
+    """The copy in `folder`; it has a system of its own, and a user whose configuration is in everybody's way."""
 
     folder: Path
+    proxy: str = "http://127.0.0.1:9"
 
     @classmethod
-    def make(cls, folder: Path) -> "Checkout":
+    def make(cls, folder: Path, **more: str) -> "Checkout":
         """Copy the repository's files, and share what is installed."""
         for name in COPIED:
             source = REPOSITORY / name
@@ -54,10 +56,11 @@ class Checkout:
                 shutil.copy2(source, folder / name)
         for name in SHARED:
             (folder / name).symlink_to(REPOSITORY / name)
-        return cls(folder)
+        hostile.home(folder / "home")
+        return cls(folder, **more)
 
     def make_target(self, *words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `make` with these words, in an ordinary user's environment."""
+        """Run `make` with these words, in the user's environment."""
         ended = subprocess.run(
             ["make", *INSTALLED, *words],
             cwd=self.folder,
@@ -93,7 +96,7 @@ class Checkout:
         return subprocess.run(
             ["node_modules/.bin/cdk", *words, "--context", "stage=local", "--output", ".local/cdk.out"],
             cwd=self.folder,
-            env=self._environment() | self.variables(),
+            env=_inherited("HOME") | {"PYTHONPATH": "/nowhere", "PYTHONSAFEPATH": "1"} | self.variables(),
             capture_output=True,
             text=True,
             check=True,
@@ -109,8 +112,11 @@ class Checkout:
         return Connection(self.variables())
 
     def _environment(self) -> dict[str, str]:
-        kept = ("HOME", "PATH", "LANG", "TMPDIR", "PIP_CERT", "SSL_CERT_FILE")
-        return {name: os.environ[name] for name in kept if name in os.environ}
+        return _inherited() | hostile.VARIABLES | hostile.behind(self.proxy) | {"HOME": str(self.folder / "home")}
+
+
+def _inherited(*more: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", *more) if name in os.environ}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,18 @@
 """tools/install and its errors: each is one line, and the next run continues."""
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from cruddur_infra import REPOSITORY
+from tests.end_to_end import hostile
 
 NOWHERE = "http://127.0.0.1:9/simple"
 OFFLINE = {
@@ -32,10 +37,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def install(folder: Path, **environment: str) -> tuple[int, list[str]]:
+def install(folder: Path, *words: str, **environment: str) -> tuple[int, list[str]]:
     """The exit status and the lines printed."""
     ended = subprocess.run(
-        ["tools/install", ".venv", "small.txt"],
+        ["tools/install", *(words or (".venv", "small.txt"))],
         cwd=folder,
         env=os.environ | environment,
         capture_output=True,
@@ -71,6 +76,93 @@ def test_an_old_python_is_one_line(folder: Path) -> None:
     assert lines[0].startswith("error: no Python 3.11 or newer")
 
 
+def hostile_environment(folder: Path) -> dict[str, str]:
+    """What a user may have set, with the caches of this machine."""
+    caches = {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), "npm_config_cache": str(Path.home() / ".npm")}
+    return caches | hostile.VARIABLES | {"HOME": str(hostile.home(folder / "home"))}
+
+
+def test_the_users_configuration_changes_nothing(folder: Path) -> None:
+    assert install(folder, **hostile_environment(folder)) == (0, ["Installing small.txt ..."])
+    assert installed(folder)
+
+
+def sources(folder: Path, files: dict[str, str], **variables: str) -> tuple[dict[str, str], dict[str, object]]:
+    """The variables with which packages are installed, and uv's settings, for a user with these files."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    # Of the machine's own configuration, only its files may show.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **variables}
+    said = subprocess.run(
+        [sys.executable, REPOSITORY / "tools/package_sources.py", folder / "uv.toml"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    pairs = [line.removeprefix("export ").partition("=") for line in said.splitlines() if line.startswith("export ")]
+    exported = {name: shlex.split(value)[0] for name, _, value in pairs}
+    return exported, tomllib.loads((folder / "uv.toml").read_text())
+
+
+MIRROR = "https://user:a b'c@mirror.example/simple"
+
+
+@pytest.mark.parametrize(
+    ("files", "variables", "expected"),
+    [
+        ({}, {"PIP_INDEX_URL": MIRROR}, {"PIP_INDEX_URL": MIRROR, "UV_DEFAULT_INDEX": MIRROR}),
+        ({".config/pip/pip.conf": f"[global]\nindex-url = {MIRROR}\nuser = yes\n"}, {}, {"UV_DEFAULT_INDEX": MIRROR}),
+        ({".pip/pip.conf": f"[install]\nindex-url = {MIRROR}\n"}, {"PIP_INDEX_URL": "x"}, {"PIP_INDEX_URL": "x"}),
+        ({}, {"PIP_INDEX_URL": "x", "UV_DEFAULT_INDEX": MIRROR}, {"UV_DEFAULT_INDEX": MIRROR, "PIP_INDEX_URL": "x"}),
+        ({}, {"PIP_CERT": "/c.pem"}, {"PIP_CERT": "/c.pem", "SSL_CERT_FILE": "/c.pem"}),
+        ({}, {"PIP_PROXY": "http://p:1"}, {"HTTPS_PROXY": "http://p:1", "HTTP_PROXY": "http://p:1"}),
+        ({}, {"PIP_TRUSTED_HOST": "m"}, {"PIP_TRUSTED_HOST": "m", "UV_INSECURE_HOST": "m"}),
+        ({}, {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/w"}, {"UV_NO_INDEX": "1", "UV_FIND_LINKS": "/w"}),
+        ({}, {"UV_INDEX_CORP_PASSWORD": "p"}, {"UV_INDEX_CORP_PASSWORD": "p"}),
+    ],
+)
+def test_the_users_mirrors_are_kept(
+    tmp_path: Path, files: dict[str, str], variables: dict[str, str], expected: dict[str, str]
+) -> None:
+    assert expected.items() <= sources(tmp_path, files, **variables)[0].items()
+
+
+def test_of_uvs_own_files_the_mirrors_are_kept(tmp_path: Path) -> None:
+    mirrors = f'index-url = {json.dumps(MIRROR)}\nnative-tls = true\n[[index]]\nname = "corp"\nurl = "https://corp"\n'
+    text = 'exclude-newer = "2020-01-01"\n' + mirrors + '[pip]\ntarget = "/nowhere"\n'
+    exported, settings = sources(tmp_path, {".config/uv/uv.toml": text})
+    assert settings == tomllib.loads(mirrors)
+    assert exported["UV_CONFIG_FILE"] == str(tmp_path / "uv.toml")
+
+
+def test_what_says_where_packages_go_is_left_out(tmp_path: Path) -> None:
+    variables = {name: value for name, value in hostile.VARIABLES.items() if name.startswith(("PIP_", "UV_"))}
+    exported, settings = sources(tmp_path, hostile.FILES, **variables)
+    assert exported.keys() & variables.keys() == set()
+    assert "nowhere" not in str(exported)
+    assert settings == {}
+
+
+@pytest.mark.proof
+def test_npm_installs_the_cdk_cli_whatever_the_user_has_set(folder: Path) -> None:
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy2(REPOSITORY / name, folder)
+    (folder / ".venv").symlink_to(REPOSITORY / ".venv")
+    environment = hostile_environment(folder)
+    assert install(folder, "node_modules", "package-lock.json", **environment) == (0, ["Installing the CDK CLI ..."])
+    assert (folder / "node_modules/.bin/cdk").exists()
+
+
+def test_a_clone_with_converted_line_ends_can_run_its_scripts(tmp_path: Path) -> None:
+    (tmp_path / "ddb").write_bytes(b"#!/bin/sh\n")
+    shutil.copy2(REPOSITORY / ".gitattributes", tmp_path)
+    for words in ("init --quiet", "add .", "-c core.autocrlf=true checkout-index --all --force --prefix=clone/"):
+        subprocess.run(["git", *words.split()], cwd=tmp_path, check=True)
+    assert (tmp_path / "clone/ddb").read_bytes() == b"#!/bin/sh\n"
+
+
 @pytest.mark.proof
 def test_an_interrupted_installation_is_replaced(folder: Path) -> None:
     (folder / ".venv/bin").mkdir(parents=True)
@@ -87,11 +179,12 @@ def test_an_installation_continues_when_the_network_is_back(folder: Path) -> Non
 
 
 @pytest.mark.proof
-def test_pip_installs_if_uv_cannot_be_installed(folder: Path) -> None:
+@pytest.mark.parametrize("is_hostile", [False, True])
+def test_pip_installs_if_uv_cannot_be_installed(folder: Path, is_hostile: bool) -> None:
     lock = folder / "requirements/dev.txt"
     lock.write_text(lock.read_text().replace("\nuv==", "\nuv==0.0.", 1))
-    status, lines = install(folder)
-    assert status == 0
+    status, lines = install(folder, **(hostile_environment(folder) if is_hostile else {}))
+    assert status == 0, lines
     assert lines[0] == "Installing small.txt ..."
     assert lines[1].startswith("pip installed small.txt, which takes longer than uv; uv could not be installed: ")
     assert len(lines) == 2

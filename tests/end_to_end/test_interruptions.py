@@ -77,7 +77,7 @@ def test_commands_without_a_system_say_what_to_do(idle: Checkout) -> None:
 @pytest.mark.proof
 def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Checkout) -> None:
     begun = checkout.begin_target("up")
-    assert wait_until((checkout.folder / ".local/cdk.log").exists)
+    assert wait_until((checkout.folder / ".local/cdk-bootstrap.log").exists)
     interrupted = emulator_process(checkout)
     assert interrupted is not None
     _, complaint = checkout.interrupt(begun)

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from cruddur_messages import schema
 from cruddur_messages.seed.file import SeedConversation, load
 from cruddur_messages.store import MessageStore
+from tests.end_to_end import hostile
 from tests.end_to_end.checkout import Checkout, Connection
 from tests.end_to_end.inboxes import await_exact, items
 
@@ -21,9 +22,11 @@ CONVERSATIONS = "lambda/cruddur_messages/seed/data/conversations.txt"
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    made = Checkout.make(tmp_path_factory.mktemp("checkout"))
-    yield made
-    made.make_target("down")
+    with hostile.proxy() as (proxy, asked):
+        made = Checkout.make(tmp_path_factory.mktemp("checkout"), proxy=proxy)
+        yield made
+        made.make_target("down")
+        assert asked == [], "something has left this machine"
 
 
 @pytest.fixture(scope="module")

@@ -45,9 +45,10 @@ def test_ministack_stops_when_a_test_fails(tmp_path: Path) -> None:
     assert not responds(port)
 
 
-def test_a_taken_port_is_one_line() -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1", "::"])  # noqa: S104
+def test_a_port_that_is_taken_anyhow_is_one_line(address: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as holder:
+        holder.bind((address, 0))
         holder.listen()
         port = holder.getsockname()[1]
         with (

@@ -106,12 +106,18 @@ def test_an_engine_that_does_not_respond_is_reported_as_unavailable() -> None:
             assert asked == (503, {"errors": ["unavailable"]})
 
 
+ADDRESSES = ("hunter2", "postgresql://ann:%hunter2@db", "mysql://ann:hunter2@db/x")
+
+
 @pytest.mark.parametrize(
     ("more", "words", "said"),
     [
         ({}, ("--port", "65536"), "cannot listen on port 65536"),
         ({"COGNITO_USER_POOL_ID": "us-east-1_a"}, (), "set COGNITO_USER_POOL_CLIENT_ID and DATABASE_URL as well"),
-        ({"DATABASE_URL": "nonsense"}, (), 'missing "=" after "nonsense"'),
+        *(
+            ({"DATABASE_URL": url}, (), "DATABASE_URL is no address of a PostgreSQL; it takes postgresql://")
+            for url in ADDRESSES
+        ),
         ({"AWS_DEFAULT_REGION": ""}, (), "region"),
     ],
 )
@@ -126,6 +132,7 @@ def test_if_it_cannot_start_the_error_is_one_line(
     with pytest.raises(SystemExit) as ended:
         main()
     assert said in str(ended.value)
+    assert "hunter2" not in str(ended.value)
     assert re.fullmatch("error: .*", str(ended.value))
 
 

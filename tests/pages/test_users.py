@@ -52,11 +52,32 @@ def test_with_cognito_there_is_no_page_and_no_header(database: str, monkeypatch:
         assert app.test_client().get(path, headers={USER_HEADER: "ann"}).status_code == status
 
 
-def test_a_database_that_does_not_respond_is_no_stack_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_respond_is_no_stack_trace(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setattr(backend_users, "CONNECT_SECONDS", 0.5)
-    client = app_of({"DATABASE_URL": "postgresql://127.0.0.1:9/x"}).test_client()
+    client = app_of({"DATABASE_URL": "postgresql://ann:p@hunter2@127.0.0.1:9/x"}).test_client()
     for path in ("/api/users/@ann/short", "/api/message_groups"):
         response = client.get(path, headers=headers("ann"))
         assert (response.status_code, response.json) == (503, {"errors": ["unavailable"]})
         assert not re.search("Traceback|psycopg", response.text)
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"), [("http://localhost:3000", True), ("http://elsewhere.example", False)]
+)
+def test_pages_of_another_origin_may_use_it_if_the_environment_names_them(
+    monkeypatch: pytest.MonkeyPatch, origin: str, is_allowed: bool
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    client = app_of({"FRONTEND_URL": "http://localhost:3000/", "AWS_REGION": "us-east-1"}).test_client()
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    wanted = "Authorization, Content-Type, X-Cruddur-User"
+    preflight = client.options("/api/messages", headers=asked | {"Access-Control-Request-Headers": wanted}).headers
+    response = client.get("/api/users/@andrewbrown/short", headers={"Origin": origin}).headers
+    for headers_of in (preflight, response):
+        assert headers_of.get("Access-Control-Allow-Origin") == (origin if is_allowed else None)
+    assert preflight.get("Access-Control-Allow-Headers") == (wanted if is_allowed else None)
+    assert response.get("Access-Control-Expose-Headers") == ("Link" if is_allowed else None)

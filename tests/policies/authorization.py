@@ -62,7 +62,7 @@ def distinct(requests: Iterable[Request]) -> list[Request]:
 
 ALLOW_EVERYTHING: Document = ({"Effect": "Allow", "Action": ["*"], "Resource": ["*"]},)
 
-OPERATOR = "operator"
+ADMINISTRATOR = "administrator"
 """An identity of the account whose own policies allow everything."""
 
 UNBOUNDED_PROJECTION = "unbounded projection"

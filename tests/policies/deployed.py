@@ -8,9 +8,9 @@ from typing import Any
 from cruddur_messages import schema
 from tests.policies.authorization import (
     ACCOUNT,
+    ADMINISTRATOR,
     ALLOW_EVERYTHING,
     LOOK_ALIKES,
-    OPERATOR,
     PARTITION,
     REGION,
     UNBOUNDED_PROJECTION,
@@ -24,8 +24,9 @@ from tools.template import Template, Templates, named, only, resources
 PROJECTION = "projection"
 SEED = "seed"
 BACKEND = "backend"
+OPERATOR = "operator"
 FLOW_LOGS = "flow logs"
-OURS = (PROJECTION, SEED, BACKEND, FLOW_LOGS)
+OURS = (PROJECTION, SEED, BACKEND, OPERATOR, FLOW_LOGS)
 """The identities whose policies are in the templates."""
 
 EXISTING_VPC = "vpc-0a1b2c3d4e5f60718"
@@ -94,16 +95,25 @@ def _resolved(templates: Templates) -> Deployed:
         PROJECTION: _role(main, account),
         SEED: _role(templates["seed"], account),
     }
-    backend = only(main, "AWS::IAM::ManagedPolicy")["Properties"]
+    managed = {
+        name: _document(account.value(policy["Properties"]["PolicyDocument"]))
+        for name, policy in resources(main, "AWS::IAM::ManagedPolicy").items()
+    }
     documents = {name: document for name, (_, document) in roles.items()}
     documents |= {
-        BACKEND: _document(account.value(backend["PolicyDocument"])),
-        **dict.fromkeys((OPERATOR, UNBOUNDED_PROJECTION, *LOOK_ALIKES), ALLOW_EVERYTHING),
+        **{
+            identity: document
+            for identity, word in ((BACKEND, "Backend"), (OPERATOR, "Operator"))
+            for name, document in managed.items()
+            if name.startswith(word)
+        },
+        **dict.fromkeys((ADMINISTRATOR, UNBOUNDED_PROJECTION, *LOOK_ALIKES), ALLOW_EVERYTHING),
     }
     arns = {name: arn for name, (arn, _) in roles.items()}
     arns |= {
         BACKEND: _arn("iam", "role/backend-task", region=""),
         OPERATOR: _arn("iam", "role/operator", region=""),
+        ADMINISTRATOR: _arn("iam", "role/administrator", region=""),
         UNBOUNDED_PROJECTION: arns[PROJECTION],
         LOOK_ALIKES[0]: arns[PROJECTION] + "-2",
         LOOK_ALIKES[1]: arns[PROJECTION].replace(ACCOUNT, "999988887777"),

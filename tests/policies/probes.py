@@ -8,10 +8,10 @@ import botocore.session
 
 from cruddur_messages import schema
 from tests.policies.authorization import (
+    ADMINISTRATOR,
     ENCLOSING_OPERATION,
     LEADING_KEYS,
     LOOK_ALIKES,
-    OPERATOR,
     SECURE_TRANSPORT,
     SOURCE_FUNCTION,
     SOURCE_VPC,
@@ -20,17 +20,26 @@ from tests.policies.authorization import (
     Request,
     distinct,
 )
-from tests.policies.deployed import BACKEND, PROJECTION, SEED, Deployed
+from tests.policies.deployed import BACKEND, OPERATOR, PROJECTION, SEED, Deployed
 from tests.policies.recorder import origin, prefixes
 from tests.policies.service_calls import STREAM_ACTIONS, log_stream, network_calls
 
-PREFIXES = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, schema.CONVERSATION_PREFIX)
+PREFIXES = (
+    schema.MESSAGE_PREFIX,
+    schema.GROUP_ROW_PREFIX,
+    schema.PAIR_PREFIX,
+    schema.CONVERSATION_PREFIX,
+    schema.MEMBER_PREFIX,
+)
 
 FOREIGN_KEYS = ("USER#u", "u", *(prefix.rstrip("#") + "X#u" for prefix in PREFIXES), *(f"x{p}u" for p in PREFIXES))
 """Keys of partitions that this app does not have; some look similar to its own."""
 
 TRANSACTIONAL = frozenset(f"dynamodb:{name}Item" for name in ("ConditionCheck", "Delete", "Put", "Update"))
 """The actions of TransactWriteItems. AWS never evaluates GetItem for it (API reference)."""
+
+WITHOUT_KEYS = frozenset({"dynamodb:DescribeTable", "dynamodb:Scan"})
+"""Actions for which AWS has no condition key dynamodb:LeadingKeys (Service Authorization Reference)."""
 
 UNDECIDED = frozenset({"dynamodb:ListStreams"})
 """Allowed, although no known call needs it: see SURVIVORS in test_minimality.py."""
@@ -103,12 +112,18 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
         "backend: update a conversation item": by(BACKEND, "UpdateItem", table, "CONV#u", **TRANSACTION),
         "backend: a pair item outside a transaction": by(BACKEND, "PutItem", table, "PAIR#u#u"),
         "backend: delete the table": by(BACKEND, "DeleteTable"),
+        "operator: delete the table": by(OPERATOR, "DeleteTable"),
+        "operator: delete a message, outside a transaction": by(OPERATOR, "DeleteItem", table, "MSG#u"),
+        "operator: put a message, outside a transaction": by(OPERATOR, "PutItem", table, "MSG#u"),
+        "operator: update a message": by(OPERATOR, "UpdateItem", table, "MSG#u"),
+        "operator: write in batches": by(OPERATOR, "BatchWriteItem", table, "GRP#u"),
+        "operator: export the table": by(OPERATOR, "ExportTableToPointInTime"),
     }
     for call, request in _allowed_table_calls(deployed).items():
         found[f"{call}, from outside the VPC"] = request.with_key(SOURCE_VPCE).with_key(SOURCE_VPC)
         if SOURCE_VPCE in request.context:
             found[f"{call}, through another endpoint"] = request.with_key(SOURCE_VPCE, "vpce-0f9e8d7c6b5a40312")
-            found[f"{call}, by an operator through our endpoint"] = request.given(principal=OPERATOR)
+            found[f"{call}, by an administrator through our endpoint"] = request.given(principal=ADMINISTRATOR)
         else:
             found[f"{call}, from another VPC"] = request.with_key(SOURCE_VPC, "vpc-0f9e8d7c6b5a40312")
     for request in network_calls():
@@ -122,13 +137,13 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
     found["the function's code puts a message on the failure queue"] = Request(
         PROJECTION, "sqs:SendMessage", deployed.queue_arn, origin(PROJECTION, deployed)
     )
-    for principal in (OPERATOR, SEED, BACKEND):
+    for principal in (ADMINISTRATOR, SEED, BACKEND, OPERATOR):
         found[f"{principal} puts a message on the failure queue"] = Request(
             principal, "sqs:SendMessage", deployed.queue_arn
         )
     found["the projection reads the failure queue"] = Request(PROJECTION, "sqs:ReceiveMessage", deployed.queue_arn)
     for action in ("SendMessage", "ReceiveMessage", "DeleteMessage"):
-        for principal in (PROJECTION, OPERATOR):
+        for principal in (PROJECTION, ADMINISTRATOR):
             found[f"{principal}: {action} without TLS"] = Request(
                 principal, f"sqs:{action}", deployed.queue_arn, {SECURE_TRANSPORT: ("false",)}
             )
@@ -162,7 +177,7 @@ def neighbours(deployed: Deployed, allowed: Iterable[Request]) -> list[Request]:
     calls = _Calls(allowed)
     found: list[Request] = []
     for request in calls.requests:
-        if request.principal != OPERATOR:
+        if request.principal != ADMINISTRATOR:
             found += _elsewhere(request, deployed)
             found += _otherwise(request)
     return distinct(probe for probe in found if not calls.include(probe))
@@ -195,7 +210,7 @@ class _Calls:
 
 def _as_aws_asks(request: Request) -> Request:
     """The request without the condition keys that AWS does not have for this action and resource."""
-    if "/index/" in request.resource:
+    if "/index/" in request.resource or request.action in WITHOUT_KEYS:
         request = request.with_key(LEADING_KEYS)
     is_transaction = request.action in TRANSACTIONAL
     if not is_transaction or request.context.get(ENCLOSING_OPERATION) != ("TransactWriteItems",):
@@ -213,7 +228,7 @@ def _elsewhere(request: Request, deployed: Deployed) -> Iterator[Request]:
     if request.context.get(SOURCE_VPCE) == (deployed.policies.endpoint_id,):
         yield from (probe.given(principal=UNBOUNDED_PROJECTION) for probe in changed)
     if request.action == "sqs:SendMessage" or SOURCE_VPCE in request.context:
-        yield from (request.given(principal=stranger) for stranger in (OPERATOR, *LOOK_ALIKES))
+        yield from (request.given(principal=stranger) for stranger in (ADMINISTRATOR, *LOOK_ALIKES))
 
 
 def _is_asked(action: str, request: Request) -> bool:

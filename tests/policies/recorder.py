@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cruddur_messages import schema
 from cruddur_messages.items import UUID
 from tests.policies.authorization import ENCLOSING_OPERATION, LEADING_KEYS, Context, Request
-from tests.policies.deployed import BACKEND, PROJECTION, Deployed
+from tests.policies.deployed import BACKEND, OPERATOR, PROJECTION, Deployed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -77,6 +77,9 @@ def requests(call: Call, deployed: Deployed) -> list[Request]:
                 return [request("dynamodb:Query", deployed.index_arn, [value])]
             assert name == schema.PARTITION_KEY
             return [request("dynamodb:Query", deployed.table_arn, [value])]
+        case "Scan" | "DescribeTable":
+            assert "IndexName" not in parameters
+            return [Request(call.principal, f"dynamodb:{call.operation}", deployed.table_arn)]
         case "PutItem":
             return [request("dynamodb:PutItem", deployed.table_arn, [_partition(parameters["Item"])])]
         case "GetItem":
@@ -107,7 +110,7 @@ def requests(call: Call, deployed: Deployed) -> list[Request]:
 
 def origin(principal: str, deployed: Deployed) -> Context:
     """The context of all calls of a principal's own code: the network path and the credentials."""
-    if principal == BACKEND:
+    if principal in (BACKEND, OPERATOR):
         return {}
     function = {"lambda:SourceFunctionArn": (deployed.function_arns[principal],)}
     if principal != PROJECTION:

@@ -4,17 +4,24 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from cruddur_cli import settlement
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.rebuild import Rebuild
+from cruddur_cli.maintenance.verify import verify
 from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE_UUID, Message, User
 from cruddur_messages.projection import handler as stream_handler
+from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.load import SeedLoader
 from cruddur_messages.store import MessageStore, StartedConversation
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
-from tests.policies.deployed import BACKEND, PROJECTION, SEED
+from tests.policies.deployed import BACKEND, OPERATOR, PROJECTION, SEED
 from tests.policies.recorder import Call, Recorder
 
 if TYPE_CHECKING:
@@ -152,6 +159,36 @@ def _properties(conversations: Any) -> Any:
     return seed_file.resource_properties(conversations)["Conversations"]
 
 
+def operator(client: "DynamoDBClient", table: CruddurTable) -> None:
+    """Verify and rebuild find and repair every kind of damage; redrive settles a conversation."""
+    client.describe_table(TableName=table.name)
+    store = MessageStore(client=table.client, table_name=table.name)
+    ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
+    started = [store.start_conversation((ann, bo, cy), sender=ann, message="first") for _ in range(3)]
+    unrowed, old = started[0].message, started[1].message
+    row = {schema.PARTITION_KEY: {"S": schema.group_row_partition(bo.uuid)}, schema.SORT_KEY: {"S": unrowed.sort_key}}
+    table.client.delete_item(TableName=table.name, Key=row)
+    # A time with an offset, beside canonical ones: its message moves to a canonical key.
+    table.client.put_item(
+        TableName=table.name,
+        Item=old.to_attributes()
+        | {schema.SORT_KEY: {"S": "2026-11-20T00:00:00+02:00"}, MESSAGE_UUID: {"S": str(uuid.uuid4())}},
+    )
+    store.send(old.message_group_uuid, sender=bo, message="newer")
+    verify(client, table.name, sleep=lambda _: None)
+    with TemporaryDirectory() as directory:
+        rebuilding = Rebuild(client=client, table_name=table.name, named=lambda _: None, sleep=lambda _: None)
+        rebuilding.run(Checkpoint(Path(directory) / "left.jsonl"))
+    assert verify(client, table.name, sleep=lambda _: None).findings == []
+    store.send(started[2].message_group_uuid, sender=cy, message="failed")
+    # The first one moves rows, the second writes only the next version of the conversation.
+    for _ in range(2):
+        (settled,) = settlement.projection(client, table.name).settle_all(
+            [DirtyConversation(started[2].message_group_uuid)]
+        )
+        assert not settled.failure
+
+
 @dataclass(frozen=True)
 class Recording:
     """All recorded calls: of this repository's code, and those that only the bootcamp's backend makes."""
@@ -174,4 +211,6 @@ def record_all(create: Callable[[], CruddurTable]) -> Recording:
     bootcamp_backend(bootcamp.attach(tables.dynamodb(table.endpoint), BACKEND), table.name)
     table = create()
     seed(own.attach(tables.dynamodb(table.endpoint), SEED), table.name)
+    table = create()
+    operator(own.attach(tables.dynamodb(table.endpoint), OPERATOR), table)
     return Recording(own.calls, bootcamp.calls)

@@ -11,8 +11,8 @@ Authorization Reference.
 from collections.abc import Iterator
 
 from cruddur_infra.constructs.projection import NETWORK_INTERFACE_ACTIONS
-from tests.policies.authorization import OPERATOR, SOURCE_FUNCTION, Request
-from tests.policies.deployed import FLOW_LOGS, PROJECTION, SEED, Deployed
+from tests.policies.authorization import ADMINISTRATOR, SOURCE_FUNCTION, Request
+from tests.policies.deployed import FLOW_LOGS, OPERATOR, PROJECTION, SEED, Deployed
 
 STREAM_ACTIONS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 """[1] without ListStreams, see SURVIVORS in test_minimality.py."""
@@ -28,9 +28,13 @@ def service_calls(deployed: Deployed) -> Iterator[Request]:
         yield Request(PROJECTION, action, deployed.stream_arn)
     yield Request(PROJECTION, "sqs:SendMessage", deployed.queue_arn)  # [4]
     yield from network_calls()
-    # bin/ddb redrive, and a deployment that changes the queue, with their own permissions.
-    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SetQueueAttributes"):
+    # A deployment that changes the queue, with its own permissions.
+    yield Request(ADMINISTRATOR, "sqs:SetQueueAttributes", deployed.queue_arn)
+    # bin/ddb redrive.
+    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"):
         yield Request(OPERATOR, action, deployed.queue_arn)
+    for action in ("dynamodb:GetShardIterator", "dynamodb:GetRecords"):
+        yield Request(OPERATOR, action, deployed.stream_arn)
     if FLOW_LOGS in deployed.log_groups:  # [5]
         for action in ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"):
             yield Request(FLOW_LOGS, action, log_stream(deployed, FLOW_LOGS))

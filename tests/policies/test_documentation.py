@@ -23,6 +23,8 @@ def test_every_statement_has_its_reason() -> None:
     }
     page = (REPOSITORY / "docs" / "security.md").read_text()
     section = page.partition("## Every statement")[2].partition("\n## ")[0]
-    operations = botocore.session.get_session().get_service_model("dynamodb").operation_names
+    session = botocore.session.get_session()
+    services = ("dynamodb", "dynamodbstreams", "sqs")
+    operations = [name for service in services for name in session.get_service_model(service).operation_names]
     explained = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)`", section)) - {*operations, "ForAllValues"}
     assert explained == written - NAMED_BY_CDK

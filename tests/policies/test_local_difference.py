@@ -27,6 +27,10 @@ CONDITIONS_LEFT_OUT = {
     ("main", "SendMessages"): {"Null"},
     ("main", "StartConversations"): {"Null"},
     ("main", "StartConversationsInBatches"): {"Null"},
+    ("main", "ReadAgain"): {"Null"},
+    ("main", "ReadMembers"): {"Null"},
+    ("main", "PutMissingRows"): {"Null"},
+    ("main", "MoveItems"): {"Null"},
 }
 """By stack and statement."""
 
@@ -35,8 +39,9 @@ Path = tuple[str, ...]
 
 @pytest.mark.parametrize("monitoring", ["essential", "full"])
 def test_the_difference_is_what_the_emulator_cannot_evaluate(monitoring: str) -> None:
-    local = _comparable(synthesize("local", monitoring=monitoring), "local")
-    dev = _comparable(synthesize("dev", **_settings_of_local(), monitoring=monitoring), "dev")
+    of_local, of_dev = _differing_settings()
+    local = _comparable(synthesize("local", **of_local, monitoring=monitoring), "local")
+    dev = _comparable(synthesize("dev", **of_dev, monitoring=monitoring), "dev")
     conditions: dict[tuple[str, str], set[str]] = {}
     others: list[tuple[Path, Any, Any]] = []
     for path, in_dev, in_local in _differences(dev, local):
@@ -55,11 +60,14 @@ def test_the_difference_is_what_the_emulator_cannot_evaluate(monitoring: str) ->
     assert of_the_emulator == of_aws.replace('{"S":[{"exists":false}]}', '[{"exists":false}]') != of_aws
 
 
-def _settings_of_local() -> dict[str, str]:
-    """The settings of `local` that `dev` can have too, such as `seed`."""
+def _differing_settings() -> tuple[dict[str, str], dict[str, str]]:
+    """Settings that make the two stages alike: of dev for local what only dev has, such as ceilings; else of local."""
     local, dev = (dataclasses.asdict(load()[stage]) for stage in ("local", "dev"))
-    differing = {name: value for name, value in local.items() if value != dev[name]}
-    return {name: str(value).lower() for name, value in differing.items() if name != "stage"}
+    differing = [name for name in local if name != "stage" and local[name] != dev[name]]
+    return (
+        {name: str(dev[name]).lower() for name in differing if local[name] is None},
+        {name: str(local[name]).lower() for name in differing if local[name] is not None},
+    )
 
 
 def _is_left_out(operator: str, condition: Any) -> bool:

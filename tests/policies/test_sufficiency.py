@@ -8,7 +8,7 @@ from botocore import xform_name
 
 from cruddur_infra import LAMBDA_CODE
 from tests.policies.conftest import Case
-from tests.policies.deployed import BACKEND, PROJECTION, SEED
+from tests.policies.deployed import BACKEND, OPERATOR, PROJECTION, SEED
 from tests.policies.scenarios import Recording
 
 OPERATIONS = tuple(
@@ -16,6 +16,7 @@ OPERATIONS = tuple(
 )
 CALLED_BY_FILE: Mapping[str, set[str]] = {
     "message_store.py": {"put_item", "query", "transact_write_items"},
+    "reader.py": {"batch_get_item", "get_item", "query"},
     "load.py": {"batch_write_item", "query"},
     "table.py": {"batch_get_item", "get_item", "query", "transact_write_items", "update_item"},
 }
@@ -39,6 +40,14 @@ def test_every_operation_in_the_code_has_been_recorded(recording: Recording) -> 
         (BACKEND, "Query"),
         (BACKEND, "PutItem"),
         (BACKEND, "TransactWriteItems"),
+        (OPERATOR, "Scan"),
+        (OPERATOR, "DescribeTable"),
+        (OPERATOR, "GetItem"),
+        (OPERATOR, "Query"),
+        (OPERATOR, "BatchGetItem"),
+        (OPERATOR, "UpdateItem"),
+        (OPERATOR, "PutItem"),
+        (OPERATOR, "TransactWriteItems"),
     }
     in_code = {
         file.name: {name for name in OPERATIONS if re.search(rf'client\.{name}\b|_call\("{name}"', file.read_text())}
@@ -62,4 +71,6 @@ def test_every_kind_of_action_in_a_transaction_has_been_recorded(recording: Reco
         (BACKEND, "Put", "GRP"),
         (BACKEND, "Put", "MSG"),
         (BACKEND, "Put", "PAIR"),
+        *((OPERATOR, kind, item) for kind in ("Put", "Delete") for item in ("GRP", "MSG")),
+        (OPERATOR, "Update", "CONV"),
     }

@@ -15,7 +15,7 @@ from aws_cdk import Aws
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cruddur_infra import REPOSITORY
+from cruddur_infra import REPOSITORY, names
 from cruddur_infra.settings import LONGEST_NAME, LONGEST_NAME_AND_STAGE, Settings, SettingsError
 from cruddur_infra.stages import load, read
 
@@ -257,8 +257,6 @@ def test_a_setting_in_cdks_own_files_is_refused_and_other_keys_there_are_none_of
 @given(stage=st.from_regex(r"[a-z][a-z0-9]{0,30}", fullmatch=True), name=st.integers(3, LONGEST_NAME))
 def test_names_that_are_accepted_fit_everywhere(stage: str, name: int) -> None:
     """IAM and Lambda accept 64 characters for a role's and a function's name; a region has up to fourteen."""
-    from cruddur_infra import names
-
     try:
         settings = Settings(stage=stage, name="n" * name)
     except SettingsError:

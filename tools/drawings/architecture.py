@@ -31,7 +31,8 @@ def draw(templates: Templates) -> str:
             ("projection", f'["{_function_label(main)}"]'),
             ("queue", '[["failure queue"]]'),
             ("parameters", f'["SSM: {_parameters(main)}"]'),
-            ("policy", '["managed policy"]'),
+            ("policy", '["managed policy of the backend"]'),
+            ("operating", '["managed policy of operators"]'),
             ("filters", f'["{len(resources(main, "AWS::Logs::MetricFilter"))} metric filters"]'),
             ("alarms", f'["{len(resources(main, "AWS::CloudWatch::Alarm"))} alarms"]'),
             ("topic", '[["SNS topic"]]'),
@@ -43,7 +44,9 @@ def draw(templates: Templates) -> str:
     edges = [
         ("flask", "policy", "has"),
         ("flask", "parameters", "reads"),
-        ("policy", "table", _data_actions(only(main, "AWS::IAM::ManagedPolicy")["Properties"])),
+        ("policy", "table", _data_actions(_managed_policy(main, "Backend")["Properties"])),
+        ("team", "operating", "has"),
+        ("operating", "table", "verify, rebuild, redrive"),
         ("table", "mapping", f"stream, {table['StreamSpecification']['StreamViewType']}"),
         ("mapping", "projection", "batches"),
         ("mapping", "queue", "records it gave up on"),
@@ -79,6 +82,11 @@ def _roles(template: Template) -> list[str]:
     """The roles by the names of their policies."""
     roles = resources(template, "AWS::IAM::Role").values()
     return [role["Properties"]["Policies"][0]["PolicyName"].lower() for role in roles]
+
+
+def _managed_policy(template: Template, of: str) -> dict[str, Any]:
+    (found,) = [one for name, one in resources(template, "AWS::IAM::ManagedPolicy").items() if of in name]
+    return dict(found)
 
 
 def _index_name(table: dict[str, Any]) -> str:
