@@ -27,6 +27,7 @@ ATTRIBUTES = (
     schema.PAIR_CONVERSATION,
     schema.JOINED_AT,
     schema.LEFT_AT,
+    schema.IS_GROUP,
     VERSION,
     ROWS,
     SHOWN,
@@ -49,6 +50,7 @@ class RowSnapshot(NamedTuple):
     text_digest: bytes | None
     message_uuid: str | None
     other_uuid: str
+    is_group: bool = False
 
 
 class Listed:
@@ -110,6 +112,11 @@ class ConversationSnapshot:
         named = {uuid for row in self.rows for uuid in (row.member_uuid, row.other_uuid)}
         known = {*self.known, *named, *(self.item.rows if self.item else ())} - self.left
         return frozenset(uuid for uuid in known if UUID.fullmatch(uuid))
+
+    @property
+    def is_unmarked_group(self) -> bool:
+        """Whether it has rows of three members, of which some are not marked as a group's."""
+        return len({row.member_uuid for row in self.rows}) > 2 and not all(row.is_group for row in self.rows)
 
     def merge(self, other: Self) -> None:
         """Add what another part of the table has of the conversation."""
@@ -283,6 +290,7 @@ class TableSnapshot:
             text_digest=digest(item.get(MESSAGE, {}).get("S")),
             message_uuid=item.get(MESSAGE_UUID, {}).get("S"),
             other_uuid=item.get(USER_UUID, {}).get("S", ""),
+            is_group=schema.IS_GROUP in item,
         )
         self._conversation(message_group_uuid).rows.append(row)
         if timestamps.parse(sort_key) is not None:
