@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cruddur_infra.monitoring.log import LOGGED_LAG
+from cruddur_infra.monitoring.log import CANARY_FAILURES, LOGGED_LAG
 from cruddur_infra.monitoring.metrics import MESSAGE_WRITES, OPERATIONS, Metric, Watched
 
 RUNBOOK = "docs/operations.md"
@@ -23,13 +23,16 @@ class Thresholds:
     user_errors: int
     loop_factor: int
     timeout_seconds: int
+    canary_minutes: int
+    canary_wait_seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
     """Triggers when the value is above `above` in `breaching` of the last `periods`.
 
-    Missing data does not trigger it. `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed
+    Missing data does not trigger it, unless `missing_breaches`: then it waits `warm_up_minutes` for the first data.
+    `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed
     by their names in the expression; without an expression there is exactly one.
     """
 
@@ -42,6 +45,8 @@ class Alarm:
     period_seconds: int = 300
     periods: int = 1
     breaching: int = 1
+    missing_breaches: bool = False
+    warm_up_minutes: int | None = None
 
     @property
     def description(self) -> str:
@@ -65,6 +70,7 @@ def alarms(watched: Watched, thresholds: Thresholds, *, full: bool) -> list[Alar
 
 def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
     return [
+        *(_canary(watched, thresholds) if watched.canary_log_group_name else []),
         Alarm(
             name="inboxes-behind",
             is_essential=True,
@@ -85,19 +91,6 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             breaching=2,
         ),
         Alarm(
-            name="projection-idle",
-            is_essential=True,
-            says="Messages are written and the function is not invoked: the mapping is off or cannot read the stream.",
-            metrics={
-                "puts": watched.of_table("SuccessfulRequestLatency", operation="PutItem", statistic="SampleCount"),
-                "invocations": watched.of_function("Invocations"),
-            },
-            expression="IF(FILL(puts, 0) > 0 AND FILL(invocations, 0) == 0, 1, 0)",
-            above=0,
-            periods=3,
-            breaching=3,
-        ),
-        Alarm(
             name="conversations-failing",
             is_essential=True,
             says="Conversations could not be settled. They are retried up to the limits of the mapping.",
@@ -106,6 +99,25 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             periods=3,
             breaching=2,
         ),
+    ]
+
+
+def _canary(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
+    minutes = thresholds.canary_minutes
+    return [
+        Alarm(
+            name="canary",
+            is_essential=True,
+            says=f"The canary's message did not reach the inboxes in {thresholds.canary_wait_seconds} s, or it did not run.",
+            metrics={"failures": watched.logged(CANARY_FAILURES, "Maximum")},
+            above=0,
+            period_seconds=minutes * 60,
+            periods=3,
+            breaching=2,
+            missing_breaches=True,
+            # By then there are three runs, or it never ran (CloudWatch User Guide, "Alarm warm-up periods").
+            warm_up_minutes=minutes * 4,
+        )
     ]
 
 
