@@ -126,8 +126,8 @@ class Settings:
     batch_size: Annotated[int, between(1, 10_000)] = 100
     batching_window_seconds: Annotated[int, between(0, 300)] = 0
     parallelization_factor: Annotated[int, between(1, 10)] = 1
-    retry_attempts: Annotated[int, between(0, 10_000)] = 10
-    record_age_seconds: Annotated[int, between(60, 86_400)] = 3600
+    retry_attempts: Annotated[int, between(0, 10_000)] = 10_000
+    record_age_seconds: Annotated[int, between(60, 86_400)] = 43_200
     log_retention_days: Annotated[
         int, Limit(LOG_RETENTION_DAYS.__contains__, f"one of {', '.join(_DAYS.split())}, as CloudWatch Logs does")
     ] = 14
@@ -139,7 +139,7 @@ class Settings:
         str | None, matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an address, such as team@example.com")
     ] = None
     alarm_age_seconds: Annotated[int, between(1, 86_400)] = 300
-    alarm_failures: Annotated[int, between(0)] = 20
+    alarm_failures: Annotated[int, between(0)] = 5
     alarm_user_errors: Annotated[int, between(0)] = 100
     alarm_loop_factor: Annotated[int, between(1)] = 10
     canary_minutes: Annotated[

@@ -78,7 +78,8 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             metrics={"age": watched.of_function("IteratorAge", "Maximum")},
             above=thresholds.age_seconds * 1000,
             period_seconds=60,
-            periods=3,
+            # A record that is delivered again and again gives data in some minutes only.
+            periods=10,
             breaching=3,
         ),
         Alarm(
@@ -87,7 +88,7 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             says=f"Messages took more than {thresholds.age_seconds} s from the table into the inboxes.",
             metrics={"lag": watched.logged(LOGGED_LAG, "Maximum")},
             above=thresholds.age_seconds,
-            periods=2,
+            periods=3,
             breaching=2,
         ),
         Alarm(
@@ -95,7 +96,8 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             is_essential=True,
             says="Conversations could not be settled. They are retried up to the limits of the mapping.",
             metrics={"failed": watched.logged("conversations_failed")},
-            above=thresholds.failures,
+            # A single conversation must start it, however seldom Lambda delivers its record again.
+            above=0,
             periods=3,
             breaching=2,
         ),
@@ -108,7 +110,7 @@ def _canary(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
         Alarm(
             name="canary",
             is_essential=True,
-            says=f"The canary's message did not reach the inboxes in {thresholds.canary_wait_seconds} s, or it did not run.",
+            says=f"The canary did not run, or its message took over {thresholds.canary_wait_seconds} s to the inboxes.",
             metrics={"failures": watched.logged(CANARY_FAILURES, "Maximum")},
             above=0,
             period_seconds=minutes * 60,
@@ -133,7 +135,7 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             is_essential=True,
             says="Invocations ended in an error: a crash, a timeout, or memory.",
             metrics={"errors": watched.of_function("Errors")},
-            above=thresholds.failures,
+            above=0,
             periods=3,
             breaching=2,
         ),
@@ -141,7 +143,7 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             name="function-throttled",
             says="Lambda throttled the function: no concurrency was left.",
             metrics={"throttles": watched.of_function("Throttles")},
-            above=thresholds.failures,
+            above=0,
             periods=3,
             breaching=2,
         ),

@@ -117,9 +117,7 @@ def _resolved(templates: Templates) -> Deployed:
         LOOK_ALIKES[0]: arns[PROJECTION] + "-2",
         LOOK_ALIKES[1]: arns[PROJECTION].replace(ACCOUNT, "999988887777"),
     }
-    log_groups = {
-        name: log_group(template, name)["Properties"]["LogGroupName"] for name, template in functions.items()
-    }
+    log_groups = {name: log_group(template, name)["Properties"]["LogGroupName"] for name, template in functions.items()}
     flow_logs = resources(main, "AWS::EC2::FlowLog")
     if flow_logs:
         (policy,) = [found for name, found in resources(main, "AWS::IAM::Policy").items() if "FlowLog" in name]

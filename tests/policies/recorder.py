@@ -56,8 +56,9 @@ class Recorder:
 def requests(call: Call, deployed: Deployed) -> list[Request]:
     """The permissions that a call on the deployed table needs. Raises AssertionError for an unknown operation.
 
-    Ids in keys become the same letter, behind the prefix of made-up people: no policy has more of them. Whether IAM sees the key of one element of a
-    transaction, or those of all elements with the same action, is not documented: both must be allowed.
+    Ids in keys become the same letter, behind the prefix of made-up people: policies have no more of them. Whether IAM
+    sees the key of one element of a transaction, or those of all elements with the same action, is not documented: both
+    must be allowed.
     """
     parameters = call.parameters
 

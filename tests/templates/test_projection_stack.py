@@ -22,8 +22,8 @@ def test_nothing_is_lost_between_stream_and_function(stage: str, templates: Call
     assert mapping["Enabled"] is True
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BisectBatchOnFunctionError"] is True
-    assert mapping["MaximumRetryAttempts"] == 10
-    assert mapping["MaximumRecordAgeInSeconds"] == 3600
+    assert mapping["MaximumRetryAttempts"] == 10_000
+    assert mapping["MaximumRecordAgeInSeconds"] == 12 * 3600
     assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}
     (queue,) = resources(template, "AWS::SQS::Queue")
     assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": {"Fn::GetAtt": [queue, "Arn"]}}}

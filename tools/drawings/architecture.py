@@ -39,7 +39,10 @@ def draw(templates: Templates) -> str:
             ("topic", '[["SNS topic"]]'),
             ("dashboard", '["dashboard"]'),
         ],
-        "seed": [("conversations", '(["custom resource"])'), ("loader", f'["{_function_label(templates["seed"], "seed")}"]')],
+        "seed": [
+            ("conversations", '(["custom resource"])'),
+            ("loader", f'["{_function_label(templates["seed"], "seed")}"]'),
+        ],
         "delivery": [(f"role_{name}", f'["role {name}"]') for name in _roles(templates["delivery"])],
     }
     edges = [
