@@ -7,6 +7,7 @@ from constructs import Construct
 
 from cruddur_infra import names
 from cruddur_infra.constructs.backend_access import BackendAccess
+from cruddur_infra.constructs.canary import Canary
 from cruddur_infra.constructs.delivery_roles import DeliveryRoles
 from cruddur_infra.constructs.messages_table import MessagesTable, Throughput
 from cruddur_infra.constructs.network import Network, existing_network, own_network
@@ -106,7 +107,7 @@ class MainStack(Stack):
             "FailureQueueUrl": projection.failure_queue.queue_url,
         }
         if settings.monitoring != "none":
-            outputs |= self._monitor(settings, projection)
+            outputs |= self._monitor(settings, projection, self._canary(settings, projection))
         for output, value in outputs.items():
             CfnOutput(self, output, value=value)
 
@@ -128,7 +129,25 @@ class MainStack(Stack):
             keep_flow_logs=settings.protect,
         )
 
-    def _monitor(self, settings: Settings, projection: ProjectionFunction) -> dict[str, str]:
+    def _canary(self, settings: Settings, projection: ProjectionFunction) -> Canary | None:
+        if not settings.canary_minutes:
+            return None
+        canary = Canary(
+            self,
+            "Canary",
+            system=settings.system,
+            table_name=settings.table_name,
+            table_arn=names.table_arn(settings.table_name),
+            runtime=settings.runtime,
+            architecture=settings.architecture,
+            log_retention_days=settings.log_retention_days,
+            minutes=settings.canary_minutes,
+            wait_seconds=settings.canary_wait_seconds,
+        )
+        canary.node.add_dependency(projection.event_source_mapping)
+        return canary
+
+    def _monitor(self, settings: Settings, projection: ProjectionFunction, canary: Canary | None) -> dict[str, str]:
         monitoring = Monitoring(
             self,
             "Monitoring",
@@ -139,6 +158,7 @@ class MainStack(Stack):
                 table_name=settings.table_name,
                 mapping_id=projection.event_source_mapping.ref,
                 queue_name=projection.failure_queue.queue_name,
+                canary_log_group_name=canary.log_group_name if canary else None,
             ),
             thresholds=Thresholds(
                 age_seconds=settings.alarm_age_seconds,
@@ -146,6 +166,8 @@ class MainStack(Stack):
                 user_errors=settings.alarm_user_errors,
                 loop_factor=settings.alarm_loop_factor,
                 timeout_seconds=settings.timeout_seconds,
+                canary_minutes=settings.canary_minutes,
+                canary_wait_seconds=settings.canary_wait_seconds,
             ),
             full=settings.monitoring == "full",
             memory_mb=settings.memory_mb,
