@@ -32,11 +32,19 @@ def ticking(start: datetime = START) -> Callable[[], datetime]:
 
 
 def store_of(
-    table: CruddurTable, *, client: "DynamoDBClient | None" = None, clock: Callable[[], datetime] | None = None
+    table: CruddurTable,
+    *,
+    client: "DynamoDBClient | None" = None,
+    clock: Callable[[], datetime] | None = None,
+    unread_since: datetime | None = None,
 ) -> MessageStore:
     """A store on the table that does not wait between attempts."""
     return MessageStore(
-        client=client or table.client, table_name=table.name, clock=clock or ticking(), sleep=lambda _: None
+        client=client or table.client,
+        table_name=table.name,
+        clock=clock or ticking(),
+        sleep=lambda _: None,
+        unread_since=unread_since,
     )
 
 

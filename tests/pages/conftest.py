@@ -64,7 +64,11 @@ class Backend:
 
     def post(self, handle: str | None, path: str, body: object) -> TestResponse:
         """The response to a POST of JSON."""
-        return self.app.test_client().post(path, headers=headers(handle), json=body)
+        return self.call("POST", handle, path, body)
+
+    def call(self, method: str, handle: str | None, path: str, body: object = None) -> TestResponse:
+        """The response to a request of any method, with JSON if there is a body."""
+        return self.app.test_client().open(path, method=method, headers=headers(handle), json=body)
 
     def start(self, handle: str, with_handle: str | list[str], message: str) -> str:
         """Start a conversation, as the bootcamp's page for new messages does, and return its id."""

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 from tests.pages.conftest import Backend, body_of
 
@@ -59,6 +60,53 @@ def test_a_group_sends_messages_and_one_more_joins(backend: Backend) -> None:
     for handle in ("ann", "bo", "cy", "dee"):
         assert [line["message"] for line in backend.inbox(handle)] == ["thank you"]
         assert [line["message"] for line in backend.messages(handle, group)] == ["all of us", "thank you"]
+
+
+def test_a_message_is_edited_and_deleted_by_its_author(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "first")
+    backend.send("ann", group, "secnod")
+    message = backend.messages("ann", group)[-1]
+    path, at = f"/api/messages/{group}/{message['uuid']}", {"created_at": message["created_at"]}
+    refused = backend.call("PATCH", "bo", path, {**at, "message": "mine"})
+    assert (refused.status_code, refused.json) == (403, {"errors": ["not_the_author"]})
+    edited = body_of(backend.call("PATCH", "ann", path, {**at, "message": "second"}))
+    assert (
+        edited
+        == {**message, "message": "second", "edited_at": edited["edited_at"]}
+        == backend.messages("bo", group)[-1]
+    )
+    assert backend.inbox("bo")[0]["message"] == "second"
+    for expected in (204, 404):
+        assert (
+            backend.call("DELETE", "ann", f"{path}?created_at={quote(message['created_at'])}").status_code == expected
+        )
+    assert backend.inbox("bo")[0]["message"] == "first"
+
+
+def test_members_leave_a_group_and_not_a_conversation_of_two(backend: Backend) -> None:
+    group, pair = backend.start("ann", ["bo", "cy"], "all of us"), backend.start("ann", "bo", "two of us")
+    assert [line["is_group"] for line in backend.inbox("bo")] == [False, True]
+    refused = backend.call("DELETE", "bo", f"/api/message_groups/{pair}/members/me")
+    assert (refused.status_code, refused.json) == (422, {"errors": ["conversation_of_two"]})
+    assert backend.call("DELETE", "bo", f"/api/message_groups/{group}/members/me").status_code == 204
+    assert [line["uuid"] for line in backend.inbox("bo")] == [pair]
+    for path in (f"/api/messages/{group}", f"/api/rows/{group}"):
+        assert backend.get("bo", path).status_code == 403
+    assert backend.post("cy", f"/api/message_groups/{group}/members", {"handle": "bo"}).status_code == 200
+    assert [message["message"] for message in backend.messages("bo", group)] == ["all of us"]
+
+
+def test_unread_messages_are_counted_until_they_are_read(backend: Backend) -> None:
+    group = backend.start("ann", "bo", "one")
+    for number in range(2):
+        sent = backend.send("ann", group, str(number))
+    assert [backend.inbox(handle)[0]["unread"] for handle in ("ann", "bo")] == [0, 3]
+    for body, status in (({"up_to": sent["created_at"]}, 204), ({}, 422), ({"up_to": 3}, 422)):
+        assert backend.call("PUT", "bo", f"/api/message_groups/{group}/read", body).status_code == status
+    assert backend.inbox("bo")[0]["unread"] == 0
+    assert backend.call("PUT", "cy", f"/api/message_groups/{group}/read", {"up_to": "2030"}).status_code == 422
+    refused = backend.call("PUT", "cy", f"/api/message_groups/{group}/read", {"up_to": sent["created_at"]})
+    assert (refused.status_code, refused.json) == (403, {"errors": ["not_a_member"]})
 
 
 def test_a_burst_of_thirty_arrives_in_order(backend: Backend) -> None:

@@ -58,7 +58,9 @@ def unread(
     access: Access, user_uuid: str, conversations: Iterable[Conversation], *, since: datetime | None
 ) -> Mapping[str, int]:
     """How many of the newest messages of each conversation are by others and not read; `since` is the oldest mark."""
-    lines = {line.message_group_uuid: line for line in conversations}
+    lines: dict[str, Conversation] = {}
+    for line in conversations:
+        lines.setdefault(line.message_group_uuid, line)  # newest first, if somebody has several rows
     counts = dict.fromkeys(lines, 0)
     items = {item[schema.SORT_KEY]["S"]: item for item in access.member_items(lines, user_uuid)}
     needed: list[tuple[str, datetime | None]] = []

@@ -1,0 +1,397 @@
+"""Leaving and joining, editing and deleting: alone, against each other at every call, and with lost responses."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cruddur_messages import schema
+from cruddur_messages.audit.checks import Problem, check_table
+from cruddur_messages.audit.snapshot import TableSnapshot
+from cruddur_messages.items import GROUP_MARK, GroupRow, User, key_attributes
+from cruddur_messages.projection.moves import plan
+from cruddur_messages.projection.records import DirtyConversation
+from cruddur_messages.projection.settler import Settler
+from cruddur_messages.store import MessageStore, errors
+from tests.access_patterns.people import BetweenCalls, items_of, person, rows_of, store_of, ticking
+from tests.access_patterns.test_paging import put_row
+from tests.engines import tables
+from tests.engines.fixtures import CruddurTable
+
+
+@dataclass
+class Group:
+    """A settled group of ann, bo and cy, who wrote the newest message of two; dan is not in it."""
+
+    table: CruddurTable
+    size: int = 3
+    clock: Callable[[], Any] = field(default_factory=ticking)
+
+    def __post_init__(self) -> None:
+        self.ann, self.bo, self.cy, self.dan = self.people = [person(name) for name in ("ann", "bo", "cy", "dan")]
+        members = self.people[: self.size]
+        started = self.store().start_conversation(members, sender=members[-1], message="hello")
+        self.uuid = started.message_group_uuid
+        self.newest = self.store().send(self.uuid, sender=members[-1], message="hello again")
+        self.settle()
+
+    def store(self, client: Any = None) -> MessageStore:
+        return store_of(self.table, client=client, clock=self.clock)
+
+    def settle(self) -> None:
+        """Settle it as for a record of each row that no settlement has written."""
+        rows = [row for user in self.people for row in rows_of(self.table, user)]
+        put = {row.key for row in rows if row.message_group_uuid == self.uuid and "message_uuid" not in row.attributes}
+        projection = Settler(client=self.table.client, table_name=self.table.name, seconds_left=lambda: 60)
+        dirty = DirtyConversation(self.uuid, put_keys=put, must_read_rows=True)
+        assert projection.settle(dirty).failure is None
+
+    def members(self) -> set[str]:
+        """Who is in, after a settlement that leaves nothing for verify to find."""
+        self.settle()
+        assert list(check_table(snapshot_of(self.table))) == []
+        inside = {user.handle for user in self.people if rows_of(self.table, user)}
+        for user in self.people:
+            with suppress(errors.NotAMemberError):
+                self.store().require_member(self.uuid, user.uuid)
+                assert user.handle in inside
+        return inside
+
+    def item_of(self, user: User) -> Any:
+        key = key_attributes((schema.member_partition(user.uuid), self.uuid))
+        return self.table.client.get_item(TableName=self.table.name, Key=key).get("Item", {})
+
+
+def snapshot_of(table: CruddurTable) -> TableSnapshot:
+    snapshot = TableSnapshot()
+    snapshot.add(items_of(table))
+    return snapshot
+
+
+Action = Callable[[Group, Any], object]
+
+
+def leave(group: Group, client: Any = None) -> None:
+    group.store(client).leave(group.uuid, group.bo.uuid)
+
+
+def add_again(group: Group, client: Any = None) -> None:
+    group.store(client).add_member(group.uuid, group.bo, asked_by=group.ann.uuid)
+
+
+def add(group: Group, client: Any = None) -> None:
+    group.store(client).add_member(group.uuid, group.dan, asked_by=group.ann.uuid)
+
+
+def edit(group: Group, client: Any = None) -> None:
+    group.store(client).edit(
+        group.uuid,
+        group.newest.sort_key,
+        message_uuid=group.newest.message_uuid,
+        editor=group.cy.uuid,
+        message="edited",
+    )
+
+
+def delete(group: Group, client: Any = None) -> None:
+    group.store(client).delete(
+        group.uuid, group.newest.sort_key, message_uuid=group.newest.message_uuid, by=group.cy.uuid
+    )
+
+
+def move(group: Group, client: Any = None) -> None:
+    group.store(client).send(group.uuid, sender=group.ann, message="newer")
+    group.settle()
+
+
+def read(group: Group, client: Any = None) -> None:
+    group.store(client).mark_read(group.uuid, group.bo.uuid, up_to=group.newest.sort_key)
+
+
+WITHOUT_BO, EVERYBODY = {"ann", "cy"}, {"ann", "bo", "cy"}
+RACES: list[tuple[Action, Action, list[set[str]]]] = [
+    (edit, delete, [EVERYBODY]),
+    (delete, edit, [EVERYBODY]),
+    (delete, delete, [EVERYBODY]),
+    (leave, move, [WITHOUT_BO]),
+    (move, leave, [WITHOUT_BO]),
+    (leave, leave, [WITHOUT_BO]),
+    (leave, add_again, [WITHOUT_BO, EVERYBODY]),
+    (add_again, leave, [WITHOUT_BO, EVERYBODY]),
+    (add, add, [{*EVERYBODY, "dan"}]),
+    (add, move, [{*EVERYBODY, "dan"}]),
+    (read, leave, [WITHOUT_BO]),
+]
+NO_SUCH = (errors.NoSuchMessageError, errors.NotAMemberError)
+
+
+def run(action: Action, group: Group, client: Any = None) -> None:
+    with suppress(*NO_SUCH):
+        action(group, client)
+
+
+@pytest.mark.parametrize(("action", "rival", "ends"), RACES, ids=lambda value: getattr(value, "__name__", ""))
+def test_whatever_comes_between_two_calls_the_state_is_one_of_a_sequence(
+    cruddur_table: CruddurTable, action: Action, rival: Action, ends: list[set[str]]
+) -> None:
+    was_interrupted, interrupted = True, 0
+    while was_interrupted:
+        group, was_interrupted = Group(cruddur_table), False
+
+        def interrupt(number: int, _name: str, at: int = interrupted, group: Group = group) -> None:
+            nonlocal was_interrupted
+            if number == at:
+                was_interrupted = True
+                run(rival, group)
+
+        run(action, group, BetweenCalls(cruddur_table.client, before=interrupt))
+        if not was_interrupted:
+            run(rival, group)
+        assert group.members() in ends, f"{rival.__name__} before call {interrupted}"
+        interrupted += 1
+        if delete in (action, rival):
+            assert [message.message for message in group.store().get_conversation(group.uuid).items] == ["hello"]
+
+
+@pytest.mark.parametrize(("action", "rival", "ends"), RACES, ids=lambda value: getattr(value, "__name__", ""))
+def test_in_threads_too(cruddur_table: CruddurTable, action: Action, rival: Action, ends: list[set[str]]) -> None:
+    group = Group(cruddur_table)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda one: run(one, group), [action, rival] * 3))
+    assert group.members() in ([WITHOUT_BO, EVERYBODY] if add_again in (action, rival) else ends)
+
+
+@pytest.mark.parametrize(
+    ("action", "then", "end"),
+    [
+        (leave, None, WITHOUT_BO),
+        (leave, add_again, EVERYBODY),  # the retry of a leave must not take out who was added since
+        (add, None, {*EVERYBODY, "dan"}),
+        (add, lambda group: group.store().leave(group.uuid, group.dan.uuid), EVERYBODY),  # nor put back who left since
+        (edit, None, EVERYBODY),
+        (delete, None, EVERYBODY),
+        (read, None, EVERYBODY),
+    ],
+)
+def test_a_lost_response_and_a_late_retry_do_it_once(
+    cruddur_table: CruddurTable, action: Action, then: Callable[[Group], object] | None, end: set[str]
+) -> None:
+    group, lost = Group(cruddur_table), iter([True])
+
+    def lose(_number: int, name: str) -> None:
+        if name in ("transact_write_items", "update_item", "delete_item") and next(lost, False):
+            if then is not None:
+                then(group)
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, name)
+
+    action(group, BetweenCalls(cruddur_table.client, after=lose))
+    assert not next(lost, False)
+    assert group.members() == end
+
+
+def test_a_delete_that_botocore_has_retried_is_a_success(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    delete(group)
+    with pytest.raises(errors.NoSuchMessageError, match=r"^there is no message .*: read the conversation again$"):
+        delete(group)
+
+    def retried(_number: int, name: str) -> None:
+        if name == "delete_item":
+            response: Any = {
+                "Error": {"Code": "ConditionalCheckFailedException"},
+                "ResponseMetadata": {"RetryAttempts": 1},
+            }
+            raise ClientError(response, "DeleteItem")
+
+    delete(group, BetweenCalls(cruddur_table.client, before=retried))
+
+
+def test_a_message_of_another_id_or_author_is_never_touched(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    store, before = group.store(), items_of(cruddur_table)
+    sort_key, message_uuid, cy = group.newest.sort_key, group.newest.message_uuid, group.cy.uuid
+    for place, uuid, author, error in (
+        (sort_key, group.uuid, cy, errors.NoSuchMessageError),
+        ("2020-01-01T00:00:00", message_uuid, cy, errors.NoSuchMessageError),
+        ("", message_uuid, cy, errors.NoSuchMessageError),
+        ("x" * 1025, message_uuid, cy, errors.NoSuchMessageError),
+        (sort_key, message_uuid, group.ann.uuid, errors.NotTheAuthorError),
+        (sort_key, message_uuid, "cy", errors.InvalidUuidError),
+    ):
+        with pytest.raises(error):
+            store.delete(group.uuid, place, message_uuid=uuid, by=author)
+        with pytest.raises(error):
+            store.edit(group.uuid, place, message_uuid=uuid, editor=author, message="edited")
+    with pytest.raises(errors.NotAMemberError):
+        store.edit(group.uuid, sort_key, message_uuid=message_uuid, editor=group.dan.uuid, message="edited")
+    for text, error in (("", errors.MessageBlankError), ("x" * 1025, errors.MessageTooLongError)):
+        with pytest.raises(error):
+            store.edit(group.uuid, sort_key, message_uuid=message_uuid, editor=cy, message=text)
+    assert items_of(cruddur_table) == before
+
+
+def test_an_edit_and_a_deletion_are_shown_in_every_inbox(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    newest = group.store().send(group.uuid, sender=group.cy, message="newset")
+    edited = group.store().edit(
+        group.uuid, newest.sort_key, message_uuid=newest.message_uuid, editor=group.cy.uuid, message="newest"
+    )
+    assert edited.edited_at > edited.sort_key == newest.sort_key
+    assert group.store().get_conversation(group.uuid, limit=1).items == (edited,)
+    group.settle()
+    assert rows_of(cruddur_table, group.bo)[0].attributes["message"] == {"S": "newest"}
+    group.store().leave(group.uuid, group.cy.uuid)  # an author who has left still deletes
+    group.store().delete(group.uuid, newest.sort_key, message_uuid=newest.message_uuid, by=group.cy.uuid)
+    assert group.members() == {"ann", "bo"}
+    assert rows_of(cruddur_table, group.bo)[0].attributes["message"] == {"S": "hello again"}
+
+
+def test_whoever_left_is_out_although_the_index_still_shows_their_row(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    (row,) = rows_of(cruddur_table, group.bo)
+    leave(group)
+    put_row(cruddur_table, group.bo, row.sort_key, group.uuid, is_group=True, message="hello")
+    store = group.store()
+    for refused in (
+        lambda: store.require_member(group.uuid, group.bo.uuid),
+        lambda: store.get_conversation(group.uuid, reader_uuid=group.bo.uuid),
+        lambda: store.send(group.uuid, sender=group.bo, message="x", check_member=True),
+        lambda: store.edit(group.uuid, "x", message_uuid="x", editor=group.bo.uuid, message="x"),
+        lambda: store.add_member(group.uuid, group.dan, asked_by=group.bo.uuid),
+        lambda: store.mark_read(group.uuid, group.bo.uuid, up_to=row.sort_key),
+    ):
+        with pytest.raises(errors.NotAMemberError, match=f"{group.bo.uuid} is not a member"):
+            refused()
+    assert Problem.ROW_AFTER_LEAVING in {finding.problem for finding in check_table(snapshot_of(cruddur_table))}
+
+
+@pytest.mark.parametrize(("settles", "end"), [(leave, WITHOUT_BO), (add_again, EVERYBODY)])
+def test_a_row_beside_left_at_is_settled_by_either(cruddur_table: CruddurTable, settles: Action, end: set[str]) -> None:
+    group = Group(cruddur_table)
+    (row,) = rows_of(cruddur_table, group.bo)
+    leave(group)
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=row.attributes)  # by an old handler
+    settles(group, None)
+    assert group.members() == end
+
+
+def test_leaving_alone_and_twice(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    with pytest.raises(errors.NotAMemberError):
+        group.store().leave(group.uuid, group.dan.uuid)
+    for user in (group.bo, group.bo, group.ann, group.cy):
+        group.store().leave(group.uuid, user.uuid)
+    assert group.members() == set()
+
+
+def test_a_move_between_two_readings_of_the_inbox_is_no_leave(cruddur_table: CruddurTable) -> None:
+    """The query falls between the delete and the put of a move: the row is seen by the next one."""
+    group, hidden = Group(cruddur_table), iter([True])
+    (row,) = rows_of(cruddur_table, group.bo)
+
+    class Moving(BetweenCalls):
+        def __getattr__(self, name: str) -> Any:
+            real = super().__getattr__(name)
+            if name != "query":
+                return real
+            return lambda **arguments: (
+                {"Items": []}
+                if arguments["ExpressionAttributeValues"].get(":pk") == {"S": row.partition} and next(hidden, False)
+                else real(**arguments)
+            )
+
+    leave(group, Moving(cruddur_table.client))
+    assert group.members() == WITHOUT_BO
+
+
+def test_two_peoples_conversation_stays_theirs_until_one_has_left_the_app(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table, size=2)
+    for asked_by in (None, group.ann.uuid):
+        with pytest.raises(errors.PairConversationError):
+            group.store().add_member(group.uuid, group.cy, asked_by=asked_by)
+    for user in (group.ann, group.bo):
+        with pytest.raises(errors.PairConversationError, match="is of two people and stays theirs: start a new one"):
+            group.store().leave(group.uuid, user.uuid)
+    assert group.members() == {"ann", "bo"}
+    (row,) = rows_of(cruddur_table, group.bo)
+    cruddur_table.client.delete_item(TableName=cruddur_table.name, Key=key_attributes(row.key))
+    erased = key_attributes((schema.member_partition(group.bo.uuid), group.uuid))
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item={**erased, schema.LEFT_AT: {"S": "2026"}})
+    group.store().leave(group.uuid, group.ann.uuid)
+    assert group.members() == set()
+
+
+@pytest.mark.parametrize("stays_marked", [True, False])
+def test_a_group_of_which_two_are_left_is_not_the_conversation_of_the_two(
+    cruddur_table: CruddurTable, stays_marked: bool
+) -> None:
+    group = Group(cruddur_table)
+    assert all(row.is_group for user in group.people[:3] for row in rows_of(cruddur_table, user))
+    leave(group)
+    if not stays_marked:  # the other's row alone has the mark, as while a settlement is not visible
+        (row,) = rows_of(cruddur_table, group.ann)
+        unmarked = {name: value for name, value in row.attributes.items() if name not in GROUP_MARK}
+        cruddur_table.client.put_item(TableName=cruddur_table.name, Item=unmarked)
+    started = group.store().start_conversation([group.ann, group.cy], sender=group.ann, message="the two of us")
+    assert started.is_new
+
+
+def test_the_projection_marks_a_group_and_everybody_who_joins_it(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table, size=2)
+    put_row(cruddur_table, group.cy, group.newest.sort_key, group.uuid, message="hello")  # by an older backend
+    with pytest.raises(errors.PairConversationError):
+        leave(group)
+    move(group)
+    assert all(line.is_group for line in group.store().list_conversations(group.ann.uuid).items)
+    leave(group)
+    assert group.members() == WITHOUT_BO
+    add(group)
+    assert {row.is_group for user in group.people for row in rows_of(cruddur_table, user)} == {True}
+
+
+def test_three_rows_or_a_mark_make_a_group() -> None:
+    nobody = User("", "", "")
+    for members, marked in product(range(1, 5), (False, True)):
+        rows = [
+            GroupRow.new(str(number), "group", "2026-01-01T00:00:00", "hi", nobody, is_group=marked and not number)
+            for number in range(members)
+        ]
+        moves = plan([*rows, rows[0]], None, is_shown=True)
+        assert {move.target.is_group for move in moves} == {marked or members > 2}
+
+
+@pytest.mark.parametrize(
+    ("action", "calls", "actions"),
+    [
+        (leave, "get_item query transact_write_items", "Update MEMBER, Delete GRP"),
+        (add_again, "get_item query get_item query query query query transact_write_items", "Update MEMBER, Put GRP"),
+        (read, "get_item query query update_item", ""),
+        (edit, "get_item query update_item", ""),
+        (delete, "delete_item", ""),
+    ],
+)
+def test_the_calls_of_each(
+    cruddur_table_on: Callable[[str], CruddurTable],
+    ministack_endpoint: str,
+    action: Action,
+    calls: str,
+    actions: str,
+) -> None:
+    """A write is one unit, two in a transaction, and one for the index of rows (docs/cost.md): a leave and a join 5."""
+    group, client, made = Group(cruddur_table_on(ministack_endpoint)), tables.dynamodb(ministack_endpoint), list[str]()
+    if action is add_again:
+        leave(group)
+
+    def note(params: Any, **_: Any) -> None:
+        kinds = [next(iter(one.items())) for one in params.get("TransactItems", ())]
+        made.extend(f"{kind} {(of.get('Item') or of['Key'])['pk']['S'].partition('#')[0]}" for kind, of in kinds)
+
+    client.meta.events.register("provide-client-params.dynamodb", note)
+    named = list[str]()
+    action(group, BetweenCalls(client, before=lambda _, name: named.append(name)))
+    assert (" ".join(named), ", ".join(made)) == (calls, actions)
