@@ -152,7 +152,7 @@ class Settings:
     audit_days: Annotated[int, between(0, 6)] = 0
     audit_key_arn: Annotated[
         str | None,
-        matching(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+", "the ARN of a KMS key, arn:aws:kms:...:key/..."),
+        matching(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+", "the ARN of a KMS key"),
     ] = None
 
     seed: bool = False

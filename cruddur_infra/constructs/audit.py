@@ -30,6 +30,13 @@ HOURS_OF_A_RUN = 12
 
 RECOVERY_IS_OFF = "RecoveryIsOff"
 
+EXPORT_ID = "States.ArrayGetItem(States.StringSplit($.ExportDescription.ExportArn, '/'), 3)"
+"""The end of arn:...:table/<name>/export/<id>. The files are below AWSDynamoDB/<id> (Developer Guide, "DynamoDB table
+export output format")."""
+
+UNDER_WAY = ("STARTING", "RUNNING", "STOPPING", "WAITING")
+"""States of a job run that are not its last (Glue API, "JobRun")."""
+
 RETRY = [{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 5, "MaxAttempts": 5, "BackoffRate": 2}]
 """What only reads is asked again; what starts something is not."""
 
@@ -252,7 +259,7 @@ def definition(*, table_arn: str, bucket: str, job_name: str) -> dict[str, Any]:
                 {
                     "JobName": job_name,
                     "Arguments": {
-                        "--location.$": f"States.Format('s3://{bucket}/{{}}', $.ExportDescription.ExportManifest)",
+                        "--location.$": f"States.Format('s3://{bucket}/{EXPORTS}/AWSDynamoDB/{{}}', {EXPORT_ID})",
                         "--output.$": f"States.Format('s3://{bucket}/{FINDINGS}/{{}}', $$.Execution.Name)",
                     },
                 },
