@@ -11,7 +11,8 @@ import pytest
 from botocore.session import get_session
 
 from cruddur_infra.constructs.audit import RECOVERY_IS_OFF, definition
-from cruddur_infra.settings import SettingsError, read
+from cruddur_infra.settings import SettingsError
+from cruddur_infra.stages import read
 from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import _Account as Account

@@ -178,13 +178,8 @@ def _audit_rows() -> Iterator[tuple[object, ...]]:
         job = nights * DPUS * (START_HOURS + size / AUDITED_GB_HOUR) * prices.GLUE_DPU_HOUR
         bucket = size / 4 * prices.OBJECTS_GB_MONTH
         units = size * 1e9 / READ_BYTES / 2
-        dollars = (exports, job, bucket, exports + job + bucket)
-        yield (
-            f"{size:,}",
-            *(f"{one:,.2f}" for one in dollars),
-            f"{units:,.0f}",
-            f"{nights * units * prices.READ_UNIT:,.2f}",
-        )
+        dollars = (exports, job, bucket, exports + job + bucket, nights * units * prices.READ_UNIT)
+        yield f"{size:,}", f"{units:,.0f}", *(f"{one:,.2f}" for one in dollars)
 
 
 def _lag_rows(lags: Lags) -> Iterator[tuple[object, ...]]:
