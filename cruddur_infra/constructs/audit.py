@@ -163,16 +163,13 @@ class Audit(Construct):
                 *self._with_key(),
             ],
         )
-        machine = stepfunctions.CfnStateMachine(
+        return stepfunctions.CfnStateMachine(
             self,
             "Machine",
             state_machine_name=self.job_name,
             role_arn=role.role_arn,
             definition=definition(table_arn=self._table_arn, bucket=self.bucket.bucket_name, job_name=self.job_name),
         )
-        # CloudFormation checks that Step Functions may assume the role, and the role's policy is its own.
-        machine.node.add_dependency(role)
-        return machine
 
     def _schedule(self, machine: stepfunctions.CfnStateMachine, every_days: int) -> None:
         role = self._role(
