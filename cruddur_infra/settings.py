@@ -156,6 +156,12 @@ class Settings:
         ),
     ] = None
 
+    audit_days: Annotated[int, between(0, 6)] = 0
+    audit_key_arn: Annotated[
+        str | None,
+        matching(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+", "the ARN of a KMS key"),
+    ] = None
+
     seed: bool = False
     seed_protected: bool = False
     seed_file: str = f"{SEED_DATA}/conversations.txt"
@@ -207,6 +213,15 @@ class Settings:
             raise SettingsError("seed_protected=true is only valid with protect=true and seed=true; leave it out")
         if self.is_emulated and self.flow_logs:
             raise SettingsError("flow_logs=true does not work in the emulator, which has no flow logs; leave it out")
+        if self.audit_days and not self.point_in_time_recovery and self.stream_arn is None:
+            raise SettingsError("audit_days needs exports, and these point_in_time_recovery: leave it on")
+        if self.audit_key_arn and not self.audit_days:
+            raise SettingsError("audit_key_arn is only used with audit_days; leave it out")
+        if self.audit_days and self.encryption == "customer-managed" and not self.audit_key_arn and not self.stream_arn:
+            raise SettingsError(
+                "encryption=customer-managed and audit_days: the audit has to decrypt; "
+                "name the key of the table with audit_key_arn"
+            )
         if self.monitoring == "none" and self.alarm_email is not None:
             raise SettingsError("alarm_email needs alarms, and monitoring=none has none; leave one of them out")
 

@@ -6,6 +6,7 @@ from aws_cdk import App, Aspects, CfnOutput, DefaultStackSynthesizer, Environmen
 from constructs import Construct
 
 from cruddur_infra import names
+from cruddur_infra.constructs.audit import Audit
 from cruddur_infra.constructs.backend_access import BackendAccess
 from cruddur_infra.constructs.canary import Canary
 from cruddur_infra.constructs.delivery_roles import DeliveryRoles
@@ -16,6 +17,7 @@ from cruddur_infra.constructs.projection import PART, Polling, ProjectionFunctio
 from cruddur_infra.constructs.seed_data import SeedData
 from cruddur_infra.emulator import ForTheEmulator
 from cruddur_infra.monitoring.alarms import Thresholds
+from cruddur_infra.monitoring.audit import AuditAlarms
 from cruddur_infra.monitoring.metrics import Watched
 from cruddur_infra.monitoring.monitoring import Monitoring
 from cruddur_infra.settings import Settings, SettingsError
@@ -194,7 +196,7 @@ class DeliveryStack(Stack):
             "Delivery",
             repository=repository,
             stage=settings.stage,
-            stack_names=[settings.stack_name(part) for part in (None, "table", "seed", "delivery")],
+            stack_names=[settings.stack_name(part) for part in (None, "table", "seed", "audit", "delivery")],
             looks_up=settings.vpc_id is not None,
             bootstrap_qualifier=settings.bootstrap_qualifier
             or self.node.try_get_context("@aws-cdk/core:bootstrapQualifier")
@@ -204,6 +206,40 @@ class DeliveryStack(Stack):
         CfnOutput(self, "DeployRoleArn", value=roles.deploy_role.attr_arn)
         CfnOutput(self, "SmokeRoleArn", value=roles.smoke_role.attr_arn)
         CfnOutput(self, "DiffRoleArn", value=roles.diff_role.attr_arn)
+
+
+class AuditStack(Stack):
+    """The check of the whole table, every few days."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(
+            scope,
+            settings.stack_name("audit"),
+            env=env,
+            description=f"Cruddur messages, {settings.stage}: the check of the whole table",
+        )
+        audit = Audit(
+            self,
+            "Audit",
+            system=settings.system,
+            table_name=settings.table_name,
+            table_arn=names.table_arn(settings.table_name),
+            every_days=settings.audit_days,
+            key_arn=settings.audit_key_arn,
+        )
+        CfnOutput(self, "BucketName", value=audit.bucket.bucket_name)
+        CfnOutput(self, "StateMachineArn", value=audit.state_machine_arn)
+        if settings.monitoring != "none":
+            alarms = AuditAlarms(
+                self,
+                "Monitoring",
+                system=settings.system,
+                state_machine_arn=audit.state_machine_arn,
+                every_days=settings.audit_days,
+                encrypted=settings.monitoring == "full",
+                email=settings.alarm_email,
+            )
+            CfnOutput(self, "AlarmTopicArn", value=alarms.topic_arn)
 
 
 class SeedStack(Stack):
@@ -250,6 +286,8 @@ def build(app: App, *, settings: Settings, env: Environment | None = None) -> No
     if settings.seed:
         # The projection must exist before the seed's messages are written.
         SeedStack(app, settings=settings, env=env).add_stack_dependency(main)
+    if settings.audit_days:
+        AuditStack(app, settings=settings, env=env)
     if settings.delivery_repository is not None:
         DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
     if settings.is_emulated:

@@ -20,6 +20,7 @@ BESIDE: Mapping[str, dict[str, Any]] = {
     "provisioned_write_units": {"billing": "provisioned"},
     "vpc_id": HERE,
     "subnet_ids": {**HERE, "vpc_id": VPC},
+    "audit_key_arn": {"audit_days": 1},
     "seed_file": {"seed": True},
     "seed_users_file": {"seed": True},
     "alarm_failures": {"monitoring": "full"},
@@ -43,6 +44,7 @@ OTHERS: Mapping[str, Any] = {
     "log_retention_days": LOG_RETENTION_DAYS[0],
     "alarm_email": "team@example.com",
     "bootstrap_qualifier": "cruddur",
+    "audit_key_arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1",
     "delivery_repository": "owner@1/name@2",
 }
 

@@ -25,6 +25,7 @@ ATTRIBUTES = (
     MESSAGE_UUID,
     USER_UUID,
     schema.PAIR_CONVERSATION,
+    schema.IS_GROUP,
     schema.JOINED_AT,
     schema.LEFT_AT,
     VERSION,
@@ -49,6 +50,7 @@ class RowSnapshot(NamedTuple):
     text_digest: bytes | None
     message_uuid: str | None
     other_uuid: str
+    is_group: bool
 
 
 class Listed:
@@ -283,6 +285,7 @@ class TableSnapshot:
             text_digest=digest(item.get(MESSAGE, {}).get("S")),
             message_uuid=item.get(MESSAGE_UUID, {}).get("S"),
             other_uuid=item.get(USER_UUID, {}).get("S", ""),
+            is_group=item.get(schema.IS_GROUP) == {"BOOL": True},
         )
         self._conversation(message_group_uuid).rows.append(row)
         if timestamps.parse(sort_key) is not None:
