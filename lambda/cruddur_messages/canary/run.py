@@ -122,7 +122,9 @@ class _Canary:
             {**pair, schema.PAIR_CONVERSATION: {"S": MESSAGE_GROUP_UUID}},
             message.to_attributes(),
             *(
-                GroupRow.new(member.uuid, MESSAGE_GROUP_UUID, message.sort_key, message.message, beside).attributes
+                GroupRow.new(
+                    member.uuid, MESSAGE_GROUP_UUID, message.sort_key, message.message, beside, is_group=False
+                ).attributes
                 for member, beside in ((one, other), (other, one))
             ),
         ]
