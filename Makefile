@@ -78,7 +78,7 @@ soak: $(VENV)/dev.stamp ## Simulate the projection on as many schedules as wante
 BENCH := PYTHONPATH=lambda AWS_DEFAULT_REGION=us-east-1 $(PYTHON) -m tools.bench
 
 .PHONY: bench
-bench: bench-deployment bench-projection bench-verify bench-cost ## Measure everything, into docs/bench
+bench: bench-deployment bench-projection bench-verify bench-audit bench-cost ## Measure everything, into docs/bench
 
 .PHONY: bench-deployment
 bench-deployment: $(VENV)/dev.stamp node_modules/.stamp ## A cold start, and make up
@@ -91,6 +91,10 @@ bench-projection: $(VENV)/dev.stamp node_modules/.stamp ## The projection agains
 .PHONY: bench-verify
 bench-verify: $(VENV)/dev.stamp node_modules/.stamp ## bin/ddb verify and rebuild against a bare scan
 	@$(BENCH).verify
+
+.PHONY: bench-audit
+bench-audit: $(VENV)/dev.stamp $(VENV)/spark.stamp ## A scan, an export in one process, and Spark, side by side
+	@$(PYTHON) -m tools.bench.audit
 
 .PHONY: bench-cost
 bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and the limits, into docs/cost.md

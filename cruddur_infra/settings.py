@@ -10,11 +10,15 @@ from typing import Annotated, Any, Literal
 
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
+from cruddur_messages.canary import RESERVE_SECONDS
 
 SEED_DATA = "lambda/cruddur_messages/seed/data"
 
 LONGEST_NAME = 32
 LONGEST_NAME_AND_STAGE = LONGEST_NAME + len("local")
+
+CANARY_MINUTES = (0, 5, 10, 15, 20, 30, 60)
+"""Whole parts of an hour, so that the schedule and the alarm's periods stay in step; 0 is off."""
 
 ZONE = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+[a-z]")
 
@@ -122,8 +126,8 @@ class Settings:
     batch_size: Annotated[int, between(1, 10_000)] = 100
     batching_window_seconds: Annotated[int, between(0, 300)] = 0
     parallelization_factor: Annotated[int, between(1, 10)] = 1
-    retry_attempts: Annotated[int, between(0, 10_000)] = 10
-    record_age_seconds: Annotated[int, between(60, 86_400)] = 3600
+    retry_attempts: Annotated[int, between(0, 10_000)] = 10_000
+    record_age_seconds: Annotated[int, between(60, 86_400)] = 43_200
     log_retention_days: Annotated[
         int, Limit(LOG_RETENTION_DAYS.__contains__, f"one of {', '.join(_DAYS.split())}, as CloudWatch Logs does")
     ] = 14
@@ -136,9 +140,12 @@ class Settings:
         str | None, matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an address, such as team@example.com")
     ] = None
     alarm_age_seconds: Annotated[int, between(1, 86_400)] = 300
-    alarm_failures: Annotated[int, between(0)] = 20
+    alarm_failures: Annotated[int, between(0)] = 5
     alarm_user_errors: Annotated[int, between(0)] = 100
     alarm_loop_factor: Annotated[int, between(1)] = 10
+    canary_minutes: Annotated[
+        int, Limit(CANARY_MINUTES.__contains__, f"one of {', '.join(map(str, CANARY_MINUTES))}; 0 is off")
+    ] = 60
 
     bootstrap_qualifier: Annotated[
         str | None, matching(r"[a-z0-9]{1,10}", "1 to 10 of a-z and 0-9, as given to cdk bootstrap --qualifier")
@@ -148,6 +155,12 @@ class Settings:
         matching(
             GITHUB_REPOSITORY, "a repository of GitHub, as owner/name or owner@id/name@id (docs/delivery.md says which)"
         ),
+    ] = None
+
+    audit_days: Annotated[int, between(0, 6)] = 0
+    audit_key_arn: Annotated[
+        str | None,
+        matching(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+", "the ARN of a KMS key"),
     ] = None
 
     seed: bool = False
@@ -201,6 +214,15 @@ class Settings:
             raise SettingsError("seed_protected=true is only valid with protect=true and seed=true; leave it out")
         if self.is_emulated and self.flow_logs:
             raise SettingsError("flow_logs=true does not work in the emulator, which has no flow logs; leave it out")
+        if self.audit_days and not self.point_in_time_recovery and self.stream_arn is None:
+            raise SettingsError("audit_days needs exports, and these point_in_time_recovery: leave it on")
+        if self.audit_key_arn and not self.audit_days:
+            raise SettingsError("audit_key_arn is only used with audit_days; leave it out")
+        if self.audit_days and self.encryption == "customer-managed" and not self.audit_key_arn and not self.stream_arn:
+            raise SettingsError(
+                "encryption=customer-managed and audit_days: the audit has to decrypt; "
+                "name the key of the table with audit_key_arn"
+            )
         if self.monitoring == "none" and self.alarm_email is not None:
             raise SettingsError("alarm_email needs alarms, and monitoring=none has none; leave one of them out")
 
@@ -217,6 +239,11 @@ class Settings:
     def stack_name(self, part: str | None = None) -> str:
         """The name of the stack of a part, such as `cruddur-messages-dev-table`; of the main stack without one."""
         return f"{self.system}-{part}" if part else self.system
+
+    @property
+    def canary_wait_seconds(self) -> int:
+        """How long the canary waits for the inboxes: as late as they may be, and never into its next run."""
+        return min(self.alarm_age_seconds, self.canary_minutes * 60 - 2 * RESERVE_SECONDS, 900 - RESERVE_SECONDS)
 
     @property
     def seed_path(self) -> Path:

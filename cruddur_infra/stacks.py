@@ -6,7 +6,9 @@ from aws_cdk import App, Aspects, CfnOutput, DefaultStackSynthesizer, Environmen
 from constructs import Construct
 
 from cruddur_infra import names
+from cruddur_infra.constructs.audit import Audit
 from cruddur_infra.constructs.backend_access import BackendAccess
+from cruddur_infra.constructs.canary import Canary
 from cruddur_infra.constructs.delivery_roles import DeliveryRoles
 from cruddur_infra.constructs.messages_table import MessagesTable, Throughput
 from cruddur_infra.constructs.network import Network, existing_network, own_network
@@ -15,6 +17,7 @@ from cruddur_infra.constructs.projection import PART, Polling, ProjectionFunctio
 from cruddur_infra.constructs.seed_data import SeedData
 from cruddur_infra.emulator import ForTheEmulator
 from cruddur_infra.monitoring.alarms import Thresholds
+from cruddur_infra.monitoring.audit import AuditAlarms
 from cruddur_infra.monitoring.metrics import Watched
 from cruddur_infra.monitoring.monitoring import Monitoring
 from cruddur_infra.settings import Settings, SettingsError
@@ -107,7 +110,7 @@ class MainStack(Stack):
             "FailureQueueUrl": projection.failure_queue.queue_url,
         }
         if settings.monitoring != "none":
-            outputs |= self._monitor(settings, projection)
+            outputs |= self._monitor(settings, projection, self._canary(settings, projection))
         for output, value in outputs.items():
             CfnOutput(self, output, value=value)
 
@@ -129,7 +132,25 @@ class MainStack(Stack):
             keep_flow_logs=settings.protect,
         )
 
-    def _monitor(self, settings: Settings, projection: ProjectionFunction) -> dict[str, str]:
+    def _canary(self, settings: Settings, projection: ProjectionFunction) -> Canary | None:
+        if not settings.canary_minutes:
+            return None
+        canary = Canary(
+            self,
+            "Canary",
+            system=settings.system,
+            table_name=settings.table_name,
+            table_arn=names.table_arn(settings.table_name),
+            runtime=settings.runtime,
+            architecture=settings.architecture,
+            log_retention_days=settings.log_retention_days,
+            minutes=settings.canary_minutes,
+            wait_seconds=settings.canary_wait_seconds,
+        )
+        canary.node.add_dependency(projection.event_source_mapping)
+        return canary
+
+    def _monitor(self, settings: Settings, projection: ProjectionFunction, canary: Canary | None) -> dict[str, str]:
         monitoring = Monitoring(
             self,
             "Monitoring",
@@ -140,6 +161,7 @@ class MainStack(Stack):
                 table_name=settings.table_name,
                 mapping_id=projection.event_source_mapping.ref,
                 queue_name=projection.failure_queue.queue_name,
+                canary_log_group_name=canary.log_group_name if canary else None,
             ),
             thresholds=Thresholds(
                 age_seconds=settings.alarm_age_seconds,
@@ -147,6 +169,8 @@ class MainStack(Stack):
                 user_errors=settings.alarm_user_errors,
                 loop_factor=settings.alarm_loop_factor,
                 timeout_seconds=settings.timeout_seconds,
+                canary_minutes=settings.canary_minutes,
+                canary_wait_seconds=settings.canary_wait_seconds,
             ),
             full=settings.monitoring == "full",
             memory_mb=settings.memory_mb,
@@ -173,7 +197,7 @@ class DeliveryStack(Stack):
             "Delivery",
             repository=repository,
             stage=settings.stage,
-            stack_names=[settings.stack_name(part) for part in (None, "table", "seed", "delivery")],
+            stack_names=[settings.stack_name(part) for part in (None, "table", "seed", "audit", "delivery")],
             looks_up=settings.vpc_id is not None,
             bootstrap_qualifier=settings.bootstrap_qualifier
             or self.node.try_get_context("@aws-cdk/core:bootstrapQualifier")
@@ -183,6 +207,40 @@ class DeliveryStack(Stack):
         CfnOutput(self, "DeployRoleArn", value=roles.deploy_role.attr_arn)
         CfnOutput(self, "SmokeRoleArn", value=roles.smoke_role.attr_arn)
         CfnOutput(self, "DiffRoleArn", value=roles.diff_role.attr_arn)
+
+
+class AuditStack(Stack):
+    """The check of the whole table, every few days."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(
+            scope,
+            settings.stack_name("audit"),
+            env=env,
+            description=f"Cruddur messages, {settings.stage}: the check of the whole table",
+        )
+        audit = Audit(
+            self,
+            "Audit",
+            system=settings.system,
+            table_name=settings.table_name,
+            table_arn=names.table_arn(settings.table_name),
+            every_days=settings.audit_days,
+            key_arn=settings.audit_key_arn,
+        )
+        CfnOutput(self, "BucketName", value=audit.bucket.bucket_name)
+        CfnOutput(self, "StateMachineArn", value=audit.state_machine_arn)
+        if settings.monitoring != "none":
+            alarms = AuditAlarms(
+                self,
+                "Monitoring",
+                system=settings.system,
+                state_machine_arn=audit.state_machine_arn,
+                every_days=settings.audit_days,
+                encrypted=settings.monitoring == "full",
+                email=settings.alarm_email,
+            )
+            CfnOutput(self, "AlarmTopicArn", value=alarms.topic_arn)
 
 
 class SeedStack(Stack):
@@ -229,6 +287,8 @@ def build(app: App, *, settings: Settings, env: Environment | None = None) -> No
     if settings.seed:
         # The projection must exist before the seed's messages are written.
         SeedStack(app, settings=settings, env=env).add_stack_dependency(main)
+    if settings.audit_days:
+        AuditStack(app, settings=settings, env=env)
     if settings.delivery_repository is not None:
         DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
     if settings.is_emulated:

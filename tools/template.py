@@ -1,5 +1,6 @@
 """Synthesized templates, as values."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,22 @@ def only(template: Template, resource_type: str) -> dict[str, Any]:
     return dict(found[0])
 
 
-def named(template: Template, resource_type: str, name: str) -> dict[str, Any]:
-    """The only resource of a type that has a property such as `RoleName` with this fixed name."""
-    (found,) = [found for found in resources(template, resource_type).values() if name in found["Properties"]]
-    return dict(found)
+def function(template: Template, part: str) -> dict[str, Any]:
+    """The properties of the function of a part, such as `projection`."""
+    return dict(_of_part(template, "AWS::Lambda::Function", "FunctionName", f"-{part}")["Properties"])
+
+
+def role(template: Template, part: str) -> dict[str, Any]:
+    """The role of the function of a part."""
+    return _of_part(template, "AWS::IAM::Role", "RoleName", f"-{part}-")
+
+
+def log_group(template: Template, part: str) -> dict[str, Any]:
+    """The log group of the function of a part."""
+    return _of_part(template, "AWS::Logs::LogGroup", "LogGroupName", f"-{part}")
+
+
+def _of_part(template: Template, resource_type: str, name: str, part: str) -> dict[str, Any]:
+    found = resources(template, resource_type).values()
+    (one,) = [one for one in found if part in json.dumps(one["Properties"].get(name))]
+    return dict(one)

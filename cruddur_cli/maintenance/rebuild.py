@@ -136,17 +136,11 @@ class Rebuild:
 
 
 def suspects_of(snapshot: TableSnapshot | None, findings: Collection[Finding]) -> list[Suspect]:
-    """The conversations of the findings and the groups to mark, those with rows in the same inbox as neighbours.
+    """The conversations of the findings, ordered so that those with rows in the same inbox are neighbours.
 
     Without a snapshot, only the members that the findings name are known before a conversation is read.
     """
     by_group: dict[str, list[Finding]] = {}
-    if snapshot:  # groups from before the mark, whose next message may be far away
-        by_group = {
-            group: []
-            for group, seen in snapshot.conversations.items()
-            if seen.is_unmarked_group and UUID.fullmatch(group)
-        }
     for finding in findings:
         if UUID.fullmatch(finding.message_group_uuid):
             by_group.setdefault(finding.message_group_uuid, []).append(finding)

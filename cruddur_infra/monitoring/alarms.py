@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cruddur_infra.monitoring.log import LOGGED_LAG
+from cruddur_infra.monitoring.log import CANARY_FAILURES, LOGGED_LAG
 from cruddur_infra.monitoring.metrics import MESSAGE_WRITES, OPERATIONS, Metric, Watched
 
 RUNBOOK = "docs/operations.md"
@@ -23,13 +23,16 @@ class Thresholds:
     user_errors: int
     loop_factor: int
     timeout_seconds: int
+    canary_minutes: int
+    canary_wait_seconds: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
     """Triggers when the value is above `above` in `breaching` of the last `periods`.
 
-    Missing data does not trigger it. `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed
+    Missing data does not trigger it, unless `missing_breaches`: then it waits `warm_up_minutes` for the first data.
+    `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed
     by their names in the expression; without an expression there is exactly one.
     """
 
@@ -42,6 +45,8 @@ class Alarm:
     period_seconds: int = 300
     periods: int = 1
     breaching: int = 1
+    missing_breaches: bool = False
+    warm_up_minutes: int | None = None
 
     @property
     def description(self) -> str:
@@ -65,6 +70,7 @@ def alarms(watched: Watched, thresholds: Thresholds, *, full: bool) -> list[Alar
 
 def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
     return [
+        *(_canary(watched, thresholds) if watched.canary_log_group_name else []),
         Alarm(
             name="inboxes-behind",
             is_essential=True,
@@ -72,7 +78,8 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             metrics={"age": watched.of_function("IteratorAge", "Maximum")},
             above=thresholds.age_seconds * 1000,
             period_seconds=60,
-            periods=3,
+            # A record that is delivered again and again gives data in some minutes only.
+            periods=10,
             breaching=3,
         ),
         Alarm(
@@ -81,31 +88,38 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             says=f"Messages took more than {thresholds.age_seconds} s from the table into the inboxes.",
             metrics={"lag": watched.logged(LOGGED_LAG, "Maximum")},
             above=thresholds.age_seconds,
-            periods=2,
-            breaching=2,
-        ),
-        Alarm(
-            name="projection-idle",
-            is_essential=True,
-            says="Messages are written and the function is not invoked: the mapping is off or cannot read the stream.",
-            metrics={
-                "puts": watched.of_table("SuccessfulRequestLatency", operation="PutItem", statistic="SampleCount"),
-                "invocations": watched.of_function("Invocations"),
-            },
-            expression="IF(FILL(puts, 0) > 0 AND FILL(invocations, 0) == 0, 1, 0)",
-            above=0,
             periods=3,
-            breaching=3,
+            breaching=2,
         ),
         Alarm(
             name="conversations-failing",
             is_essential=True,
             says="Conversations could not be settled. They are retried up to the limits of the mapping.",
             metrics={"failed": watched.logged("conversations_failed")},
-            above=thresholds.failures,
+            # A single conversation must start it, however seldom Lambda delivers its record again.
+            above=0,
             periods=3,
             breaching=2,
         ),
+    ]
+
+
+def _canary(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
+    minutes = thresholds.canary_minutes
+    return [
+        Alarm(
+            name="canary",
+            is_essential=True,
+            says=f"The canary did not run, or its message took over {thresholds.canary_wait_seconds} s to the inboxes.",
+            metrics={"failures": watched.logged(CANARY_FAILURES, "Maximum")},
+            above=0,
+            period_seconds=minutes * 60,
+            periods=3,
+            breaching=2,
+            missing_breaches=True,
+            # By then there are three runs, or it never ran (CloudWatch User Guide, "Alarm warm-up periods").
+            warm_up_minutes=minutes * 4,
+        )
     ]
 
 
@@ -121,7 +135,7 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             is_essential=True,
             says="Invocations ended in an error: a crash, a timeout, or memory.",
             metrics={"errors": watched.of_function("Errors")},
-            above=thresholds.failures,
+            above=0,
             periods=3,
             breaching=2,
         ),
@@ -129,7 +143,7 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             name="function-throttled",
             says="Lambda throttled the function: no concurrency was left.",
             metrics={"throttles": watched.of_function("Throttles")},
-            above=thresholds.failures,
+            above=0,
             periods=3,
             breaching=2,
         ),

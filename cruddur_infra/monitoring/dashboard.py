@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cruddur_infra.monitoring import prices
-from cruddur_infra.monitoring.log import LOGGED_LAG
+from cruddur_infra.monitoring.log import CANARY_SECONDS, LOGGED_LAG
 from cruddur_infra.monitoring.metrics import Metric, Watched
 
 COLUMNS = 24
@@ -100,6 +100,7 @@ def _widgets(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> li
             metrics={
                 "half of the batches": watched.logged(LOGGED_LAG, "p50"),
                 "the slowest": watched.logged(LOGGED_LAG, "Maximum"),
+                **({"the canary": watched.logged(CANARY_SECONDS, "Maximum")} if watched.canary_log_group_name else {}),
             },
         ),
         Widget(

@@ -1,4 +1,4 @@
-"""The metrics that come from the projection's log, and the saved queries of Logs Insights.
+"""The metrics that come from the logs of projection and canary, and the saved queries of Logs Insights.
 
 docs/operations.md says when to run which query.
 """
@@ -18,6 +18,11 @@ LOGGED_LAG = "lag_seconds"
 """Seconds from a message's change to the rows that show it; absent where nothing was settled."""
 
 LOGGED_EVENT = "batch_settled"
+
+CANARY_FAILURES, CANARY_SECONDS = "canary_failures", "canary_seconds"
+"""In the log line of a canary's run: 1 if the message did not reach the inboxes, else 0; how long it took."""
+
+CANARY_EVENT = "canary_run"
 
 BATCH = f'filter event = "{LOGGED_EVENT}"'
 
@@ -53,6 +58,15 @@ QUERIES = {
 
 
 def log_patterns() -> dict[str, str]:
-    """For each metric from the log, the filter pattern of the lines that carry it."""
-    is_batch = f'$.event = "{LOGGED_EVENT}"'
-    return dict.fromkeys(LOGGED, f"{{ {is_batch} }}") | {LOGGED_LAG: f"{{ ({is_batch}) && ($.{LOGGED_LAG} >= 0) }}"}
+    """For each metric from the projection's log, the filter pattern of the lines that carry it."""
+    counts = dict.fromkeys(LOGGED, f'{{ $.event = "{LOGGED_EVENT}" }}')
+    return counts | {LOGGED_LAG: _pattern_with(LOGGED_EVENT, LOGGED_LAG)}
+
+
+def canary_patterns() -> dict[str, str]:
+    """The same for the canary's log."""
+    return {name: _pattern_with(CANARY_EVENT, name) for name in (CANARY_FAILURES, CANARY_SECONDS)}
+
+
+def _pattern_with(event: str, number: str) -> str:
+    return f'{{ ($.event = "{event}") && ($.{number} >= 0) }}'

@@ -37,6 +37,7 @@ class Watched:
     table_name: str
     mapping_id: str
     queue_name: str
+    canary_log_group_name: str | None = None
 
     def of_function(self, name: str, statistic: str = "Sum") -> Metric:
         """A metric of the projection's function."""

@@ -1,6 +1,6 @@
 """The monitoring of the projection: metric filters on its log, alarms, saved queries, and the dashboard."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -10,7 +10,7 @@ from constructs import Construct
 from cruddur_infra.monitoring.alarm_topic import AlarmTopic
 from cruddur_infra.monitoring.alarms import Alarm, Thresholds, alarms
 from cruddur_infra.monitoring.dashboard import Dashboard
-from cruddur_infra.monitoring.log import LOGGED_LAG, QUERIES, log_patterns
+from cruddur_infra.monitoring.log import CANARY_SECONDS, LOGGED_LAG, QUERIES, canary_patterns, log_patterns
 from cruddur_infra.monitoring.metrics import Metric, Watched
 
 
@@ -34,7 +34,14 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         found = alarms(watched, thresholds, full=full)
-        self._filter_log(watched, [metric for alarm in found for metric in alarm.metrics.values()], full=full)
+        under_alarm = {metric.name for alarm in found for metric in alarm.metrics.values()}
+        for log_group_name, patterns in (
+            (watched.log_group_name, log_patterns()),
+            (watched.canary_log_group_name, canary_patterns()),
+        ):
+            if log_group_name is not None:
+                wanted = {name: pattern for name, pattern in patterns.items() if full or name in under_alarm}
+                self._filter_log(log_group_name, wanted, namespace=watched.system)
         self.topic_arn = AlarmTopic(self, "Alarms", system=watched.system, encrypted=full, email=email).topic.ref
         for alarm in found:
             cloudwatch.CfnAlarm(
@@ -46,7 +53,8 @@ class Monitoring(Construct):
                 threshold=alarm.above,
                 evaluation_periods=alarm.periods,
                 datapoints_to_alarm=alarm.breaching,
-                treat_missing_data="notBreaching",
+                treat_missing_data="breaching" if alarm.missing_breaches else "notBreaching",
+                warm_up_configuration=_warm_up(alarm),
                 alarm_actions=[self.topic_arn],
                 ok_actions=[self.topic_arn],
                 **_measured(alarm),
@@ -66,27 +74,31 @@ class Monitoring(Construct):
                 log_group_names=[watched.log_group_name],
             )
 
-    def _filter_log(self, watched: Watched, under_alarm: Sequence[Metric], *, full: bool) -> None:
-        for name, pattern in log_patterns().items():
-            if not full and all(metric.name != name for metric in under_alarm):
-                continue
+    def _filter_log(self, log_group_name: str, patterns: Mapping[str, str], *, namespace: str) -> None:
+        for name, pattern in patterns.items():
             transformation: dict[str, Any] = {
-                "metricNamespace": watched.system,
+                "metricNamespace": namespace,
                 "metricName": name,
                 "metricValue": f"$.{name}",
-                "unit": "Seconds" if name == LOGGED_LAG else "Count",
+                "unit": "Seconds" if name in (LOGGED_LAG, CANARY_SECONDS) else "Count",
             }
             logs.CfnMetricFilter(
                 self,
                 f"Log{_title(name, '_')}",
                 filter_pattern=pattern,
-                log_group_name=watched.log_group_name,
+                log_group_name=log_group_name,
                 metric_transformations=[transformation],
             )
 
 
 def _title(words: str, separator: str) -> str:
     return "".join(word.capitalize() for word in words.split(separator))
+
+
+def _warm_up(alarm: Alarm) -> cloudwatch.CfnAlarm.WarmUpConfigurationProperty | None:
+    if alarm.warm_up_minutes is None:
+        return None
+    return cloudwatch.CfnAlarm.WarmUpConfigurationProperty(warm_up_period_duration_in_minutes=alarm.warm_up_minutes)
 
 
 def _measured(alarm: Alarm) -> dict[str, Any]:

@@ -229,8 +229,8 @@ def test_a_message_of_another_id_or_author_is_never_touched(cruddur_table: Crudd
             store.edit(group.uuid, place, message_uuid=uuid, editor=author, message="edited")
     with pytest.raises(errors.NotAMemberError):
         store.edit(group.uuid, sort_key, message_uuid=message_uuid, editor=group.dan.uuid, message="edited")
-    for text, error in (("", errors.MessageBlankError), ("x" * 1025, errors.MessageTooLongError)):
-        with pytest.raises(error):
+    for text, refusal in (("", errors.MessageBlankError), ("x" * 1025, errors.MessageTooLongError)):
+        with pytest.raises(refusal):
             store.edit(group.uuid, sort_key, message_uuid=message_uuid, editor=cy, message=text)
     assert items_of(cruddur_table) == before
 

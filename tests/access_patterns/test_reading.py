@@ -12,8 +12,8 @@ from cruddur_messages import schema, timestamps
 from cruddur_messages.items import Message, User, key_attributes
 from cruddur_messages.store import MOST_UNREAD, Conversation, errors
 from tests.access_patterns.people import BetweenCalls, items_of, person, store_of
-from tests.access_patterns.test_paging import on_an_engine, put_row
-from tests.engines.fixtures import CruddurTable
+from tests.access_patterns.test_paging import put_row
+from tests.engines.fixtures import CruddurTable, on_an_engine
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FORMS: tuple[Callable[[datetime], str], ...] = (

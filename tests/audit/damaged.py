@@ -72,7 +72,8 @@ def conversation(group: str, members: list[str], sort_keys: list[str]) -> list[A
     ]
     newest = messages[-1]
     shown = {name: newest[name] for name in ("sk", "message", "message_uuid")}
-    group_row = {"message_group_uuid": {"S": group}}
+    group_row: dict[str, Any] = {"message_group_uuid": {"S": group}}
+    group_row |= {"is_group": {"BOOL": True}} if len(members) > 2 else {}
     rows: list[dict[str, Any]] = [
         {**shown, **group_row, "pk": {"S": f"GRP#{member}"}, "user_uuid": {"S": members[(number + 1) % len(members)]}}
         for number, member in enumerate(members)

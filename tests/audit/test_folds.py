@@ -106,6 +106,17 @@ def test_whoever_joined_and_has_no_row_is_missing() -> None:
     assert problems([*conversation(GROUPS[0], USERS[:2], [UTC_KEY]), joined]) == {(Problem.MISSING_ROW, USERS[2])}
 
 
+def test_rows_of_an_idle_group_are_not_marked() -> None:
+    items = conversation(GROUPS[0], USERS[:3], [UTC_KEY])
+    unmarked: list[AttributeMap] = [
+        {name: value for name, value in item.items() if name != "is_group"} for item in items
+    ]
+    assert problems(unmarked) == {(Problem.UNMARKED_GROUP, user) for user in USERS[:3]}
+    assert problems([*unmarked[:1], *items[1:2], *unmarked[2:]]) == {
+        (Problem.UNMARKED_GROUP, user) for user in USERS[1:3]
+    }
+
+
 def test_two_pairs_of_one_conversation_are_both_its_members() -> None:
     items = conversation(GROUPS[0], USERS[:2], [UTC_KEY])
     other: AttributeMap = {**items[-1], "pk": {"S": f"PAIR#{USERS[2]}#{USERS[3]}"}}

@@ -54,7 +54,7 @@ def test_fill_over_nothing(dev: System) -> None:
     ]
     found = values(dev, queries)
     assert found["puts"], "the table's PutItem metric has no data, so this shows nothing"
-    assert 1.0 in found["idle"], "the alarm projection-idle would never start"
+    assert 1.0 in found["idle"], "alarms on FILL would never end"
 
 
 def values(system: System, queries: Sequence[Any]) -> Mapping[str, list[float]]:

@@ -72,7 +72,8 @@ def filters(templates: Callable[..., Templates]) -> dict[str, tuple[str, str]]:
         properties = resource["Properties"]
         (transformation,) = properties["MetricTransformations"]
         watched = main["Resources"][properties["LogGroupName"]["Ref"]]["Properties"]
-        assert watched["LogGroupName"] == "/aws/lambda/cruddur-messages-dev-projection"
+        part = "canary" if properties["FilterPattern"].count("canary_run") else "projection"
+        assert watched["LogGroupName"] == f"/aws/lambda/cruddur-messages-dev-{part}"
         assert transformation["MetricNamespace"] == "cruddur-messages-dev"
         found[transformation["MetricName"]] = (properties["FilterPattern"], transformation["MetricValue"])
     return found
@@ -105,7 +106,7 @@ def test_settled_conversations_are_counted_with_their_lag(
         "duplicates_removed": 0,
         "conflicts": 0,
     }
-    assert set(filters(templates)) == {*found, "lag_seconds"}
+    assert set(filters(templates)) == {*found, "lag_seconds", "canary_failures", "canary_seconds"}
 
 
 def test_failed_conversations_are_counted_and_have_no_lag(

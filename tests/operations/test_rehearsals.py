@@ -6,116 +6,23 @@ tests/cli/test_repair.py.
 """
 
 import json
-import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.projection import handler as stream_handler
-from cruddur_messages.projection.filters import patterns
-from cruddur_messages.store import MessageStore
-from tests.access_patterns.people import person, store_of
-from tests.cli.conftest import Result, run_process
+from tests.access_patterns.people import person
 from tests.engines import tables
-from tests.engines.fixtures import CruddurTable
+from tests.operations import alarm_state
+from tests.operations.night import ANN, BO, RETRIES, Night
 from tests.operations.test_alarms import alarms, metrics
 from tests.operations.test_metric_filters import counted
-from tests.projection.event_source_mapping import Lane, sequence_number
-from tests.projection.poller import Poller
-from tools.template import Templates
+from tests.projection.event_source_mapping import sequence_number
+from tools.template import Templates, only
 
 pytestmark = pytest.mark.proof
-
-RETRIES = 2
-ANN, BO = person("ann"), person("bo")
-
-
-class RefusingClient:
-    """Refuses every write while `code` is set."""
-
-    def __init__(self, client: Any) -> None:
-        self.code: str | None = None
-        self._client = client
-
-    def __getattr__(self, operation: str) -> Any:
-        if self.code is not None and operation in ("transact_write_items", "update_item"):
-            raise ClientError({"Error": {"Code": self.code, "Message": self.code}}, operation)
-        return getattr(self._client, operation)
-
-
-@dataclass
-class Night:
-    """A table with its stream, the projection behind a mapping, its log, and bin/ddb."""
-
-    table: CruddurTable
-    store: MessageStore
-    client: RefusingClient
-    lane: Lane
-    poller: Poller
-    stream_arn: str
-    printed: Callable[[], str]
-    environment: dict[str, str]
-    folder: Path
-
-    def handler(self, event: dict[str, Any]) -> Any:
-        """The stream handler on this table, with short pauses."""
-        client: Any = self.client
-        return stream_handler.respond(
-            event, client=client, table_name=self.table.name, seconds=30.0, sleep=lambda s: time.sleep(s / 100)
-        )
-
-    def deliver(self, times: int = 1) -> list[str]:
-        """Fetch new records, deliver this many batches, and return the lines that the projection has logged."""
-        self.poller.poll()
-        for _ in range(times):
-            self.poller.deliver(self.handler)
-        return [line for line in self.printed().splitlines() if line.startswith("{")]
-
-    def ddb(self, *words: str) -> Result:
-        """Run bin/ddb on the table."""
-        return run_process(self.environment, *words, "--table", self.table.name, cwd=self.folder)
-
-    def preview(self, group: str) -> str:
-        """The preview of a conversation in Ann's inbox."""
-        (row,) = [row for row in self.store.list_conversations(ANN.uuid).items if row.message_group_uuid == group]
-        return row.message
-
-
-@pytest.fixture
-def night(
-    ministack_endpoint: str,
-    cruddur_table_on: Callable[[str], CruddurTable],
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Night:
-    table = cruddur_table_on(ministack_endpoint)
-    client = RefusingClient(table.client)
-    stream_arn = table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
-    lane = Lane(retries=RETRIES)
-    poller = Poller(
-        streams=tables.streams(table.endpoint),
-        stream_arn=stream_arn,
-        patterns=patterns(),
-        lanes=[lane],
-        batch_size=10,
-    )
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DATABASE_"))}
-    environment = kept | {
-        "AWS_ENDPOINT_URL_DYNAMODB": table.endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-    }
-    return Night(
-        table, store_of(table), client, lane, poller, stream_arn, lambda: capsys.readouterr().out, environment, tmp_path
-    )
 
 
 def alarms_in(lines: list[str], templates: Callable[..., Templates]) -> set[str]:
@@ -223,3 +130,55 @@ def test_a_throttled_table_starts_an_alarm_loses_nothing_and_recovers(
     assert [night.preview(group) for group in groups] == ["second"] * len(groups)
     assert night.lane.dropped == []
     assert night.ddb("verify").status == 0
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+@pytest.mark.parametrize("spacing", [1, 10, 60, 170])
+def test_one_record_that_always_fails_starts_alarms_with_the_settings_of_the_stage(
+    stage: str, spacing: int, night: Night, templates: Callable[..., Templates]
+) -> None:
+    """One conversation cannot be settled, others can. How long Lambda waits between deliveries is not documented."""
+    group = night.store.start_conversation((ANN, BO), sender=ANN, message="first").message_group_uuid
+    night.deliver()
+    night.client.code = "ValidationException"
+    night.store.send(group, sender=BO, message="second")
+    failed = counted(night.deliver(), templates)["conversations_failed"]
+    assert counted(night.deliver(), templates)["conversations_failed"] == failed == 1
+    found = alarms(templates, stage)
+    deliveries = range(0, 1800, spacing)
+    data: dict[str, list[tuple[float, float]]] = {
+        "conversations-failing": [(second, failed) for second in deliveries],
+        "inboxes-behind": [(second, second * 1000) for second in deliveries],
+        # The same with a crash: each delivery is an error.
+        "function-errors": [(second, 1) for second in deliveries],
+    }
+    for name, values in data.items():
+        assert "ALARM" in alarm_state.states(found[name], values, seconds=900), name
+    # A failure that is over with the next delivery starts none of them.
+    for name, values in data.items():
+        assert "ALARM" not in alarm_state.states(found[name], values[:2], seconds=900) or spacing > 60, name
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_one_conversation_that_is_throttled_starts_the_alarms_of_the_table(
+    stage: str, night: Night, templates: Callable[..., Templates]
+) -> None:
+    group = night.store.start_conversation((ANN, BO), sender=ANN, message="first").message_group_uuid
+    night.deliver()
+    night.client.code = "ProvisionedThroughputExceededException"
+    night.store.send(group, sender=BO, message="second")
+    night.deliver()
+    found = alarms(templates, stage)
+    for name in ("table-throttled", "index-throttled", "table-errors"):
+        assert night.client.refused > found[name]["Threshold"], name
+    assert alarm_state.states(found["function-throttled"], [(10, 1), (400, 1)], seconds=900)[-1] == "ALARM"
+    late = found["messages-late"]
+    assert "ALARM" in alarm_state.states(late, [(10, late["Threshold"] + 1), (700, late["Threshold"] + 1)], seconds=900)
+
+
+def test_an_outage_may_last_as_long_as_a_record_may_be_old(templates: Callable[..., Templates]) -> None:
+    """Retries run out first only if Lambda waits less than about four seconds between them."""
+    for stage in ("dev", "prod"):
+        mapping = only(templates(stage)["main"], "AWS::Lambda::EventSourceMapping")["Properties"]
+        assert mapping["MaximumRetryAttempts"] * 5 > mapping["MaximumRecordAgeInSeconds"] >= 10 * 3600
+        assert mapping["MaximumRecordAgeInSeconds"] <= 12 * 3600, "half a day is left to redrive from the stream"

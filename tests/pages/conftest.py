@@ -96,7 +96,7 @@ class Backend:
             following = link.removeprefix("<").removesuffix('>; rel="next"') if link else None
         return pages
 
-    def inbox(self, handle: str) -> list[dict[str, str]]:
+    def inbox(self, handle: str) -> list[dict[str, Any]]:
         """A user's conversations after everything is settled."""
         self.settle()
         return [line for page in self.everything(handle, "/api/message_groups") for line in page]

@@ -19,14 +19,15 @@ from tests.policies.authorization import (
     Statement,
 )
 from tests.templates.fixtures import synthesize
-from tools.template import Template, Templates, named, only, resources
+from tools.template import Template, Templates, function, log_group, only, resources, role
 
 PROJECTION = "projection"
 SEED = "seed"
+CANARY = "canary"
 BACKEND = "backend"
 OPERATOR = "operator"
 FLOW_LOGS = "flow logs"
-OURS = (PROJECTION, SEED, BACKEND, OPERATOR, FLOW_LOGS)
+OURS = (PROJECTION, SEED, CANARY, BACKEND, OPERATOR, FLOW_LOGS)
 """The identities whose policies are in the templates."""
 
 EXISTING_VPC = "vpc-0a1b2c3d4e5f60718"
@@ -92,10 +93,8 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
 def _resolved(templates: Templates) -> Deployed:
     account = _Account(templates)
     main = templates["main"]
-    roles = {
-        PROJECTION: _role(main, account),
-        SEED: _role(templates["seed"], account),
-    }
+    functions = {PROJECTION: main, SEED: templates["seed"], CANARY: main}
+    roles = {name: _role(template, name, account) for name, template in functions.items()}
     managed = {
         name: _document(account.value(policy["Properties"]["PolicyDocument"]))
         for name, policy in resources(main, "AWS::IAM::ManagedPolicy").items()
@@ -119,10 +118,7 @@ def _resolved(templates: Templates) -> Deployed:
         LOOK_ALIKES[0]: arns[PROJECTION] + "-2",
         LOOK_ALIKES[1]: arns[PROJECTION].replace(ACCOUNT, "999988887777"),
     }
-    log_groups = {
-        name: named(template, "AWS::Logs::LogGroup", "LogGroupName")["Properties"]["LogGroupName"]
-        for name, template in ((PROJECTION, main), (SEED, templates["seed"]))
-    }
+    log_groups = {name: log_group(template, name)["Properties"]["LogGroupName"] for name, template in functions.items()}
     flow_logs = resources(main, "AWS::EC2::FlowLog")
     if flow_logs:
         (policy,) = [found for name, found in resources(main, "AWS::IAM::Policy").items() if "FlowLog" in name]
@@ -131,9 +127,8 @@ def _resolved(templates: Templates) -> Deployed:
         log_groups[FLOW_LOGS] = account.value(_reference_to_unnamed_log_group(main))
     endpoints = resources(main, "AWS::EC2::VPCEndpoint")
     endpoint_id = account.value({"Ref": next(iter(endpoints))}) if endpoints else None
-    function = only(main, "AWS::Lambda::Function")["Properties"]
     queue_arn = account.value(_only_arn(main, "AWS::SQS::Queue"))
-    table_arn = _arn("dynamodb", f"table/{function['Environment']['Variables']['TABLE_NAME']}")
+    table_arn = _arn("dynamodb", f"table/{function(main, PROJECTION)['Environment']['Variables']['TABLE_NAME']}")
     return Deployed(
         policies=Policies(
             identities=documents,
@@ -150,10 +145,8 @@ def _resolved(templates: Templates) -> Deployed:
         queue_arn=queue_arn,
         log_groups=log_groups,
         function_arns={
-            PROJECTION: _arn("lambda", f"function:{function['FunctionName']}"),
-            SEED: _arn(
-                "lambda", f"function:{only(templates['seed'], 'AWS::Lambda::Function')['Properties']['FunctionName']}"
-            ),
+            name: _arn("lambda", f"function:{function(template, name)['FunctionName']}")
+            for name, template in functions.items()
         },
         data_path={"aws:SourceVpce": endpoint_id} if endpoint_id else {"aws:SourceVpc": EXISTING_VPC},
     )
@@ -174,12 +167,11 @@ def _reference_to_unnamed_log_group(template: Template) -> dict[str, str]:
     return {"Ref": name}
 
 
-def _role(template: Template, account: "_Account") -> tuple[str, Document]:
+def _role(template: Template, part: str, account: "_Account") -> tuple[str, Document]:
     """The ARN of the function's role, and the statements of its policies: of the role's own, and of those attached."""
-    properties = named(template, "AWS::IAM::Role", "RoleName")["Properties"]
-    (logical_id,) = [
-        name for name, role in resources(template, "AWS::IAM::Role").items() if role["Properties"] == properties
-    ]
+    found = role(template, part)
+    (logical_id,) = [name for name, one in resources(template, "AWS::IAM::Role").items() if one == found]
+    properties = found["Properties"]
     assert not properties.get("ManagedPolicyArns")
     beside = [policy["Properties"] for policy in resources(template, "AWS::IAM::Policy").values()]
     attached = [policy for policy in beside if policy["Roles"] == [{"Ref": logical_id}]]

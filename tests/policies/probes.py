@@ -20,7 +20,7 @@ from tests.policies.authorization import (
     Request,
     distinct,
 )
-from tests.policies.deployed import BACKEND, OPERATOR, PROJECTION, SEED, Deployed
+from tests.policies.deployed import BACKEND, CANARY, OPERATOR, PROJECTION, SEED, Deployed
 from tests.policies.recorder import origin, prefixes
 from tests.policies.service_calls import STREAM_ACTIONS, log_stream, network_calls
 
@@ -98,6 +98,14 @@ def named(deployed: Deployed) -> Mapping[str, Request]:
         "seed: a foreign item beside one of ours": by(SEED, "BatchWriteItem", table, "MSG#u", "USER#u"),
         "seed: the index": by(SEED, "Query", index, "u"),
         "seed: read the stream": by(SEED, "GetRecords", deployed.stream_arn),
+        "canary: read a conversation": by(CANARY, "Query", table, "MSG#u"),
+        "canary: list an inbox": by(CANARY, "Query", table, "GRP#u"),
+        "canary: find members": by(CANARY, "Query", index, f"{schema.SMOKE_UUID_PREFIX}u"),
+        "canary: write a message": by(CANARY, "PutItem", table, "MSG#u"),
+        "canary: delete a message": by(CANARY, "DeleteItem", table, "MSG#u"),
+        "canary: delete its own row": by(CANARY, "DeleteItem", table, f"GRP#{schema.SMOKE_UUID_PREFIX}u"),
+        "canary: move its own row": by(CANARY, "PutItem", table, f"GRP#{schema.SMOKE_UUID_PREFIX}u"),
+        "canary: start a conversation with somebody": by(CANARY, "PutItem", table, "PAIR#u#u", **TRANSACTION),
         "backend: read the stream": by(BACKEND, "GetRecords", deployed.stream_arn),
         "backend: find a place in the stream": by(BACKEND, "GetShardIterator", deployed.stream_arn),
         "backend: describe the stream": by(BACKEND, "DescribeStream", deployed.stream_arn),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Rebuild
 from cruddur_cli.maintenance.verify import verify
 from cruddur_messages import schema
+from cruddur_messages.canary import run as canary_run
 from cruddur_messages.items import MESSAGE_UUID, Message, User
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.records import DirtyConversation
@@ -22,7 +24,7 @@ from cruddur_messages.seed.load import SeedLoader
 from cruddur_messages.store import MessageStore, StartedConversation, errors
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
-from tests.policies.deployed import BACKEND, OPERATOR, PROJECTION, SEED
+from tests.policies.deployed import BACKEND, CANARY, OPERATOR, PROJECTION, SEED
 from tests.policies.recorder import Call, Recorder
 
 if TYPE_CHECKING:
@@ -174,6 +176,23 @@ def _properties(conversations: Any) -> Any:
     return seed_file.resource_properties(conversations)["Conversations"]
 
 
+def canary(client: "DynamoDBClient", world: World) -> None:
+    """The first run, and one that deletes the first one's message."""
+
+    def deliver(_: float) -> None:
+        world.deliver()
+
+    for _ in range(2):
+        canary_run.run(
+            client=client,
+            table_name=world.table.name,
+            clock=lambda: datetime.now(UTC),
+            sleep=deliver,
+            seconds_left=lambda: 60.0,
+            emit=lambda *_, **__: None,
+        )
+
+
 def operator(client: "DynamoDBClient", table: CruddurTable) -> None:
     """Verify and rebuild find and repair every kind of damage; redrive settles a conversation."""
     client.describe_table(TableName=table.name)
@@ -228,6 +247,10 @@ def record_all(create: Callable[[], CruddurTable]) -> Recording:
     bootcamp_backend(bootcamp.attach(tables.dynamodb(table.endpoint), BACKEND), table.name)
     table = create()
     seed(own.attach(tables.dynamodb(table.endpoint), SEED), table.name)
+    table = create()
+    projection = tables.dynamodb(table.endpoint)
+    unrecorded = partial(stream_handler.respond, client=projection, table_name=table.name, seconds=30.0)
+    canary(own.attach(tables.dynamodb(table.endpoint), CANARY), World(table, Recorder(), unrecorded))
     table = create()
     operator(own.attach(tables.dynamodb(table.endpoint), OPERATOR), table)
     return Recording(own.calls, changes.calls, bootcamp.calls)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from cruddur_infra.constructs.projection import NETWORK_INTERFACE_ACTIONS
 from tests.policies.authorization import ADMINISTRATOR, SOURCE_FUNCTION, Request
-from tests.policies.deployed import FLOW_LOGS, OPERATOR, PROJECTION, SEED, Deployed
+from tests.policies.deployed import CANARY, FLOW_LOGS, OPERATOR, PROJECTION, SEED, Deployed
 
 STREAM_ACTIONS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
 """[1] without ListStreams, see SURVIVORS in test_minimality.py."""
@@ -20,7 +20,7 @@ STREAM_ACTIONS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:Ge
 
 def service_calls(deployed: Deployed) -> Iterator[Request]:
     """The permissions that these calls need."""
-    for name in (PROJECTION, SEED):  # [3]
+    for name in (PROJECTION, SEED, CANARY):  # [3]
         for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
             # The only ones of Lambda's calls that carry the function's ARN.
             yield Request(name, action, log_stream(deployed, name), {SOURCE_FUNCTION: (deployed.function_arns[name],)})

@@ -41,7 +41,7 @@ def test_no_role_has_a_managed_policy_of_aws_and_only_lambda_assumes_the_functio
     roles = list(found(stage, "AWS::IAM::Role"))
     assert not [role for role in roles if role.get("ManagedPolicyArns")]
     named = [role for role in roles if "RoleName" in role]
-    assert len(named) == 2
+    assert len(named) == 3
     for role in named:
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement == {
@@ -54,8 +54,11 @@ def test_no_role_has_a_managed_policy_of_aws_and_only_lambda_assumes_the_functio
 @pytest.mark.parametrize("stage", STAGES_ON_AWS)
 def test_each_function_has_a_role_of_its_own(stage: str) -> None:
     functions = list(found(stage, "AWS::Lambda::Function"))
-    assert len({str(function["Role"]) for function in functions}) == len(functions) == 2
-    assert not list(found(stage, "AWS::Lambda::Permission")), "no resource policy allows anybody to invoke a function"
+    assert len({str(function["Role"]) for function in functions}) == len(functions) == 3
+    (permission,) = found(stage, "AWS::Lambda::Permission")
+    rule = next(iter(resources(stacks(stage)["main"], "AWS::Events::Rule")))
+    assert permission["Principal"] == "events.amazonaws.com"
+    assert permission["SourceArn"] == {"Fn::GetAtt": [rule, "Arn"]}, "only its schedule invokes the canary"
     assert not list(found(stage, "AWS::Lambda::Url"))
 
 

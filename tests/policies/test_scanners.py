@@ -17,10 +17,12 @@ pytestmark = pytest.mark.proof
 PACKS = ("AwsSolutionsChecks", "ServerlessChecks", "NIST80053R5Checks", "HIPAASecurityChecks", "PCIDSS321Checks")
 CFN_LINT = paths.ENVIRONMENT_BIN / "cfn-lint"
 
+AUDIT = {"audit_days": "1", "audit_key_arn": "arn:aws:kms:us-east-1:111122223333:key/1"}
+
 SCANNED: Mapping[str, Mapping[str, str]] = {
     "local": {},
     "dev": {},
-    "prod": {**EVERY_STACK, "alarm_email": "team@example.com", "encryption": "customer-managed"},
+    "prod": {**EVERY_STACK, "alarm_email": "team@example.com", "encryption": "customer-managed", **AUDIT},
 }
 """The overrides with which each stage is scanned."""
 
@@ -36,6 +38,10 @@ class Accepted(NamedTuple):
 PROJECTION, SEED, VPC = "/Messages/Projection", "-seed/Seed/Loader", "/Network/Vpc"
 TABLE_POLICY = "/Messages/TablePolicy"
 LOG_STREAMS = "IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws/lambda/<system>-"
+AUDIT_BUCKET, AUDIT_JOB, AUDIT_RUN = (f"-audit/Audit/{part}" for part in ("Bucket", "JobRole", "RunRole"))
+OBJECTS = "IAM5[Resource::<AuditBucket7486E833.Arn>"
+GLUE_LOGS = "IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws-glue/jobs/*"
+EXPORTS = "IAM5[Resource::arn:<AWS::Partition>:dynamodb:<AWS::Region>:<AWS::AccountId>:table/cruddur-messages/export/*]"
 STACK = "IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:stack/<system>"
 GITHUB_ROLES = ("-delivery/Delivery/Deploy", "-delivery/Delivery/Smoke", "-delivery/Delivery/Diff")
 
@@ -130,8 +136,35 @@ ACCEPTED = (
         "It sends its response to a URL of S3, and reads and writes made-up conversations only.",
     ),
     Accepted(
+        (AUDIT_JOB, AUDIT_RUN, "-audit/Audit/ScheduleRole"),
+        ("IAMNoInlinePolicy",),
+        "The policy belongs to this role only, and is read, changed and deleted with it.",
+    ),
+    Accepted(
+        (AUDIT_JOB,),
+        (f"{OBJECTS}/exports/*]", f"{OBJECTS}/findings/*]", f"{GLUE_LOGS}]", f"{GLUE_LOGS}:log-stream:*]"),
+        "Each run has files, and streams of Glue's log groups, with names of its own.",
+    ),
+    Accepted(
+        (AUDIT_JOB,), ("IAM5[Resource::*]",), "PutMetricData has no resources; the namespace is the system's own."
+    ),
+    Accepted((AUDIT_RUN,), (f"{OBJECTS}/exports/*]", EXPORTS), "DynamoDB generates the names of exports and files."),
+    Accepted(
+        (AUDIT_BUCKET,),
+        ("S1", "S3BucketLoggingEnabled", "S3BucketReplicationEnabled", "S3BucketVersioningEnabled"),
+        "It holds copies for a day, and findings. Versions would keep what is deleted after a day.",
+    ),
+    Accepted((AUDIT_BUCKET,), ("S3DefaultEncryptionKMS",), "S3 encrypts it with a key of its own."),
+    Accepted(("-audit/Audit/Check",), ("GL1", "GL3"), "The job logs ids and counts, and keeps no bookmark."),
+    Accepted(
+        ("-audit/Audit/Machine",),
+        ("SF1", "SF2", "StepFunctionStateMachineXray"),
+        "A standard state machine keeps the history of each execution for 90 days, step by step.",
+    ),
+    Accepted(("-audit/Monitoring/Alarms/Email",), ("SNSRedrivePolicy",), "As for the main stack."),
+    Accepted(
         ("-delivery/Delivery/Diff",),
-        tuple(f"{STACK}{part}/*]" for part in ("", "-table", "-seed", "-delivery")),
+        tuple(f"{STACK}{part}/*]" for part in ("", "-table", "-seed", "-audit", "-delivery")),
         "The stacks of this stage. CloudFormation generates the end of their ARNs.",
     ),
     Accepted(

@@ -8,7 +8,7 @@ from botocore import xform_name
 
 from cruddur_infra import LAMBDA_CODE
 from tests.policies.conftest import Case
-from tests.policies.deployed import BACKEND, OPERATOR, PROJECTION, SEED
+from tests.policies.deployed import BACKEND, CANARY, OPERATOR, PROJECTION, SEED
 from tests.policies.scenarios import Recording
 
 OPERATIONS = tuple(
@@ -21,6 +21,7 @@ CALLED_BY_FILE: Mapping[str, set[str]] = {
     "message_store.py": {"put_item", "transact_write_items"},
     "reading.py": {"update_item"},
     "reader.py": {"batch_get_item", "get_item", "query"},
+    "run.py": {"delete_item", "put_item", "query", "transact_write_items"},
     "load.py": {"batch_write_item", "query"},
     "table.py": {"batch_get_item", "get_item", "query", "transact_write_items", "update_item"},
 }
@@ -41,6 +42,10 @@ def test_every_operation_in_the_code_has_been_recorded(recording: Recording) -> 
         (PROJECTION, "TransactWriteItems"),
         (SEED, "Query"),
         (SEED, "BatchWriteItem"),
+        (CANARY, "Query"),
+        (CANARY, "PutItem"),
+        (CANARY, "DeleteItem"),
+        (CANARY, "TransactWriteItems"),
         (BACKEND, "Query"),
         (BACKEND, "GetItem"),
         (BACKEND, "BatchGetItem"),
@@ -75,6 +80,9 @@ def test_every_kind_of_action_in_a_transaction_has_been_recorded(recording: Reco
         (PROJECTION, "Put", "GRP"),
         (PROJECTION, "Delete", "GRP"),
         (PROJECTION, "Update", "CONV"),
+        (CANARY, "Put", "GRP"),
+        (CANARY, "Put", "MSG"),
+        (CANARY, "Put", "PAIR"),
         (BACKEND, "Put", "GRP"),
         (BACKEND, "Put", "MSG"),
         (BACKEND, "Put", "PAIR"),

@@ -20,8 +20,10 @@ BESIDE: Mapping[str, dict[str, Any]] = {
     "provisioned_write_units": {"billing": "provisioned"},
     "vpc_id": HERE,
     "subnet_ids": {**HERE, "vpc_id": VPC},
+    "audit_key_arn": {"audit_days": 1},
     "seed_file": {"seed": True},
     "seed_users_file": {"seed": True},
+    "alarm_failures": {"monitoring": "full"},
     "alarm_user_errors": {"monitoring": "full"},
     "alarm_loop_factor": {"monitoring": "full"},
 }
@@ -37,9 +39,12 @@ OTHERS: Mapping[str, Any] = {
     "subnet_ids": ("subnet-0a1b2c3d", "subnet-0a1b2c3e"),
     "zones": ("us-east-1a", "us-east-1c"),
     "vpc_cidr": "10.99.0.0/24",
+    "retry_attempts": 5,
+    "canary_minutes": 30,
     "log_retention_days": LOG_RETENTION_DAYS[0],
     "alarm_email": "team@example.com",
     "bootstrap_qualifier": "cruddur",
+    "audit_key_arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1",
     "delivery_repository": "owner@1/name@2",
 }
 

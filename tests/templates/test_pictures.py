@@ -8,7 +8,7 @@ import pytest
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
 from tools.drawings.architecture import DOCUMENT, EVERY_STACK, documented, draw
-from tools.template import Templates, only, resources
+from tools.template import Templates, function, only, resources
 
 OVERVIEW = REPOSITORY / "docs/overview.svg"
 
@@ -18,7 +18,7 @@ def labels(templates: Templates) -> set[str]:
     table = only(templates["table"], "AWS::DynamoDB::Table")["Properties"]
     main = templates["main"]
     mapping = only(main, "AWS::Lambda::EventSourceMapping")["Properties"]
-    function = only(main, "AWS::Lambda::Function")["Properties"]
+    projection = function(main, "projection")
     return {
         table["TableName"],
         *(f"index {index['IndexName']}" for index in table["GlobalSecondaryIndexes"]),
@@ -27,7 +27,7 @@ def labels(templates: Templates) -> set[str]:
         f"{schema.CONVERSATION_PREFIX}  conversation items",
         table["StreamSpecification"]["StreamViewType"],
         f"up to {mapping['BatchSize']} records",
-        f"{function['Runtime']}, {', '.join(function['Architectures'])}",
+        f"{projection['Runtime']}, {', '.join(projection['Architectures'])}",
         f"{len(resources(main, 'AWS::CloudWatch::Alarm'))} alarms",
     }
 

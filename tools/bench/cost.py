@@ -35,6 +35,12 @@ SHARD_WRITES = 1000
 ITEM_OVERHEAD_BYTES = 100
 """Bytes that DynamoDB adds to each item when it bills storage (Developer Guide, "Calculating item sizes")."""
 
+TABLE_GB = (1, 100, 1000)
+DPUS = 2
+START_HOURS = 2 / 60
+AUDITED_GB_HOUR = 80
+"""Assumed: what one process checks in an hour (docs/bench/audit.md), for a worker's four processors at half speed."""
+
 LIMIT_MEMBERS = (2, 10, 50, 100, 250, 500, 1000)
 LIMIT_RATES = (0.1, 1.0, 10.0)
 WINDOWS = (0, 1, 5)
@@ -117,6 +123,7 @@ def main() -> None:
         "| members | write units": _unit_rows(units),
         "| messages per day |": _month_rows(units),
         "| | `none` |": _standing_rows(),
+        "| GB |": _audit_rows(),
         "| computed from |": _assumptions(),
         "| members | messages per second |": _lag_rows(lags),
     }
@@ -162,6 +169,17 @@ def _month_rows(units: Pairs) -> Iterator[tuple[object, ...]]:
             mine = month(ours, a_day)
             dollars = (*mine, sum(mine), sum(month(theirs, a_day)), NAT_MONTH)
             yield f"{a_day:,}", members, *(f"{one:,.2f}" for one in dollars)
+
+
+def _audit_rows() -> Iterator[tuple[object, ...]]:
+    nights = prices.DAYS_OF_A_MONTH
+    for size in TABLE_GB:
+        exports = nights * size * prices.EXPORTED_GB
+        job = nights * DPUS * (START_HOURS + size / AUDITED_GB_HOUR) * prices.GLUE_DPU_HOUR
+        bucket = size / 4 * prices.OBJECTS_GB_MONTH
+        units = size * 1e9 / READ_BYTES / 2
+        dollars = (exports, job, bucket, exports + job + bucket, nights * units * prices.READ_UNIT)
+        yield f"{size:,}", f"{units:,.0f}", *(f"{one:,.2f}" for one in dollars)
 
 
 def _lag_rows(lags: Lags) -> Iterator[tuple[object, ...]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cruddur_infra import REPOSITORY
 from tools.synthesis import synthesize
-from tools.template import Template, Templates, named, only, resources
+from tools.template import Template, Templates, function, only, resources, role
 
 DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
@@ -28,7 +28,8 @@ def draw(templates: Templates) -> str:
             ("vpc", f'["VPC, {len(resources(main, "AWS::EC2::Subnet"))} isolated subnets"]'),
             ("endpoint", '{{"DynamoDB gateway endpoint"}}'),
             ("mapping", f'["event source mapping<br/>{_delivery(mapping)}"]'),
-            ("projection", f'["{_function_label(main)}"]'),
+            ("projection", f'["{_function_label(main, "projection")}"]'),
+            ("canary", f'["{_function_label(main, "canary")}"]'),
             ("queue", '[["failure queue"]]'),
             ("parameters", f'["SSM: {_parameters(main)}"]'),
             ("policy", '["managed policy of the backend"]'),
@@ -38,7 +39,10 @@ def draw(templates: Templates) -> str:
             ("topic", '[["SNS topic"]]'),
             ("dashboard", '["dashboard"]'),
         ],
-        "seed": [("conversations", '(["custom resource"])'), ("loader", f'["{_function_label(templates["seed"])}"]')],
+        "seed": [
+            ("conversations", '(["custom resource"])'),
+            ("loader", f'["{_function_label(templates["seed"], "seed")}"]'),
+        ],
         "delivery": [(f"role_{name}", f'["role {name}"]') for name in _roles(templates["delivery"])],
     }
     edges = [
@@ -51,16 +55,18 @@ def draw(templates: Templates) -> str:
         ("mapping", "projection", "batches"),
         ("mapping", "queue", "records it gave up on"),
         ("projection", "vpc", "runs in"),
-        ("projection", "endpoint", _data_actions_of_role(main)),
+        ("projection", "endpoint", _data_actions_of_role(main, "projection")),
         ("endpoint", "table", "the only route"),
         ("projection", "filters", "log lines, counts only"),
+        ("canary", "table", f"of made-up people: {_data_actions_of_role(main, 'canary')}"),
+        ("canary", "filters", "failures, seconds"),
         ("filters", "alarms", "metrics"),
         ("alarms", "topic", "notify"),
         ("topic", "team", "e-mail"),
         ("team", "dashboard", "looks at"),
         *(("workflow", f"role_{name}", "assumes, by OIDC") for name in _roles(templates["delivery"])),
         ("conversations", "loader", "load, remove"),
-        ("loader", "table", _data_actions_of_role(templates["seed"])),
+        ("loader", "table", _data_actions_of_role(templates["seed"], "seed")),
     ]
     outside = {"flask": "Flask backend", "team": "the team", "workflow": "GitHub workflow"}
     lines = ["flowchart LR", *(f'    {name}(["{label}"])' for name, label in outside.items())]
@@ -98,9 +104,9 @@ def _delivery(mapping: dict[str, Any]) -> str:
     return f"{mapping['StartingPosition']}, up to {mapping['BatchSize']} records, {filters} filters"
 
 
-def _function_label(template: Template) -> str:
-    function = only(template, "AWS::Lambda::Function")["Properties"]
-    return f"{function['Handler'].split('.')[1]}<br/>{function['Runtime']}, {', '.join(function['Architectures'])}"
+def _function_label(template: Template, part: str) -> str:
+    found = function(template, part)
+    return f"{found['Handler'].split('.')[1]}<br/>{found['Runtime']}, {', '.join(found['Architectures'])}"
 
 
 def _parameters(template: Template) -> str:
@@ -108,11 +114,12 @@ def _parameters(template: Template) -> str:
     return ", ".join(sorted(name.rsplit("/", 1)[1] for name in names))
 
 
-def _data_actions_of_role(template: Template) -> str:
-    """What the function's role may do with items: the seed's by its own policy, the projection's by one beside it."""
-    (own,) = named(template, "AWS::IAM::Role", "RoleName")["Properties"]["Policies"]
+def _data_actions_of_role(template: Template, part: str) -> str:
+    """What a function's role may do with items: the projection's by a policy beside it, the others' by their own."""
+    (own,) = role(template, part)["Properties"]["Policies"]
     beside = [policy["Properties"] for policy in resources(template, "AWS::IAM::Policy").values()]
-    return _data_actions(next((policy for policy in beside if policy["PolicyName"] == "table"), own))
+    tables = [policy for policy in beside if policy["PolicyName"] == "table"]
+    return _data_actions(tables[0] if part == "projection" else own)
 
 
 def _data_actions(policy: dict[str, Any]) -> str:

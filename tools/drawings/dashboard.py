@@ -26,8 +26,17 @@ def draw() -> str:
         table_name=settings.table_name,
         mapping_id="",
         queue_name="",
+        canary_log_group_name="",
     )
-    thresholds = Thresholds(age_seconds=1, failures=1, user_errors=1, loop_factor=1, timeout_seconds=1)
+    thresholds = Thresholds(
+        age_seconds=1,
+        failures=1,
+        user_errors=1,
+        loop_factor=1,
+        timeout_seconds=1,
+        canary_minutes=5,
+        canary_wait_seconds=1,
+    )
     alarm_names = [alarm.name for alarm in alarms(watched, thresholds, full=True)]
     places = placed(watched, alarm_names, settings.memory_mb)
     width = COLUMNS * COLUMN

@@ -27,6 +27,7 @@ class Problem(StrEnum):
     DUPLICATE_ROW = "duplicate row"
     MISSING_ROW = "missing row"
     ROW_AFTER_LEAVING = "row after leaving"
+    UNMARKED_GROUP = "unmarked group"
     STALE_PREVIEW = "stale preview"
     ROW_WITHOUT_CONVERSATION = "row without a conversation"
     WRONG_CONVERSATION_ITEM = "wrong conversation item"
@@ -39,6 +40,7 @@ MEANINGS: Mapping[Problem, str] = {
     Problem.DUPLICATE_ROW: "a member has more than one group row of the conversation",
     Problem.MISSING_ROW: "a member (by messages, start, rows or conversation item) has no group row",
     Problem.ROW_AFTER_LEAVING: "the member item says that its owner has left: settled by add-member or leave",
+    Problem.UNMARKED_GROUP: "the row is not marked as one of three or more, as older rows of idle groups are not",
     Problem.STALE_PREVIEW: "text, id or time of the row are not those of the newest message",
     Problem.ROW_WITHOUT_CONVERSATION: "the row shows a message, and the conversation has none",
     Problem.WRONG_CONVERSATION_ITEM: "it differs from the rows and what they show, or a settlement is unfinished",
@@ -113,12 +115,15 @@ def check_conversation(message_group_uuid: str, conversation: ConversationSnapsh
         yield Finding(Problem.MISSING_ROW, message_group_uuid, member_uuid, "")
     if conversation.item is not None and not _agrees(conversation.item, conversation):
         yield Finding(Problem.WRONG_CONVERSATION_ITEM, message_group_uuid, "", "")
+    is_group = len(rows_of) > 2 or any(row.is_group for row in conversation.rows)
     newest_digest = digest(conversation.newest[2])
     for row in conversation.rows:
         if rows_of[row.member_uuid] > 1:
             yield Finding(Problem.DUPLICATE_ROW, message_group_uuid, row.member_uuid, row.sort_key)
         if row.member_uuid in conversation.left:
             yield Finding(Problem.ROW_AFTER_LEAVING, message_group_uuid, row.member_uuid, row.sort_key)
+        if is_group and not row.is_group:
+            yield Finding(Problem.UNMARKED_GROUP, message_group_uuid, row.member_uuid, row.sort_key)
         if problem := _problem_of_preview(row, conversation, newest_digest):
             yield Finding(problem, message_group_uuid, row.member_uuid, row.sort_key)
 

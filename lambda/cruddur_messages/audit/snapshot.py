@@ -25,9 +25,9 @@ ATTRIBUTES = (
     MESSAGE_UUID,
     USER_UUID,
     schema.PAIR_CONVERSATION,
+    schema.IS_GROUP,
     schema.JOINED_AT,
     schema.LEFT_AT,
-    schema.IS_GROUP,
     VERSION,
     ROWS,
     SHOWN,
@@ -50,7 +50,7 @@ class RowSnapshot(NamedTuple):
     text_digest: bytes | None
     message_uuid: str | None
     other_uuid: str
-    is_group: bool = False
+    is_group: bool
 
 
 class Listed:
@@ -112,11 +112,6 @@ class ConversationSnapshot:
         named = {uuid for row in self.rows for uuid in (row.member_uuid, row.other_uuid)}
         known = {*self.known, *named, *(self.item.rows if self.item else ())} - self.left
         return frozenset(uuid for uuid in known if UUID.fullmatch(uuid))
-
-    @property
-    def is_unmarked_group(self) -> bool:
-        """Whether it has rows of three members, of which some are not marked as a group's."""
-        return len({row.member_uuid for row in self.rows}) > 2 and not all(row.is_group for row in self.rows)
 
     def merge(self, other: Self) -> None:
         """Add what another part of the table has of the conversation."""
@@ -290,7 +285,7 @@ class TableSnapshot:
             text_digest=digest(item.get(MESSAGE, {}).get("S")),
             message_uuid=item.get(MESSAGE_UUID, {}).get("S"),
             other_uuid=item.get(USER_UUID, {}).get("S", ""),
-            is_group=schema.IS_GROUP in item,
+            is_group=item.get(schema.IS_GROUP) == {"BOOL": True},
         )
         self._conversation(message_group_uuid).rows.append(row)
         if timestamps.parse(sort_key) is not None:

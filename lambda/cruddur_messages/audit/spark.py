@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 from pyspark import SparkConf, SparkContext
 
+from cruddur_messages.audit import METRIC, SYSTEM_DIMENSION
 from cruddur_messages.audit.checks import Finding, check_conversation, check_inbox
 from cruddur_messages.audit.confirm import MOST_READ_AGAIN, confirm, place_of
 from cruddur_messages.audit.export import S3, DataFile, Export, ExportError
@@ -23,7 +24,6 @@ from cruddur_messages.audit.snapshot import ConversationSnapshot, Counts, InboxS
 
 CONVERSATION, INBOX, COUNTS = "conversation", "inbox", "counts"
 ITEMS_PER_PARTITION = 250_000
-METRIC = "AuditFindings"
 
 Part = tuple[tuple[str, str], Any]
 """Kind and id, and the snapshot: all have `merge`."""
@@ -145,8 +145,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", required=True, help="the new folder or s3:// prefix for the findings")
     parser.add_argument("--table", help="the table to read again what looks wrong; without it nothing is")
     parser.add_argument("--partitions", type=int)
-    parser.add_argument("--namespace", help="the namespace of the metric of findings")
-    parser.add_argument("--system", help="the value of the metric's only dimension")
+    parser.add_argument("--system", help="the namespace and the dimension of the metric of findings; without it none")
     # Glue adds arguments of its own.
     given, _ = parser.parse_known_args(arguments)
     try:
@@ -160,13 +159,13 @@ def main(arguments: Sequence[str]) -> int:
             raise
         sys.stderr.write(f"error: {lines[0] if lines else error}\n")
         return 1
-    if given.namespace:
+    if given.system:
         boto3.client("cloudwatch").put_metric_data(
-            Namespace=given.namespace,
+            Namespace=given.system,
             MetricData=[
                 {
                     "MetricName": METRIC,
-                    "Dimensions": [{"Name": "System", "Value": given.system}],
+                    "Dimensions": [{"Name": SYSTEM_DIMENSION, "Value": given.system}],
                     "Value": counts["confirmed"] + counts["unconfirmed"],
                 }
             ],

@@ -1,0 +1,311 @@
+"""The check of the whole table by itself: an export, then a job that checks it, every few days.
+
+EventBridge Scheduler starts a state machine: export, wait, start the job, wait, succeed or fail.
+"""
+
+from typing import Any
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from cruddur_infra import LAMBDA_CODE, names
+from cruddur_infra.constructs import package
+from cruddur_messages import schema
+from cruddur_messages.audit.export import FORMAT
+
+PART = "audit"
+EXPORTS = "exports"
+FINDINGS = "findings"
+EXPORT_DAYS = 1
+FINDINGS_DAYS = 90
+JOB_MINUTES = 240
+SECONDS_BETWEEN_LOOKS = 60
+HOURS_OF_A_RUN = 12
+
+RECOVERY_IS_OFF = "RecoveryIsOff"
+
+EXPORT_ID = "States.ArrayGetItem(States.StringSplit($.ExportDescription.ExportArn, '/'), 3)"
+"""The end of arn:...:table/<name>/export/<id>. The files are below AWSDynamoDB/<id> (Developer Guide, "DynamoDB table
+export output format")."""
+
+UNDER_WAY = ("STARTING", "RUNNING", "STOPPING", "WAITING")
+"""States of a job run that are not its last (Glue API, "JobRun")."""
+
+RETRY = [{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 5, "MaxAttempts": 5, "BackoffRate": 2}]
+"""What only reads is asked again; what starts something is not."""
+
+
+class Audit(Construct):
+    """A bucket, a Glue job, a state machine and its schedule. The bucket is retained; its objects expire.
+
+    `every_days` is the interval. `key_arn` is the customer's key of the table, if it has one.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        system: str,
+        table_name: str,
+        table_arn: str,
+        every_days: int,
+        key_arn: str | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._system = system
+        self._table_name = table_name
+        self._table_arn = table_arn
+        self._key_arn = key_arn
+        self.bucket = s3.Bucket(
+            self,
+            "Bucket",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            enforce_ssl=True,
+            lifecycle_rules=[
+                _expiring(EXPORTS, EXPORT_DAYS),
+                _expiring(FINDINGS, FINDINGS_DAYS),
+            ],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        self.job_name = f"{system}-{PART}"
+        self._job()
+        machine = self._state_machine()
+        self.state_machine_arn = machine.ref
+        self._schedule(machine, every_days)
+
+    def _job(self) -> None:
+        script = assets.Asset(self, "Script", path=str(LAMBDA_CODE / package.PACKAGE / "audit/spark.py"))
+        code = assets.Asset(self, "Code", path=str(package.folder_of(package.modules("audit.spark"))))
+        logs = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws-glue/jobs"
+        role = self._role(
+            "Job",
+            "glue.amazonaws.com",
+            "Checks exports of the table, and reads again what looks wrong",
+            [
+                # Glue loads the script and the modules with the job's role.
+                _allow(
+                    "LoadCode",
+                    ["s3:GetObject"],
+                    [asset.bucket.arn_for_objects(asset.s3_object_key) for asset in (script, code)],
+                ),
+                # The manifests and files of the export: GetObject.
+                _allow("ReadExports", ["s3:GetObject"], [self.bucket.arn_for_objects(f"{EXPORTS}/*")]),
+                # The files of findings: PutObject.
+                _allow("WriteFindings", ["s3:PutObject"], [self.bucket.arn_for_objects(f"{FINDINGS}/*")]),
+                # What looks wrong, again: conversation items (GetItem), messages and inboxes (Query), member items.
+                _allow(
+                    "ReadAgain",
+                    ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
+                    [self._table_arn],
+                ),
+                # The rows of a conversation: Query of the index.
+                _allow("ReadRows", ["dynamodb:Query"], [f"{self._table_arn}/index/{schema.INDEX_NAME}"]),
+                # The number of findings: PutMetricData, which has no resources.
+                iam.PolicyStatement(
+                    sid="CountFindings",
+                    actions=["cloudwatch:PutMetricData"],
+                    resources=["*"],
+                    conditions={"StringEquals": {"cloudwatch:namespace": self._system}},
+                ),
+                # Glue writes what the job prints with the job's role (Glue Developer Guide, "Logging for AWS Glue").
+                _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs}/*:log-stream:*"]),
+                _allow("CreateLogs", ["logs:CreateLogGroup"], [f"{logs}/*"]),
+                *self._with_key(),
+            ],
+        )
+        glue.CfnJob(
+            self,
+            "Check",
+            name=self.job_name,
+            role=role.role_arn,
+            command=glue.CfnJob.JobCommandProperty(
+                name="glueetl", python_version="3", script_location=script.s3_object_url
+            ),
+            glue_version="5.1",
+            worker_type="G.1X",
+            number_of_workers=2,
+            timeout=JOB_MINUTES,
+            max_retries=0,
+            execution_property=glue.CfnJob.ExecutionPropertyProperty(max_concurrent_runs=1),
+            default_arguments={
+                "--extra-py-files": code.s3_object_url,
+                "--table": self._table_name,
+                "--system": self._system,
+            },
+        )
+
+    def _state_machine(self) -> stepfunctions.CfnStateMachine:
+        job_arn = f"arn:{Aws.PARTITION}:glue:{Aws.REGION}:{Aws.ACCOUNT_ID}:job/{self.job_name}"
+        role = self._role(
+            "Run",
+            "states.amazonaws.com",
+            "Exports the table, and starts the job that checks the export",
+            [
+                _allow("Export", ["dynamodb:ExportTableToPointInTime"], [self._table_arn]),
+                _allow("SeeExport", ["dynamodb:DescribeExport"], [f"{self._table_arn}/export/*"]),
+                # DynamoDB writes the files with the permissions of who asks for the export (Developer Guide,
+                # "Requesting a table export in DynamoDB", "IAM permissions").
+                _allow(
+                    "WriteExports",
+                    ["s3:AbortMultipartUpload", "s3:PutObject"],
+                    [self.bucket.arn_for_objects(f"{EXPORTS}/*")],
+                ),
+                # The job, and how it goes on.
+                _allow("Check", ["glue:GetJobRun", "glue:StartJobRun"], [job_arn]),
+                *self._with_key(),
+            ],
+        )
+        return stepfunctions.CfnStateMachine(
+            self,
+            "Machine",
+            state_machine_name=self.job_name,
+            role_arn=role.role_arn,
+            definition=definition(table_arn=self._table_arn, bucket=self.bucket.bucket_name, job_name=self.job_name),
+        )
+
+    def _schedule(self, machine: stepfunctions.CfnStateMachine, every_days: int) -> None:
+        role = self._role(
+            "Schedule",
+            "scheduler.amazonaws.com",
+            "Starts the check of the table",
+            [_allow("Start", ["states:StartExecution"], [machine.ref])],
+        )
+        scheduler.CfnSchedule(
+            self,
+            "Every",
+            name=self.job_name,
+            description=f"Starts the check of {self._table_name}",
+            schedule_expression=f"rate({every_days} day{'s' if every_days > 1 else ''})",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(arn=machine.ref, role_arn=role.role_arn),
+        )
+
+    def _role(self, name: str, service: str, description: str, statements: list[iam.PolicyStatement]) -> iam.Role:
+        return iam.Role(
+            self,
+            f"{name}Role",
+            role_name=names.role_name(self._system, f"{PART}-{name.lower()}"),
+            description=description,
+            # Only for this account: a service acts for many (IAM User Guide, "The confused deputy problem").
+            assumed_by=iam.ServicePrincipal(service, conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}})
+            if service != "glue.amazonaws.com"
+            else iam.ServicePrincipal(service),
+            inline_policies={f"{PART}-{name.lower()}": iam.PolicyDocument(statements=statements)},
+        )
+
+    def _with_key(self) -> list[iam.PolicyStatement]:
+        """DynamoDB decrypts with the permissions of who reads, if the table has a customer's key."""
+        if self._key_arn is None:
+            return []
+        return [
+            iam.PolicyStatement(
+                sid="DecryptTable",
+                actions=["kms:Decrypt"],
+                resources=[self._key_arn],
+                conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}},
+            )
+        ]
+
+
+def definition(*, table_arn: str, bucket: str, job_name: str) -> dict[str, Any]:
+    """The state machine. A failed step ends it with the step's name as the error, so that its history says enough."""
+    return {
+        "StartAt": "Export",
+        "TimeoutSeconds": HOURS_OF_A_RUN * 3600,
+        "States": {
+            "Export": _task(
+                "dynamodb:exportTableToPointInTime",
+                {
+                    "TableArn": table_arn,
+                    "S3Bucket": bucket,
+                    "S3Prefix": EXPORTS,
+                    "S3SseAlgorithm": "AES256",
+                    "ExportFormat": FORMAT,
+                },
+                "WaitForExport",
+                Catch=[{"ErrorEquals": ["DynamoDb.PointInTimeRecoveryUnavailableException"], "Next": RECOVERY_IS_OFF}],
+            ),
+            RECOVERY_IS_OFF: {
+                "Type": "Fail",
+                "Error": RECOVERY_IS_OFF,
+                "Cause": "An export needs point-in-time recovery: switch it on for the table, or set audit_days=0",
+            },
+            "WaitForExport": _wait("LookAtExport"),
+            "LookAtExport": _task(
+                "dynamodb:describeExport",
+                {"ExportArn.$": "$.ExportDescription.ExportArn"},
+                "IsExported",
+                Retry=RETRY,
+            ),
+            "IsExported": _choice(
+                "$.ExportDescription.ExportStatus",
+                {"IN_PROGRESS": "WaitForExport", "COMPLETED": "Check"},
+                "ExportFailed",
+            ),
+            "ExportFailed": {"Type": "Fail", "Error": "ExportFailed", "CausePath": "$.ExportDescription.ExportArn"},
+            "Check": _task(
+                "glue:startJobRun",
+                {
+                    "JobName": job_name,
+                    "Arguments": {
+                        "--location.$": f"States.Format('s3://{bucket}/{EXPORTS}/AWSDynamoDB/{{}}', {EXPORT_ID})",
+                        "--output.$": f"States.Format('s3://{bucket}/{FINDINGS}/{{}}', $$.Execution.Name)",
+                    },
+                },
+                "WaitForCheck",
+            ),
+            "WaitForCheck": _wait("LookAtCheck"),
+            "LookAtCheck": _task(
+                "glue:getJobRun",
+                {"JobName": job_name, "RunId.$": "$.JobRunId"},
+                "IsChecked",
+                Retry=RETRY,
+                ResultSelector={"JobRunId.$": "$.JobRun.Id", "State.$": "$.JobRun.JobRunState"},
+            ),
+            "IsChecked": _choice(
+                "$.State",
+                {
+                    "SUCCEEDED": "Checked",
+                    **dict.fromkeys(("STARTING", "RUNNING", "STOPPING", "WAITING"), "WaitForCheck"),
+                },
+                "CheckFailed",
+            ),
+            "CheckFailed": {"Type": "Fail", "Error": "CheckFailed", "CausePath": "$.JobRunId"},
+            "Checked": {"Type": "Succeed"},
+        },
+    }
+
+
+def _task(call: str, parameters: dict[str, Any], following: str, **more: Any) -> dict[str, Any]:
+    resource = f"arn:{Aws.PARTITION}:states:::aws-sdk:{call}"
+    return {"Type": "Task", "Resource": resource, "Parameters": parameters, "Next": following, **more}
+
+
+def _wait(following: str) -> dict[str, Any]:
+    return {"Type": "Wait", "Seconds": SECONDS_BETWEEN_LOOKS, "Next": following}
+
+
+def _choice(variable: str, following: dict[str, str], default: str) -> dict[str, Any]:
+    choices = [{"Variable": variable, "StringEquals": value, "Next": state} for value, state in following.items()]
+    return {"Type": "Choice", "Choices": choices, "Default": default}
+
+
+def _allow(sid: str, actions: list[str], resources: list[str]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(sid=sid, actions=actions, resources=resources)
+
+
+def _expiring(prefix: str, days: int) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id=prefix,
+        prefix=f"{prefix}/",
+        expiration=Duration.days(days),
+        abort_incomplete_multipart_upload_after=Duration.days(1),
+    )

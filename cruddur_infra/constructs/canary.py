@@ -1,0 +1,88 @@
+"""The canary: a small function outside the VPC that a schedule invokes, and that reaches made-up people only."""
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from cruddur_infra.constructs.function import Function
+from cruddur_infra.constructs.statements import in_transaction, only_partitions
+from cruddur_messages import schema
+from cruddur_messages.canary import RESERVE_SECONDS
+
+PART = "canary"
+
+MEMORY_MB = 128
+
+
+class Canary(Construct):
+    """The function and its schedule. `wait_seconds` is how long it waits for the inboxes.
+
+    Depend on what the message passes through, so that the first run finds it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        system: str,
+        table_name: str,
+        table_arn: str,
+        runtime: str,
+        architecture: str,
+        log_retention_days: int,
+        minutes: int,
+        wait_seconds: int,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        function = Function(
+            self,
+            "Canary",
+            system=system,
+            part=PART,
+            description="Sends a message between made-up people and waits until their inboxes show it",
+            entry="canary.handler",
+            statements=_statements(table_arn),
+            table_name=table_name,
+            runtime=runtime,
+            architecture=architecture,
+            memory_mb=MEMORY_MB,
+            timeout_seconds=wait_seconds + RESERVE_SECONDS,
+            log_retention_days=log_retention_days,
+            # A retry would hide the failure, and meet the next run.
+            retry_attempts=0,
+        )
+        self.log_group_name = function.log_group_name
+        schedule = events.Rule(
+            self,
+            "Schedule",
+            description=f"Runs the canary of {system}",
+            # In the middle of the alarm's periods, so that each has exactly one run.
+            schedule=events.Schedule.cron(minute=f"{minutes // 2}/{minutes}"),
+            targets=[targets.LambdaFunction(function.function, retry_attempts=0)],
+        )
+        schedule.node.add_dependency(function.function.node.find_child("EventInvokeConfig"))
+
+
+def _statements(table_arn: str) -> list[iam.PolicyStatement]:
+    def statement(
+        sid: str, *actions: str, prefixes: tuple[str, ...], conditions: dict[str, dict[str, object]] | None = None
+    ) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            sid=sid,
+            actions=[f"dynamodb:{action}" for action in actions],
+            resources=[table_arn],
+            conditions=(conditions or {})
+            | only_partitions(*(prefix + schema.SMOKE_UUID_PREFIX for prefix in prefixes)),
+        )
+
+    messages, rows, pair = schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX
+    return [
+        # The rows, and earlier messages: Query.
+        statement("ReadOwnConversation", "Query", prefixes=(messages, rows)),
+        # The message of each run, and the deletion of earlier ones: PutItem, DeleteItem.
+        statement("SendAndDelete", "PutItem", "DeleteItem", prefixes=(messages,)),
+        # The first run: the pair item, the rows and the message, in TransactWriteItems.
+        statement("StartOwnConversation", "PutItem", prefixes=(messages, rows, pair), conditions=in_transaction()),
+    ]

@@ -1,0 +1,76 @@
+"""A system at night: a table, the projection behind a mapping that follows Lambda's rules, and bin/ddb."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cruddur_messages.projection import handler as stream_handler
+from cruddur_messages.store import MessageStore
+from tests.access_patterns.people import person
+from tests.cli.conftest import Result, run_process
+from tests.engines.fixtures import CruddurTable
+from tests.projection.event_source_mapping import Lane
+from tests.projection.poller import Poller
+
+RETRIES = 2
+ANN, BO = person("ann"), person("bo")
+
+
+class RefusingClient:
+    """Refuses every write while `code` is set, and counts them."""
+
+    def __init__(self, client: Any) -> None:
+        self.code: str | None = None
+        self.refused = 0
+        self._client = client
+
+    def __getattr__(self, operation: str) -> Any:
+        is_write = operation in ("transact_write_items", "update_item")
+        return partial(self._refuse, operation) if self.code and is_write else getattr(self._client, operation)
+
+    def _refuse(self, operation: str, **_: Any) -> None:
+        self.refused += 1
+        raise ClientError({"Error": {"Code": str(self.code), "Message": str(self.code)}}, operation)
+
+
+@dataclass
+class Night:
+    """A table with its stream, the projection behind a mapping, its log, and bin/ddb."""
+
+    table: CruddurTable
+    store: MessageStore
+    client: RefusingClient
+    lane: Lane
+    poller: Poller
+    stream_arn: str
+    printed: Callable[[], str]
+    environment: dict[str, str]
+    folder: Path
+
+    def handler(self, event: dict[str, Any]) -> Any:
+        """The stream handler on this table, with short pauses."""
+        client: Any = self.client
+        return stream_handler.respond(
+            event, client=client, table_name=self.table.name, seconds=30.0, sleep=lambda s: time.sleep(s / 100)
+        )
+
+    def deliver(self, times: int = 1) -> list[str]:
+        """Fetch new records, deliver this many batches, and return the lines that the projection has logged."""
+        self.poller.poll()
+        for _ in range(times):
+            self.poller.deliver(self.handler)
+        return [line for line in self.printed().splitlines() if line.startswith("{")]
+
+    def ddb(self, *words: str) -> Result:
+        """Run bin/ddb on the table."""
+        return run_process(self.environment, *words, "--table", self.table.name, cwd=self.folder)
+
+    def preview(self, group: str) -> str:
+        """The preview of a conversation in Ann's inbox."""
+        (row,) = [row for row in self.store.list_conversations(ANN.uuid).items if row.message_group_uuid == group]
+        return row.message
