@@ -132,6 +132,7 @@ class Settings:
         int, Limit(LOG_RETENTION_DAYS.__contains__, f"one of {', '.join(_DAYS.split())}, as CloudWatch Logs does")
     ] = 14
 
+    backend_changes: bool = True
     backend_batch_write: bool = True
 
     monitoring: Literal["none", "essential", "full"] = "essential"

@@ -6,15 +6,27 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cruddur_infra import names
-from cruddur_infra.constructs.statements import in_transaction, only_partitions
+from cruddur_infra.constructs.statements import Conditions, in_transaction, only_partitions
 from cruddur_messages import schema
 
 
 class BackendAccess(Construct):
-    """Parameters, outputs, and a managed policy for access patterns A to D; with BatchWriteItem if `batch_write`."""
+    """Parameters, outputs, and a managed policy for the backend's calls.
+
+    Access patterns A to D and new members; with `changes` also edits, deletions, leaving and read marks, and with
+    `batch_write` BatchWriteItem.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, system: str, table_name: str, table_arn: str, batch_write: bool
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        system: str,
+        table_name: str,
+        table_arn: str,
+        changes: bool,
+        batch_write: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         for output, parameter, value in (
@@ -33,56 +45,65 @@ class BackendAccess(Construct):
         policy = iam.ManagedPolicy(
             self,
             "Policy",
-            description="Cruddur messages: access patterns A to D, for the backend's task role",
-            document=iam.PolicyDocument(statements=_statements(table_arn, batch_write=batch_write)),
+            description="Cruddur messages: what people do with their conversations, for the backend's task role",
+            document=iam.PolicyDocument(
+                statements=[
+                    *_statements(table_arn),
+                    *(_changes(table_arn) if changes else [_join(table_arn)]),
+                    *([_batches(table_arn)] if batch_write else []),
+                ]
+            ),
         )
         CfnOutput(self, "PolicyArn", value=policy.managed_policy_arn).override_logical_id("PolicyArn")
 
 
-def _statements(table_arn: str, *, batch_write: bool) -> list[iam.PolicyStatement]:
-    """The calls of cruddur_messages/store: no update, no delete, no scan, no stream."""
-    messages_and_rows = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
-    everywhere = (*messages_and_rows, schema.PAIR_PREFIX)
+def _statements(table_arn: str) -> list[iam.PolicyStatement]:
+    """The calls of cruddur_messages/store for A to D: no delete, no scan, no stream."""
+    everywhere = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX)
     return [
         # A, the messages of a conversation; B, the group rows of a person; D, the pair item of two people: Query.
-        iam.PolicyStatement(
-            sid="ReadConversations",
-            actions=["dynamodb:Query"],
-            resources=[table_arn],
-            conditions=only_partitions(*everywhere),
-        ),
+        _statement("ReadConversations", "Query", table_arn, only_partitions(*everywhere)),
         # The members of a conversation, for A and C with the member check, D between two, and a new member: Query on
         # the index.
-        iam.PolicyStatement(
-            sid="ReadMemberRows",
-            actions=["dynamodb:Query"],
-            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
-        ),
-        # C, a message, and the group row of a new member: PutItem.
-        iam.PolicyStatement(
-            sid="SendMessages",
-            actions=["dynamodb:PutItem"],
-            resources=[table_arn],
-            conditions=only_partitions(*messages_and_rows),
-        ),
-        # D, a group row for each member, the first message and the pair item: Put in TransactWriteItems.
-        iam.PolicyStatement(
-            sid="StartConversations",
-            actions=["dynamodb:PutItem"],
-            resources=[table_arn],
-            conditions=in_transaction() | only_partitions(*everywhere),
-        ),
-        *(
-            # D, as the bootcamp's lib/ddb.py does it: BatchWriteItem. It also permits deletes, so it needs a setting.
-            [
-                iam.PolicyStatement(
-                    sid="StartConversationsInBatches",
-                    actions=["dynamodb:BatchWriteItem"],
-                    resources=[table_arn],
-                    conditions=only_partitions(*messages_and_rows),
-                )
-            ]
-            if batch_write
-            else []
-        ),
+        _statement("ReadMemberRows", "Query", f"{table_arn}/index/{schema.INDEX_NAME}"),
+        # Whether a person has left, for the member check and a new member: GetItem.
+        _statement("ReadMembers", "GetItem", table_arn, only_partitions(schema.MEMBER_PREFIX)),
+        # C, a message: PutItem.
+        _statement("SendMessages", "PutItem", table_arn, only_partitions(schema.MESSAGE_PREFIX)),
+        # D, a group row for each member, the first message and the pair item; the group row of a new member: Put in
+        # TransactWriteItems.
+        _statement("StartConversations", "PutItem", table_arn, in_transaction() | only_partitions(*everywhere)),
     ]
+
+
+def _join(table_arn: str) -> iam.PolicyStatement:
+    # The member item of a new member: Update in TransactWriteItems.
+    return _statement("NoteMembers", "UpdateItem", table_arn, in_transaction() | only_partitions(schema.MEMBER_PREFIX))
+
+
+def _changes(table_arn: str) -> list[iam.PolicyStatement]:
+    """The calls of cruddur_messages/store for what people do with their conversations."""
+    return [
+        # An edit; a read mark; the member item of who joins or leaves, in TransactWriteItems: UpdateItem.
+        _statement(
+            "EditAndNote", "UpdateItem", table_arn, only_partitions(schema.MESSAGE_PREFIX, schema.MEMBER_PREFIX)
+        ),
+        # A deletion: DeleteItem.
+        _statement("DeleteMessages", "DeleteItem", table_arn, only_partitions(schema.MESSAGE_PREFIX)),
+        # Why an edit or a deletion was refused: GetItem.
+        _statement("ReadMessages", "GetItem", table_arn, only_partitions(schema.MESSAGE_PREFIX)),
+        # The group rows of who leaves: Delete in TransactWriteItems.
+        _statement("LeaveGroups", "DeleteItem", table_arn, in_transaction() | only_partitions(schema.GROUP_ROW_PREFIX)),
+        # The read marks of an inbox: BatchGetItem.
+        _statement("CountUnread", "BatchGetItem", table_arn, only_partitions(schema.MEMBER_PREFIX)),
+    ]
+
+
+def _batches(table_arn: str) -> iam.PolicyStatement:
+    # D, as the bootcamp's lib/ddb.py does it: BatchWriteItem. It also permits deletes, so it needs a setting.
+    conditions = only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+    return _statement("StartConversationsInBatches", "BatchWriteItem", table_arn, conditions)
+
+
+def _statement(sid: str, action: str, resource: str, conditions: Conditions | None = None) -> iam.PolicyStatement:
+    return iam.PolicyStatement(sid=sid, actions=[f"dynamodb:{action}"], resources=[resource], conditions=conditions)

@@ -64,8 +64,10 @@ def _table_statements(table_arn: str) -> list[iam.PolicyStatement]:
         iam.PolicyStatement(
             sid="FindGroupRows", actions=["dynamodb:Query"], resources=[f"{table_arn}/index/{schema.INDEX_NAME}"]
         ),
-        # rebuild, a missing row: PutItem.
-        statement("PutMissingRows", "PutItem", conditions=only_partitions(schema.GROUP_ROW_PREFIX)),
+        # rebuild, a missing row of who has not left: ConditionCheck in TransactWriteItems, and Put, as below.
+        statement(
+            "CheckMembers", "ConditionCheckItem", conditions=in_transaction() | only_partitions(schema.MEMBER_PREFIX)
+        ),
         # Moves of rows, and of messages to canonical timestamps: Put and Delete in TransactWriteItems.
         statement(
             "MoveItems",

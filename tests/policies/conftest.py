@@ -43,7 +43,14 @@ def case(request: pytest.FixtureRequest, recording: Recording) -> Case:
 
 def case_of(variant: str, recording: Recording) -> Case:
     found = deployed(variant)
-    # In prod, backend_batch_write is off.
-    calls = recording.own if variant == "prod" else (*recording.own, *recording.bootcamp)
+    # In prod, backend_batch_write is off; in the existing VPC, backend_changes is.
+    calls = [*recording.own, *(() if variant == "prod" else recording.bootcamp)]
+    changes = [asked for call in recording.changes for asked in requests(call, found)]
     allowed = distinct([*(asked for call in calls for asked in requests(call, found)), *service_calls(found)])
-    return Case(variant, found, allowed, distinct([*named(found).values(), *neighbours(found, allowed)]))
+    denied: list[Request] = []
+    if variant == "dev in an existing VPC":
+        denied = [asked for asked in distinct(changes) if asked not in allowed]
+        assert {asked.action for asked in denied} > {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
+    else:
+        allowed = distinct([*allowed, *changes])
+    return Case(variant, found, allowed, distinct([*denied, *named(found).values(), *neighbours(found, allowed)]))

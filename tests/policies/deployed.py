@@ -34,7 +34,7 @@ EXISTING_VPC = "vpc-0a1b2c3d4e5f60718"
 EXISTING_SUBNETS = ("subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002")
 
 VARIANTS = ("dev", "prod", "dev in an existing VPC")
-"""The variants that are proven: each stage for AWS, and the only setting that changes the policies further."""
+"""The variants that are proven: each stage for AWS, and the settings that change the policies further, all at once."""
 
 _STREAM = "/stream/2026-11-20T00:00:00.000"
 
@@ -67,7 +67,7 @@ def deployed(variant: str) -> Deployed:
 
 
 def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
-    """Synthesize dev, with the seed, in an existing VPC in which a lookup finds no subnet."""
+    """Synthesize dev, with the seed, without `backend_changes`, in a VPC in which a lookup finds no subnet."""
     from aws_cdk import Environment
 
     from cruddur_infra import stages
@@ -82,6 +82,7 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
     }
     asked_for = f"account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true"
     wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(subnet_ids)}
+    wanted["backend_changes"] = "false"
     return synthesis.of_settings(
         stages.read(wanted),
         env=Environment(account=ACCOUNT, region=REGION),

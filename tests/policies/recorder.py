@@ -83,10 +83,8 @@ def requests(call: Call, deployed: Deployed) -> list[Request]:
             return [Request(call.principal, f"dynamodb:{call.operation}", deployed.table_arn)]
         case "PutItem":
             return [request("dynamodb:PutItem", deployed.table_arn, [_partition(parameters["Item"])])]
-        case "GetItem":
-            return [request("dynamodb:GetItem", deployed.table_arn, [_partition(parameters["Key"])])]
-        case "UpdateItem":
-            return [request("dynamodb:UpdateItem", deployed.table_arn, [_partition(parameters["Key"])])]
+        case "GetItem" | "UpdateItem" | "DeleteItem" as operation:
+            return [request(f"dynamodb:{operation}", deployed.table_arn, [_partition(parameters["Key"])])]
         case "BatchGetItem":
             (asked_for,) = parameters["RequestItems"].values()
             keys = [_partition(key) for key in asked_for["Keys"]]

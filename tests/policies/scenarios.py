@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.load import SeedLoader
-from cruddur_messages.store import MessageStore, StartedConversation
+from cruddur_messages.store import MessageStore, StartedConversation, errors
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.policies.deployed import BACKEND, CANARY, OPERATOR, PROJECTION, SEED
@@ -127,6 +128,20 @@ def backend_and_projection(world: World) -> None:
     assert len(world.store.list_conversations(ann.uuid).items) == 2
 
 
+def changes_by_people(world: World) -> None:
+    """A message is edited and deleted, a member leaves, another has read it, and who left is refused."""
+    ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
+    group = world.start(ann, bo, cy).message_group_uuid
+    sent = world.store.send(group, sender=ann, message="hello")
+    world.store.edit(group, sent.sort_key, message_uuid=sent.message_uuid, editor=ann.uuid, message="hallo")
+    with suppress(errors.NotTheAuthorError):
+        world.store.delete(group, sent.sort_key, message_uuid=sent.message_uuid, by=bo.uuid)
+    world.store.delete(group, sent.sort_key, message_uuid=sent.message_uuid, by=ann.uuid)
+    world.store.mark_read(group, bo.uuid, up_to=sent.sort_key)
+    assert world.store.unread(bo.uuid, world.store.list_conversations(bo.uuid).items) == {group: 0}
+    world.store.leave(group, bo.uuid)
+
+
 def bootcamp_backend(client: "DynamoDBClient", table_name: str) -> None:
     """create_message_group of the bootcamp's lib/ddb.py: two group rows and the first message in one batch."""
     ann, bo = person("ann"), person("bo")
@@ -210,15 +225,16 @@ def operator(client: "DynamoDBClient", table: CruddurTable) -> None:
 
 @dataclass(frozen=True)
 class Recording:
-    """All recorded calls: of this repository's code, and those that only the bootcamp's backend makes."""
+    """All recorded calls: of this repository's code, of the backend's changes, and of the bootcamp's backend alone."""
 
     own: Sequence[Call]
+    changes: Sequence[Call]
     bootcamp: Sequence[Call]
 
 
 def record_all(create: Callable[[], CruddurTable]) -> Recording:
     """Run every scenario, each on a table of its own."""
-    own, bootcamp = Recorder(), Recorder()
+    own, changes, bootcamp = Recorder(), Recorder(), Recorder()
     table = create()
     client = own.attach(tables.dynamodb(table.endpoint), PROJECTION)
 
@@ -226,6 +242,7 @@ def record_all(create: Callable[[], CruddurTable]) -> Recording:
         return stream_handler.respond(event, client=client, table_name=table.name, seconds=30.0)
 
     backend_and_projection(World(table, own, handler))
+    changes_by_people(World(create(), changes, handler))
     table = create()
     bootcamp_backend(bootcamp.attach(tables.dynamodb(table.endpoint), BACKEND), table.name)
     table = create()
@@ -236,4 +253,4 @@ def record_all(create: Callable[[], CruddurTable]) -> Recording:
     canary(own.attach(tables.dynamodb(table.endpoint), CANARY), World(table, Recorder(), unrecorded))
     table = create()
     operator(own.attach(tables.dynamodb(table.endpoint), OPERATOR), table)
-    return Recording(own.calls, bootcamp.calls)
+    return Recording(own.calls, changes.calls, bootcamp.calls)

@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
 from cruddur_messages.conversation_item import ConversationItem, fingerprint
-from cruddur_messages.items import Key, Message
+from cruddur_messages.items import GROUP_MARK, Key, Message
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Settlement, attempt
 from cruddur_messages.projection.table import ProjectionTable
@@ -40,7 +40,7 @@ from tests.projection.memory_engine import Item, MemoryEngine
 GROUP = "g"
 NOW, OLD = "now", "old"
 CONVERSATION_KEY = ("CONV#g", "CONV")
-CHANGES = ("message", "edit", "deletion", "put back", "newcomer", "put anew", "put twice", "departure")
+CHANGES = ("message", "edit", "deletion", "put back", "newcomer", "put anew", "put twice", "joined again", "departure")
 NEW_MESSAGES = ("message", "put back")
 FEW_ACTIONS = 4
 """With this limit, two members need two transactions."""
@@ -471,13 +471,16 @@ def _respond(call: Call, table: Table, locked: frozenset[Key]) -> tuple[str, Tab
 
 @cache
 def _wrong_in_commit(before: Table, after: Table) -> str | None:
-    """Whether a member has no row or more than before, or a message is changed."""
+    """Whether a member has no row or more than before, a row loses its mark, or a message is changed."""
     if before.kinds["MSG"] != after.kinds["MSG"]:
         return "touches a message"
     rows, rows_then = (Counter(row["pk"]["S"] for row in table.kinds["GRP"]) for table in (before, after))
     if rows.keys() != rows_then.keys() or any(rows_then[member] > rows[member] for member in rows):
         return f"leaves {dict(rows_then)} of {dict(rows)}"
-    return None
+    marked, marked_then = (
+        {row["pk"]["S"] for row in table.kinds["GRP"] if _is_marked(row)} for table in (before, after)
+    )
+    return None if marked <= marked_then else f"takes the mark from {marked - marked_then}"
 
 
 def _wrong_at_rest(table: Table) -> str | None:
@@ -494,6 +497,8 @@ def _wrong_at_rest(table: Table) -> str | None:
             return f"{row['pk']['S']} shows {shown}"
         if newest and row["sk"]["S"] != newest.sort_key:
             return f"{row['pk']['S']} stands at {row['sk']['S']}"
+        if _is_marked(row) != (len(rows) > 2 or any(map(_is_marked, rows))):
+            return f"{row['pk']['S']} is marked as no other row, or unmarked in a group"
     item = ConversationItem.from_attributes(table.kinds["CON"][0])
     listed = {member: sort_key for member, sort_key in item.rows.items() if member in places}
     if listed != places or item.shown != fingerprint(newest):
@@ -507,13 +512,14 @@ def _locked_and_waiting(unapplied: tuple[tuple[int | None, Remainder], ...]) -> 
 
 
 def _beginning(case: Case) -> Table:
-    """Members with a row each, at rest; with a conversation item, or as an old backend left them."""
+    """Members with a row each, at rest; with a conversation item and marked, or as an old backend left them."""
     engine = MemoryEngine()
     first = _message(0)
     engine.put_item(Item=first)
     shown = {"message_uuid": first["message_uuid"]} if case.is_known else {}
+    marked = GROUP_MARK if case.is_known and case.members > 2 else {}
     for member in "abc"[: case.members]:
-        engine.put_item(Item=_row(member, **shown))
+        engine.put_item(Item=_row(member, **shown, **marked))
     if case.is_known:
         engine.put_item(
             Item={
@@ -542,6 +548,8 @@ def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
             put = _row(f"n{number}")
         case "put anew" if rows:
             put = {name: value for name, value in engine.items[rows[0]].items() if name != "message_uuid"}
+        case "joined again" if rows:  # at the same key, after a leave
+            put = {**_row(rows[0][0].removeprefix("GRP#")), "sk": {"S": rows[0][1]}, **GROUP_MARK}
         case "put twice" if rows:
             put = {**_row(rows[0][0].removeprefix("GRP#")), "sk": {"S": f"2025-01-0{number + 1}"}}
         case "departure" if rows:
@@ -550,6 +558,10 @@ def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
         return None
     engine.put_item(Item=put)
     return put["pk"]["S"], put["sk"]["S"]
+
+
+def _is_marked(row: Item) -> bool:
+    return schema.IS_GROUP in row
 
 
 def _key_in(action: Mapping[str, Any]) -> Key:

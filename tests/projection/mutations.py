@@ -18,7 +18,7 @@ from unittest.mock import patch
 from cruddur_messages import conversation_item, dynamodb, schema
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import CancelledError, TransientError
-from cruddur_messages.items import MESSAGE_UUID, GroupRow, Message
+from cruddur_messages.items import GROUP_MARK, MESSAGE_UUID, GroupRow, Message
 from cruddur_messages.projection import batch, filters, moves, records, settlement, steps
 from cruddur_messages.projection.settlement import Changes, Reading
 from cruddur_messages.projection.settler import Settler
@@ -142,6 +142,30 @@ def a_lost_response_counts_as_committed() -> list[Patch]:
 def a_row_may_have_changed() -> list[Patch]:
     """Rows are replaced and deleted without a condition on their attributes."""
     return [patch.object(steps, "unchanged", lambda _row: {"ConditionExpression": "attribute_exists(pk)"})]
+
+
+@_mutation
+def a_row_may_have_been_marked() -> list[Patch]:
+    """A condition does not demand that the mark and the message are still absent."""
+    return [patch.object(steps, "OPTIONAL", ())]
+
+
+@_mutation
+def groups_are_not_marked() -> list[Patch]:
+    """No row gets the mark of a group."""
+    return [patch.object(moves, "GROUP_MARK", {})]
+
+
+@_mutation
+def a_mark_is_not_copied() -> list[Patch]:
+    """Rows are counted, and the mark of the others is ignored."""
+    return [patch.object(GroupRow, "is_group", property(lambda _row: False))]
+
+
+@_mutation
+def two_are_a_group() -> list[Patch]:
+    """Every conversation is marked."""
+    return [_planned(lambda move, _newest: _with(move, **GROUP_MARK))]
 
 
 @_mutation

@@ -5,14 +5,18 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache, partial
-from typing import Any
+from typing import Any, cast
 
 from cruddur_messages import dynamodb, schema, timestamps
 from cruddur_messages.conversation_item import ConversationItem, fingerprint
-from cruddur_messages.items import MESSAGE, MESSAGE_UUID, Message
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID, Message, User
 from cruddur_messages.projection.filters import patterns
+from cruddur_messages.store import membership
+from cruddur_messages.store.access import Access
+from cruddur_messages.store.errors import ContendedError, RejectedError
 from tests.projection.choices import Choices, split
 from tests.projection.event_source_mapping import Lane, passes
 from tests.projection.invocations import (
@@ -29,7 +33,7 @@ from tests.projection.memory_engine import Change, Item, Key, MemoryEngine, Vers
 CONVERSATIONS = ("g0", "g1", "g2")
 USERS = ("u0", "u1", "u2", "u3", "u4")
 START = datetime(2026, 1, 1, tzinfo=UTC)
-OWN_ATTRIBUTES = {schema.PARTITION_KEY, schema.SORT_KEY, MESSAGE, MESSAGE_UUID}
+OWN_ATTRIBUTES = {schema.PARTITION_KEY, schema.SORT_KEY, MESSAGE, MESSAGE_UUID, schema.IS_GROUP}
 OLD_HANDLERS_ATTRIBUTES = ("pk", "message_group_uuid", "user_uuid", "user_display_name", "user_handle", "note")
 MAX_TIE_OFFSET = timedelta(milliseconds=1)
 
@@ -72,6 +76,7 @@ class Simulation:
         self._told: list[tuple[str | Item, ...]] = []
         self._choose = split(schedule)
         self._rows: Counter[Row] = Counter()
+        self._ever_in: dict[str, set[str]] = {}
         self._may_tie: set[str] = set()
         self._texts = 0
         self._ever_sent: set[tuple[str, str, str]] = set()
@@ -220,6 +225,21 @@ class Simulation:
                     self._queue.append(partial(self._put, message))
             case 15:
                 self._put_malformed(group, which, sort_key)
+            case 0:
+                self._leave_or_join(group, USERS[which % len(USERS)], leaves=when % 2 == 0)
+
+    def _leave_or_join(self, group: str, user: str, *, leaves: bool) -> None:
+        """Somebody leaves or joins through the store, whose ids are not checked here."""
+        self._tell("client:", user, "leaves" if leaves else "joins", group)
+        self._writer = "client"
+        access = Access(cast("Any", self._engine), "t", lambda: START, lambda _: None, lambda: 0.0)
+        with suppress(RejectedError, ContendedError):
+            if leaves:
+                membership.leave(access, group, user)
+                if self._rows_in_table(group, user):
+                    raise Violation(f"{user} has left {group} and has a row")
+            else:
+                membership.join(access, group, User(user, user, user), asked_by=None)
 
     def _put_anew(self, user: str, which: int) -> None:
         """A backend puts a row as it knows it, over what the projection has written."""
@@ -398,9 +418,12 @@ class Simulation:
             for item, difference in ((change.before, -1), (change.after, 1)):
                 if item is not None and (row := _row_of(item)):
                     self._rows[row] += difference
+                    self._ever_in.setdefault(row[1], set()).add(row[0])
                     if self._rows_of_partition(row[0]) > 1:
                         self._may_tie.add(row[0])
             record = _record(change)
+            if change.key[0].startswith(schema.MEMBER_PREFIX) and passes(patterns(), record):
+                raise Violation("a member item is delivered")
             if passes(self._patterns, record):
                 if self._writer != "client" and self._patterns != [{}]:
                     raise Violation(f"its own write comes back: {_brief(change.after or {})}")
@@ -525,7 +548,12 @@ class Simulation:
             raise Violation("an attribute is lost or new")
         if any(all(before.get(name) != value for before in befores) for name, value in _others(after).items()):
             raise Violation("an attribute has changed")
-        partition = schema.message_partition(_text(after, "message_group_uuid"))
+        if any(schema.IS_GROUP in before for before in befores) and schema.IS_GROUP not in after:
+            raise Violation("the mark of a group is lost")
+        group = _text(after, "message_group_uuid")
+        if schema.IS_GROUP in after and len(self._ever_in[group]) < 3:
+            raise Violation("a conversation of two is marked as a group")
+        partition = schema.message_partition(group)
         shown = _text(after, MESSAGE_UUID), _text(after, MESSAGE)
         if shown != ("", "") and (partition, *shown) not in self._ever_sent:
             raise Violation("a message is shown that was never sent")
@@ -537,9 +565,12 @@ class Simulation:
             rows = self._rows_in_table(group)
             if len(rows) != len(self._members(group)) and self._can_be_settled(group):
                 raise Violation(f"{group} has {len(self._members(group))} members and {len(rows)} rows")
+            is_group = len(rows) > 2 or any(schema.IS_GROUP in row for row in rows)
             for row in rows:
                 if not self._is_refused(row):
                     self._check_shows(row, newest)
+                if (schema.IS_GROUP in row) != is_group and self._can_be_settled(group):
+                    raise Violation(f"{_brief(row)} is not marked as the other rows")
             if self._can_be_settled(group):
                 self._check_item(group, rows, newest)
 
