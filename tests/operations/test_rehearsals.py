@@ -29,7 +29,7 @@ from tests.operations.test_alarms import alarms, metrics
 from tests.operations.test_metric_filters import counted
 from tests.projection.event_source_mapping import Lane, sequence_number
 from tests.projection.poller import Poller
-from tools.template import Templates
+from tools.synthesis import Templates
 
 pytestmark = pytest.mark.proof
 

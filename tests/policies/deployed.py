@@ -19,7 +19,7 @@ from tests.policies.authorization import (
     Statement,
 )
 from tests.templates.fixtures import synthesize
-from tools.template import Template, Templates, named, only, resources
+from tools.synthesis import Template, Templates, named, only, resources
 
 PROJECTION = "projection"
 SEED = "seed"

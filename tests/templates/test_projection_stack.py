@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.templates.fixtures import each_stage
-from tools.template import Templates, named, only, resources
+from tools.synthesis import Templates, named, only, resources
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 FUNCTION = "AWS::Lambda::Function"
