@@ -18,7 +18,7 @@ from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.talk import NAMES, Talk, person, smoke_uuid
 from cruddur_infra import REPOSITORY
 from tests.engines.fixtures import CruddurTable
-from tools.template import Templates, resources
+from tools.synthesis import Templates, resources
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
 ISSUER = "token.actions.githubusercontent.com"

@@ -8,7 +8,7 @@ import pytest
 from cruddur_infra.constructs.projection import NETWORK_INTERFACE_ACTIONS
 from tests.policies.deployed import OURS, VARIANTS, deployed
 from tests.templates.fixtures import synthesize
-from tools.template import only, resources
+from tools.synthesis import only, resources
 
 STAGES_ON_AWS = ("dev", "prod")
 

@@ -16,7 +16,7 @@ from cruddur_infra.stages import read
 from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import _Account as Account
-from tools.template import Templates, only, resources
+from tools.synthesis import Templates, only, resources
 
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/cruddur-messages"
 JOB, RUN, SCHEDULE = "audit-job", "audit-run", "audit-schedule"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.projection.event_source_mapping import passes
-from tools.template import Templates, only
+from tools.synthesis import Templates, only
 
 MESSAGE_KEYS = {"pk": {"S": "MSG#6a7e"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}
 ROW_KEYS = {"pk": {"S": "GRP#77f0"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}

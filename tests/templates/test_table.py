@@ -8,7 +8,7 @@ import pytest
 
 from cruddur_messages import schema
 from tests.templates.fixtures import each_stage
-from tools.template import Templates, only
+from tools.synthesis import Templates, only
 
 TABLE = "AWS::DynamoDB::Table"
 
