@@ -399,7 +399,7 @@ def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[
     press("Escape")
     expect(page.get_by_role("button", name="Edit or delete").last).to_be_focused()
     press("Enter")
-    reach(page.get_by_role("button", name="Delete"))
+    reach(page.get_by_role("button", name="Delete …"))
     expect(page.get_by_role("button", name="Cancel").last).to_be_focused()
     reach(page.get_by_role("alertdialog").get_by_role("button", name="Delete"))
     expect(page.locator("#messages")).not_to_contain_text(f"From the keyboard, {scheme}")
