@@ -83,7 +83,7 @@ class Backend:
         response: dict[str, str] = body_of(sent)
         return response
 
-    def everything(self, handle: str, path: str) -> list[list[dict[str, Any]]]:
+    def everything(self, handle: str, path: str) -> list[list[dict[str, str]]]:
         """The pages of a list, newest first."""
         pages = []
         following: str | None = path
@@ -101,7 +101,7 @@ class Backend:
         self.settle()
         return [line for page in self.everything(handle, "/api/message_groups") for line in page]
 
-    def messages(self, handle: str, group: str) -> list[dict[str, Any]]:
+    def messages(self, handle: str, group: str) -> list[dict[str, str]]:
         """The messages of a conversation, oldest first."""
         return [line for page in reversed(self.everything(handle, f"/api/messages/{group}")) for line in page]
 

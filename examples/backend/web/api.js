@@ -9,7 +9,7 @@ const WORDS = {
   user_reciever_handle_blank: "Choose at least one person.",
   message_unknown: "The message is no longer there.",
   not_the_author: "Only who wrote a message may change it.",
-  conversation_of_two: "A conversation of two stays theirs. Start a new one.",
+  conversation_of_two: "Nobody is added to a conversation of two, and nobody leaves it. Start a new one.",
   members_too_few: "Choose at least one person.",
   members_too_many: "These are too many people to start with.",
   unauthorized: "Choose who you are.",
