@@ -113,6 +113,7 @@ class Note:
         for group, people in self.talks.items():
             yield schema.message_partition(group)
             yield from map(schema.group_row_partition, people)
+            yield from map(schema.member_partition, people)
             yield schema.pair_partition(people[0], people[1])
             yield schema.CONVERSATION_PREFIX + group
 

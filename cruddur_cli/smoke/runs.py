@@ -19,11 +19,11 @@ MOST_TALKS = 64
 def talk(
     place: Place, *, messages: int, limit_seconds: float, on_delivered: Callable[[], None] = lambda: None
 ) -> Report:
-    """Run one conversation: each message reaches all inboxes before the next; the third person joins half-way.
+    """Run one conversation: each message reaches all inboxes before the next; one more person joins half-way.
 
     Raises what DynamoDB raises. All writes are removed in any case; if that fails, the next run removes them.
     """
-    with _run(place, 1, limit_seconds) as ((conversation,), beat):
+    with _run(place, 1, limit_seconds, members=3) as ((conversation,), beat):
         for number in range(messages):
             conversation.speak()
             while not conversation.is_quiet:
@@ -53,7 +53,7 @@ def hold(
     """
     found: list[LoadReport] = []
     count = max(1, min(MOST_TALKS, math.ceil(rate / 2)))
-    with _run(place, count, limit_seconds) as (talks, beat):
+    with _run(place, count, limit_seconds, members=2) as (talks, beat):
         for step in (8, 4, 2, 1):
             stopped = Event()
             begun = time.monotonic()
@@ -98,7 +98,9 @@ def _hold(conversation: Talk, interval: float, ends: float, stopped: Event) -> i
 
 
 @contextmanager
-def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[Talk], Callable[[], None]]]:
+def _run(
+    place: Place, count: int, limit_seconds: float, *, members: int
+) -> Iterator[tuple[list[Talk], Callable[[], None]]]:
     """Yield new conversations and a function that renews this run's note; then remove this run and dead ones."""
     register = Register(place)
     earlier = register.notes()
@@ -108,7 +110,7 @@ def _run(place: Place, count: int, limit_seconds: float) -> Iterator[tuple[list[
     try:
         own.renew()
         yield (
-            [Talk(place, group, people, limit_seconds=limit_seconds) for group, people in talks.items()],
+            [Talk(place, group, people, limit_seconds=limit_seconds, first=members) for group, people in talks.items()],
             own.renew,
         )
     finally:

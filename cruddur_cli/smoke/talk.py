@@ -15,14 +15,17 @@ from cruddur_messages.items import MESSAGE_UUID, AttributeMap, User, text_or_emp
 from cruddur_messages.store import MAX_PAGE, MessageStore
 from cruddur_messages.store.errors import NoSuchConversationError
 
-NAMES = ("Ann", "Bo", "Cy")
+NAMES = ("Ann", "Bo", "Cy", "Dee")
 PAUSE_SECONDS = 0.02
 
 
 class Talk:
     """A conversation of made-up people, written and watched by one thread."""
 
-    def __init__(self, place: Place, group: str, people: Sequence[User], *, limit_seconds: float) -> None:
+    def __init__(
+        self, place: Place, group: str, people: Sequence[User], *, limit_seconds: float, first: int = 3
+    ) -> None:
+        self._first = first
         ids = iter([group])
         self.group = group
         self.report = Report()
@@ -43,25 +46,25 @@ class Talk:
         self._settle()
 
     def _start(self) -> None:
-        first, second = list(self._people.values())[:2]
-        started = self._store.start_conversation((first, second), sender=first, message="message 1")
+        members = list(self._people.values())[: self._first]
+        started = self._store.start_conversation(members, sender=members[0], message="message 1")
         self._note(started.message.message_uuid)
-        self._shown = {first.uuid: -1, second.uuid: -1}
+        self._shown = {member.uuid: -1 for member in members}
 
     def join(self) -> None:
-        """Add the third person, who must see all messages from now on."""
-        third = list(self._people.values())[2]
+        """Add one more person to the group, who must see all messages from now on."""
+        newcomer = list(self._people.values())[self._first]
         deadline = time.monotonic() + self._limit_seconds
         while True:
             try:
-                self._store.add_member(self.group, third)
+                self._store.add_member(self.group, newcomer)
                 break
             except NoSuchConversationError:
                 # The index may lag.
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(PAUSE_SECONDS)
-        self._shown[third.uuid] = len(self._sent) - 1
+        self._shown[newcomer.uuid] = len(self._sent) - 1
         self._settle()
 
     def _send(self) -> None:

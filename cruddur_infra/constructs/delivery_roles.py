@@ -110,7 +110,13 @@ def _role(
 
 def _smoke_statements(table_arn: str) -> list[iam.PolicyStatement]:
     """What `bin/ddb smoke` calls: every key but those of its own notes starts with the prefix of made-up ids."""
-    made_up = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX, schema.CONVERSATION_PREFIX)
+    made_up = (
+        schema.MESSAGE_PREFIX,
+        schema.GROUP_ROW_PREFIX,
+        schema.PAIR_PREFIX,
+        schema.MEMBER_PREFIX,
+        schema.CONVERSATION_PREFIX,
+    )
     return [
         # Inboxes, conversations, notes: Query. Messages, first rows, notes: PutItem. Removal: DeleteItem.
         iam.PolicyStatement(
@@ -121,7 +127,14 @@ def _smoke_statements(table_arn: str) -> list[iam.PolicyStatement]:
                 *(prefix + schema.SMOKE_UUID_PREFIX for prefix in made_up), schema.SMOKE_PARTITION
             ),
         ),
-        # The members of a conversation that the third person joins: Query on the index.
+        # The member item of who joins: GetItem, and Update in TransactWriteItems.
+        iam.PolicyStatement(
+            sid="MadeUpMembers",
+            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            resources=[table_arn],
+            conditions=only_partitions(schema.MEMBER_PREFIX + schema.SMOKE_UUID_PREFIX),
+        ),
+        # The members of a conversation that one more person joins: Query on the index.
         iam.PolicyStatement(
             sid="FindGroupRows", actions=["dynamodb:Query"], resources=[f"{table_arn}/index/{schema.INDEX_NAME}"]
         ),

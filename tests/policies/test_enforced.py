@@ -191,11 +191,17 @@ def test_the_backend_works_under_its_policy_and_other_calls_are_denied(system: S
     )
     of_three = store.start_conversation((ANN, BO, CY), sender=ANN, message="hello all")
     store.send(of_three.message_group_uuid, sender=CY, message="hello Ann", check_member=True)
-    store.add_member(of_two.message_group_uuid, ANN, asked_by=BO.uuid)
-    assert len(store.get_conversation(of_two.message_group_uuid, reader_uuid=ANN.uuid).items) == 2
+    sent = store.send(of_three.message_group_uuid, sender=ANN, message="hello all")
+    store.leave(of_three.message_group_uuid, BO.uuid)
+    store.add_member(of_three.message_group_uuid, BO, asked_by=CY.uuid)
+    store.mark_read(of_three.message_group_uuid, BO.uuid, up_to=sent.sort_key)
+    assert store.unread(BO.uuid, store.list_conversations(BO.uuid).items)[of_three.message_group_uuid] == 0
+    named: Any = {"message_uuid": sent.message_uuid}
+    store.edit(of_three.message_group_uuid, sent.sort_key, **named, editor=ANN.uuid, message="hello everybody")
+    store.delete(of_three.message_group_uuid, sent.sort_key, **named, by=ANN.uuid)
     assert store.list_conversations(CY.uuid).items
     bootcamp_backend(dynamodb, schema.TABLE_NAME)
-    key = {"pk": {"S": schema.message_partition(of_two.message_group_uuid)}, "sk": {"S": of_two.message.sort_key}}
+    key = {"pk": {"S": schema.group_row_partition(BO.uuid)}, "sk": {"S": of_two.message.sort_key}}
     for denied, arguments in (
         (dynamodb.scan, {}),
         (dynamodb.get_item, {"Key": key}),
