@@ -133,6 +133,7 @@ class Settings:
     ] = 14
 
     backend_batch_write: bool = True
+    keep_days: Annotated[int, between(0, 36_500)] = 0
 
     monitoring: Literal["none", "essential", "full"] = "essential"
     alarm_email: Annotated[

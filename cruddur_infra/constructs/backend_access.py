@@ -14,13 +14,23 @@ class BackendAccess(Construct):
     """Parameters, outputs, and a managed policy for access patterns A to D; with BatchWriteItem if `batch_write`."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, system: str, table_name: str, table_arn: str, batch_write: bool
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        system: str,
+        table_name: str,
+        table_arn: str,
+        keep_days: int,
+        batch_write: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         for output, parameter, value in (
             ("TableName", "table-name", table_name),
             ("TableArn", "table-arn", table_arn),
             ("IndexName", "index-name", schema.INDEX_NAME),
+            # For MessageStore(keep_days=...): a backend that is not told it writes messages that never expire.
+            ("KeepDays", "keep-days", str(keep_days)),
         ):
             ssm.StringParameter(
                 self,
