@@ -95,6 +95,7 @@ class MainStack(Stack):
             table_name=settings.table_name,
             table_arn=table_arn,
             changes=settings.backend_changes,
+            keep_days=settings.keep_days,
             batch_write=settings.backend_batch_write,
         )
         OperatorAccess(

@@ -12,9 +12,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 SOURCES = re.compile(
     "(default|extra)?-?index(-url|-strategy|-.+-(username|password))?|find-links|no-index|offline|keyring-provider"
@@ -23,26 +21,26 @@ SOURCES = re.compile(
 )
 """The names of the settings of pip and of uv that are kept."""
 
-Value = TypeVar("Value")
-
 OTHERS = re.compile("(PIP|UV|PYTHON)_?.*|NODE_(ENV|OPTIONS|PATH)|VIRTUAL_ENV|CONDA_PREFIX")
+
+ALSO = {
+    "index-url": ["UV_DEFAULT_INDEX"],
+    "trusted-host": ["UV_INSECURE_HOST"],
+    "cert": ["SSL_CERT_FILE"],
+    "proxy": ["HTTP_PROXY", "HTTPS_PROXY"],
+}
+"""The variables with which uv gets a setting of pip, unless the user has set them."""
 
 
 def main() -> None:
     """Print what to unset and what to set; argv[1] is the file to which uv's own settings are written."""
-    of_pip, of_uv = _settings_of_pip(), _kept(_variables("UV_"))
-    for option, variable in (
-        ("index-url", "DEFAULT_INDEX"),
-        ("trusted-host", "INSECURE_HOST"),
-        *([("no-index", "NO_INDEX"), ("find-links", "FIND_LINKS")] if "no-index" in of_pip else []),
-    ):
-        if option in of_pip:
-            of_uv.setdefault(variable.lower().replace("_", "-"), of_pip[option])
-    settings = {f"PIP_{_variable(name)}": value for name, value in of_pip.items()}
-    settings |= {f"UV_{_variable(name)}": value for name, value in of_uv.items()}
+    of_pip = _settings_of_pip()
+    also = ALSO | ({"no-index": ["UV_NO_INDEX"], "find-links": ["UV_FIND_LINKS"]} if "no-index" in of_pip else {})
+    settings = {name: of_pip[option] for option, names in also.items() if option in of_pip for name in names}
+    settings |= {name: os.environ[name] for name in settings.keys() & os.environ.keys()}
+    settings |= {f"PIP_{name.upper().replace('-', '_')}": value for name, value in of_pip.items()}
+    settings |= {name: value for name, value in os.environ.items() if name.startswith("UV_") and _is_source(name[3:])}
     settings |= {"PIP_CONFIG_FILE": os.devnull, "UV_CONFIG_FILE": sys.argv[1]}
-    for option, names in (("cert", ["SSL_CERT_FILE"]), ("proxy", ["HTTP_PROXY", "HTTPS_PROXY"])):
-        settings |= {name: of_pip[option] for name in names if option in of_pip and name not in os.environ}
     Path(sys.argv[1]).write_text(_settings_of_uv())
     lines = [f"unset {name}" for name in os.environ if OTHERS.fullmatch(name)]
     print("\n".join([*lines, *(f"export {name}={shlex.quote(value)}" for name, value in settings.items())]))  # noqa: T201
@@ -50,17 +48,14 @@ def main() -> None:
 
 def _settings_of_pip() -> dict[str, str]:
     """What pip's files and variables say, by pip's own order: a command's section, then the variables, comes last."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
     if listed.returncode:
         sys.exit(listed.stderr)
-    found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
-    for line in listed.stdout.splitlines():
-        key, _, value = line.partition("=")
-        section, _, name = key.rpartition(".")
-        found.get(section, {})[name] = ast.literal_eval(value)
-    return _kept({name: value for section in found.values() for name, value in section.items()})
+    lines = [line.partition("=") for line in listed.stdout.splitlines()]
+    found = {tuple(key.rpartition(".")[::2]): ast.literal_eval(value) for key, _, value in lines}
+    sections = ("global", "install", ":env:")
+    return {name: found[of, name] for section in sections for of, name in found if of == section and _is_source(name)}
 
 
 def _settings_of_uv() -> str:
@@ -70,32 +65,19 @@ def _settings_of_uv() -> str:
     kept: dict[str, object] = {}
     for path in [Path(named)] if named else [Path("/etc/uv/uv.toml"), of_user]:
         if path.is_file():
-            kept |= _kept(tomllib.loads(path.read_text(encoding="utf-8")))
-    # JSON's strings, lists and truth values are TOML's too.
+            kept |= {
+                name: one for name, one in tomllib.loads(path.read_text(encoding="utf-8")).items() if _is_source(name)
+            }
+    # JSON's strings, lists and truth values are TOML's too, but not its objects.
     indexes = kept.pop("index", [])
-    tables = [table for table in indexes if isinstance(table, dict)] if isinstance(indexes, list) else []
-    return "\n".join(_assignments(kept) + [line for table in tables for line in ["[[index]]", *_assignments(table)]])
+    tables = [kept, *(indexes if isinstance(indexes, list) else [])]
+    return "[[index]]\n".join(
+        "".join(f"{name} = {json.dumps(one)}\n" for name, one in table.items()) for table in tables
+    )
 
 
-def _assignments(table: Mapping[str, object]) -> list[str]:
-    return [f"{name} = {json.dumps(value)}" for name, value in table.items()]
-
-
-def _variables(prefix: str) -> dict[str, str]:
-    """The variables with a prefix, by the names of their settings."""
-    return {
-        name.removeprefix(prefix).lower().replace("_", "-"): value
-        for name, value in os.environ.items()
-        if name.startswith(prefix)
-    }
-
-
-def _variable(name: str) -> str:
-    return name.upper().replace("-", "_")
-
-
-def _kept(settings: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: value for name, value in settings.items() if SOURCES.fullmatch(name)}
+def _is_source(name: str) -> bool:
+    return SOURCES.fullmatch(name.lower().replace("_", "-")) is not None
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class BackendAccess(Construct):
         table_name: str,
         table_arn: str,
         changes: bool,
+        keep_days: int,
         batch_write: bool,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -33,6 +34,8 @@ class BackendAccess(Construct):
             ("TableName", "table-name", table_name),
             ("TableArn", "table-arn", table_arn),
             ("IndexName", "index-name", schema.INDEX_NAME),
+            # For MessageStore(keep_days=...): a backend that is not told it writes messages that never expire.
+            ("KeepDays", "keep-days", str(keep_days)),
         ):
             ssm.StringParameter(
                 self,

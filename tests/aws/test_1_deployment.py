@@ -57,6 +57,9 @@ def test_settings_change_under_load(dev: System) -> None:
     assert errors == []
     assert [problem for report in reports for problem in report.problems] == []
     assert any(report.delays for report in reports)
+    assert (dev.mapping()["BatchSize"], dev.function()["MemorySize"]) == (50, 1024)
+    vpcs = dev.account.client("ec2").describe_vpcs(VpcIds=dev.account.physical_ids(dev.stack, "AWS::EC2::VPC"))["Vpcs"]
+    assert [vpc["CidrBlock"] for vpc in vpcs] == [CHANGES[-1]["vpc_cidr"]]
 
 
 def lasting(system: System) -> tuple[str, ...]:

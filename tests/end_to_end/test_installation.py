@@ -64,16 +64,27 @@ def test_a_missing_network_is_one_line(folder: Path) -> None:
     assert "is the package index reachable?" in lines[1]
 
 
+def python(folder: Path, name: str, line: str) -> None:
+    program = folder / name
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{line}\n")
+    program.chmod(0o755)
+
+
 def test_an_old_python_is_one_line(folder: Path) -> None:
     for name in ("python3", *(f"python3.{minor}" for minor in range(11, 15)), "python"):
-        old = folder / "old" / name
-        old.parent.mkdir(exist_ok=True)
-        old.write_text("#!/bin/sh\nexit 1\n")
-        old.chmod(0o755)
+        python(folder / "old", name, "exit 1")
     status, lines = install(folder, PATH=f"{folder / 'old'}:{os.environ['PATH']}", PYTHON_3="")
-    assert status == 1
-    assert len(lines) == 1
+    assert (status, len(lines)) == (1, 1)
     assert lines[0].startswith("error: no Python 3.11 or newer")
+    assert "make PYTHON_3=" in lines[0]
+
+
+def test_an_old_python3_does_not_hide_a_new_one(tmp_path: Path) -> None:
+    python(tmp_path / "bin", "python3", "exit 1")
+    python(tmp_path / "bin", "python3.12", f'exec {sys.executable} "$@"')
+    find, environment = ["/bin/sh", str(REPOSITORY / "tools/find-python")], {"PATH": str(tmp_path / "bin")}
+    assert subprocess.run(find, env=environment, capture_output=True, check=True).stdout == b"python3.12\n"
 
 
 def hostile_environment(folder: Path) -> dict[str, str]:

@@ -7,9 +7,8 @@ import pytest
 
 from cruddur_local import dynamodb_local, paths
 from cruddur_local.errors import LocalSystemError
-from cruddur_messages import schema
 from tests.engines import ministack
-from tests.engines.fixtures import CruddurTable, free_port, on_both_engines
+from tests.engines.fixtures import free_port
 
 
 def responds(port: int) -> bool:
@@ -17,29 +16,11 @@ def responds(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@on_both_engines
-def test_the_table_matches_the_schema(cruddur_table: CruddurTable) -> None:
-    described = cruddur_table.client.describe_table(TableName=cruddur_table.name)["Table"]
-    assert [(key["AttributeName"], key["KeyType"]) for key in described["KeySchema"]] == [
-        (schema.PARTITION_KEY, "HASH"),
-        (schema.SORT_KEY, "RANGE"),
-    ]
-    assert described["StreamSpecification"]["StreamViewType"] == schema.STREAM_VIEW_TYPE
-    (index,) = described["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == schema.INDEX_NAME
-
-
-def test_dynamodb_local_stops_when_a_test_fails() -> None:
+@pytest.mark.parametrize("engine", ["dynamodb_local", "ministack"])
+def test_an_engine_stops_when_a_test_fails(engine: str, tmp_path: Path) -> None:
     port = free_port()
-    with pytest.raises(ZeroDivisionError), dynamodb_local.running(port):  # noqa: PT012
-        assert responds(port)
-        raise ZeroDivisionError
-    assert not responds(port)
-
-
-def test_ministack_stops_when_a_test_fails(tmp_path: Path) -> None:
-    port = free_port()
-    with pytest.raises(ZeroDivisionError), ministack.running(port, tmp_path):  # noqa: PT012
+    running = dynamodb_local.running(port) if engine == "dynamodb_local" else ministack.running(port, tmp_path)
+    with pytest.raises(ZeroDivisionError), running:  # noqa: PT012
         assert responds(port)
         raise ZeroDivisionError
     assert not responds(port)

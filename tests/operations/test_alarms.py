@@ -10,7 +10,7 @@ from cruddur_messages import schema
 from tests.operations import metric_math
 from tests.operations.cloudwatch_metrics import KEPT
 from tests.templates.fixtures import STAGES
-from tools.template import Templates, resources
+from tools.synthesis import Templates, resources
 
 ALARM = "AWS::CloudWatch::Alarm"
 
@@ -282,9 +282,3 @@ def test_the_dashboard_shows_metrics_that_exist_and_the_state_of_every_alarm(
     assert len(taken) == len(set(taken)), "widgets overlap"
     assert max(x for x, _ in taken) < 24
     assert schema.INDEX_NAME in json.dumps(body)
-
-
-def test_the_picture_of_the_dashboard_is_up_to_date() -> None:
-    from tools.drawings.dashboard import PICTURE, draw
-
-    assert PICTURE.read_text() == draw(), "the picture is stale; run make drawing"

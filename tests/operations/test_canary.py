@@ -19,7 +19,7 @@ from tests.operations import alarm_state
 from tests.operations.night import Night
 from tests.operations.test_alarms import alarms
 from tests.operations.test_metric_filters import counted
-from tools.template import Templates, function, only, resources
+from tools.synthesis import Templates, function, only, resources
 
 WAIT_SECONDS = 60.0
 START = datetime(2026, 11, 20, tzinfo=UTC)

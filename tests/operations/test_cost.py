@@ -13,7 +13,7 @@ from cruddur_infra.stages import load
 from tests.operations import metric_math
 from tools.bench.limits import PARTITION_WRITE_UNITS, simulate
 from tools.bench.standing import Standing
-from tools.template import Templates
+from tools.synthesis import Templates
 
 pytestmark = pytest.mark.check
 

@@ -12,7 +12,7 @@ from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.store import MessageStore
 from tests.engines.fixtures import CruddurTable
 from tests.operations.filter_patterns import PatternError, matches, value_of
-from tools.template import Templates, resources
+from tools.synthesis import Templates, resources
 
 ANN, BO = (User(str(uuid.uuid4()), name, name.lower()) for name in ("Ann", "Bo"))
 

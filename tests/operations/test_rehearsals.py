@@ -20,7 +20,7 @@ from tests.operations.night import ANN, BO, RETRIES, Night
 from tests.operations.test_alarms import alarms, metrics
 from tests.operations.test_metric_filters import counted
 from tests.projection.event_source_mapping import sequence_number
-from tools.template import Templates, only
+from tools.synthesis import Templates, only
 
 pytestmark = pytest.mark.proof
 

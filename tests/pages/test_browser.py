@@ -21,7 +21,9 @@ SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 FAY = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000fa", "Fay", "fay")
 """She talks to nobody."""
 EVE = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000ee", f"Eve {SCRIPT}", "eve")
-PEOPLE = {user.handle: user for user in (*parse_users(USERS_PATH.read_text()), EVE, FAY)}
+GIL = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000a1", "Gil", "gil")
+"""He talks in one test only."""
+PEOPLE = {user.handle: user for user in (*parse_users(USERS_PATH.read_text()), EVE, FAY, GIL)}
 BURST = [f"{number} of fifty" for number in range(1, 51)]
 
 
@@ -147,6 +149,105 @@ def test_three_people_send_messages_and_a_fourth_joins(opened: Callable[..., Win
         expect(one.inbox.first).to_contain_text("I am there.")
 
 
+def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Callable[..., Window]) -> None:
+    tomas, elsewhere, mina = opened("tomas"), opened("tomas"), opened("mina", viewport=NARROW)
+    tomas.start("I met the heorn", "Mina Okafor")
+    elsewhere.open("Mina Okafor")
+    mina.open("Tomas Lindqvist")
+    mina.send("You did?")
+    change, form = tomas.page.get_by_role("button", name="Edit or delete"), tomas.page.locator("#messages form")
+    expect(mina.page.get_by_role("button", name="Edit or delete")).to_have_count(mina.page.locator(".mine").count())
+    expect(tomas.texts.last).to_have_text("You did?")
+    change.last.click()
+    form.get_by_label("Your message").fill("x" * 1025)
+    expect(form.get_by_role("button", name="Save")).to_be_disabled()
+    form.get_by_label("Your message").fill("I met the heron")
+    tomas.page.context.set_offline(True)
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_contain_text("Your text is still here")
+    tomas.open("Andrew Brown")
+    tomas.open("Mina Okafor")
+    tomas.page.context.set_offline(False)
+    form.get_by_role("button", name="Save").click()
+    for one in (tomas, elsewhere, mina):
+        edited = one.page.locator("#messages li", has_text="edited")
+        expect(edited.locator(".text")).to_have_text("I met the heron")
+        expect(edited.locator("form")).to_have_count(0)
+    elsewhere.page.get_by_role("button", name="Edit or delete").last.click()
+    elsewhere.page.get_by_label("Your message").fill("Too late")
+    change.last.click()
+    form.get_by_role("button", name="Delete").click()
+    tomas.page.get_by_role("button", name="Cancel").last.click()
+    expect(form.get_by_label("Your message")).to_have_value("I met the heron")
+    elsewhere.page.route("**/api/*", lambda route: route.abort())
+    form.get_by_role("button", name="Delete").click()
+    tomas.page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    expect(tomas.page.locator("#text")).to_be_focused()
+    for one in (tomas, mina):
+        expect(one.page.locator("#messages")).not_to_contain_text("I met the heron")
+        expect(one.texts.last).to_have_text("You did?")
+    elsewhere.page.get_by_role("button", name="Save").click()
+    expect(elsewhere.page.locator("#messages").get_by_role("alert")).to_have_text("The message is no longer there.")
+    elsewhere.page.unroute_all()
+    expect(elsewhere.page.locator("#messages form")).to_have_count(0)
+
+
+def test_a_member_leaves_a_group_and_is_added_again(opened: Callable[..., Window]) -> None:
+    brown, bayko, elsewhere = opened("andrewbrown"), opened("bayko", viewport=NARROW), opened("bayko")
+    brown.start("Who paints?", "Andrew Bayko", "Tomas Lindqvist")
+    for one in (bayko, elsewhere):
+        expect(one.inbox.first).to_contain_text("Who paints?")
+        one.inbox.first.locator("a").click()
+    question = bayko.page.get_by_role("alertdialog")
+    for answer in ("Cancel", "Leave"):
+        bayko.page.get_by_role("button", name="3 people").click()
+        bayko.page.get_by_role("button", name="Leave").click()
+        expect(question).to_contain_text("You cannot read it any more.")
+        question.get_by_role("button", name=answer).click()
+        expect(question).to_be_hidden()
+    expect(bayko.inbox.first).to_be_visible()
+    expect(elsewhere.page.locator("#refused b")).to_have_text("You are not in this conversation.")
+    for one in (bayko, elsewhere):
+        expect(one.page.locator("#inbox")).not_to_contain_text("Who paints?")
+    expect(brown.page.get_by_role("button", name="2 people")).to_be_visible()
+    brown.page.get_by_role("button", name="Add people").click()
+    brown.page.get_by_role("dialog").get_by_label("Andrew Bayko").check()
+    brown.page.get_by_role("button", name="Add", exact=True).click()
+    expect(bayko.inbox.first).to_contain_text("Who paints?")
+    expect(elsewhere.texts).to_have_text(["Who paints?"])
+    brown.open("Mina Okafor")
+    expect(brown.texts.first).to_be_visible()
+    for button in ("#add", "#there"):
+        expect(brown.page.locator(button)).to_be_hidden()
+
+
+def test_what_one_has_not_seen_is_bold_and_counted_in_the_title(opened: Callable[..., Window]) -> None:
+    tomas, elsewhere, gil = opened("tomas"), opened("gil"), opened("gil", viewport=NARROW | {"height": 360})
+
+    def expect_unread(number: int) -> None:
+        for one in (gil, elsewhere):
+            expect(one.page).to_have_title(f"({number}) Gil · Cruddur messages" if number else "Gil · Cruddur messages")
+            expect(one.page.locator("#inbox .unread .count")).to_have_text([str(number)] if number else [])
+            expect(one.page.locator("#inbox .who")).to_have_css("font-weight", "700" if number else "500")
+
+    tomas.start("One", "Gil")
+    tomas.send("Two\n\n\n\nlines")
+    expect_unread(2)
+    gil.page.evaluate("Object.defineProperty(document, 'hidden', { get: () => isAway }), isAway = true")
+    gil.open("Tomas Lindqvist")
+    expect(gil.texts).to_have_count(2)
+    tomas.send("Three")
+    expect_unread(3)
+    gil.page.evaluate("isAway = false")
+    expect_unread(0)
+    gil.page.locator("#scroller").evaluate("it => it.scrollTo(0, 0)")
+    tomas.send("Four")
+    expect(gil.texts).to_have_count(4)
+    expect_unread(1)
+    gil.page.locator("#scroller").evaluate("it => it.scrollTo(0, it.scrollHeight)")
+    expect_unread(0)
+
+
 def test_names_and_texts_are_shown_as_text(opened: Callable[..., Window]) -> None:
     eve, mina = opened("eve"), opened("mina")
     eve.start(f"{SCRIPT} & <b>bold</b>", "Mina Okafor")
@@ -269,7 +370,7 @@ def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[
     text, title = page.locator("#text"), page.locator("#with")
 
     def reach(target: Locator, key: str = "Enter") -> None:
-        for _ in range(60):
+        for _ in range(200):
             if target.evaluate("it => it === document.activeElement"):
                 return press(key)
             press("Tab")
@@ -288,6 +389,21 @@ def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[
     press("Tab")
     press("Enter")
     expect(bayko.texts.last).to_have_text(f"From the keyboard, {scheme}\nin two lines")
+    press("Shift+Tab")
+    reach(page.get_by_role("button", name="Edit or delete").last)
+    write(", edited")
+    press("Enter")
+    expect(bayko.texts.last).to_have_text(re.compile("in two lines, edited$"))
+    expect(page.get_by_role("button", name="Edit or delete").last).to_be_focused()
+    press("Enter")
+    press("Escape")
+    expect(page.get_by_role("button", name="Edit or delete").last).to_be_focused()
+    press("Enter")
+    reach(page.get_by_role("button", name="Delete …"))
+    expect(page.get_by_role("button", name="Cancel").last).to_be_focused()
+    reach(page.get_by_role("alertdialog").get_by_role("button", name="Delete"))
+    expect(page.locator("#messages")).not_to_contain_text(f"From the keyboard, {scheme}")
+    expect(text).to_be_focused()
     shown = bayko.texts.count()
     reach(page.get_by_role("button", name="Older messages"))
     expect(bayko.texts).not_to_have_count(shown)
@@ -316,6 +432,10 @@ def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[
     reach(page.get_by_role("switch"), "Space")
     expect(page.locator("#table")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    reach(page.get_by_role("button", name="4 people"))
+    reach(page.get_by_role("button", name="Leave"))
+    reach(page.get_by_role("alertdialog").get_by_role("button", name="Leave"))
+    expect(page.get_by_role("button", name="New")).to_be_focused()
     reach(page.locator("#me"), "A")
     expect(page.locator("#me")).to_have_value("andrewbrown")
 

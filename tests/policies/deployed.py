@@ -19,7 +19,7 @@ from tests.policies.authorization import (
     Statement,
 )
 from tests.templates.fixtures import synthesize
-from tools.template import Template, Templates, function, log_group, only, resources, role
+from tools.synthesis import Template, Templates, function, log_group, only, resources, role
 
 PROJECTION = "projection"
 SEED = "seed"

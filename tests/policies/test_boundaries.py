@@ -8,7 +8,7 @@ import pytest
 from cruddur_infra.constructs.projection import NETWORK_INTERFACE_ACTIONS
 from tests.policies.deployed import OURS, VARIANTS, deployed
 from tests.templates.fixtures import synthesize
-from tools.template import only, resources
+from tools.synthesis import only, resources
 
 STAGES_ON_AWS = ("dev", "prod")
 
@@ -78,20 +78,6 @@ def test_the_network_has_one_route_out(stage: str) -> None:
     (function,) = [each for each in found(stage, "AWS::Lambda::Function") if "VpcConfig" in each]
     assert len(function["VpcConfig"]["SubnetIds"]) == 2
     assert len(function["VpcConfig"]["SecurityGroupIds"]) == 1
-
-
-@pytest.mark.parametrize("stage", STAGES_ON_AWS)
-def test_the_queue_is_encrypted(stage: str) -> None:
-    queue = only(stacks(stage)["main"], "AWS::SQS::Queue")["Properties"]
-    assert queue["SqsManagedSseEnabled"] is True
-
-
-@pytest.mark.parametrize("stage", STAGES_ON_AWS)
-def test_the_table_can_be_restored(stage: str) -> None:
-    table = only(stacks(stage)["table"], "AWS::DynamoDB::Table")
-    assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["Properties"]["DeletionProtectionEnabled"] is (stage == "prod")
-    assert table["DeletionPolicy"] == ("RetainExceptOnCreate" if stage == "prod" else "Delete")
 
 
 def test_in_an_existing_vpc_the_vpc_is_required_instead_of_the_endpoint() -> None:

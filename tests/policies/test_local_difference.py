@@ -10,7 +10,7 @@ import pytest
 from cruddur_infra.stages import load
 from cruddur_messages.projection import filters as stream_filters
 from tests.templates.fixtures import synthesize
-from tools.template import Templates
+from tools.synthesis import Templates
 
 GUARD = {"Null": {"dynamodb:LeadingKeys": "false"}}
 THROUGH_THE_ENDPOINT = "StringEquals"

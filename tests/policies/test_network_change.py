@@ -16,7 +16,7 @@ import pytest
 from tests.policies.authorization import SOURCE_VPCE, Policies
 from tests.policies.conftest import Case
 from tests.policies.deployed import PROJECTION
-from tools.template import Template, Templates, resources
+from tools.synthesis import Template, Templates, resources
 
 OLD, NEW = "vpce-old", "vpce-new"
 FUNCTION, POLICY, MAPPING, ROLE = "Function", "TablePolicy", "EventSourceMapping", "Role"

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tools.template import Templates
+from tools import synthesis
+from tools.synthesis import Templates
 
 STAGES = ("local", "dev", "prod")
 
@@ -13,13 +14,7 @@ each_stage = pytest.mark.parametrize("stage", ["local", "dev", pytest.param("pro
 """For tests of the templates of every stage; `make check` tests only those of prod."""
 
 
-@functools.cache
-def synthesize(stage: str, **overrides: object) -> Templates:
-    """Synthesize a stage once for all tests of this process."""
-    # Importing CDK starts Node, so only the tests that need it import it.
-    from tools import synthesis
-
-    return synthesis.synthesize(stage, **overrides)
+synthesize = functools.cache(synthesis.synthesize)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from cruddur_infra.stages import read
 from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import _Account as Account
-from tools.template import Templates, only, resources
+from tools.synthesis import Templates, only, resources
 
 TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/cruddur-messages"
 JOB, RUN, SCHEDULE = "audit-job", "audit-run", "audit-schedule"
@@ -32,8 +32,8 @@ ASSETS = {"Fn::Sub": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"}
 """The bucket of CDK's bootstrap, as templates name it."""
 
 NEEDED = [
-    (JOB, "s3:GetObject", "assets/{code}.zip"),
-    (JOB, "s3:GetObject", "assets/{script}.py"),
+    (JOB, "s3:GetObject", "{zip}"),
+    (JOB, "s3:GetObject", "{py}"),
     (JOB, "s3:GetObject", "bucket/exports/AWSDynamoDB/1/manifest-summary.json"),
     (JOB, "s3:PutObject", "bucket/findings/1/00000.jsonl"),
     (JOB, "dynamodb:BatchGetItem", TABLE),
@@ -101,10 +101,10 @@ def statements(templates: Any) -> dict[str, list[tuple[str, str]]]:
 def test_every_needed_call_is_allowed_and_every_part_of_every_statement_is_needed(audit: Any) -> None:
     allowed = statements(audit)
     unused = {(role, *pair) for role, pairs in allowed.items() for pair in pairs}
-    code = [name.removeprefix("assets/") for action, name in allowed[JOB] if name.startswith("assets/")]
-    assert [name.rpartition(".")[2] for name in code] == ["py", "zip"]
+    code = {name.rpartition(".")[2]: name for action, name in allowed[JOB] if name.startswith("assets/")}
+    assert sorted(code) == ["py", "zip"]
     for role, action, resource in NEEDED:
-        place = resource.format(script=code[0].removesuffix(".py"), code=code[1].removesuffix(".zip"))
+        place = resource.format(**code)
         matching = [pair for pair in allowed[role] if pair[0] == action and fnmatchcase(place, pair[1])]
         assert matching, (role, action, resource)
         unused -= {(role, *pair) for pair in matching}

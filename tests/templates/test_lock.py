@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.templates.fixtures import each_stage
-from tools.template import Template, Templates, resources
+from tools.synthesis import Template, Templates, resources
 
 LOCKED = {
     "logical id": "MessagesTable",

@@ -8,7 +8,7 @@ from cruddur_infra.settings import SettingsError
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
 from tests.templates.fixtures import each_stage
-from tools.template import Templates, only, resources
+from tools.synthesis import Templates, only, resources
 
 
 @each_stage

@@ -8,7 +8,7 @@ import pytest
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
 from tools.drawings.architecture import DOCUMENT, EVERY_STACK, documented, draw
-from tools.template import Templates, function, only, resources
+from tools.synthesis import Templates, function, only, resources
 
 OVERVIEW = REPOSITORY / "docs/overview.svg"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.templates.fixtures import each_stage
-from tools.template import Templates, function, log_group, only, resources, role
+from tools.synthesis import Templates, function, log_group, only, resources, role
 
 MAPPING = "AWS::Lambda::EventSourceMapping"
 

@@ -12,7 +12,7 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from tools.template import Templates
+from tools.synthesis import Templates
 
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")
 

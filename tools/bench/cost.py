@@ -2,7 +2,7 @@
 
     make bench-cost
 
-Writes the tables and the picture of docs/cost.md.
+Writes the tables of docs/cost.md.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,6 @@ from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring import prices
 from cruddur_messages.items import AttributeMap, item_size
 from tools import document
-from tools.bench.chart import Chart, Line, svg
 from tools.bench.conversations import conversation, settled
 from tools.bench.limits import CALL_SECONDS, POLLS_A_SECOND, Lag, simulate
 from tools.bench.projection import Load, baseline, engine, measure, projection
@@ -115,7 +114,7 @@ def limits() -> Lags:
 
 
 def main() -> None:
-    """Measure, compute, and write the document and the picture."""
+    """Measure, compute, and write the document."""
     with engine() as endpoint:
         units = {members: measured(endpoint, members) for members in MEMBERS}
     lags = limits()
@@ -128,33 +127,6 @@ def main() -> None:
         "| members | messages per second |": _lag_rows(lags),
     }
     document.write(DOCUMENT, tables)
-    DOCUMENT.with_suffix(".svg").write_text(picture(units, lags))
-
-
-def picture(units: Pairs, lags: Lags) -> str:
-    """Dollars a month by messages a day; lag by members."""
-    a_day = [10**power for power in range(2, 9)]
-    money = [
-        Line(f"{who}, {members} members", [(m, sum(month(pair[which], m))) for m in a_day], colour, bool(which))
-        for colour, (members, pair) in enumerate(units.items())
-        for which, who in enumerate(("this app", "bootcamp's design"))
-    ]
-    lines = [
-        Line(
-            f"{rate:g} messages a second, window {window} s",
-            [(members, lags[members, rate, window].slowest) for members in LIMIT_MEMBERS],
-            colour,
-            bool(window),
-        )
-        for colour, rate in enumerate(LIMIT_RATES)
-        for window in WINDOWS[:2]
-    ]
-    return svg(
-        [
-            Chart("dollars a month, without what is fixed", "messages a day", money),
-            Chart("lag of the slowest 1 %, in seconds", "members of one conversation", lines),
-        ]
-    )
 
 
 def _unit_rows(units: Pairs) -> Iterator[tuple[object, ...]]:

@@ -2,7 +2,7 @@
 
     make bench-projection
 
-Writes the tables and the picture of docs/bench/projection.md.
+Writes the tables of docs/bench/projection.md.
 """
 
 import tempfile
@@ -27,7 +27,6 @@ from tests.cli.damage import bootcamp_invocation
 from tests.engines import ministack, tables
 from tests.engines.fixtures import CruddurTable, free_port
 from tools import document
-from tools.bench.chart import Chart, Line, svg
 from tools.bench.conversations import TABLE, conversation, settled
 
 if TYPE_CHECKING:
@@ -50,14 +49,12 @@ class Load(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The cost of a message on average; the fields are in the order of QUANTITIES."""
+    """The cost of a message on average."""
 
     milliseconds: float
     calls: float
     write_units: float
 
-
-QUANTITIES = ("milliseconds", "API calls", "write units")
 
 Handler = Callable[["DynamoDBClient", Sequence[AttributeMap]], None]
 Results = Mapping[Load, tuple[Cost, Cost]]
@@ -156,7 +153,7 @@ def put_all(endpoint: str, items: Sequence[AttributeMap]) -> None:
 
 
 def main() -> None:
-    """Measure every load with both, and write the document and the picture."""
+    """Measure every load with both, and write the document."""
     loads = [
         Load(messages, conversations, members)
         for members in MEMBERS
@@ -174,26 +171,6 @@ def main() -> None:
         for load, costs in results.items()
     )
     document.write(DOCUMENT, {"| messages |": rows, "| | calls |": _summary(results, small)})
-    DOCUMENT.with_suffix(".svg").write_text(svg([_chart(results, which) for which in range(len(QUANTITIES))]))
-
-
-def _chart(results: Results, quantity: int) -> Chart:
-    """Cost per message against the number of messages in one conversation, for each number of members."""
-    lines = [
-        Line(
-            f"{who}, {members} members",
-            [
-                (load.messages, costs[which][quantity])
-                for load, costs in results.items()
-                if (load.members, load.conversations) == (members, 1)
-            ],
-            colour,
-            is_dashed=bool(which),
-        )
-        for colour, members in enumerate(MEMBERS)
-        for which, who in enumerate(("projection", "baseline"))
-    ]
-    return Chart(f"{QUANTITIES[quantity]} per message", "messages in one conversation", lines)
 
 
 def _summary(results: Results, small: dict[str, Cost]) -> Iterator[tuple[object, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cruddur_infra.monitoring import prices
-from tools.template import Template, resources
+from tools.synthesis import Template, resources
 
 MONITORING = ("none", "essential", "full")
 MAPPING_METRICS = 6

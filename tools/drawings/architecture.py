@@ -6,8 +6,7 @@
 from typing import Any
 
 from cruddur_infra import REPOSITORY
-from tools.synthesis import synthesize
-from tools.template import Template, Templates, function, only, resources, role
+from tools.synthesis import Template, Templates, function, only, resources, role, synthesize
 
 DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"

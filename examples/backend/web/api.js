@@ -7,6 +7,9 @@ const WORDS = {
   uuid_invalid: "There is no such conversation.",
   user_unknown: "There is nobody of that name.",
   user_reciever_handle_blank: "Choose at least one person.",
+  message_unknown: "The message is no longer there.",
+  not_the_author: "Only who wrote a message may change it.",
+  conversation_of_two: "Nobody is added to a conversation of two, and nobody leaves it. Start a new one.",
   members_too_few: "Choose at least one person.",
   members_too_many: "These are too many people to start with.",
   unauthorized: "Choose who you are.",
@@ -14,6 +17,7 @@ const WORDS = {
   unavailable: "The table does not answer. Is make up still running? Trying again …",
 };
 const PATIENCE = 12_000;
+const NO_CONTENT = 204;
 
 export const me = new URLSearchParams(location.search).get("as") ?? "";
 
@@ -31,7 +35,7 @@ async function call(path, options) {
   } catch {
     throw new Refusal([], 0);
   }
-  const body = await response.json().catch(() => null);
+  const body = response.status === NO_CONTENT ? {} : await response.json().catch(() => null);
   if (!response.ok || body === null) throw new Refusal(body?.errors ?? [`status ${response.status}`], response.status);
   return { body, next: /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1] ?? null };
 }
@@ -41,17 +45,17 @@ const login = { "X-Cruddur-User": encodeURIComponent(me) };
 
 export const get = (path) => call(path, { headers: login });
 
-export const post = async (path, body) =>
+export const change = async (method, path, body) =>
   (
     await call(path, {
-      method: "POST",
+      method,
       headers: { ...login, "Content-Type": "application/json" },
       body: JSON.stringify(body),
     })
   ).body;
 
 const later = (one, other) => (one.created_at < other.created_at ? 1 : one.created_at > other.created_at ? -1 : 0);
-const identity = (line) => `${line.uuid} ${line.created_at}`;
+export const identity = (line) => `${line.uuid} ${line.created_at}`;
 
 // A list that is shown newest page first: `known` is { lines, next }, lines newest first.
 // Reads the newest page, and as many older ones as it takes to join on to what is known.

@@ -17,7 +17,8 @@ export function element(name, attributes = {}, ...children) {
 // Makes the children of `list` those of `lines`, in order; what has not changed stays the element that it is.
 export function fill(list, lines, key, make) {
   const old = new Map([...list.children].map((child) => [child.dataset.key, child]));
-  const focused = list.contains(document.activeElement) && document.activeElement.closest("[data-key]").dataset.key;
+  const focused = list.contains(document.activeElement) && document.activeElement;
+  const line = focused && focused.closest("[data-key]").dataset.key;
   lines.forEach((line, place) => {
     const name = key(line);
     const shown = JSON.stringify(line);
@@ -34,7 +35,8 @@ export function fill(list, lines, key, make) {
   });
   for (const child of old.values()) child.remove();
   if (focused && !list.contains(document.activeElement)) {
-    [...list.children].find((child) => child.dataset.key === focused)?.querySelector("a")?.focus();
+    const fields = [...([...list.children].find((child) => child.dataset.key === line)?.querySelectorAll("a, button, textarea") ?? [])];
+    (fields.find((field) => field.name === focused.name) ?? fields[0])?.focus();
   }
 }
 

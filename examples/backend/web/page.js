@@ -1,8 +1,10 @@
 // The page: who I am stands in the address (?as=handle), the open conversation as well (#uuid).
 
 import { $, element, fill, linked, picture, say, time } from "./elements.js";
-import { get, me, newest, older, post } from "./api.js";
+import { change, get, identity, me, newest, older } from "./api.js";
+import { ask, listenToQuestion } from "./ask.js";
 import { compose, showDraft } from "./compose.js";
+import { beginEdit, editForm, editOf } from "./edit.js";
 import { choosePeople, listenToDialog } from "./people.js";
 import * as table from "./table.js";
 
@@ -10,7 +12,9 @@ const EVERY = 400;
 const EVERY_WHEN_AWAY = 1500;
 const FOLLOWED = 20;
 const REFUSED = [403, 404, 422];
+const NOT_FOUND = 404;
 const NOTHING = { lines: [], next: null };
+const MANY = 99;
 
 let people = [];
 let inbox = NOTHING;
@@ -21,6 +25,7 @@ let refused = ""; // why the open conversation may not be seen
 let turn = 0;
 let wake = () => {};
 let isAtEnd = true;
+const marked = new Map(); // the newest message that was marked as read, by conversation
 
 const names = (uuid, otherwise) =>
   members.get(uuid)?.filter((member) => member.handle !== me).map((member) => member.display_name).join(", ") || otherwise;
@@ -43,6 +48,20 @@ async function round() {
   table.take(opened.rows, of);
   draw();
   if (isLetIn) focusOpened();
+  await markRead();
+}
+
+// Who looks elsewhere, or has scrolled up, has not seen the newest message.
+const isSeen = () => Boolean(group) && !refused && !document.hidden && isAtEnd;
+
+async function markRead() {
+  const of = group;
+  const newestShown = messages.lines[0]?.created_at;
+  const isKnown = inbox.lines.find((line) => line.uuid === of)?.unread === 0 || marked.get(of) === newestShown;
+  if (!isSeen() || !newestShown || isKnown) return;
+  await change("PUT", `/api/message_groups/${encodeURIComponent(of)}/read`, { up_to: newestShown });
+  marked.set(of, newestShown);
+  inbox = { ...inbox, lines: inbox.lines.map((line) => (line.uuid === of ? { ...line, unread: 0 } : line)) };
 }
 
 // A conversation that one may not see is no failure: the inbox is there all the same.
@@ -93,12 +112,15 @@ function notice(text) {
 // --- drawing
 
 function draw() {
-  fill(
-    $("inbox"),
-    inbox.lines.map((line) => ({ ...line, title: names(line.uuid, line.display_name || "Nobody"), open: line.uuid === group })),
-    (line) => line.uuid,
-    inboxLine,
-  );
+  const isInMessages = $("messages").contains(document.activeElement);
+  const lines = inbox.lines.map((line) => ({
+    ...line,
+    title: names(line.uuid, line.display_name || "Nobody"),
+    open: line.uuid === group,
+    unread: line.uuid === group && isSeen() ? 0 : line.unread,
+  }));
+  fill($("inbox"), lines, (line) => line.uuid, inboxLine);
+  drawTitle(lines.reduce((sum, line) => sum + line.unread, 0));
   $("inbox-empty").hidden = inbox.lines.length > 0;
   $("inbox-older").hidden = !inbox.next;
   document.body.classList.toggle("is-open", Boolean(group));
@@ -108,17 +130,26 @@ function draw() {
   say($("refused").firstChild, refused);
   const line = inbox.lines.find((one) => one.uuid === group);
   $("with").textContent = $("with").title = names(group, line?.display_name ?? "");
-  drawMembers();
-  fill($("messages"), [...messages.lines].reverse(), (message) => `${message.uuid} ${message.created_at}`, messageLine);
+  drawMembers(line?.is_group);
+  fill($("messages"), messages.lines.map((message) => ({ ...message, edit: editOf(message) })).reverse(), identity, messageLine);
+  if (isInMessages && document.activeElement === document.body) focusOpened();
   $("older").hidden = !messages.next;
   stayAtEnd();
   if (!$("table").hidden) table.draw();
 }
 
-// Two people know who is there; of more, a list says it.
-function drawMembers() {
+const shortened = (number) => (number > MANY ? `${MANY}+` : String(number));
+
+function drawTitle(unread) {
+  const mine = people.find((person) => person.handle === me);
+  document.title = `${unread ? `(${shortened(unread)}) ` : ""}${mine.display_name} · Cruddur messages`;
+}
+
+// Two people know who is there, and stay two; of a group, a list says it.
+function drawMembers(isMarked) {
   const there = members.get(group) ?? [];
-  $("there").hidden = there.length < 3;
+  $("there").hidden = $("add").hidden = !isMarked && there.length < 3;
+  if ($("there").hidden || refused) $("members").hidePopover();
   $("there").ariaLabel = `${there.length} people`;
   $("there").firstChild.textContent = there.length;
   fill($("members").querySelector("ul"), there, (member) => member.display_name + member.handle, ({ handle, display_name }) =>
@@ -131,20 +162,23 @@ function stayAtEnd() {
   if (isAtEnd) $("scroller").scrollTop = $("scroller").scrollHeight;
 }
 
-function inboxLine({ uuid, title, message, created_at, open }) {
+function inboxLine({ uuid, title, message, created_at, open, unread }) {
   const link = element(
     "a",
-    { href: `#${uuid}`, ...(open ? { "aria-current": "page" } : {}) },
+    { href: `#${uuid}`, class: unread ? "unread" : "", ...(open ? { "aria-current": "page" } : {}) },
     picture(title),
     element("span", { class: "who", title }, title),
     time(created_at),
     element("span", { class: "preview", title: message }, message),
+    ...(unread ? [element("span", { class: "count", role: "img", "aria-label": `${shortened(unread)} unread` }, shortened(unread))] : []),
   );
   return element("li", {}, link);
 }
 
-function messageLine({ handle, display_name, message, created_at }) {
+function messageLine({ edit, ...line }) {
+  const { handle, display_name, message, created_at, edited_at } = line;
   const mine = handle === me;
+  const isEdited = edited_at ? [" ", element("small", { title: edited_at }, "edited")] : [];
   return element(
     "li",
     { class: mine ? "mine" : "" },
@@ -152,10 +186,19 @@ function messageLine({ handle, display_name, message, created_at }) {
     element(
       "div",
       { class: "bubble" },
-      element("p", { class: "by" }, element("b", {}, mine ? "You" : display_name), " ", time(created_at)),
-      element("p", { class: "text" }, ...linked(message)),
+      element("p", { class: "by" }, element("b", {}, mine ? "You" : display_name), " ", time(created_at), ...isEdited, ...(mine && !edit ? [changeButton(line)] : [])),
+      edit ? editForm(line, { save, remove, draw }) : element("p", { class: "text" }, ...linked(message)),
     ),
   );
+}
+
+function changeButton(message) {
+  const button = element("button", { name: "change", type: "button", "aria-label": "Edit or delete", title: "Edit or delete" }, "⋯");
+  button.addEventListener("click", () => {
+    beginEdit(message);
+    draw();
+  });
+  return button;
 }
 
 // --- what a person does
@@ -182,16 +225,55 @@ function focusOpened(before) {
 }
 
 async function send(to, message) {
-  const sent = await post("/api/messages", { message_group_uuid: to, message });
+  const sent = await change("POST", "/api/messages", { message_group_uuid: to, message });
   table.asked("C", to, [["PutItem", `MSG#${to}`], ["sk", table.clock(sent.created_at)]]);
   if (to === group) isAtEnd = true;
   wake();
 }
 
+const addressOf = (of, { uuid }) => `/api/messages/${[of, uuid].map(encodeURIComponent).join("/")}`;
+
+// A round that is under way knows nothing of what was changed, and none reads older messages again.
+function replace(of, message, ...by) {
+  if (of !== group) return;
+  turn += 1;
+  messages = { ...messages, lines: messages.lines.flatMap((line) => (identity(line) === identity(message) ? by : [line])) };
+  draw();
+  wake();
+}
+
+async function save(message, text) {
+  const of = group;
+  const edited = await change("PATCH", addressOf(of, message), { created_at: message.created_at, message: text });
+  replace(of, message, edited);
+}
+
+function remove(message) {
+  const of = group;
+  ask("Delete this message? Nobody can read it any more.", "Delete", async () => {
+    const query = new URLSearchParams({ created_at: message.created_at });
+    await change("DELETE", `${addressOf(of, message)}?${query}`).catch((error) => {
+      if (error.status !== NOT_FOUND) throw error;
+    });
+    replace(of, message);
+  });
+}
+
+function leave() {
+  const of = group;
+  $("members").hidePopover();
+  ask("Leave this conversation? You cannot read it any more. Your messages stay, and anybody in it can add you again.", "Leave", async () => {
+    await change("DELETE", `/api/message_groups/${encodeURIComponent(of)}/members/me`);
+    turn += 1;
+    inbox = { ...inbox, lines: inbox.lines.filter((line) => line.uuid !== of) };
+    if (of === group) location.assign("#");
+  });
+}
+
 function startConversation() {
   const others = people.filter((person) => person.handle !== me);
   choosePeople(others, true, async (handles, message) => {
-    const { message_group_uuid: of } = await post("/api/messages", { handle: handles, message });
+    const { message_group_uuid: of } = await change("POST", "/api/messages", { handle: handles, message });
     table.asked("D", of, [["TransactWriteItems", `MSG#${of}`], [`${handles.length + 1} rows`, "GRP#…"]]);
     return () => (group === of ? openConversation() : location.assign(`#${of}`));
   });
@@ -201,7 +283,7 @@ function addPeople() {
   const to = group;
   const there = (members.get(to) ?? []).map((member) => member.handle);
   choosePeople(people.filter((person) => !there.includes(person.handle)), false, async (handles) => {
-    for (const handle of handles) await post(`/api/message_groups/${encodeURIComponent(to)}/members`, { handle });
+    for (const handle of handles) await change("POST", `/api/message_groups/${encodeURIComponent(to)}/members`, { handle });
     return wake;
   });
 }
@@ -266,14 +348,19 @@ async function begin() {
     );
     return;
   }
-  const mine = people.find((person) => person.handle === me);
-  document.title = `${mine.display_name} · Cruddur messages`;
+  drawTitle(0);
   addEventListener("hashchange", openConversation);
   compose(send);
   showDraft(group);
   listenToDialog();
+  listenToQuestion();
+  // What had the focus before the question may be gone.
+  $("ask").addEventListener("close", () => {
+    if (document.activeElement === document.body || $("ask").contains(document.activeElement)) focusOpened();
+  });
   $("start").addEventListener("click", startConversation);
   $("add").addEventListener("click", addPeople);
+  $("leave").addEventListener("click", leave);
   let top = 0;
   $("scroller").addEventListener("scroll", ({ target }) => {
     const hasGoneUp = target.scrollTop < top;

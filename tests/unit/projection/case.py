@@ -2,10 +2,8 @@
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any, NoReturn, cast
-from unittest.mock import patch
+from collections.abc import Callable
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -13,7 +11,7 @@ from cruddur_messages.projection.batch import handle_batch
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Settlement
 from cruddur_messages.projection.settler import Settler
-from tests.projection.memory_engine import Item, Key, MemoryEngine
+from tests.projection.memory_engine import Item, MemoryEngine
 
 GROUP = "g"
 BEFORE = "2026-01-01T00:00:00.000000+00:00"
@@ -22,23 +20,18 @@ DAYS = [f"2026-01-{day:02}T00:00:00.000000+00:00" for day in range(2, 6)]
 _numbers = itertools.count(1)
 
 
-class _Death(BaseException):
-    """The invocation crashes here."""
-
-
 class Case:
     """A table, the calls that were made to it, and the lines that were logged.
 
-    A `refusal` is the error code of every write; `hidden` are members whose rows the index never shows. `meanwhile` has
-    functions that run before the next call of that name, and `limits` further arguments of Settler.
+    A `refusal` is the error code of every write; `meanwhile` has functions that run before the next call of that
+    name, and `limits` further arguments of Settler.
     """
 
     def __init__(self) -> None:
-        self.engine = MemoryEngine(lag=self._lag)
+        self.engine = MemoryEngine()
         self.calls: list[str] = []
         self.lines: list[dict[str, Any]] = []
         self.refusal: str | None = None
-        self.hidden = ""
         self.limits: dict[str, Any] = {}
         self.meanwhile: dict[str, Callable[[], object]] = {}
 
@@ -92,22 +85,6 @@ class Case:
         )
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
-    def die_half_way(self, records: list[Any]) -> None:
-        """Handle a batch and crash when a transaction is committed and only its version is visible."""
-
-        def die(**arguments: Any) -> NoReturn:
-            version, *_ = self.engine.commit_unapplied(**arguments)
-            self.engine.apply(version)
-            raise _Death
-
-        with patch.object(self.engine, "transact_write_items", die), suppress(_Death):
-            self.handle(records)
-
-    def apply(self) -> None:
-        """Make the rest of every transaction visible."""
-        for key in list(self.engine.unapplied):
-            self.engine.apply(key)
-
     def rows(self) -> dict[str, Item]:
         """Each member's row; a member has no more than one."""
         rows = [item for (partition, _), item in self.engine.items.items() if partition.startswith("GRP#")]
@@ -122,9 +99,6 @@ class Case:
     def conversation(self, group: str = GROUP) -> Item:
         """The conversation item."""
         return self.engine.items[f"CONV#{group}", "CONV"]
-
-    def _lag(self, versions: Mapping[Key, Any]) -> Mapping[Key, int]:
-        return {key: 1000 for key in versions if key[0].removeprefix("GRP#") in [*self.hidden]}
 
 
 def strings(**values: str) -> Item:

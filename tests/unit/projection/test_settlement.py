@@ -1,12 +1,11 @@
 """The settlement of one conversation: its calls, its changes, and what it does not change."""
 
-import itertools
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from cruddur_messages.items import MAX_ITEM_BYTES, item_size, key_of
+from cruddur_messages.items import MAX_ITEM_BYTES, item_size
 from cruddur_messages.projection.moves import MAX_ROWS
 from tests.projection.memory_engine import Item
 from tests.unit.projection.case import BEFORE, DAYS, GROUP, SENT, Case, message, number_of, record, row
@@ -57,31 +56,6 @@ def test_an_unknown_conversation_queries_the_index_once(case: Case) -> None:
     assert case.shown() == {"a": "new", "b": "new"}
 
 
-def test_a_message_without_members_is_settled_and_a_later_member_sees_it(case: Case) -> None:
-    assert case.handle(case.put(message())) == []
-    assert case.conversation()["rows"] == {"M": {}}
-    assert case.handle(case.put(row("a", "b"), row("b", "a"))) == []
-    assert case.shown() == {"a": "new", "b": "new"}
-
-
-def test_a_new_member_is_settled_even_if_the_index_never_shows_them(pair: Case) -> None:
-    pair.hidden = "c"
-    assert pair.handle(pair.put(row("c", "a"))) == []
-    assert pair.shown() == {"a": "new", "b": "new", "c": "new"}
-    assert "query index" not in pair.calls
-    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
-    assert set(pair.shown().values()) == {"newer"}
-
-
-def test_a_lagging_index_makes_no_difference(case: Case) -> None:
-    case.hidden = "abc"
-    assert case.handle(case.put(row("a", "b"), row("b", "a"), message(DAYS[0]))) == []
-    assert case.handle(case.put(row("c", "a"))) == []
-    for day in DAYS[1:]:
-        assert case.handle(case.put(message(day, day))) == []
-        assert case.shown() == dict.fromkeys("abc", day)
-
-
 def test_a_member_without_a_row_has_left_and_the_others_continue(pair: Case) -> None:
     pair.delete(pair.rows()["b"])
     assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
@@ -89,29 +63,6 @@ def test_a_member_without_a_row_has_left_and_the_others_continue(pair: Case) -> 
     assert pair.conversation()["rows"] == {"M": {DAYS[1]: {"SS": ["a"]}}}
     assert {"event": "member_left", "message_group_uuid": GROUP, "user_uuid": "b"} in pair.lines
     assert pair.lines[-1]["members_left"] == 1
-
-
-def test_a_member_who_left_and_comes_back_is_a_member_again(pair: Case) -> None:
-    pair.delete(pair.rows()["b"])
-    pair.handle(pair.put(message(DAYS[1], "newer")))
-    assert pair.handle(pair.put(row("b", "a"))) == []
-    assert pair.handle(pair.put(message(DAYS[2], "newest"))) == []
-    assert pair.shown() == {"a": "newest", "b": "newest"}
-
-
-def test_a_row_that_an_old_handler_moved_is_found_in_the_index(pair: Case) -> None:
-    (old,) = (item for item in pair.rows().values() if item["pk"]["S"] == "GRP#b")
-    pair.delete(old)
-    pair.put({**old, "sk": {"S": DAYS[3]}})
-    assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
-    assert "query index" in pair.calls
-    assert pair.shown() == {"a": "newer", "b": "newer"}
-
-
-def test_a_row_that_a_backend_puts_again_in_its_place_is_settled_again(pair: Case) -> None:
-    assert pair.handle(pair.put(row("b", "a", sort_key=DAYS[0], note={"S": "n"}))) == []
-    assert pair.shown() == {"a": "new", "b": "new"}
-    assert pair.rows()["b"]["note"] == {"S": "n"}
 
 
 def test_another_conversations_row_under_a_listed_key_is_left_alone(pair: Case) -> None:
@@ -155,68 +106,6 @@ def test_a_commit_in_between_makes_the_settlement_read_again(pair: Case) -> None
     assert pair.handle(pair.put(message(DAYS[1], "newer"))) == []
     assert pair.calls == LONE_MESSAGE * 2
     assert pair.lines[-1]["conflicts"] == 1
-
-
-# A committed transaction becomes visible item by item, and its version comes first in these cases.
-
-
-def test_a_member_whose_row_another_transaction_is_still_putting_has_not_left(pair: Case) -> None:
-    pair.die_half_way(pair.put(message(DAYS[1], "first")))
-    for key in pair.engine.unapplied.keys() - {("GRP#b", DAYS[1])}:
-        pair.engine.apply(key)
-    second = pair.put(message(DAYS[2], "second"))
-    assert pair.handle(second) != []
-    pair.apply()
-    assert pair.handle(second) == []
-    assert pair.shown() == {"a": "second", "b": "second"}
-
-
-def test_rows_that_another_transaction_is_still_writing_are_not_trusted(pair: Case) -> None:
-    pair.put(message(DAYS[0], "edited"))
-    pair.die_half_way([record(message(DAYS[0], "edited"), "MODIFY")])
-    pair.put(message(DAYS[0]))
-    undone = [record(message(DAYS[0]), "MODIFY")]
-    assert pair.handle(undone) != []
-    pair.apply()
-    assert pair.handle(undone) == []
-    assert pair.shown() == {"a": "new", "b": "new"}
-
-
-def test_rows_that_a_transaction_does_not_write_stay_listed_under_their_keys(pair: Case) -> None:
-    pair.limits = {"max_actions": 4, "attempts": 1}
-    new = pair.put(message(DAYS[1], "newer"))
-    pair.die_half_way(new)
-    assert pair.handle(new) != []
-    pair.apply()
-    pair.hidden = "ab"
-    pair.limits = {}
-    assert pair.handle(new) == []
-    assert pair.shown() == {"a": "newer", "b": "newer"}
-    assert [line for line in pair.lines if line["event"] == "member_left"] == []
-
-
-def test_a_row_of_the_same_conversation_that_becomes_visible_is_no_tie(case: Case) -> None:
-    case.handle(case.put(row("a"), message(DAYS[0])))
-    case.die_half_way(case.put(message(DAYS[1], "newer")))
-    case.hidden = "a"
-    twice = case.put(row("a", sort_key="2025-01-01"))
-    case.meanwhile["transact_write_items"] = case.apply
-    assert case.handle(twice) == []
-    assert case.shown() == {"a": "newer"}
-
-
-def test_a_listed_row_stays_listed_until_it_is_deleted(case: Case) -> None:
-    case.limits = {"max_actions": 4, "attempts": 1}
-    case.handle([*case.put(*(row(member) for member in "abc")), *case.put(message(DAYS[0]))])
-    case.hidden = "abc"
-    records = [*case.put(row("c", sort_key=DAYS[3])), *case.put(message(DAYS[1], "newer"))]
-    locked = key_of(case.engine.items["GRP#c", DAYS[0]])
-    case.engine.unapplied[locked] = case.engine.items[locked]
-    assert case.handle(records) != []
-    case.apply()
-    case.limits = {}
-    assert case.handle(records) == []
-    assert case.shown() == dict.fromkeys("abc", "newer")
 
 
 def test_other_attributes_of_any_type_stay(case: Case) -> None:
@@ -263,38 +152,6 @@ def test_conversations_with_the_same_time_cost_a_few_transactions_each(case: Cas
     assert SENT in places
     assert all(SENT <= place <= SENT.replace("678901", "679901") for place in places)
     assert case.calls.count("transact_write_items") <= 3 * size
-
-
-def test_a_row_of_a_tie_stays_where_it_is_after_a_second_delivery(case: Case) -> None:
-    records = case.put(row("a", group="g1"), row("a", group="g2", sort_key=DAYS[3]))
-    records += case.put(message(group="g1"), message(group="g2"))
-    case.handle(records)
-    places = sorted(sk for pk, sk in case.engine.items if pk == "GRP#a")
-    case.delete({"pk": {"S": "GRP#a"}, "sk": {"S": SENT}})
-    assert case.handle(records) == []
-    assert [sk for pk, sk in case.engine.items if pk == "GRP#a"] == places[1:]
-
-
-def test_a_second_delivery_changes_no_row(case: Case) -> None:
-    records = case.put(row("a", "b"), row("b", "a"), message())
-    case.handle(records)
-    before = case.rows()
-    assert case.handle(records) == []
-    assert case.rows() == before
-
-
-def test_a_deletion_shows_the_message_before_and_then_an_empty_preview(case: Case) -> None:
-    older, newer = message(DAYS[0], "older"), message(DAYS[1])
-    case.handle(case.put(row("a"), older, newer))
-    for item, text in ((newer, "older"), (older, "")):
-        assert case.handle(case.delete(item)) == []
-        assert (case.rows()["a"]["sk"]["S"], case.rows()["a"]["message"]["S"]) == (DAYS[0], text)
-
-
-def test_an_edit_is_shown(pair: Case) -> None:
-    pair.engine.put_item(Item=message(DAYS[0], "edited"))
-    assert pair.handle([record(message(DAYS[0], "edited"), "MODIFY")]) == []
-    assert pair.shown() == {"a": "edited", "b": "edited"}
 
 
 @pytest.mark.parametrize("members", [1, 2, 3, 49, 50, 51, 100, 333, 1000])
@@ -405,12 +262,3 @@ def test_a_refusal_is_forgotten_when_everything_is_read_again(case: Case) -> Non
     assert case.settle().failure is None
     assert case.shown() == {"a": "new", "b": "new"}
     assert "shown" in case.conversation()
-
-
-def test_unprocessed_keys_are_requested_again(case: Case) -> None:
-    left = itertools.chain([1], itertools.repeat(0))
-    case.engine._unprocessed = lambda keys: min(next(left), keys - 1)
-    case.put(*(row(user) for user in "abcd"), message())
-    assert case.settle().failure is None
-    assert case.calls.count("batch_get_item") == 2
-    assert set(case.shown().values()) == {"new"}
