@@ -309,6 +309,36 @@ def test_a_move_between_two_readings_of_the_inbox_is_no_leave(cruddur_table: Cru
     assert group.members() == WITHOUT_BO
 
 
+def before_the(call: str, happens: Callable[[], object]) -> Callable[[int, str], None]:
+    """A hook for the moment before the first call of a name."""
+    once = iter([happens])
+
+    def hook(_number: int, name: str) -> None:
+        if name == call and (first := next(once, None)):
+            first()
+
+    return hook
+
+
+def test_a_leave_deletes_no_row_of_another_conversation_that_has_come_to_the_key(cruddur_table: CruddurTable) -> None:
+    group, other = Group(cruddur_table), Group(cruddur_table)
+    (row,) = rows_of(cruddur_table, group.bo)
+
+    def take_the_key() -> None:
+        move(group)
+        put_row(cruddur_table, group.bo, row.sort_key, other.uuid, message="hello again")
+
+    leave(group, BetweenCalls(cruddur_table.client, before=before_the("transact_write_items", take_the_key)))
+    assert [row.message_group_uuid for row in rows_of(cruddur_table, group.bo)] == [other.uuid]
+
+
+def test_who_has_left_gets_no_mark(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    read(group, BetweenCalls(cruddur_table.client, before=before_the("update_item", lambda: leave(group))))
+    assert schema.LEFT_AT in group.item_of(group.bo)
+    assert schema.READ_UP_TO not in group.item_of(group.bo)
+
+
 def test_two_peoples_conversation_stays_theirs_until_one_has_left_the_app(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table, size=2)
     for asked_by in (None, group.ann.uuid):
