@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cruddur_messages import schema, timestamps
@@ -20,6 +20,7 @@ FORMS: tuple[Callable[[datetime], str], ...] = (
     timestamps.canonical,
     lambda instant: instant.replace(tzinfo=None).isoformat(),
     lambda instant: instant.astimezone(timezone(timedelta(hours=2))).isoformat(),
+    lambda instant: instant.astimezone(timezone(timedelta(hours=-5))).isoformat(),
 )
 ANN, BO = person("ann"), person("bo")
 
@@ -43,6 +44,8 @@ def inbox(table: CruddurTable, group: str, newest: str) -> list[Conversation]:
     marks=st.lists(st.integers(0, 11), max_size=3),
     since=st.none() | st.integers(-1, 601),
 )
+@example(minutes=[0, 1], by_bo=3, form=FORMS[2], marks=[0], since=None)
+@example(minutes=[0, 1], by_bo=3, form=FORMS[3], marks=[0], since=None)
 def test_unread_is_what_others_wrote_after_the_last_mark(
     cruddur_table: CruddurTable,
     minutes: list[int],
