@@ -58,12 +58,14 @@ class ConversationNames:
         """The newest conversation of two people alone. Raises DdbError if there is none."""
         if other.uuid == reader.uuid:
             raise DdbError(f"{reader.handle} has no conversation with themselves: name another person")
-        naming = (line.message_group_uuid for line in self._inbox(reader) if line.other.uuid == other.uuid)
-        named = list(dict.fromkeys(naming))
-        for message_group_uuid in named:
-            if {row.member_uuid for row in self._rows(message_group_uuid)} <= {reader.uuid, other.uuid}:
+        named = {line.message_group_uuid: line for line in self._inbox(reader) if line.other.uuid == other.uuid}
+        for message_group_uuid, line in named.items():
+            if not line.is_group and {row.member_uuid for row in self._rows(message_group_uuid)} <= {
+                reader.uuid,
+                other.uuid,
+            }:
                 return message_group_uuid
-        groups = f"; in a group with others: {_listed(named)}" if named else ""
+        groups = f"; in a group with others: {_listed([*named])}" if named else ""
         raise DdbError(
             f"{reader.handle} and {other.handle} have no conversation of their own{groups}: "
             f"bin/ddb start MESSAGE --from {reader.handle} --to {other.handle} starts one"

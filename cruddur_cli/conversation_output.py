@@ -1,6 +1,6 @@
 """Conversations and messages as columns and rows for people, and as JSON for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cruddur_cli.console import Column, Cut, Output
@@ -12,19 +12,23 @@ from cruddur_messages.store import Conversation, Page
 MESSAGE_COLUMNS = (Column("from", Cut.ELLIPSIS), Column("message", Cut.WRAP, grows=True), Column("time (UTC)"))
 
 
-def inbox_columns(output: Output) -> tuple[Column, ...]:
+def inbox_columns(output: Output, *, unread: bool = False) -> tuple[Column, ...]:
     """The columns of an inbox; a narrow output has no time."""
     when = () if output.is_narrow else (Column("last message (UTC)"),)
-    return Column("with", Cut.ELLIPSIS), Column("message", Cut.ELLIPSIS, grows=True), *when, Column("id")
+    count = (Column("unread"),) if unread else ()
+    return Column("with", Cut.ELLIPSIS), *count, Column("message", Cut.ELLIPSIS, grows=True), *when, Column("id")
 
 
-def inbox_rows(output: Output, page: Page[Conversation], names: Sequence[str]) -> list[tuple[str, ...]]:
+def inbox_rows(
+    output: Output, page: Page[Conversation], names: Sequence[str], unread: Mapping[str, int] | None = None
+) -> list[tuple[str, ...]]:
     """The rows of an inbox, with the names of the others; a terminal shows only the start of each id."""
     uuids = [line.message_group_uuid for line in page.items]
     shown = beginnings(uuids) if output.is_terminal else dict(zip(uuids, uuids, strict=True))
     return [
         (
             name or line.other.handle,
+            *(() if unread is None else (str(unread[line.message_group_uuid] or ""),)),
             line.message,
             *(() if output.is_narrow else (_time(output, line.last_message_at),)),
             shown[line.message_group_uuid],
@@ -50,6 +54,7 @@ def conversation_as_json(line: Conversation) -> dict[str, Any]:
         "user_uuid": line.other.uuid,
         "user_display_name": line.other.display_name,
         "user_handle": line.other.handle,
+        "is_group": line.is_group,
     }
 
 
@@ -63,6 +68,7 @@ def message_as_json(message: Message) -> dict[str, Any]:
         "user_uuid": message.sender.uuid,
         "user_display_name": message.sender.display_name,
         "user_handle": message.sender.handle,
+        **({"edited_at": message.edited_at} if message.edited_at else {}),
     }
 
 

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from cruddur_cli import local_system
 from cruddur_cli.bootcamp_arguments import modern
+from cruddur_cli.commands.changes import changes
 from cruddur_cli.commands.conversations import conversations
 from cruddur_cli.commands.maintenance import maintenance
 from cruddur_cli.commands.person import HELP as PERSON_HELP
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": HELP},
 )
-for group in (tables, conversations, watching, maintenance, smoke_test):
+for group in (tables, conversations, changes, watching, maintenance, smoke_test):
     app.add_typer(group.app)
 app.add_typer(person.app, name="person", help=PERSON_HELP, rich_help_panel=PERSON_TITLE, no_args_is_help=True)
 

@@ -58,17 +58,25 @@ def list_conversations(
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = CONVERSATIONS_ON_A_PAGE,
     before: Before = None,
 ) -> None:
-    """List a person's conversations, newest first (pattern B)."""
+    """List a person's conversations, newest first, with what is unread (pattern B)."""
     user = context.user(handle)
     _check_cursor(before)
     page = context.store.list_conversations(user.uuid, limit=limit, before=before)
+    names, unread = context.names(user, page), context.store.unread(user.uuid, page.items)
     if context.output.as_json:
-        context.output.document(
-            {"conversations": [conversation_as_json(line) for line in page.items], "cursor": page.cursor}
-        )
+        lines = [
+            {
+                **conversation_as_json(line),
+                "members": [user.handle, *filter(None, others.split(", "))],
+                "unread": unread[line.message_group_uuid],
+            }
+            for line, others in zip(page.items, names, strict=True)
+        ]
+        context.output.document({"conversations": lines, "cursor": page.cursor})
     elif page.items:
-        names = context.names(user, page)
-        context.output.table(inbox_columns(context.output), inbox_rows(context.output, page, names))
+        context.output.table(
+            inbox_columns(context.output, unread=True), inbox_rows(context.output, page, names, unread)
+        )
         _say_cursor(context, page.cursor)
     elif before is not None:
         context.output.note(f"{user.handle} has no older conversation")

@@ -93,6 +93,34 @@ def test_the_seed_is_loaded_correctly_and_once(at: At, seeded: CruddurTable) -> 
     assert inbox["conversations"][0]["last_message_at"] >= inbox["conversations"][-1]["last_message_at"]
 
 
+def test_people_edit_delete_leave_and_read(at: At, seeded: CruddurTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bo, cy = (user.handle for user in seed_file.load_users()[:3])
+
+    def top(handle: str) -> Any:
+        return json.loads(at(seeded, "list-conversations", handle, "--json").out)["conversations"][0]
+
+    group = json.loads(at(seeded, "start", "lnch?", "--from", ann, "--to", bo, "--to", cy, "--json").out)[
+        "message_group_uuid"
+    ]
+    assert at(seeded, "edit", group, "lunch?", "--from", bo).err.startswith("ddb: none of the newest 1000 messages of")
+    assert "is edited" in at(seeded, "edit", group, "lunch?", "--from", ann).out
+    assert (top(bo)["message"], top(bo)["unread"], sorted(top(bo)["members"])) == ("lunch?", 1, sorted([ann, bo, cy]))
+    assert at(seeded, "read", group, "--of", bo).out == f"{bo} has read {group}\n"
+    assert (top(bo)["unread"], top(cy)["unread"], top(ann)["unread"], top(ann)["is_group"]) == (0, 1, 0, True)
+    at(seeded, "send", group, "oops", "--from", ann)
+    assert at(seeded, "delete", group, "--from", ann, "--message", "x").status == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    assert "not confirmed" in at(seeded, "delete", group, "--from", ann).err
+    assert top(bo)["message"] == "oops"
+    assert "is deleted" in at(seeded, "delete", group, "--from", ann, "--yes").out
+    assert top(bo)["message"] == "lunch?"
+    assert at(seeded, "leave", group, "--of", bo).out == f"{bo} has left {group}\n"
+    refused = at(seeded, "get-conversation", group, "--of", bo)
+    assert (refused.status, refused.err) == (1, f"ddb: user {bo} is not a member of conversation {group}\n")
+    assert "is of two people and stays theirs" in at(seeded, "leave", bo, "--of", ann).err
+    assert at(seeded, "verify").status == 0
+
+
 def test_scan_gives_one_json_object_per_item(at: At, seeded: CruddurTable) -> None:
     lines = at(seeded, "scan", "--json").out.splitlines()
     keys = {(item["pk"], item["sk"]) for item in map(json.loads, lines)}
@@ -195,6 +223,10 @@ COMMANDS = (
     ("send", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "hi"),
     ("start", "hi", "--to", "bayko"),
     ("add-member", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "bayko"),
+    ("edit", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "hi"),
+    ("delete", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "--yes"),
+    ("leave", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"),
+    ("read", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"),
     ("watch",),
     ("verify",),
     ("rebuild",),

@@ -80,11 +80,14 @@ def test_prefixes_are_as_short_as_is_unique() -> None:
 
 
 def test_adding_a_member_twice_says_that_nothing_has_changed(at: At, seeded: CruddurTable) -> None:
-    first = at(seeded, "add-member", "bayko", "mina")
+    refused = at(seeded, "add-member", "bayko", "mina")
+    assert (refused.status, "is of two people and stays theirs: start a new one of three" in refused.err) == (1, True)
+    names = ("--from", "bayko", "--to", "andrewbrown", "--to", "tomas")
+    group = json.loads(at(seeded, "start", "all", *names, "--json").out)["message_group_uuid"]
+    first = at(seeded, "add-member", group, "mina")
     assert "mina is a member of " in first.out
     assert "adding" in first.err
-    again = at(seeded, "add-member", conversation_of(at, seeded, "--of", "mina"), "Mina")
+    again = at(seeded, "add-member", group, "Mina")
     assert (again.status, again.err) == (0, "")
     assert "nothing has changed" in again.out
-    group = conversation_of(at, seeded, "--of", "mina")
     assert json.loads(at(seeded, "add-member", group, "mina", "--json").out)["is_new"] is False

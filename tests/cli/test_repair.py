@@ -584,3 +584,57 @@ def test_a_table_is_repaired_while_people_write(ministack_table: CruddurTable) -
     check_inboxes(ministack_table, written)
     kept = {item["message_uuid"]["S"] for item in messages_of(ministack_table)}
     assert {message.message_uuid for messages in written.messages.values() for message in messages} == kept
+
+
+def group_of_three(table: CruddurTable) -> tuple[MessageStore, str, list[User]]:
+    members = [person(name) for name in ("ann", "bo", "cy")]
+    store = store_of(table)
+    group = store.start_conversation(members, sender=members[1], message="one").message_group_uuid
+    store.send(group, sender=members[1], message="two")
+    settle(table, group)
+    return store, group, members
+
+
+def test_whoever_has_left_is_not_put_back_whatever_names_them(cruddur_table: CruddurTable) -> None:
+    store, group, (ann, bo, cy) = group_of_three(cruddur_table)
+    store.leave(group, bo.uuid)  # who wrote both messages, and whom ann's row and the conversation item name
+    assert verify(cruddur_table) == []
+    delete_rows(cruddur_table, cy)
+    assert problems(cruddur_table) == {Problem.MISSING_ROW, Problem.WRONG_CONVERSATION_ITEM}
+    rebuild(cruddur_table, [ann, bo, cy])
+    assert verify(cruddur_table) == []
+    assert rows_of(cruddur_table, bo) == []
+    (row,) = rows_of(cruddur_table, cy)
+    assert (row.other_uuid, row.is_group) == (ann.uuid, True)
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_a_leave_at_any_moment_of_a_repair_is_not_undone(ministack_table: CruddurTable, moment: int) -> None:
+    store, group, (ann, bo, cy) = group_of_three(ministack_table)
+    delete_rows(ministack_table, bo)  # missing when the repair begins
+    members = tuple(user.uuid for user in (ann, bo, cy))
+
+    def leave(number: int, _name: str) -> None:
+        if number == moment:
+            store.add_member(group, bo)
+            store.leave(group, bo.uuid)
+
+    client: Any = BetweenCalls(ministack_table.client, before=leave)
+    assert repairer(client, ministack_table).repair(Suspect(group, members)).failure is None
+    if client.calls <= moment:
+        leave(moment, "")
+    settle(ministack_table, group)
+    assert rows_of(ministack_table, bo) == []
+    assert problems(ministack_table) == set()
+
+
+def test_a_checkpoint_from_before_a_leave_does_not_undo_it(ministack_table: CruddurTable, tmp_path: Path) -> None:
+    store, group, (ann, bo, cy) = group_of_three(ministack_table)
+    checkpoint = Checkpoint(tmp_path / "left.jsonl")
+    checkpoint.begin([Suspect(group, tuple(user.uuid for user in (ann, bo, cy)))])
+    store.leave(group, bo.uuid)
+    Rebuild(
+        client=ministack_table.client, table_name=ministack_table.name, named=lambda _: None, sleep=lambda _: None
+    ).run(checkpoint)
+    assert rows_of(ministack_table, bo) == []
+    assert verify(ministack_table) == []

@@ -1,6 +1,7 @@
 """Delivery: roles that a workflow may assume and what they may do; workflows that run what the README says."""
 
 import copy
+import itertools
 import json
 import os
 import re
@@ -82,10 +83,13 @@ def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
     templates: Callable[..., Templates], cruddur_table_on: Callable[[str], CruddurTable], dynamodb_local_endpoint: str
 ) -> None:
     (policy,) = roles(templates)["SmokeRoleArn"]["Policies"]
-    on_table, on_index = policy["PolicyDocument"]["Statement"]
-    patterns = on_table["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-    assert all("5e1f7e57-" in pattern or pattern == "SMOKE#runs*" for pattern in patterns)
-    assert on_table["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+    on_table, on_members, on_index = policy["PolicyDocument"]["Statement"]
+    allowed: list[tuple[str, str]] = []
+    for one in (on_table, on_members):
+        patterns = one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+        allowed += itertools.product(one["Action"], [patterns] if isinstance(patterns, str) else patterns)
+        assert one["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+    assert all("5e1f7e57-" in pattern or pattern == "SMOKE#runs*" for _, pattern in allowed)
     assert on_index["Action"] == "dynamodb:Query"
 
     asked: set[tuple[str, str]] = set()
@@ -95,10 +99,11 @@ def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
         if "IndexName" in params:
             asked.add((model.name, "index"))
             return
-        for element in [next(iter(one.values())) for one in params.get("TransactItems", [])] or [params]:
+        in_transaction = [next(iter(one.items())) for one in params.get("TransactItems", [])]
+        for kind, element in in_transaction or [(model.name, params)]:
             values = element.get("ExpressionAttributeValues", {})
             key = element.get("Item", element.get("Key", {})).get("pk") or values[":pk"]
-            asked.add(("PutItem" if "TransactItems" in params else model.name, key["S"]))
+            asked.add((f"{kind}Item" if in_transaction else kind, key["S"]))
 
     table.client.meta.events.register("provide-client-params.dynamodb", note)
     runs.talk(Place(table.client, table.name), messages=2, limit_seconds=0)
@@ -106,9 +111,13 @@ def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
     talk = Talk(watched, smoke_uuid(), [person(name) for name in NAMES], limit_seconds=60)
     talk.speak()
     talk.join()
-    assert {name for name, _ in asked} == {"Query", "PutItem", "DeleteItem"}
-    assert {name for name, _ in asked} <= {action.removeprefix("dynamodb:") for action in on_table["Action"]}
-    denied = [key for _, key in asked if key != "index" and not any(fnmatchcase(key, one) for one in patterns)]
+    assert {name for name, _ in asked} == {"Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"}
+    denied = [
+        (name, key)
+        for name, key in asked
+        if key != "index"
+        and not any(action == f"dynamodb:{name}" and fnmatchcase(key, pattern) for action, pattern in allowed)
+    ]
     assert denied == []
 
 

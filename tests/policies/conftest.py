@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests.engines.fixtures import CruddurTable
-from tests.policies.authorization import Policies, Request, distinct
+from tests.policies.authorization import ENCLOSING_OPERATION, Policies, Request, distinct
 from tests.policies.deployed import VARIANTS, Deployed, deployed
-from tests.policies.probes import named, neighbours
+from tests.policies.probes import TRANSACTIONAL, named, neighbours
 from tests.policies.recorder import requests
 from tests.policies.scenarios import Recording, record_all
 from tests.policies.service_calls import service_calls
@@ -46,6 +46,9 @@ def case_of(variant: str, recording: Recording) -> Case:
     # In prod, backend_batch_write is off; in the existing VPC, backend_changes is.
     calls = [*recording.own, *(() if variant == "prod" else recording.bootcamp)]
     changes = [asked for call in recording.changes for asked in requests(call, found)]
+    # What is allowed alone, without a condition on the transaction, is allowed in one too.
+    alone = [asked for asked in changes if asked.action in TRANSACTIONAL and ENCLOSING_OPERATION not in asked.context]
+    changes += [asked.with_key(ENCLOSING_OPERATION, "TransactWriteItems") for asked in alone]
     allowed = distinct([*(asked for call in calls for asked in requests(call, found)), *service_calls(found)])
     denied: list[Request] = []
     if variant == "dev in an existing VPC":
