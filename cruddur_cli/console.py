@@ -55,37 +55,38 @@ def printable(text: str) -> str:
 
 def plain(item: AttributeMap) -> dict[str, Any]:
     """An item as JSON has it: numbers exactly, binary data as base64 text, sets as sorted lists."""
-    return {name: _plain(_deserialize(value)) for name, value in item.items()}
+    return {name: plain_value(_deserialize(value)) for name, value in item.items()}
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """A value of boto3's deserializer as `plain` has it."""
     match value:
         case Decimal():
             return int(value) if value == value.to_integral_value() else value
         case Binary():
             return base64.b64encode(bytes(cast(SupportsBytes, value))).decode()
         case set() | frozenset():
-            return sorted(_plain(member) for member in value)
+            return sorted(plain_value(member) for member in value)
         case dict():
-            return {name: _plain(nested) for name, nested in value.items()}
+            return {name: plain_value(nested) for name, nested in value.items()}
         case list():
-            return [_plain(nested) for nested in value]
+            return [plain_value(nested) for nested in value]
     return value
 
 
-def _json(value: Any, *, ensure_ascii: bool) -> str:
+def json_text(value: Any, *, ensure_ascii: bool = False) -> str:
     """A value of `plain` as JSON. The standard library has no numbers of more than 17 digits."""
     match value:
         case Decimal():
             return str(value)
         case dict():
             pairs = (
-                f"{_json(name, ensure_ascii=ensure_ascii)}: {_json(of, ensure_ascii=ensure_ascii)}"
+                f"{json_text(name, ensure_ascii=ensure_ascii)}: {json_text(of, ensure_ascii=ensure_ascii)}"
                 for name, of in value.items()
             )
             return f"{{{', '.join(pairs)}}}"
         case list():
-            return f"[{', '.join(_json(member, ensure_ascii=ensure_ascii) for member in value)}]"
+            return f"[{', '.join(json_text(member, ensure_ascii=ensure_ascii) for member in value)}]"
     return json.dumps(value, ensure_ascii=ensure_ascii)
 
 
@@ -107,7 +108,7 @@ class Output:
 
     def json_line(self, value: Any, *, flush: bool = False) -> None:
         """Print one JSON value on a line of its own, at once with `flush`."""
-        sys.stdout.write(_json(value, ensure_ascii=self._ensure_ascii) + "\n")
+        sys.stdout.write(json_text(value, ensure_ascii=self._ensure_ascii) + "\n")
         if flush:
             sys.stdout.flush()
 

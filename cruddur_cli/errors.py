@@ -3,6 +3,7 @@
 from botocore import exceptions as botocore_errors
 
 from cruddur_messages.audit.export import ExportError
+from cruddur_messages.person import StillChangingError
 from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.seed.load import SeedError
 from cruddur_messages.store.errors import ContendedError, RejectedError
@@ -47,6 +48,10 @@ class WrongUseError(Exception):
     """The arguments of a command do not fit together; the text is one line that says what is expected."""
 
 
+OWN = (DdbError, ExportError, RejectedError, ContendedError, StillChangingError, SeedError, SeedFileError)
+"""The errors whose text is such a line."""
+
+
 def one_line(text: str) -> str:
     """A text without line breaks."""
     return " ".join(text.split())
@@ -56,7 +61,7 @@ def explained(error: Exception) -> str | None:
     """The line for an error; None if the error is a fault of the program."""
     if isinstance(error, SeedError) and isinstance(error.__cause__, Exception):
         return explained(error.__cause__)
-    if isinstance(error, DdbError | ExportError | RejectedError | ContendedError | SeedError | SeedFileError):
+    if isinstance(error, OWN):
         return one_line(str(error))
     if isinstance(error, botocore_errors.ClientError):
         return _refused(error)

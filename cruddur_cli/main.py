@@ -4,7 +4,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, cast
 
@@ -16,6 +16,9 @@ from cruddur_cli import local_system
 from cruddur_cli.bootcamp_arguments import modern
 from cruddur_cli.commands.conversations import conversations
 from cruddur_cli.commands.maintenance import maintenance
+from cruddur_cli.commands.person import HELP as PERSON_HELP
+from cruddur_cli.commands.person import TITLE as PERSON_TITLE
+from cruddur_cli.commands.person import person
 from cruddur_cli.commands.smoke import smoke_test
 from cruddur_cli.commands.tables import tables
 from cruddur_cli.commands.watch import watching
@@ -37,6 +40,7 @@ app = typer.Typer(
 )
 for group in (tables, conversations, watching, maintenance, smoke_test):
     app.add_typer(group.app)
+app.add_typer(person.app, name="person", help=PERSON_HELP, rich_help_panel=PERSON_TITLE, no_args_is_help=True)
 
 
 def _show_version(is_asked: bool) -> None:
@@ -57,12 +61,19 @@ def _program(
 def _built() -> TyperGroup:
     """The program as typer runs it, without the type of flags in the help."""
     program = cast(TyperGroup, typer.main.get_command(app))
-    for command in (program, *_commands(program).values()):
+    for command in _with_all_below(program):
         with typer.Context(command, help_option_names=HELP) as context:
             for parameter in command.get_params(context):
                 if isinstance(parameter, TyperOption) and parameter.is_flag:
                     parameter.metavar = ""
     return program
+
+
+def _with_all_below(command: TyperCommand | TyperGroup) -> Iterator[TyperCommand | TyperGroup]:
+    yield command
+    if isinstance(command, TyperGroup):
+        for below in _commands(command).values():
+            yield from _with_all_below(below)
 
 
 def _commands(program: TyperGroup) -> Mapping[str, TyperCommand]:

@@ -1,6 +1,6 @@
 """What all callers of DynamoDB share: limits, kinds of errors, pauses, and queries."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,10 +9,14 @@ from cruddur_messages import schema
 from cruddur_messages.items import AttributeMap, GroupRow, group_rows
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
 MAX_ACTIONS = 100
 """DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
+
+MOST_KEYS = 100
+"""DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 NO_REASON = "None"
@@ -111,6 +115,16 @@ def query_items(
         if "LastEvaluatedKey" not in page:
             return
         paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def get_items(client: "DynamoDBClient", table_name: str, keys: Iterable[AttributeMap]) -> Iterator[AttributeMap]:
+    """The items under these keys: BatchGetItem, consistent."""
+    pending: list[Any] = list(keys)
+    while pending:
+        asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
+        page = client.batch_get_item(RequestItems={table_name: {"Keys": asked, "ConsistentRead": True}})
+        yield from page["Responses"].get(table_name, [])
+        pending += page.get("UnprocessedKeys", {}).get(table_name, {"Keys": []})["Keys"]
 
 
 def rows_in_index(

@@ -35,6 +35,12 @@ IS_GROUP: Final = "is_group"
 
 EDITED_AT: Final = "edited_at"
 
+EXPIRES_AT: Final = "expires_at"
+"""The attribute by which DynamoDB removes messages, of messages alone: seconds since 1970 (docs/person.md)."""
+
+ERASED: Final = "erased"
+"""What a row has for uuid, name and handle of the other person, if they are erased and nobody else is left."""
+
 CONVERSATION_PREFIX: Final = "CONV#"
 """The prefix of conversation items, on which the projection locks (docs/decisions/0004)."""
 

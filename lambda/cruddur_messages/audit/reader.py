@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from cruddur_messages import conversation_item, dynamodb, schema
+from cruddur_messages import conversation_item, dynamodb, member_item, schema
 from cruddur_messages.audit.snapshot import ConversationSnapshot, InboxSnapshot, TableSnapshot
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 REMEMBERED_INBOXES = 64
 READINGS = 2
-
-MOST_KEYS = 100
-"""DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
 
 
 class ConversationReader:
@@ -70,16 +67,8 @@ class ConversationReader:
 
     def member_items(self, message_group_uuid: str, members: Collection[str]) -> Iterator[AttributeMap]:
         """What people did with a conversation, as far as they did something: BatchGetItem, consistent."""
-        pending: list[Any] = [
-            {schema.PARTITION_KEY: {"S": schema.MEMBER_PREFIX + member}, schema.SORT_KEY: {"S": message_group_uuid}}
-            for member in sorted(members)
-        ]
-        while pending:
-            asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
-            page = self._client.batch_get_item(RequestItems={self._table_name: {"Keys": asked, "ConsistentRead": True}})
-            yield from page["Responses"].get(self._table_name, [])
-            if self._table_name in page.get("UnprocessedKeys", {}):
-                pending += page["UnprocessedKeys"][self._table_name]["Keys"]
+        keys = [member_item.key(message_group_uuid, member) for member in sorted(members)]
+        return dynamodb.get_items(self._client, self._table_name, keys)
 
     def left(self, message_group_uuid: str, members: Collection[str]) -> frozenset[str]:
         """Those of the members who have left."""

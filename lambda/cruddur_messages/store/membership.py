@@ -134,7 +134,9 @@ def _require_group(access: Access, message_group_uuid: str, rows: Iterable[Group
 def _is_open(access: Access, own: Iterable[GroupRow]) -> bool:
     """Whether members may come and go: in a group, or where the other of two has left the app."""
     return any(row.is_group for row in own) or any(
-        schema.LEFT_AT in access.member_item(row.message_group_uuid, row.other_uuid) for row in own if row.other_uuid
+        row.other_uuid == schema.ERASED or schema.LEFT_AT in access.member_item(row.message_group_uuid, row.other_uuid)
+        for row in own
+        if row.other_uuid
     )
 
 

@@ -1,0 +1,180 @@
+"""The erasure of a person: what names them goes, and what others wrote stays.
+
+In each conversation, in this order: the pair items; the own rows, in one transaction with a `left_at`, after which
+nothing lets them in again; the rows of others, which then name another member or nobody; the messages; and a
+settlement, after which the previews show what is left. Each write has a condition, and passes are repeated. So it ends
+in the same state from any other: interrupted, twice at once, or while others write. A `left_at` under the person's id
+remains in each conversation, by which a later run finds it again.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from cruddur_messages import member_item, schema, timestamps
+from cruddur_messages.dynamodb import get_items
+from cruddur_messages.items import USER_UUID, AttributeMap, GroupRow, User, key_attributes, key_of, text_or_empty
+from cruddur_messages.person.passes import Pass, Track, until_nothing_changes
+from cruddur_messages.person.refresh import rename
+from cruddur_messages.person.traces import Person
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+MOST_DELETES = 9
+"""Of one transaction: DynamoDB Local from npm refuses more than ten actions."""
+
+ERASED = User(schema.ERASED, schema.ERASED, schema.ERASED)
+"""Whom a row names when the other of two is erased."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a conversation holds of the person, but for their messages."""
+
+    message_group_uuid: str
+    own_rows: tuple[AttributeMap, ...]
+    other_rows: tuple[GroupRow, ...]
+    naming: tuple[GroupRow, ...]
+    pair_items: tuple[AttributeMap, ...]
+    member_item: AttributeMap
+
+    @property
+    def counts(self) -> Counter[str]:
+        """In the words of what is done."""
+        return Counter(
+            own_rows=len(self.own_rows),
+            rows_of_others=len(self.naming),
+            read_marks=schema.READ_UP_TO in self.member_item,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erasure:
+    """Erases one person.
+
+    `settle` settles a conversation and returns why it could not, or None. `named` looks up a member by id, for rows of
+    a group that named the person.
+    """
+
+    person: Person
+    settle: Callable[[str], str | None]
+    named: Callable[[str], User | None]
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+
+    def preview(self, track: Track = iter) -> Counter[str]:
+        """What the table holds of the person, in numbers."""
+        groups = self.person.conversations()
+        counts, pairs = (
+            Counter(conversations=len(groups)),
+            set(map(key_of, self._pair_items(self.person.traces.partners))),
+        )
+        for found in self._each(track, groups):
+            counts += found.counts
+            pairs.update(map(key_of, found.pair_items))
+            counts["messages"] += sum(1 for _ in self.person.messages(found.message_group_uuid))
+        return counts + Counter(pair_items=len(pairs))
+
+    def run(self, track: Track = iter) -> Counter[str]:
+        """Erase them; returns what was done. Raises StillChangingError if others write all the time."""
+        return until_nothing_changes(lambda: self._pass(track), self.sleep)
+
+    def _pass(self, track: Track) -> Pass:
+        made = Pass()
+        self._delete(made, "pair_items", self._pair_items(self.person.traces.partners))
+        # Rows that name no conversation: nothing moves them.
+        self._delete(made, "own_rows", self.person.inbox().get("", []))
+        for found in self._each(track, self.person.conversations()):
+            group = found.message_group_uuid
+            self._delete(made, "pair_items", found.pair_items)
+            self._leave(made, found)
+            for row in found.naming:
+                rename(made, self.person, row, self._instead(row, found.other_rows))
+            self._delete(made, "messages", self.person.messages(group), (USER_UUID, self.person.user_uuid))
+            # Also if nothing was written: a run may have been killed before it came to this.
+            made.failure = self.settle(group) or made.failure
+        return made
+
+    def _each(self, track: Track, groups: list[str]) -> Iterator[_Found]:
+        inbox, member_items = self.person.inbox(), self.person.member_items()
+        uuid = self.person.user_uuid
+        for group in track(groups):
+            rows = self.person.rows(group)
+            own = {key_of(row): row for row in inbox.get(group, [])}
+            own |= {row.key: row.attributes for row in rows if row.member_uuid == uuid}
+            others = [row for row in rows if row.member_uuid != uuid]
+            partners = {row.member_uuid for row in others} | {text_or_empty(row, USER_UUID) for row in own.values()}
+            yield _Found(
+                group,
+                tuple(own.values()),
+                tuple(others),
+                tuple(row for row in others if row.other_uuid == uuid),
+                tuple(self._pair_items(partners - {""})),
+                member_items.get(group, {}),
+            )
+
+    def _pair_items(self, partners: Iterable[str]) -> Iterator[AttributeMap]:
+        pairs = [schema.pair_partition(self.person.user_uuid, partner) for partner in sorted(partners)]
+        keys = [key_attributes((pair, schema.PAIR_SORT_KEY)) for pair in pairs]
+        return get_items(self.person.client, self.person.table_name, keys)
+
+    def _leave(self, made: Pass, found: _Found) -> None:
+        item = found.member_item
+        is_left = schema.LEFT_AT in item and not {schema.JOINED_AT, schema.READ_UP_TO} & item.keys()
+        if is_left and not found.own_rows:
+            return
+        leave: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": self.person.table_name,
+                "Key": member_item.key(found.message_group_uuid, self.person.user_uuid),
+                "UpdateExpression": f"SET {schema.LEFT_AT} = if_not_exists({schema.LEFT_AT}, :now) "
+                f"REMOVE {schema.JOINED_AT}, {schema.READ_UP_TO}",
+                "ExpressionAttributeValues": {":now": {"S": timestamps.canonical(self.clock())}},
+            }
+        }
+        group = (schema.INDEX_PARTITION_KEY, found.message_group_uuid)
+        if found.own_rows:
+            self._delete(made, "own_rows", found.own_rows, group, beside=[leave])
+        else:
+            made.write("left_at_marks", self.person.client.transact_write_items, TransactItems=[leave])
+
+    def _delete(
+        self,
+        made: Pass,
+        what: str,
+        items: Iterable[AttributeMap],
+        equal: tuple[str, str] | None = None,
+        *,
+        beside: "list[TransactWriteItemTypeDef] | None" = None,
+    ) -> None:
+        """Delete items in transactions, each if it still has the attribute `equal`, and beside other actions."""
+        condition = (
+            {}
+            if equal is None
+            else {
+                "ConditionExpression": f"{equal[0]} = :equal",
+                "ExpressionAttributeValues": {":equal": {"S": equal[1]}},
+            }
+        )
+        left = iter(items)
+        while some := list(islice(left, MOST_DELETES)):
+            deletes: list[TransactWriteItemTypeDef] = [
+                {"Delete": {"TableName": self.person.table_name, "Key": key_attributes(key_of(item)), **condition}}  # type: ignore[typeddict-item]
+                for item in some
+            ]
+            actions = [*(beside or []), *deletes]
+            call = self.person.client.transact_write_items
+            made.write(what, call, number=len(some), TransactItems=actions)
+
+    def _instead(self, row: GroupRow, rows: Iterable[GroupRow]) -> User:
+        """Whom a row names when it no longer names the person: another member with a row, or nobody."""
+        names = {other.other_uuid: User.from_attributes(other.attributes) for other in rows}
+        for member in sorted({other.member_uuid for other in rows} - {row.member_uuid}):
+            if user := names.get(member) or self.named(member):
+                return user
+        return ERASED
