@@ -52,7 +52,10 @@ def _keys(keys: "Sequence[KeySchemaElementTypeDef]", types: Mapping[str, str]) -
 
 
 def create(client: "DynamoDBClient", table_name: str) -> None:
-    """Create the table, on demand, and wait until it is active. Raises ClientError, WaiterError."""
+    """Create the table, on demand, wait until it is active, and name its TTL attribute.
+
+    Raises ClientError, WaiterError.
+    """
     client.create_table(
         TableName=table_name,
         BillingMode="PAY_PER_REQUEST",
@@ -72,6 +75,9 @@ def create(client: "DynamoDBClient", table_name: str) -> None:
     )
     client.get_waiter("table_exists").wait(
         TableName=table_name, WaiterConfig={"Delay": SECONDS_BETWEEN_LOOKS, "MaxAttempts": MOST_LOOKS}
+    )
+    client.update_time_to_live(
+        TableName=table_name, TimeToLiveSpecification={"Enabled": True, "AttributeName": schema.EXPIRES_AT}
     )
 
 

@@ -134,6 +134,7 @@ class Settings:
 
     backend_changes: bool = True
     backend_batch_write: bool = True
+    keep_days: Annotated[int, between(0, 36_500)] = 0
 
     monitoring: Literal["none", "essential", "full"] = "essential"
     alarm_email: Annotated[

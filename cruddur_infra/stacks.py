@@ -94,6 +94,7 @@ class MainStack(Stack):
             system=settings.system,
             table_name=settings.table_name,
             table_arn=table_arn,
+            keep_days=settings.keep_days,
             changes=settings.backend_changes,
             batch_write=settings.backend_batch_write,
         )

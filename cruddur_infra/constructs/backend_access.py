@@ -25,6 +25,7 @@ class BackendAccess(Construct):
         system: str,
         table_name: str,
         table_arn: str,
+        keep_days: int,
         changes: bool,
         batch_write: bool,
     ) -> None:
@@ -33,6 +34,8 @@ class BackendAccess(Construct):
             ("TableName", "table-name", table_name),
             ("TableArn", "table-arn", table_arn),
             ("IndexName", "index-name", schema.INDEX_NAME),
+            # For MessageStore(keep_days=...): a backend that is not told it writes messages that never expire.
+            ("KeepDays", "keep-days", str(keep_days)),
         ):
             ssm.StringParameter(
                 self,

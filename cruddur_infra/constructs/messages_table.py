@@ -62,6 +62,8 @@ class MessagesTable(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=point_in_time_recovery
             ),
+            # Of messages alone, and only if a backend is told to set it: rows and member items never expire.
+            time_to_live_attribute=schema.EXPIRES_AT,
             deletion_protection=keep,
             removal_policy=removal_policy,
             encryption=ENCRYPTION[encryption],

@@ -1,4 +1,4 @@
-"""What those need who keep the table right: a policy for `bin/ddb verify`, `rebuild` and `redrive`."""
+"""What those need who keep the table right: a policy for `bin/ddb verify`, `rebuild`, `redrive` and `person`."""
 
 from aws_cdk import CfnOutput
 from aws_cdk import aws_iam as iam
@@ -18,7 +18,7 @@ class OperatorAccess(Construct):
         policy = iam.ManagedPolicy(
             self,
             "Policy",
-            description="Cruddur messages: bin/ddb verify, rebuild and redrive",
+            description="Cruddur messages: bin/ddb verify, rebuild, redrive and person",
             document=iam.PolicyDocument(
                 statements=[
                     *_table_statements(table_arn),
@@ -52,11 +52,17 @@ def _table_statements(table_arn: str) -> list[iam.PolicyStatement]:
     return [
         # verify and rebuild, the whole table: Scan; its size, for the progress: DescribeTable.
         statement("ReadTable", "Scan", "DescribeTable"),
-        # What looks wrong is read again, messages and inboxes: Query.
-        statement("ReadAgain", "Query", conditions=only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)),
-        # The rows to settle, and who has left: BatchGetItem.
+        # What looks wrong is read again, messages and inboxes; person, also what they did with conversations: Query.
         statement(
-            "ReadMembers", "BatchGetItem", conditions=only_partitions(schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX)
+            "ReadAgain",
+            "Query",
+            conditions=only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX),
+        ),
+        # The rows to settle, and who has left; person erase, pair items: BatchGetItem.
+        statement(
+            "ReadMembers",
+            "BatchGetItem",
+            conditions=only_partitions(schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX, schema.PAIR_PREFIX),
         ),
         # The version of a conversation: GetItem, and UpdateItem with the next one, alone or beside rows.
         statement("LockConversation", "GetItem", "UpdateItem", conditions=only_partitions(schema.CONVERSATION_PREFIX)),
@@ -75,4 +81,10 @@ def _table_statements(table_arn: str) -> list[iam.PolicyStatement]:
             "DeleteItem",
             conditions=in_transaction() | only_partitions(schema.GROUP_ROW_PREFIX, schema.MESSAGE_PREFIX),
         ),
+        # person refresh and erase, whom the rows of others name: UpdateItem.
+        statement("RenameInRows", "UpdateItem", conditions=only_partitions(schema.GROUP_ROW_PREFIX)),
+        # person erase, who has left: Update in TransactWriteItems.
+        statement("EraseMarks", "UpdateItem", conditions=in_transaction() | only_partitions(schema.MEMBER_PREFIX)),
+        # person erase, beside messages and rows: Delete in TransactWriteItems.
+        statement("ErasePairItems", "DeleteItem", conditions=in_transaction() | only_partitions(schema.PAIR_PREFIX)),
     ]

@@ -223,7 +223,11 @@ def test_messages_by_the_thousand_are_erased(ministack_table: CruddurTable) -> N
 
 def test_it_ends_with_an_error_if_others_never_stop(ministack_table: CruddurTable) -> None:
     world = World(ministack_table, messages=0)
-    endless = replace(world.erasure(), sleep=lambda _: world.send("pair", world.zoe, "again") and None)
+
+    def send_again(_: float) -> None:
+        world.send("pair", world.zoe, "again")
+
+    endless = replace(world.erasure(), sleep=send_again)
     with pytest.raises(StillChangingError, match=r"after 20 passes .*messages.*: run it again"):
         endless.run()
 

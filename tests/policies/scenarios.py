@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,10 @@ from cruddur_cli import settlement
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Rebuild
 from cruddur_cli.maintenance.verify import verify
-from cruddur_messages import schema
+from cruddur_messages import schema, timestamps
 from cruddur_messages.canary import run as canary_run
 from cruddur_messages.items import MESSAGE_UUID, Message, User
+from cruddur_messages.person import Erasure, Person, export, refresh
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.seed import file as seed_file
@@ -221,6 +222,26 @@ def operator(client: "DynamoDBClient", table: CruddurTable) -> None:
             [DirtyConversation(started[2].message_group_uuid)]
         )
         assert not settled.failure
+    erase(client, table, store, ann, bo)
+
+
+def erase(client: "DynamoDBClient", table: CruddurTable, store: MessageStore, ann: User, bo: User) -> None:
+    """A new name reaches the rows of others, and then the person is erased, in groups and in a pair."""
+    pair = store.start_conversation((ann, bo), sender=bo, message="first").message_group_uuid
+    store.mark_read(pair, ann.uuid, up_to=timestamps.canonical(datetime.now(UTC)))
+    store.send(pair, sender=bo, message="last")
+    named = replace(ann, handle="anna")
+    them = Person(client=client, table_name=table.name, user_uuid=ann.uuid)
+    assert refresh(them, lambda: named, sleep=lambda _: None)
+    assert export(them)["conversations"]
+
+    def settle(group: str) -> str | None:
+        return settlement.settle(client, table.name, [group]).get(group)
+
+    erasure = Erasure(person=them, settle=settle, named=lambda _: None, sleep=lambda _: None)
+    assert erasure.preview()["pair_items"] == 1
+    assert erasure.run()["pair_items"] == 1
+    assert verify(client, table.name, sleep=lambda _: None).findings == []
 
 
 @dataclass(frozen=True)

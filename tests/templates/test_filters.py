@@ -15,6 +15,8 @@ ROW = {**ROW_KEYS, "message_group_uuid": {"S": "6a7e"}, "message": {"S": "hi"}}
 SETTLED_ROW = {**ROW, "message_uuid": {"S": "m-1"}}
 EMPTY_ROW = {**ROW, "message": {"S": ""}, "message_uuid": {"S": ""}}
 CONVERSATION_KEYS = {"pk": {"S": "CONV#6a7e"}, "sk": {"S": "CONV"}}
+BY_TIME_TO_LIVE = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+"""Developer Guide, "DynamoDB Streams and Time to Live"."""
 
 
 def record(event_name: str, keys: dict[str, Any], image: dict[str, Any] | None) -> dict[str, Any]:
@@ -33,6 +35,7 @@ RECORDS = [
         True,
     ),
     ("a deleted message", record("REMOVE", MESSAGE_KEYS, None), True),
+    ("a message that DynamoDB removes as expired", {**record("REMOVE", MESSAGE_KEYS, None), **BY_TIME_TO_LIVE}, True),
     ("a row that a backend has put", record("INSERT", ROW_KEYS, ROW), True),
     ("a row that a backend has put over another", record("MODIFY", ROW_KEYS, ROW), True),
     ("a row that the projection has moved", record("INSERT", ROW_KEYS, SETTLED_ROW), False),

@@ -35,13 +35,15 @@ from cruddur_messages.store.values import Conversation, Page, StartedConversatio
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
 MESSAGES_ON_A_PAGE = 40
 CONVERSATIONS_ON_A_PAGE = 20
 
 MAX_TAKEN_KEYS = 1000
 """How many microseconds are tried in turn for a message when another message has its key."""
+
+SECONDS_A_DAY = 86_400
 
 _Item = TypeVar("_Item")
 
@@ -51,7 +53,9 @@ class MessageStore:
     """The conversations of one table.
 
     `clock` returns the current time, `new_uuid` a new id. `sleep` and `draw` (uniform in 0..1) are for the backoff.
-    Messages that are not newer than `unread_since` count as read. Safe to share between threads.
+    Messages that are not newer than `unread_since` count as read. What is sent expires after `keep_days`, None and 0:
+    never; DynamoDB then removes it, within a few days (Developer Guide, "Time to Live"). Raises ValueError if it is
+    negative. Safe to share between threads.
     """
 
     client: "DynamoDBClient"
@@ -61,6 +65,14 @@ class MessageStore:
     draw: Callable[[], float] = random.random
     new_uuid: Callable[[], str] = lambda: str(uuid.uuid4())
     unread_since: datetime | None = None
+    keep_days: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a negative number of days: it would remove every message at once."""
+        if self.keep_days is not None and self.keep_days < 0:
+            raise ValueError(
+                f"keep_days is {self.keep_days}: give the days to keep messages, or 0 to keep them for ever"
+            )
 
     @property
     def _access(self) -> Access:
@@ -135,7 +147,7 @@ class MessageStore:
                     return StartedConversation(existing, sent, is_new=False)
                 pair = [self._pair_put(pair_partition, message_group_uuid, seen)]
             first = _message(message_group_uuid, instant, message_uuid, sender, message)
-            items = [_first_row(first, member, members).attributes for member in members] + [first.to_attributes()]
+            items = [_first_row(first, member, members).attributes for member in members] + [self._attributes(first)]
             puts: list[TransactWriteItemTypeDef] = [
                 {"Put": {"TableName": self.table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
                 for item in items
@@ -236,13 +248,19 @@ class MessageStore:
             cursor = attributes[schema.SORT_KEY]["S"]
         return Page(tuple(found), None)
 
+    def _attributes(self, message: Message) -> "dict[str, AttributeValueTypeDef]":
+        if not self.keep_days:
+            return message.to_attributes()
+        expires_at = int(message.instant.timestamp()) + self.keep_days * SECONDS_A_DAY
+        return {**message.to_attributes(), schema.EXPIRES_AT: {"N": str(expires_at)}}
+
     def _put_unless_taken(self, message: Message) -> bool:
         """Put a message; False if another one has its key. A repeated call for the same message succeeds."""
         for _ in (attempts := self._access.attempts()):
             try:
                 self.client.put_item(
                     TableName=self.table_name,
-                    Item=message.to_attributes(),
+                    Item=self._attributes(message),
                     ConditionExpression=f"{KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
                     ExpressionAttributeValues={":uuid": {"S": message.message_uuid}},
                 )
