@@ -222,16 +222,16 @@ def operator(client: "DynamoDBClient", table: CruddurTable) -> None:
             [DirtyConversation(started[2].message_group_uuid)]
         )
         assert not settled.failure
-    erase(client, table, store, ann, bo)
+    erase(client, table, store, bo, ann)
 
 
-def erase(client: "DynamoDBClient", table: CruddurTable, store: MessageStore, ann: User, bo: User) -> None:
+def erase(client: "DynamoDBClient", table: CruddurTable, store: MessageStore, user: User, other: User) -> None:
     """A new name reaches the rows of others, and then the person is erased, in groups and in a pair."""
-    pair = store.start_conversation((ann, bo), sender=bo, message="first").message_group_uuid
-    store.mark_read(pair, ann.uuid, up_to=timestamps.canonical(datetime.now(UTC)))
-    store.send(pair, sender=bo, message="last")
-    named = replace(ann, handle="anna")
-    them = Person(client=client, table_name=table.name, user_uuid=ann.uuid)
+    pair = store.start_conversation((user, other), sender=user, message="first").message_group_uuid
+    store.mark_read(pair, user.uuid, up_to=timestamps.canonical(datetime.now(UTC)))
+    store.send(pair, sender=other, message="last")
+    named = replace(user, handle="renamed")
+    them = Person(client=client, table_name=table.name, user_uuid=user.uuid)
     assert refresh(them, lambda: named, sleep=lambda _: None)
     assert export(them)["conversations"]
 

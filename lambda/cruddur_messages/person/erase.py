@@ -44,6 +44,12 @@ class _Found:
     member_item: AttributeMap
 
     @property
+    def is_unmarked_group(self) -> bool:
+        """Whether it would be taken for a conversation of two when the person's row is gone."""
+        members = {row.member_uuid for row in self.other_rows}
+        return len(members) > 1 and bool(self.own_rows) and not all(row.is_group for row in self.other_rows)
+
+    @property
     def counts(self) -> Counter[str]:
         """In the words of what is done."""
         return Counter(
@@ -91,6 +97,9 @@ class Erasure:
         self._delete(made, "own_rows", self.person.inbox().get("", []))
         for found in self._each(track, self.person.conversations()):
             group = found.message_group_uuid
+            if found.is_unmarked_group and (failure := self.settle(group)):
+                made.failure = failure
+                continue
             self._delete(made, "pair_items", found.pair_items)
             self._leave(made, found)
             for row in found.naming:

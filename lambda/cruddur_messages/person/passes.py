@@ -18,10 +18,10 @@ Track = Callable[[Sequence[str]], Iterable[str]]
 
 
 class StillChangingError(Exception):
-    """After MOST_PASSES there is still something to do: others have written all the time."""
+    """After MOST_PASSES there is still something to do: others write all the time, or a conversation is not settled."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"after {MOST_PASSES} passes something still changes ({why}): run it again")
+        super().__init__(f"it is not finished after {MOST_PASSES} passes ({why}): run it again")
 
 
 @dataclass
