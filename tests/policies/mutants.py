@@ -72,9 +72,15 @@ def _wider(statement: Statement) -> Iterator[tuple[str, Statement]]:
             )
         if "Like" in operator or "Arn" in operator:
             for value in values:
-                for wide in _wider_resources(value) if value.startswith("arn:") else (value.rstrip("#*") + "*", "*"):
+                for wide in _wider_resources(value) if value.startswith("arn:") else _wider_keys(value):
                     new = [wide if other == value else other for other in values]
                     yield f"with {wide} for {value} in {key}", _with_condition(statement, operator, key, new)
+
+
+def _wider_keys(pattern: str) -> list[str]:
+    """With half of its prefix, and with none."""
+    prefix, _, made_up = pattern.partition("#")
+    return [f"{prefix}#*" if made_up.strip("*") else f"{prefix.rstrip('*')}*", "*"]
 
 
 def _wider_actions(action: str) -> Iterator[str]:
