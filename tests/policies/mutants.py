@@ -124,3 +124,15 @@ def _with_condition(statement: Statement, operator: str, key: str, values: list[
     keys = {**statement["Condition"].get(operator, {}), key: values}
     conditions: dict[str, Any] = {**statement["Condition"], operator: {k: v for k, v in keys.items() if v}}
     return {**statement, "Condition": {name: kept for name, kept in conditions.items() if kept}}
+
+
+def without(document: dict[str, Any], action: str, sid: str | None = None) -> dict[str, Any]:
+    """A policy's text that does not allow one action, in one statement or in any; one without actions is removed."""
+    statements = []
+    for one in document["Statement"]:
+        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        is_meant = one["Effect"] == "Allow" and sid in (None, one["Sid"])
+        if kept := [other for other in actions if not (is_meant and other == action)]:
+            statements.append({**one, "Action": kept})
+    assert str(statements).count(action) < str(document).count(action)
+    return {**document, "Statement": statements}
