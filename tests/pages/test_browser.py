@@ -178,7 +178,7 @@ def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Call
     elsewhere.page.get_by_label("Your message").fill("Too late")
     change.last.click()
     form.get_by_role("button", name="Delete").click()
-    tomas.page.get_by_role("button", name="Cancel").last.click()
+    tomas.page.get_by_role("alertdialog").get_by_role("button", name="Cancel").click()
     expect(form.get_by_label("Your message")).to_have_value("I met the heron")
     elsewhere.page.route("**/api/*", lambda route: route.abort())
     form.get_by_role("button", name="Delete").click()
