@@ -136,7 +136,7 @@ class MainStack(Stack):
     def _canary(self, settings: Settings, projection: ProjectionFunction) -> Canary | None:
         if not settings.canary_minutes:
             return None
-        canary = Canary(
+        return Canary(
             self,
             "Canary",
             system=settings.system,
@@ -147,9 +147,8 @@ class MainStack(Stack):
             log_retention_days=settings.log_retention_days,
             minutes=settings.canary_minutes,
             wait_seconds=settings.canary_wait_seconds,
+            runs_after=projection.event_source_mapping,
         )
-        canary.node.add_dependency(projection.event_source_mapping)
-        return canary
 
     def _monitor(self, settings: Settings, projection: ProjectionFunction, canary: Canary | None) -> dict[str, str]:
         monitoring = Monitoring(

@@ -3,7 +3,7 @@
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from cruddur_infra.constructs.function import Function
 from cruddur_infra.constructs.statements import in_transaction, only_partitions
@@ -18,7 +18,7 @@ MEMORY_MB = 128
 class Canary(Construct):
     """The function and its schedule. `wait_seconds` is how long it waits for the inboxes.
 
-    Depend on what the message passes through, so that the first run finds it.
+    `runs_after` is what its message passes through last on deployment, so that the first run finds all of it.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Canary(Construct):
         log_retention_days: int,
         minutes: int,
         wait_seconds: int,
+        runs_after: IDependable,
     ) -> None:
         super().__init__(scope, construct_id)
         function = Function(
@@ -62,7 +63,8 @@ class Canary(Construct):
             schedule=events.Schedule.cron(minute=f"{minutes // 2}/{minutes}"),
             targets=[targets.LambdaFunction(function.function, retry_attempts=0)],
         )
-        schedule.node.add_dependency(function.function.node.find_child("EventInvokeConfig"))
+        # Without the first, an event could be retried before retries are turned off.
+        schedule.node.add_dependency(function.function.node.find_child("EventInvokeConfig"), runs_after)
 
 
 def _statements(table_arn: str) -> list[iam.PolicyStatement]:

@@ -16,7 +16,7 @@ COLUMNS = 24
 MINUTE, DAY = 60, 86_400
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Widget:
     """A widget with metrics by label; `width` is of 24 columns. With an expression, only its value is shown.
 
@@ -25,21 +25,12 @@ class Widget:
 
     title: str
     width: int
-    height: int
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    height: int = 6
     expression: str | None = None
     period_seconds: int = MINUTE
     single_value: bool = False
     alarms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A widget and the position of its upper left corner."""
-
-    widget: Widget
-    x: int
-    y: int
 
 
 class Dashboard(Construct):
@@ -58,56 +49,37 @@ class Dashboard(Construct):
         )
 
 
-def placed(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> list[Placed]:
-    """The widgets from left to right and from top to bottom."""
-    found: list[Placed] = []
+def body(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> dict[str, Any]:
+    """The dashboard body (CloudWatch API Reference, "Dashboard body structure and syntax")."""
+    placed: list[dict[str, Any]] = []
     x = y = 0
     for widget in _widgets(watched, alarm_names, memory_mb):
         if x + widget.width > COLUMNS:
-            x, y = 0, max(other.y + other.widget.height for other in found)
-        found.append(Placed(widget, x, y))
+            x, y = 0, max(other["y"] + other["height"] for other in placed)
+        size = {"x": x, "y": y, "width": widget.width, "height": widget.height}
+        kind = "alarm" if widget.alarms else "metric"
+        placed.append({"type": kind, **size, "properties": _properties(widget, watched)})
         x += widget.width
-    return found
-
-
-def body(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> dict[str, Any]:
-    """The dashboard body (CloudWatch API Reference, "Dashboard body structure and syntax")."""
-    return {
-        "start": "-PT24H",
-        # With `start`, CloudWatch would choose the periods itself. Dollars per day need a period of a day.
-        "periodOverride": "inherit",
-        "widgets": [
-            {
-                "type": "alarm" if place.widget.alarms else "metric",
-                "x": place.x,
-                "y": place.y,
-                "width": place.widget.width,
-                "height": place.widget.height,
-                "properties": _properties(place.widget, watched),
-            }
-            for place in placed(watched, alarm_names, memory_mb)
-        ],
-    }
+    # With `start`, CloudWatch would choose the periods itself. Dollars per day need a period of a day.
+    return {"start": "-PT24H", "periodOverride": "inherit", "widgets": placed}
 
 
 def _widgets(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> list[Widget]:
     return [
-        Widget(title="Is anything wrong?", width=24, height=4, alarms=tuple(alarm_names)),
+        Widget("Is anything wrong?", 24, height=4, alarms=tuple(alarm_names)),
         Widget(
-            title="How far behind are inboxes? (seconds)",
-            width=12,
-            height=6,
-            metrics={
+            "How far behind are inboxes? (seconds)",
+            12,
+            {
                 "half of the batches": watched.logged(LOGGED_LAG, "p50"),
                 "the slowest": watched.logged(LOGGED_LAG, "Maximum"),
                 **({"the canary": watched.logged(CANARY_SECONDS, "Maximum")} if watched.canary_log_group_name else {}),
             },
         ),
         Widget(
-            title="Are they being brought up to date?",
-            width=12,
-            height=6,
-            metrics={
+            "Are they being brought up to date?",
+            12,
+            {
                 "conversations settled": watched.logged("conversations_settled"),
                 "rows moved": watched.logged("rows_moved"),
                 "conflicts": watched.logged("conflicts"),
@@ -115,10 +87,9 @@ def _widgets(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> li
             },
         ),
         Widget(
-            title="What failed?",
-            width=12,
-            height=6,
-            metrics={
+            "What failed?",
+            12,
+            {
                 "invocations in error": watched.of_function("Errors"),
                 "invocations throttled": watched.of_function("Throttles"),
                 "conversations to be tried again": watched.logged("conversations_failed"),
@@ -127,10 +98,9 @@ def _widgets(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> li
             },
         ),
         Widget(
-            title="What did DynamoDB refuse?",
-            width=6,
-            height=6,
-            metrics={
+            "What did DynamoDB refuse?",
+            6,
+            {
                 "table, reads": watched.of_table("ReadThrottleEvents"),
                 "table, writes": watched.of_table("WriteThrottleEvents"),
                 "index, reads": watched.of_index("ReadThrottleEvents"),
@@ -138,36 +108,32 @@ def _widgets(watched: Watched, alarm_names: Sequence[str], memory_mb: int) -> li
             },
         ),
         Widget(
-            title="Batches in the failure queue",
-            width=6,
-            height=6,
-            metrics={"waiting": watched.of_queue("ApproximateNumberOfMessagesVisible")},
+            "Batches in the failure queue",
+            6,
+            {"waiting": watched.of_queue("ApproximateNumberOfMessagesVisible")},
             single_value=True,
         ),
         Widget(
-            title="Where do records go?",
-            width=12,
-            height=6,
-            metrics={
+            "Where do records go?",
+            12,
+            {
                 "from the stream": watched.of_mapping("PolledEventCount"),
                 "filtered out": watched.of_mapping("FilteredOutEventCount"),
                 "to the function": watched.of_mapping("InvokedEventCount"),
             },
         ),
         Widget(
-            title="What does it cost? ($ a day)",
-            width=6,
-            height=6,
-            metrics=_cost_metrics(watched),
+            "What does it cost? ($ a day)",
+            6,
+            _cost_metrics(watched),
             expression=cost(memory_mb),
             period_seconds=DAY,
             single_value=True,
         ),
         Widget(
-            title="Write units",
-            width=6,
-            height=6,
-            metrics={
+            "Write units",
+            6,
+            {
                 "table": watched.of_table("ConsumedWriteCapacityUnits"),
                 "index": watched.of_index("ConsumedWriteCapacityUnits"),
             },

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -72,7 +73,6 @@ class System:
         return Place(self.account.client("dynamodb"), self.table_name)
 
     def smoke(self, messages: int, limit_seconds: float = LATE_SECONDS) -> Report:
-        """Run the smoke test."""
         return runs.talk(self.place, messages=messages, limit_seconds=limit_seconds)
 
     def require_smoke(self, messages: int) -> None:
@@ -86,12 +86,10 @@ class System:
         return sorted(name for name in names if name in (self.stack, f"{self.stack}-table"))
 
     def outputs(self) -> Mapping[str, str]:
-        """The outputs of the main stack."""
         (stack,) = self.account.pages("cloudformation", "describe_stacks", "Stacks", StackName=self.stack)
         return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
     def table(self) -> Any:
-        """The table's description."""
         return self.account.client("dynamodb").describe_table(TableName=self.table_name)["Table"]
 
     def make_table(self) -> Any:
@@ -103,13 +101,11 @@ class System:
         return dynamodb
 
     def mapping(self) -> Mapping[str, Any]:
-        """The event source mapping."""
-        asked = {"FunctionName": f"{self.stack}-projection"}
-        (only,) = self.account.pages("lambda", "list_event_source_mappings", "EventSourceMappings", **asked)
+        listed = self.account.client("lambda").list_event_source_mappings(FunctionName=f"{self.stack}-projection")
+        (only,) = listed["EventSourceMappings"]
         return dict(only)
 
     def function(self) -> Mapping[str, Any]:
-        """The projection's function."""
         client = self.account.client("lambda")
         return dict(client.get_function_configuration(FunctionName=f"{self.stack}-projection"))
 
@@ -122,18 +118,17 @@ class System:
     def require_no_drift(self) -> None:
         """Let CloudFormation compare every stack with its resources."""
         cloudformation = self.account.client("cloudformation")
+
+        def status(detection: str) -> str:
+            found = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
+            is_over = found["DetectionStatus"] != "DETECTION_IN_PROGRESS"
+            return str(found.get("StackDriftStatus", found["DetectionStatus"])) if is_over else ""
+
         for stack in self.stacks():
             detection = cloudformation.detect_stack_drift(StackName=stack)["StackDriftDetectionId"]
-
-            def status(detection: str = detection) -> str:
-                found = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
-                is_over = found["DetectionStatus"] != "DETECTION_IN_PROGRESS"
-                return str(found.get("StackDriftStatus", found["DetectionStatus"])) if is_over else ""
-
-            found = self.account.within(10, f"drift detection of {stack} ends", status)
-            drifted = cloudformation.describe_stack_resource_drifts(
-                StackName=stack, StackResourceDriftStatusFilters=["MODIFIED", "DELETED"]
-            )["StackResourceDrifts"]
+            found = self.account.within(10, f"drift detection of {stack} ends", partial(status, detection))
+            asked = {"StackName": stack, "StackResourceDriftStatusFilters": ["MODIFIED", "DELETED"]}
+            drifted = cloudformation.describe_stack_resource_drifts(**asked)["StackResourceDrifts"]
             assert (found, [one["LogicalResourceId"] for one in drifted]) == ("IN_SYNC", []), stack
 
 

@@ -13,6 +13,7 @@ from cruddur_cli.smoke.talk import Talk, person, smoke_uuid
 from cruddur_messages import schema
 from tests.aws.account import TAG
 from tests.aws.system import System, policy
+from tests.policies.mutants import without
 
 NEEDED = "dynamodb:PutItem"
 """Without it, no row can be moved."""
@@ -161,13 +162,3 @@ def states(system: System) -> list[str]:
     names = [f"{system.stack}-projection-{alarm}" for alarm in ALARMS]
     found = system.account.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNames=names)
     return [one["StateValue"] for one in found]
-
-
-def without(document: dict[str, Any], action: str) -> dict[str, Any]:
-    """A copy of a policy that does not allow one action."""
-    statements = []
-    for one in document["Statement"]:
-        actions = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
-        if kept := [other for other in actions if one["Effect"] == "Deny" or other != action]:
-            statements.append({**one, "Action": kept})
-    return {**document, "Statement": statements}

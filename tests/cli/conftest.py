@@ -85,7 +85,8 @@ def process_environment(tmp_path: Path) -> Environment:
     }
 
 
-def run_process(environment: Environment, *words: str, cwd: Path) -> Result:
+def run_process(environment: Environment, *words: str, cwd: Path, program: Path = DDB) -> Result:
     """Run bin/ddb as a process."""
-    ended = subprocess.run([str(DDB), *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    command = [str(program), *words]
+    ended = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     return Result(ended.returncode, ended.stdout, ended.stderr)

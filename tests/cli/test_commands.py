@@ -33,10 +33,6 @@ def seeded(at: At, cruddur_table: CruddurTable) -> CruddurTable:
     return cruddur_table
 
 
-def is_one_line(text: str) -> bool:
-    return text.endswith("\n") and text.count("\n") == 1
-
-
 def test_a_table_is_created_and_deleted(
     at: At, ddb: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,8 +50,7 @@ def test_a_table_is_created_and_deleted(
     assert name in json.loads(ddb("list-tables", "--json").out)
     assert name in ddb("list-tables").out
     again = ddb("schema-load", "--table", name)
-    assert again.status == 1
-    assert "already exists" in again.err
+    assert (again.status, "already exists" in again.err, "creating" in again.err) == (1, True, False)
     assert ddb("drop", name, "--yes").status == 0
     assert name not in json.loads(ddb("list-tables", "--json").out)
     assert at(cruddur_table, "describe").status == 0
@@ -189,30 +184,6 @@ def test_a_message_cannot_steer_the_terminal(at: At, seeded: CruddurTable) -> No
         assert all(character.isprintable() for character in out if character != "\n")
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("list-conversations", "nobody"), "nobody is called 'nobody' in users.json: known are "),
-        (("get-conversation", "x"), "'x' is neither a conversation nor a person"),
-        (("get-conversation", "--limit", "0"), "--limit"),
-        (("start", "hi", "--to", "andrewbrown"), "named twice among the members"),
-        (("add-member", "5ae290ed-55d1-47a0-bc6d-fe2bc2700399", "bayko"), "there is no conversation 5ae290ed"),
-        (("seed", "nonprod"), "nonprod"),
-        (("scan", "nonprod"), "nonprod"),
-        (("nonsense",), "No such command"),
-        (("verify", "--units-per-second", "0"), "--units-per-second"),
-        (("redrive",), "which failure queue? name it with --queue URL"),
-    ],
-)
-def test_a_users_error_is_one_line(at: At, ministack_table: CruddurTable, words: tuple[str, ...], why: str) -> None:
-    result = at(ministack_table, *words)
-    assert result.status != 0
-    assert why in result.err.splitlines()[-1]
-    assert result.err.splitlines()[-1].startswith("ddb: ")
-    assert len(result.err.splitlines()) <= 2
-    assert result.out == ""
-
-
 COMMANDS = (
     ("describe",),
     ("drop", "--yes"),
@@ -239,8 +210,7 @@ def test_a_missing_table_is_one_line(at: At, ministack_table: CruddurTable, word
     elsewhere = replace(ministack_table, name="no-such-table")
     result = at(elsewhere, *words)
     assert result.status == 1
-    assert result.err.splitlines()[-1].startswith("ddb: there is no")
-    assert result.out == ""
+    assert (result.err.startswith("ddb: there is no"), result.err.count("\n"), result.out) == (True, 1, "")
 
 
 @pytest.mark.parametrize("words", [*COMMANDS, ("schema-load",), ("list-tables",)], ids=" ".join)
@@ -248,7 +218,7 @@ def test_no_endpoint_is_one_line(ddb: At, monkeypatch: pytest.MonkeyPatch, words
     result = ddb(*words)
     assert result.status == 1
     assert result.err.startswith("ddb: nothing listens at ")
-    assert is_one_line(result.err)
+    assert result.err.count("\n") == 1
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
     unreachable = ddb(*words)
     assert unreachable.status == 1
@@ -318,20 +288,13 @@ def test_verify_reports_problems_and_rebuild_repairs_them(at: At, cruddur_table:
 
 
 def test_hundreds_of_findings_are_summarized_with_examples(at: At, ministack_table: CruddurTable) -> None:
+    secret = {"message": {"S": "secret words"}, "message_uuid": {"S": "1"}}
     for start in range(0, 300, 25):
-        puts: list[Any] = [
-            {
-                "PutRequest": {
-                    "Item": {
-                        "pk": {"S": f"MSG#{uuid.UUID(int=number)}"},
-                        "sk": {"S": f"never {number}"},
-                        "message": {"S": "secret words"},
-                        "message_uuid": {"S": "1"},
-                    }
-                }
-            }
+        never: list[Any] = [
+            {"pk": {"S": f"MSG#{uuid.UUID(int=number)}"}, "sk": {"S": f"never {number}"}, **secret}
             for number in range(start, start + 25)
         ]
+        puts: Any = [{"PutRequest": {"Item": item}} for item in never]
         ministack_table.client.batch_write_item(RequestItems={ministack_table.name: puts})
     result = at(ministack_table, "verify")
     assert result.status == 1

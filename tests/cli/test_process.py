@@ -24,9 +24,10 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @contextmanager
-def begun(environment: Environment, *words: str, **streams: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    """A running command; it is ended in any case."""
-    with subprocess.Popen([str(DDB), *words], env=environment, **streams) as process:
+def begun(environment: Environment, *words: str, **streams: Any) -> Iterator[Any]:
+    """A running command, whose streams are pipes unless they are given; it is ended in any case."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    with subprocess.Popen([str(DDB), *words], env=environment, **pipes) as process:
         try:
             yield process
         finally:
@@ -36,18 +37,11 @@ def begun(environment: Environment, *words: str, **streams: Any) -> Iterator["su
 @pytest.fixture
 def environment(process_environment: Environment, ministack_table: CruddurTable) -> Environment:
     for number in range(3):
-        ministack_table.client.batch_write_item(
-            RequestItems={
-                ministack_table.name: [
-                    {
-                        "PutRequest": {
-                            "Item": {"pk": {"S": f"OTHER#{number}"}, "sk": {"S": str(line)}, "x": {"S": "y" * 9000}}
-                        }
-                    }
-                    for line in range(25)
-                ]
-            }
-        )
+        items: list[Any] = [
+            {"pk": {"S": f"OTHER#{number}"}, "sk": {"S": str(line)}, "x": {"S": "y" * 9000}} for line in range(25)
+        ]
+        requests: Any = {ministack_table.name: [{"PutRequest": {"Item": item}} for item in items]}
+        ministack_table.client.batch_write_item(RequestItems=requests)
     return process_environment | {"AWS_ENDPOINT_URL_DYNAMODB": ministack_table.endpoint}
 
 
@@ -57,16 +51,9 @@ def test_it_runs_from_any_directory_and_through_a_link(
     link = tmp_path / "elsewhere" / "ddb"
     link.parent.mkdir()
     link.symlink_to(os.path.relpath(DDB, link.parent))
-    for program in (str(DDB), str(link)):
-        ended = subprocess.run(
-            [program, "describe", ministack_table.name, "--json"],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert '"ACTIVE"' in ended.stdout
+    for program in (DDB, link):
+        words = ("describe", ministack_table.name, "--json")
+        assert '"ACTIVE"' in run_process(environment, *words, cwd=tmp_path, program=program).out
 
 
 def test_without_the_projects_python_the_error_says_what_to_do(
@@ -74,18 +61,14 @@ def test_without_the_projects_python_the_error_says_what_to_do(
 ) -> None:
     (tmp_path / "bin").mkdir()
     shutil.copy(DDB, tmp_path / "bin" / "ddb")
-    ended = subprocess.run(
-        [str(tmp_path / "bin" / "ddb"), "scan"], env=process_environment, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 1
-    assert ended.stderr == f"ddb: there is no Python environment in {tmp_path}/.venv: run make setup\n"
+    ended = run_process(process_environment, "scan", cwd=REPOSITORY, program=tmp_path / "bin" / "ddb")
+    assert ended.status == 1
+    assert ended.err == f"ddb: there is no Python environment in {tmp_path}/.venv: run make setup\n"
 
 
 def test_a_closed_pipe_is_no_traceback(environment: Environment, ministack_table: CruddurTable) -> None:
     scan = ("scan", "--json", "--table", ministack_table.name)
-    with begun(environment, *scan, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with begun(environment, *scan) as process:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -94,8 +77,7 @@ def test_a_closed_pipe_is_no_traceback(environment: Environment, ministack_table
 
 def test_ctrl_c_is_no_traceback(environment: Environment, ministack_table: CruddurTable) -> None:
     watch = ("watch", "--json", "--table", ministack_table.name)
-    with begun(environment, *watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    with begun(environment, *watch) as process:
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
@@ -148,9 +130,7 @@ def test_a_closed_pipe_ends_a_watch_in_which_nothing_changes(
     environment: Environment, ministack_table: CruddurTable
 ) -> None:
     watch = ("watch", "--table", ministack_table.name)
-    with begun(environment, *watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with begun(environment, *watch) as process:
         assert b"with" in process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read().splitlines()[1:] == []
@@ -159,9 +139,7 @@ def test_a_closed_pipe_ends_a_watch_in_which_nothing_changes(
 
 @pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("--version",)])
 def test_help_into_a_closed_pipe_prints_no_error(environment: Environment, words: tuple[str, ...]) -> None:
-    with begun(environment, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with begun(environment, *words) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
 
@@ -209,9 +187,7 @@ def test_watch_marks_what_is_new(environment: Environment, ministack_table: Crud
     table = ("--table", ministack_table.name)
     assert run_process(environment, "seed", *table, cwd=REPOSITORY).status == 0
     watch = ("watch", "bayko", "--every", "0.1", *table)
-    with begun(environment, *watch, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
+    with begun(environment, *watch) as process:
         place = f"{ministack_table.name} at {ministack_table.endpoint}"
         assert process.stderr.readline().decode() == f"bayko's inbox in {place}; Ctrl-C ends it\n"
         first = [process.stdout.readline() for _ in range(3)]

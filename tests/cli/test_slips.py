@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +38,7 @@ WRONG_USE = [
     (("rebuild", "--dry-run", "--state", "x"), "--dry-run changes nothing"),
     (("scan", "--limit", "-1"), "--limit"),
     (("describe", "one", "two"), "unexpected"),
+    (("seed", "nonprod"), "nonprod"),
     (("list-tables", "--table", "x"), "No such option"),
     (("where", "nonprod"), "unexpected"),
     (("send", PAIR, "half an \ud83d"), "a word is not text in UTF-8"),
@@ -82,6 +82,7 @@ REFUSED = [
     (("start", "hi", "--to", "bayko", "--to", "@Bayko"), "user bayko is named twice"),
     (("start", "hi", "--to", "andrewbrown"), "user andrewbrown is named twice"),
     (("start", "hi", "--to", ""), "nobody is called ''"),
+    (("redrive",), "which failure queue? name it with --queue URL"),
     (("add-member", PAIR, "nobody"), "nobody is called 'nobody'"),
     (("add-member", PAIR.replace("2", "3"), "mina"), "there is no conversation"),
     (("redrive", "--queue", "nonsense"), ""),
@@ -117,23 +118,6 @@ def test_a_refused_command_is_one_line_and_status_1_and_changes_nothing(at: At, 
         assert why in result.err.splitlines()[-1], (words, result)
         assert result.out == "", (words, result)
     assert items_of(ministack_table) == before
-
-
-@pytest.mark.parametrize(
-    "words", [("drop", "--yes"), ("seed",), ("send", PAIR, "hi"), ("rebuild",), ("start", "hi", "--to", "bayko")]
-)
-def test_without_a_table_no_write_is_announced(at: At, ministack_table: CruddurTable, words: tuple[str, ...]) -> None:
-    result = at(replace(ministack_table, name="no-such-table"), *words)
-    assert result.status == 1
-    assert result.err.startswith("ddb: there is no such table")
-    assert result.err.count("\n") == 1
-
-
-def test_for_an_existing_table_no_creation_is_announced(at: At, ministack_table: CruddurTable) -> None:
-    result = at(ministack_table, "schema-load")
-    assert result.status == 1
-    assert "creating" not in result.err
-    assert "already exists" in result.err
 
 
 def test_a_state_file_in_a_folder_that_permits_no_file_is_refused(at: At, ministack_table: CruddurTable) -> None:

@@ -72,9 +72,15 @@ def _wider(statement: Statement) -> Iterator[tuple[str, Statement]]:
             )
         if "Like" in operator or "Arn" in operator:
             for value in values:
-                for wide in _wider_resources(value) if value.startswith("arn:") else (value.rstrip("#*") + "*", "*"):
+                for wide in _wider_resources(value) if value.startswith("arn:") else _wider_keys(value):
                     new = [wide if other == value else other for other in values]
                     yield f"with {wide} for {value} in {key}", _with_condition(statement, operator, key, new)
+
+
+def _wider_keys(pattern: str) -> list[str]:
+    """With half of its prefix, and with none."""
+    prefix, _, made_up = pattern.partition("#")
+    return [f"{prefix}#*" if made_up.strip("*") else f"{prefix.rstrip('*')}*", "*"]
 
 
 def _wider_actions(action: str) -> Iterator[str]:
@@ -118,3 +124,15 @@ def _with_condition(statement: Statement, operator: str, key: str, values: list[
     keys = {**statement["Condition"].get(operator, {}), key: values}
     conditions: dict[str, Any] = {**statement["Condition"], operator: {k: v for k, v in keys.items() if v}}
     return {**statement, "Condition": {name: kept for name, kept in conditions.items() if kept}}
+
+
+def without(document: dict[str, Any], action: str, sid: str | None = None) -> dict[str, Any]:
+    """A policy's text that does not allow one action, in one statement or in any; one without actions is removed."""
+    statements = []
+    for one in document["Statement"]:
+        actions = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        is_meant = one["Effect"] == "Allow" and sid in (None, one["Sid"])
+        if kept := [other for other in actions if not (is_meant and other == action)]:
+            statements.append({**one, "Action": kept})
+    assert str(statements).count(action) < str(document).count(action)
+    return {**document, "Statement": statements}

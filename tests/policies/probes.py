@@ -193,7 +193,10 @@ def neighbours(deployed: Deployed, allowed: Iterable[Request]) -> list[Request]:
         if request.principal != ADMINISTRATOR:
             found += _elsewhere(request, deployed)
             found += _otherwise(request)
-    return distinct(probe for probe in found if not calls.include(probe))
+    # What a caller does alone, it may also do in a transaction.
+    alone = (probe.with_key(ENCLOSING_OPERATION) for probe in found)
+    pairs = zip(found, alone, strict=True)
+    return distinct(probe for probe, by_itself in pairs if not calls.include(probe) and not calls.include(by_itself))
 
 
 class _Calls:

@@ -145,6 +145,8 @@ def _letter(found: re.Match[str]) -> str:
 
 
 def prefixes(request: Request) -> Iterator[str]:
-    """The prefixes of the partitions that a request names, such as `MSG#`; whole keys without one."""
+    """The prefixes of the partitions that a request names, such as `MSG#`, also of made-up ids; or else whole keys."""
     for key in request.context.get(LEADING_KEYS, ()):
-        yield key.partition("#")[0] + "#" if "#" in key else key
+        prefix, has_prefix, rest = key.partition("#")
+        made_up = schema.SMOKE_UUID_PREFIX if rest.startswith(schema.SMOKE_UUID_PREFIX) else ""
+        yield f"{prefix}#{made_up}" if has_prefix else key

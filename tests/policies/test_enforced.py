@@ -22,6 +22,7 @@ from cruddur_messages.store import MessageStore
 from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import broken_promises, items
 from tests.engines.fixtures import free_port
+from tests.policies.mutants import without
 from tests.policies.scenarios import bootcamp_backend
 from tests.projection.event_source_mapping import Lane, passes, sequence_number
 
@@ -160,18 +161,6 @@ def system_without_mapping(system: System) -> System:
     return system
 
 
-def without(document: dict[str, Any], sid: str, action: str) -> dict[str, Any]:
-    """The policy without one action of one statement; a statement without actions is removed."""
-    statements = []
-    for statement in document["Statement"]:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        kept = [other for other in actions if (statement["Sid"], other) != (sid, action)]
-        if kept:
-            statements.append({**statement, "Action": kept})
-    assert statements != document["Statement"]
-    return {**document, "Statement": statements}
-
-
 def test_the_deployed_function_works_under_its_role(system: System) -> None:
     started = system.store.start_conversation((ANN, BO), sender=ANN, message="hello")
     system.store.send(started.message_group_uuid, sender=BO, message="hello yourself")
@@ -238,7 +227,7 @@ def test_without_an_action_the_write_is_denied_nothing_is_lost_and_it_settles_wh
     assert list(broken_promises(of_conversation(before, started.message_group_uuid))) == []
     if sid == "FindGroupRows":
         system.forget(started.message_group_uuid)
-    system.set_role_policy(without(complete, sid, action))
+    system.set_role_policy(without(complete, action, sid))
     try:
         sent = system.store.send(started.message_group_uuid, sender=BO, message="second")
         lane = Lane(waiting=deque(system.records()[seen:]))

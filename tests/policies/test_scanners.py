@@ -36,6 +36,7 @@ class Accepted(NamedTuple):
 
 
 PROJECTION, SEED, VPC = "/Messages/Projection", "-seed/Seed/Loader", "/Network/Vpc"
+CANARY = "/Canary/Canary"
 TABLE_POLICY = "/Messages/TablePolicy"
 LOG_STREAMS = "IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws/lambda/<system>-"
 AUDIT_BUCKET, AUDIT_JOB, AUDIT_RUN = (f"-audit/Audit/{part}" for part in ("Bucket", "JobRole", "RunRole"))
@@ -47,12 +48,19 @@ GITHUB_ROLES = ("-delivery/Delivery/Deploy", "-delivery/Delivery/Smoke", "-deliv
 
 ACCEPTED = (
     Accepted(
-        (f"{PROJECTION}/Role", TABLE_POLICY, f"{SEED}/Role", f"{VPC}/FlowLog/IAMRole/DefaultPolicy", *GITHUB_ROLES),
+        (
+            f"{PROJECTION}/Role",
+            TABLE_POLICY,
+            f"{SEED}/Role",
+            f"{CANARY}/Role",
+            f"{VPC}/FlowLog/IAMRole/DefaultPolicy",
+            *GITHUB_ROLES,
+        ),
         ("IAMNoInlinePolicy",),
         "The policy belongs to this role only, and is read, changed and deleted with it.",
     ),
     Accepted(
-        (f"{PROJECTION}/Logs", f"{SEED}/Logs", f"{VPC}/FlowLogs"),
+        (f"{PROJECTION}/Logs", f"{SEED}/Logs", f"{CANARY}/Logs", f"{VPC}/FlowLogs"),
         ("CloudWatchLogGroupEncrypted",),
         "They hold ids, counts and addresses of these subnets. CloudWatch Logs encrypts them with a key of its own.",
     ),
@@ -62,6 +70,19 @@ ACCEPTED = (
         "The streams of its own log group. Lambda generates their names.",
     ),
     Accepted((f"{SEED}/Role",), (f"{LOG_STREAMS}seed:*]",), "As for the projection."),
+    Accepted((f"{CANARY}/Role",), (f"{LOG_STREAMS}canary:*]",), "As for the projection."),
+    Accepted(
+        (f"{CANARY}/Function",),
+        ("LambdaDLQ", "LambdaConcurrency", "LambdaTracing"),
+        "A run that fails starts its alarm. The next one follows in minutes, and two at once do no harm.",
+    ),
+    Accepted((f"{CANARY}/Function/EventInvokeConfig",), ("LambdaAsyncFailureDestination",), "The same."),
+    Accepted(("/Canary/Schedule",), ("EventBusDLQ",), "A run that does not take place starts the alarm as well."),
+    Accepted(
+        (f"{CANARY}/Function",),
+        ("LambdaInsideVPC",),
+        "It must not share the projection's network, whose failure it has to see. It reaches made-up people only.",
+    ),
     Accepted(
         (f"{PROJECTION}/Role",),
         ("IAM5[Resource::*]", "LambdaStarPermissions"),
@@ -168,7 +189,7 @@ ACCEPTED = (
         "The stacks of this stage. CloudFormation generates the end of their ARNs.",
     ),
     Accepted(
-        ("MessagesProjectionFunction20765762", "SeedLoaderFunction8B739AEB"),
+        ("MessagesProjectionFunction20765762", "SeedLoaderFunction8B739AEB", "CanaryFunction4C362F59"),
         ("W3005",),
         "CDK writes the dependency on the role explicitly.",
     ),

@@ -5,7 +5,7 @@ compares it with real engines.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,9 @@ Values = Mapping[str, Any]
 Condition = Callable[[Item, Names, Values], bool]
 Operand = Callable[[Item, Names, Values], Any]
 
-_TOKEN = re.compile(r"\s*([=()]|[#:]?\w+)")
+_TERM = re.compile(
+    r"\s*(?:attribute_(?P<kind>exists|not_exists)\s*\((?P<path>[#\w]+)\)|(?P<left>[#:\w]+)\s*=\s*(?P<right>[#:\w]+))\s*"
+)
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -44,18 +46,9 @@ def _comparable(value: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def condition(expression: str) -> Condition:
-    """Compile a condition. Raises ValueError if this module does not support it."""
-    tokens = list(_tokens(expression))
-    compiled = _disjunction(tokens)
-    if tokens:
-        raise ValueError(f"left over in a condition: {tokens}")
-    return compiled
-
-
-@lru_cache(maxsize=256)
-def key_condition(expression: str) -> Condition:
-    """Compile a key condition; BETWEEN is not supported."""
-    return condition(expression)
+    """Compile a condition, or a condition of keys. Raises ValueError if this module does not support it."""
+    parts = [[_term(text) for text in part.split(" AND ")] for part in expression.split(" OR ")]
+    return lambda item, names, values: any(all(term(item, names, values) for term in terms) for terms in parts)
 
 
 @lru_cache(maxsize=256)
@@ -77,65 +70,18 @@ def update(expression: str) -> Callable[[Item, Names, Values], dict[str, Any]]:
     return apply
 
 
-def _tokens(expression: str) -> Iterator[str]:
-    position = 0
-    stripped = expression.rstrip()
-    while position < len(stripped):
-        match = _TOKEN.match(stripped, position)
-        if match is None:
-            raise ValueError(f"not understood: {stripped[position:]}")
-        yield match[1]
-        position = match.end()
-
-
-def _disjunction(tokens: list[str]) -> Condition:
-    parts = [_conjunction(tokens)]
-    while tokens and tokens[0] == "OR":
-        tokens.pop(0)
-        parts.append(_conjunction(tokens))
-    if len(parts) == 1:
-        return parts[0]
-    return lambda item, names, values: any(part(item, names, values) for part in parts)
-
-
-def _conjunction(tokens: list[str]) -> Condition:
-    parts = [_term(tokens)]
-    while tokens and tokens[0] == "AND":
-        tokens.pop(0)
-        parts.append(_term(tokens))
-    if len(parts) == 1:
-        return parts[0]
-    return lambda item, names, values: all(part(item, names, values) for part in parts)
-
-
-def _term(tokens: list[str]) -> Condition:
-    if tokens[0] in _FUNCTIONS:
-        function = _FUNCTIONS[tokens.pop(0)]
-        _expect(tokens, "(")
-        path = _operand(tokens)
-        _expect(tokens, ")")
-        return lambda item, names, values: function(path(item, names, values))
-    left = _operand(tokens)
-    _expect(tokens, "=")
-    right = _operand(tokens)
+def _term(text: str) -> Condition:
+    found = _TERM.fullmatch(text)
+    if found is None:
+        raise ValueError(f"not supported: {text}")
+    if found["kind"]:
+        path, is_wanted = _operand(found["path"]), found["kind"] == "exists"
+        return lambda item, names, values: (path(item, names, values) is not None) is is_wanted
+    left, right = _operand(found["left"]), _operand(found["right"])
     return lambda item, names, values: equal(left(item, names, values), right(item, names, values))
 
 
-def _operand(tokens: list[str]) -> Operand:
-    token = tokens.pop(0)
+def _operand(token: str) -> Operand:
     if token.startswith(":"):
         return lambda _item, _names, values: values[token]
-    if token.startswith("#"):
-        return lambda item, names, _values: item.get(names[token])
-    return lambda item, _names, _values: item.get(token)
-
-
-def _expect(tokens: list[str], token: str) -> None:
-    if not tokens or tokens.pop(0) != token:
-        raise ValueError(f"expected {token}")
-
-
-_FUNCTIONS: dict[str, Callable[[Any], bool]] = {
-    "attribute_exists": lambda value: value is not None,
-    "attribute_not_exists": lambda value: value is None,
-}
+    return lambda item, names, _values: item.get(names.get(token, token))

@@ -130,7 +130,7 @@ class MemoryEngine:
             raise error("ValidationException", message, "Query")
         names = arguments.get("ExpressionAttributeNames", {})
         values = arguments.get("ExpressionAttributeValues", {})
-        matches = expressions.key_condition(KeyConditionExpression)
+        matches = expressions.condition(KeyConditionExpression)
         source = self.items.items() if arguments.get("ConsistentRead") else self._outdated(index)
         found = [(_place(key, item, index), item) for key, item in source if matches(item, names, values)]
         forward = arguments.get("ScanIndexForward", True)
