@@ -134,8 +134,12 @@ def _smoke_statements(table_arn: str) -> list[iam.PolicyStatement]:
             resources=[table_arn],
             conditions=only_partitions(schema.MEMBER_PREFIX + schema.SMOKE_UUID_PREFIX),
         ),
-        # The members of a conversation that one more person joins: Query on the index.
+        # The members of a conversation that one more person joins: Query on the index, whose partition key is the
+        # conversation. No `Null`: if AWS had no such key for an index, smoke would be denied (docs/security.md).
         iam.PolicyStatement(
-            sid="FindGroupRows", actions=["dynamodb:Query"], resources=[f"{table_arn}/index/{schema.INDEX_NAME}"]
+            sid="FindGroupRows",
+            actions=["dynamodb:Query"],
+            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{schema.SMOKE_UUID_PREFIX}*"]}},
         ),
     ]
