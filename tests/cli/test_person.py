@@ -227,6 +227,26 @@ def test_others_may_write_while_a_person_is_erased(ministack_table: CruddurTable
     world.check_erased()
 
 
+def test_a_pass_that_has_done_something_is_not_the_last(ministack_table: CruddurTable) -> None:
+    world = World(ministack_table, messages=0)
+    erasure, pauses, late = world.erasure(), list[float](), list[Message]()
+
+    def pause(seconds: float) -> None:
+        if not pauses:
+            world.send("left", world.zoe, "for the second pass")
+        pauses.append(seconds)
+
+    def settle(group: str) -> str | None:
+        failure = erasure.settle(group)
+        if len(pauses) == 1 and not late:
+            late.append(world.store.send(group, sender=world.zoe, message="for the third pass"))
+        return failure
+
+    replace(erasure, sleep=pause, settle=settle).run()
+    assert (len(pauses), len(late)) == (3, 1)
+    world.check_erased()
+
+
 @pytest.mark.proof
 def test_messages_by_the_thousand_are_erased(ministack_table: CruddurTable) -> None:
     world = World(ministack_table, messages=700)
