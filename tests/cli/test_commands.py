@@ -45,7 +45,11 @@ def test_a_table_is_created_and_deleted(
     assert (description["status"], description["keys"]) == ("ACTIVE", "pk (hash), sk (range)")
     assert (description["indexes"], description["stream"]) == (schema.INDEX_NAME, "NEW_IMAGE")
     described = json.loads(ddb("describe", name, "--json").out)
-    assert (described["table"], described["deletion_protection"], described["time_to_live"]) == (name, "off", "off")
+    assert (described["table"], described["deletion_protection"], described["time_to_live"]) == (
+        name,
+        "off",
+        "expires_at",
+    )
     assert described["encryption_key"] == "owned by AWS"
     assert name in json.loads(ddb("list-tables", "--json").out)
     assert name in ddb("list-tables").out

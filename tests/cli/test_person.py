@@ -29,6 +29,7 @@ from cruddur_messages.items import (
     key_attributes,
 )
 from cruddur_messages.person import ATTRIBUTES, Erasure, Person, StillChangingError, Traces, export, refresh
+from cruddur_messages.seed import file as seed_file
 from cruddur_messages.store import MessageStore
 from cruddur_messages.store.errors import RejectedError
 from tests.access_patterns.people import BetweenCalls, items_of, person, rows_of, store_of
@@ -226,6 +227,26 @@ def test_others_may_write_while_a_person_is_erased(ministack_table: CruddurTable
     world.check_erased()
 
 
+def test_a_pass_that_has_done_something_is_not_the_last(ministack_table: CruddurTable) -> None:
+    world = World(ministack_table, messages=0)
+    erasure, pauses, late = world.erasure(), list[float](), list[Message]()
+
+    def pause(seconds: float) -> None:
+        if not pauses:
+            world.send("left", world.zoe, "for the second pass")
+        pauses.append(seconds)
+
+    def settle(group: str) -> str | None:
+        failure = erasure.settle(group)
+        if len(pauses) == 1 and not late:
+            late.append(world.store.send(group, sender=world.zoe, message="for the third pass"))
+        return failure
+
+    replace(erasure, sleep=pause, settle=settle).run()
+    assert (len(pauses), len(late)) == (3, 1)
+    world.check_erased()
+
+
 @pytest.mark.proof
 def test_messages_by_the_thousand_are_erased(ministack_table: CruddurTable) -> None:
     world = World(ministack_table, messages=700)
@@ -272,7 +293,8 @@ def test_a_listing_between_the_two_halves_of_a_move_loses_nothing(world: World) 
     world.check_erased()
 
 
-def test_the_erasure_of_an_adopted_table_needs_a_scan(world: World) -> None:
+def test_the_erasure_of_an_adopted_table_needs_a_scan(ministack_table: CruddurTable) -> None:
+    world = World(ministack_table)
     table, zoe = world.table, world.zoe
     stranger = store_of(table).start_conversation([world.people["cy"], zoe], sender=zoe, message="unknown")
     for item in items_of(table):
@@ -351,16 +373,15 @@ def test_two_refreshes_and_a_projection_at_once_end_with_the_last_name(
     assert verify(ministack_table.client, ministack_table.name, sleep=lambda _: None).findings == []
 
 
-def test_the_commands(at: Callable[..., Result], world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cruddur_cli import people
-    from cruddur_messages.seed import file as seed_file
-
+def test_the_commands(
+    at: Callable[..., Result], ministack_table: CruddurTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(ministack_table)
     users = tmp_path / "users.json"
     everyone = [{"uuid": u.uuid, "display_name": u.display_name, "handle": u.handle} for u in world.people.values()]
     users.write_text(json.dumps(everyone))
     monkeypatch.setattr(seed_file, "USERS_PATH", users)
     monkeypatch.setattr("cruddur_messages.person.passes.PAUSE_SECONDS", 0)
-    assert people.people().all()
     unknown = at(world.table, "person", "export", "zed")
     assert (unknown.status, unknown.err.count("\n")) == (1, 1)
     assert "nobody is called 'zed'" in unknown.err

@@ -16,11 +16,15 @@ OPERATIONS = tuple(
 )
 CALLED_BY_FILE: Mapping[str, set[str]] = {
     "access.py": {"batch_get_item", "get_item", "query"},
+    "dynamodb.py": {"batch_get_item"},
     "editing.py": {"delete_item", "get_item", "update_item"},
+    "erase.py": {"transact_write_items"},
     "membership.py": {"transact_write_items"},
     "message_store.py": {"put_item", "transact_write_items"},
     "reading.py": {"update_item"},
-    "reader.py": {"batch_get_item", "get_item", "query"},
+    "reader.py": {"get_item", "query"},
+    "refresh.py": {"update_item"},
+    "traces.py": {"get_item", "query"},
     "run.py": {"delete_item", "put_item", "query", "transact_write_items"},
     "load.py": {"batch_write_item", "query"},
     "table.py": {"batch_get_item", "get_item", "query", "transact_write_items", "update_item"},
@@ -91,4 +95,6 @@ def test_every_kind_of_action_in_a_transaction_has_been_recorded(recording: Reco
         (OPERATOR, "ConditionCheck", "MEMBER"),
         *((OPERATOR, kind, item) for kind in ("Put", "Delete") for item in ("GRP", "MSG")),
         (OPERATOR, "Update", "CONV"),
+        (OPERATOR, "Update", "MEMBER"),
+        (OPERATOR, "Delete", "PAIR"),
     }

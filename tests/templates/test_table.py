@@ -24,6 +24,7 @@ def test_index_and_stream_have_what_their_readers_need(stage: str, templates: Ca
     assert properties["GlobalSecondaryIndexes"][0]["Projection"] == {"ProjectionType": "ALL"}
     assert properties["StreamSpecification"]["StreamViewType"] == schema.STREAM_VIEW_TYPE == "NEW_IMAGE"
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
 @pytest.mark.parametrize(("stage", "is_protected"), [("local", False), ("dev", False), ("prod", True)])
