@@ -144,11 +144,6 @@ def test_an_unknown_address_is_not_found(backend: Backend, path: str, status: in
     assert (response.status_code, response.json) == (status, {"errors": [code]})
 
 
-def test_another_host_name_is_refused(backend: Backend) -> None:
-    response = backend.app.test_client().get("/api/users", headers={"Host": "elsewhere.example"})
-    assert (response.status_code, response.json) == (400, {"errors": ["bad_request"]})
-
-
 def test_a_missing_table_is_reported_as_unavailable(cruddur_table: CruddurTable) -> None:
     users = UsersOfFile()
     app = create_app(

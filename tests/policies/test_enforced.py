@@ -24,7 +24,8 @@ from tests.end_to_end.inboxes import broken_promises, items
 from tests.engines.fixtures import free_port
 from tests.policies.mutants import without
 from tests.policies.scenarios import bootcamp_backend
-from tests.projection.event_source_mapping import Lane, passes, sequence_number
+from tests.projection.event_source_mapping import Lane, sequence_number
+from tests.projection.poller import Poller
 
 FUNCTION = "cruddur-messages-local-projection"
 ROLE = f"{FUNCTION}-us-east-1"
@@ -88,18 +89,11 @@ class System:
         """All records of the stream that pass the filters, in Lambda's form."""
         streams = self.client("dynamodbstreams")
         (stream,) = streams.list_streams(TableName=schema.TABLE_NAME)["Streams"]
-        (shard,) = streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]["Shards"]
-        iterator = streams.get_shard_iterator(
-            StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
-        found: list[Any] = []
-        while True:
-            page = streams.get_records(ShardIterator=iterator)
-            if not page["Records"]:
-                break
-            found += json.loads(json.dumps(page["Records"], default=lambda instant: instant.timestamp()))
-            iterator = page["NextShardIterator"]
-        return [record for record in found if passes(stream_filters.patterns(), record)]
+        followed = {"streams": streams, "stream_arn": stream["StreamArn"], "patterns": stream_filters.patterns()}
+        poller = Poller(**followed, lanes=[Lane()], batch_size=1)
+        while poller.poll():
+            pass
+        return poller.records
 
     def deliver(self, lane: Lane) -> None:
         """Deliver until nothing is left, with the retry limits of the settings."""

@@ -11,7 +11,6 @@ pytestmark = pytest.mark.check
 SET_OPERATORS = "IAM User Guide, Single-valued vs. multivalued context keys"
 TRANSACTIONS = "DynamoDB Developer Guide, Using IAM with DynamoDB transactions, Example 2"
 FINE_GRAINED = "DynamoDB Developer Guide, Using IAM policy conditions for fine-grained access control"
-LOGIC = "IAM User Guide, Policy evaluation logic"
 OPERATORS = "IAM User Guide, IAM JSON policy elements: Condition operators"
 VPC = "Lambda Developer Guide, Giving Lambda functions access to resources in an Amazon VPC"
 
@@ -71,23 +70,6 @@ def judge(*statements: dict[str, Any], action: str, resource: str = TABLE, conte
 def test_conditions(source: str, condition: dict[str, Any], context: Context, *, expected: bool) -> None:
     allowed = judge(statement("Allow", "dynamodb:PutItem", condition), action="dynamodb:PutItem", context=context)
     assert allowed is expected, source
-
-
-def test_nothing_is_allowed_by_default() -> None:
-    assert not judge(action="dynamodb:PutItem"), LOGIC
-    assert not judge(statement("Allow", "dynamodb:PutItem", {}), action="dynamodb:DeleteItem"), LOGIC
-    assert not judge(statement("Allow", "dynamodb:*", {}, TABLE + "/index/*"), action="dynamodb:Query"), LOGIC
-
-
-def test_actions_are_compared_without_case_and_resources_with() -> None:
-    assert judge(statement("Allow", "DynamoDB:putitem", {}), action="dynamodb:PutItem")
-    assert not judge(statement("Allow", "dynamodb:PutItem", {}, TABLE.upper()), action="dynamodb:PutItem")
-
-
-def test_a_wildcard_in_a_resource_matches_slashes() -> None:
-    assert judge(
-        statement("Allow", "dynamodb:Query", {}, TABLE + "*"), action="dynamodb:Query", resource=f"{TABLE}/index/i"
-    )
 
 
 @pytest.mark.parametrize(

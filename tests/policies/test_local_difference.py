@@ -44,7 +44,7 @@ def test_the_difference_is_what_the_emulator_cannot_evaluate(monitoring: str) ->
     dev = _comparable(synthesize("dev", **of_dev, monitoring=monitoring), "dev")
     conditions: dict[tuple[str, str], set[str]] = {}
     others: list[tuple[Path, Any, Any]] = []
-    for path, in_dev, in_local in _differences(dev, local):
+    for path, in_dev, in_local in differences(dev, local):
         match path:
             case (part, *_, sid, "Condition", operator) if in_local is None:
                 conditions.setdefault((part, sid), set()).add(operator)
@@ -93,13 +93,13 @@ def _by_sid(value: Any) -> Any:
     return value
 
 
-def _differences(one: Any, other: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
+def differences(one: Any, other: Any, path: Path = ()) -> Iterator[tuple[Path, Any, Any]]:
     """The differences of two values: the path and both values, None if one has none."""
     if isinstance(one, dict) and isinstance(other, dict):
         for name in sorted(one.keys() | other.keys()):
-            yield from _differences(one.get(name), other.get(name), (*path, name))
+            yield from differences(one.get(name), other.get(name), (*path, name))
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for number, (element, its_other) in enumerate(zip(one, other, strict=True)):
-            yield from _differences(element, its_other, (*path, str(number)))
+            yield from differences(element, its_other, (*path, str(number)))
     elif one != other:
         yield path, one, other

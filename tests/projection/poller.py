@@ -1,8 +1,10 @@
 """A poller that delivers a real stream to the handler, as an event source mapping would (event_source_mapping.py)."""
 
 import base64
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.projection.event_source_mapping import CRASHED, Lane, Pattern, passes
@@ -93,17 +95,9 @@ class CrashError(BaseException):
 
 def _as_lambda_gives_it(record: Any) -> dict[str, Any]:
     """A record in the form of a Lambda event: binary data as base64 text, the time in seconds."""
-    change = dict(record["dynamodb"])
-    change["ApproximateCreationDateTime"] = change["ApproximateCreationDateTime"].timestamp()
-    return {"eventName": record["eventName"], "eventSource": "aws:dynamodb", "dynamodb": _with_base64(change)}
+    change = json.loads(json.dumps(record["dynamodb"], default=_plain))
+    return {"eventName": record["eventName"], "eventSource": "aws:dynamodb", "dynamodb": change}
 
 
-def _with_base64(value: Any) -> Any:
-    match value:
-        case bytes():
-            return base64.b64encode(value).decode()
-        case dict():
-            return {name: _with_base64(member) for name, member in value.items()}
-        case list():
-            return [_with_base64(member) for member in value]
-    return value
+def _plain(value: bytes | datetime) -> str | float:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value.timestamp()

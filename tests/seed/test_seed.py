@@ -98,6 +98,11 @@ class World:
             projection.settle(DirtyConversation(conversation.message_group_uuid))
 
 
+@pytest.fixture
+def world(cruddur_table: CruddurTable) -> World:
+    return World(cruddur_table)
+
+
 def in_order(items: Sequence[AttributeMap]) -> list[AttributeMap]:
     return sorted(items, key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
 
@@ -239,8 +244,7 @@ def test_replace_leaves_the_new_file_and_what_users_wrote(
     assert all(row[3] == newest[row[1]][1] for row in rows)
 
 
-def test_items_of_both_files_are_never_missing_during_a_replace(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_items_of_both_files_are_never_missing_during_a_replace(world: World) -> None:
     old = world.conversations([[1, 2, 1], [1, 3]])
     new = (*world.conversations([[1, 2, 1]]), *world.conversations([[1, 2], [1, 4]])[1:])
     world.seed().load(old)
@@ -249,7 +253,7 @@ def test_items_of_both_files_are_never_missing_during_a_replace(cruddur_table: C
         assert in_order(world.messages(old[:1])) == expected_messages(old[:1])
         assert all(row.attributes in world.rows() for row in old[0].group_rows)
 
-    world.seed(SeedClient(cruddur_table.client, before=look)).replace([c.loaded for c in old], new)
+    world.seed(SeedClient(world.table.client, before=look)).replace([c.loaded for c in old], new)
     assert in_order(world.messages((*old, *new))) == expected_messages(new)
 
 
@@ -265,8 +269,7 @@ def test_removing_while_the_projection_moves_the_rows(cruddur_table: CruddurTabl
     assert world.messages(conversations) == world.rows() == []
 
 
-def test_a_row_that_moves_between_read_and_delete_is_deleted_under_its_new_key(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_a_row_that_moves_between_read_and_delete_is_deleted_under_its_new_key(world: World) -> None:
     conversations = world.conversations([[1, 2]])
     world.seed().load(conversations)
     moves = iter(range(5))
@@ -278,12 +281,11 @@ def test_a_row_that_moves_between_read_and_delete_is_deleted_under_its_new_key(c
                 world.table.client.delete_item(TableName=world.table.name, Key=key)
                 world.put({**row, "sk": {"S": f"2026-01-0{next(moves, 9)}T00:00:00.000000+00:00"}})
 
-    world.seed(SeedClient(cruddur_table.client, before=move)).remove([c.loaded for c in conversations])
+    world.seed(SeedClient(world.table.client, before=move)).remove([c.loaded for c in conversations])
     assert world.rows() == []
 
 
-def test_rows_that_are_put_back_each_time_are_an_error(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_rows_that_are_put_back_each_time_are_an_error(world: World) -> None:
     (conversation,) = world.conversations([[1, 2]])
     world.seed().load([conversation])
 
@@ -291,15 +293,14 @@ def test_rows_that_are_put_back_each_time_are_an_error(cruddur_table: CruddurTab
         for row in conversation.group_rows:
             world.put(row.attributes)
 
-    client = SeedClient(cruddur_table.client, after=bring_back)
+    client = SeedClient(world.table.client, after=bring_back)
     with pytest.raises(SeedError, match=f"given up after {ATTEMPTS} attempts: rows of a conversation"):
         world.seed(client).remove([conversation.loaded])
 
 
 def test_a_conversation_with_a_new_message_during_its_removal_stays_in_the_inboxes(
-    cruddur_table: CruddurTable,
+    world: World,
 ) -> None:
-    world = World(cruddur_table)
     (conversation,) = world.conversations([[1, 2, 1]])
     world.seed().load([conversation])
     world.settle([conversation])
@@ -309,7 +310,7 @@ def test_a_conversation_with_a_new_message_during_its_removal_stays_in_the_inbox
         if action == "BatchWriteItem" and not world.messages([conversation]):
             world.send(conversation)
 
-    world.seed(SeedClient(cruddur_table.client, before=answer)).remove([conversation.loaded])
+    world.seed(SeedClient(world.table.client, before=answer)).remove([conversation.loaded])
     rows = world.rows()
     assert all("message_uuid" not in row for row in rows)
     world.settle([conversation])
@@ -321,8 +322,7 @@ def test_a_conversation_with_a_new_message_during_its_removal_stays_in_the_inbox
     ]
 
 
-def test_remove_keeps_a_message_of_a_user_and_its_rows(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_remove_keeps_a_message_of_a_user_and_its_rows(world: World) -> None:
     answered, silent = world.conversations([[1, 2], [1, 2, 3]])
     world.seed().load([answered, silent])
     own = world.send(answered)
@@ -335,8 +335,7 @@ def test_remove_keeps_a_message_of_a_user_and_its_rows(cruddur_table: CruddurTab
     assert counts == {"messages_removed": 5, "rows_removed": 3}
 
 
-def test_another_message_under_a_key_of_the_seed_is_kept(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_another_message_under_a_key_of_the_seed_is_kept(world: World) -> None:
     (conversation,) = world.conversations([[1, 2, 1]])
     own = world.send(conversation, conversation.messages[1].sort_key)
     counts = world.seed().replace([conversation.loaded], [conversation])
@@ -346,8 +345,7 @@ def test_another_message_under_a_key_of_the_seed_is_kept(cruddur_table: CruddurT
     assert world.messages([conversation]) == [own]
 
 
-def test_a_row_of_another_conversation_is_never_overwritten(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_a_row_of_another_conversation_is_never_overwritten(world: World) -> None:
     (conversation,) = world.conversations([[1, 2]])
     foreign: dict[str, Any] = {**conversation.group_rows[0].attributes, "message_group_uuid": {"S": str(uuid.uuid4())}}
     world.put(foreign)
@@ -358,8 +356,7 @@ def test_a_row_of_another_conversation_is_never_overwritten(cruddur_table: Crudd
     assert world.seed().load([conversation]).total() == 0
 
 
-def test_a_row_that_gets_another_key_takes_none_of_the_seed(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_a_row_that_gets_another_key_takes_none_of_the_seed(world: World) -> None:
     conversations = world.conversations([[1, 2] * 6, *[[3, 4]] * 27, [1, 2] * 2])
     later, earlier = conversations[0].group_rows[0], conversations[-1].group_rows[0]
     start = conversations[-1].messages[0].instant
@@ -382,8 +379,7 @@ def test_a_row_that_gets_another_key_takes_none_of_the_seed(cruddur_table: Crudd
     assert sorted(listed) == sorted([later.message_group_uuid, earlier.message_group_uuid])
 
 
-def test_a_changed_text_is_replaced_and_other_attributes_stay(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_a_changed_text_is_replaced_and_other_attributes_stay(world: World) -> None:
     (conversation,) = world.conversations([[1, 2]])
     first = conversation.messages[0]
     world.put({**replace(first, message="changed").to_attributes(), "likes": {"N": "3"}})
@@ -391,23 +387,21 @@ def test_a_changed_text_is_replaced_and_other_attributes_stay(cruddur_table: Cru
     assert world.messages([conversation])[0] == {**first.to_attributes(), "likes": {"N": "3"}}
 
 
-def test_a_conversation_of_many_pages(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
+def test_a_conversation_of_many_pages(world: World) -> None:
     conversations = world.conversations([[1, 2] * 700], "x" * 1000)
     world.seed().load(conversations)
-    client = SeedClient(cruddur_table.client)
+    client = SeedClient(world.table.client)
     assert world.seed(client).load(conversations).total() == 0
     assert client.calls.count("Query") > 5
     world.seed().remove([c.loaded for c in conversations])
     assert world.messages(conversations) == world.rows() == []
 
 
-def test_a_row_that_moves_during_a_read_is_not_written_again(cruddur_table: CruddurTable) -> None:
+def test_a_row_that_moves_during_a_read_is_not_written_again(world: World) -> None:
     class OneByOneClient(SeedClient):
         def _query(self, arguments: dict[str, Any]) -> Any:
             return self._client.query(**arguments, Limit=1)
 
-    world = World(cruddur_table)
     (conversation,) = world.conversations([[1, 2]])
     world.seed().load([conversation])
     row = dict(conversation.group_rows[0].attributes)
@@ -418,35 +412,33 @@ def test_a_row_that_moves_during_a_read_is_not_written_again(cruddur_table: Crud
             world.table.client.delete_item(TableName=world.table.name, Key={name: row[name] for name in ("pk", "sk")})
             world.put({**row, "sk": {"S": "2020-01-01"}})
 
-    client = OneByOneClient(cruddur_table.client, after=move_back)
+    client = OneByOneClient(world.table.client, after=move_back)
     assert world.seed(client).load([conversation]).total() == 0
 
 
-def test_a_table_that_accepts_one_item_per_call_is_loaded(cruddur_table: CruddurTable) -> None:
+def test_a_table_that_accepts_one_item_per_call_is_loaded(world: World) -> None:
     class SlowClient(SeedClient):
         def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
             ((table, (first, *others)),) = arguments["RequestItems"].items()
             self._client.batch_write_item(RequestItems={table: [first]})
             return {"UnprocessedItems": {table: others} if others else {}}
 
-    world = World(cruddur_table)
     conversations = world.conversations([[1, 2] * 13])
-    world.seed(SlowClient(cruddur_table.client)).load(conversations)
+    world.seed(SlowClient(world.table.client)).load(conversations)
     assert_holds_exactly(world, conversations)
 
 
 @pytest.mark.parametrize("unprocessed", [True, False])
-def test_a_table_that_accepts_no_item_ends_the_load(cruddur_table: CruddurTable, unprocessed: bool) -> None:
+def test_a_table_that_accepts_no_item_ends_the_load(world: World, unprocessed: bool) -> None:
     class NeverClient(SeedClient):
         def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
             if unprocessed:
                 return {"UnprocessedItems": arguments["RequestItems"]}
             raise client_error("ThrottlingException", "BatchWriteItem")
 
-    world = World(cruddur_table)
-    client = NeverClient(cruddur_table.client)
+    client = NeverClient(world.table.client)
     waits: list[float] = []
-    seed = SeedLoader(client=cast("DynamoDBClient", client), table_name=cruddur_table.name, sleep=waits.append)
+    seed = SeedLoader(client=cast("DynamoDBClient", client), table_name=world.table.name, sleep=waits.append)
     with pytest.raises(SeedError, match=f"^given up after {ATTEMPTS} attempts: "):
         seed.load(world.conversations([[1, 2]]))
     assert client.calls.count("BatchWriteItem") == ATTEMPTS
@@ -455,12 +447,11 @@ def test_a_table_that_accepts_no_item_ends_the_load(cruddur_table: CruddurTable,
     assert seed.progress.done == 0
 
 
-def test_a_denied_call_is_not_retried(cruddur_table: CruddurTable) -> None:
+def test_a_denied_call_is_not_retried(world: World) -> None:
     def deny(action: str) -> None:
         raise client_error("AccessDeniedException", action)
 
-    client = SeedClient(cruddur_table.client, before=deny)
-    world = World(cruddur_table)
+    client = SeedClient(world.table.client, before=deny)
     with pytest.raises(SeedError, match="AccessDeniedException"):
         world.seed(client).load(world.conversations([[1, 2]]))
     assert len(client.calls) == 1
@@ -472,9 +463,8 @@ def test_a_missing_table_has_an_error_of_its_own(cruddur_table: CruddurTable) ->
         world.seed().remove([c.loaded for c in world.conversations([[1, 2]])])
 
 
-def test_no_call_starts_without_time_left(cruddur_table: CruddurTable) -> None:
-    world = World(cruddur_table)
-    client = SeedClient(cruddur_table.client)
+def test_no_call_starts_without_time_left(world: World) -> None:
+    client = SeedClient(world.table.client)
     conversations = world.conversations([[1, 2] * 100])
     seed = world.seed(client, has_time=lambda: "BatchWriteItem" not in client.calls)
     with pytest.raises(OutOfTimeError):

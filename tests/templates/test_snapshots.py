@@ -5,13 +5,14 @@ Update with `make snapshots`, and read the difference: it is what a deployment c
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from tests.policies.test_local_difference import differences
 from tools.synthesis import Templates
 
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")
@@ -26,18 +27,9 @@ def scrubbed(value: Any) -> Any:
     return ASSET_HASH.sub("<hash>", value) if isinstance(value, str) else value
 
 
-def differences(template: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def changed(template: Any, other: Any) -> dict[str, Any]:
     """The values of the other template that differ, by path; None for what it does not have."""
-    if template == other:
-        return
-    if isinstance(template, dict) and isinstance(other, dict):
-        for name in sorted(template.keys() | other.keys()):
-            yield from differences(template.get(name), other.get(name), f"{path}/{name}")
-    elif isinstance(template, list) and isinstance(other, list) and len(template) == len(other):
-        for number, (one, another) in enumerate(zip(template, other, strict=True)):
-            yield from differences(one, another, f"{path}/{number}")
-    else:
-        yield path, other
+    return {f"/{'/'.join(path)}": found for path, _, found in differences(template, other)}
 
 
 def test_prod_is_as_reviewed(templates: Callable[..., Templates], snapshot: SnapshotAssertion) -> None:
@@ -54,14 +46,15 @@ def test_the_others_differ_as_reviewed(
     found, of_base = templates(stage), templates(base, **({"seed": "true"} if stage == "local" else {}))
     assert found.keys() == of_base.keys()
     renamed = json.loads(json.dumps(of_base).replace(f"messages-{base}", f"messages-{stage}"))
-    changed = dict(differences(scrubbed(renamed), scrubbed(found)))
-    assert changed == snapshot(name=f"{stage}-from-{base}", extension_class=JSONSnapshotExtension)
+    assert changed(scrubbed(renamed), scrubbed(found)) == snapshot(
+        name=f"{stage}-from-{base}", extension_class=JSONSnapshotExtension
+    )
 
 
 def test_each_kind_of_difference_is_seen() -> None:
     template = {"same": 1, "gone": 2, "deep": {"list": [1, 2]}, "longer": [1]}
     other = {"same": 1, "new": 3, "deep": {"list": [1, 5]}, "longer": [1, 2]}
-    assert dict(differences(template, other)) == {"/gone": None, "/new": 3, "/deep/list/1": 5, "/longer": [1, 2]}
+    assert changed(template, other) == {"/gone": None, "/new": 3, "/deep/list/1": 5, "/longer": [1, 2]}
 
 
 def test_scrubbing_leaves_no_hash_in_keys_or_values() -> None:
