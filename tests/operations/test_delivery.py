@@ -91,7 +91,7 @@ def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
         assert one["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
     assert all("5e1f7e57-" in pattern or pattern == "SMOKE#runs*" for _, pattern in allowed)
     assert on_index["Action"] == "dynamodb:Query"
-    assert on_index["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "5e1f7e57-*"}}
+    assert on_index["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["5e1f7e57-*"]}}
     allowed.append(("dynamodb:Query", "index 5e1f7e57-*"))
 
     asked: set[tuple[str, str]] = set()
