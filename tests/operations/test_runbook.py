@@ -17,7 +17,7 @@ TEXT = (REPOSITORY / RUNBOOK).read_text()
 
 def test_each_alarm_has_a_section_that_says_what_to_do() -> None:
     sections = dict(re.findall(r"^### (\S+)\n(.+?)(?=^##)", TEXT, re.MULTILINE | re.DOTALL))
-    assert set(sections) == DEMANDED
+    assert set(sections) == DEMANDED | {"audit-findings", "audit-missing"}
     for name, section in sections.items():
         assert "**Fix**" in section or "The same" in section or "Nothing to do" in section, name
 

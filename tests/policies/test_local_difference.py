@@ -15,22 +15,18 @@ from tools.synthesis import Templates
 GUARD = {"Null": {"dynamodb:LeadingKeys": "false"}}
 THROUGH_THE_ENDPOINT = "StringEquals"
 
+GUARDED = (
+    "ReadConversations SendMessages StartConversations StartConversationsInBatches ReadAgain ReadMembers MoveItems "
+    "CheckMembers CountUnread DeleteMessages EditAndNote EraseMarks ErasePairItems LeaveGroups ReadMessages RenameInRows"
+)
 CONDITIONS_LEFT_OUT = {
-    ("main", "LockConversation"): {THROUGH_THE_ENDPOINT, "Null"},
-    ("main", "ReadNewestMessage"): {THROUGH_THE_ENDPOINT, "Null"},
-    ("main", "ReadGroupRows"): {THROUGH_THE_ENDPOINT, "Null"},
+    **{("main", name): {"Null"} for name in GUARDED.split()},
+    **{
+        ("main", name): {THROUGH_THE_ENDPOINT, "Null"}
+        for name in ("LockConversation", "ReadNewestMessage", "ReadGroupRows", "MoveGroupRows")
+    },
     ("main", "FindGroupRows"): {THROUGH_THE_ENDPOINT},
-    ("main", "MoveGroupRows"): {THROUGH_THE_ENDPOINT, "Null"},
-    ("seed", "ReadConversations"): {"Null"},
-    ("seed", "WriteConversations"): {"Null"},
-    ("main", "ReadConversations"): {"Null"},
-    ("main", "SendMessages"): {"Null"},
-    ("main", "StartConversations"): {"Null"},
-    ("main", "StartConversationsInBatches"): {"Null"},
-    ("main", "ReadAgain"): {"Null"},
-    ("main", "ReadMembers"): {"Null"},
-    ("main", "PutMissingRows"): {"Null"},
-    ("main", "MoveItems"): {"Null"},
+    **{("seed", name): {"Null"} for name in ("ReadConversations", "WriteConversations")},
 }
 """By stack and statement."""
 
