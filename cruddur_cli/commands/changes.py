@@ -46,6 +46,7 @@ def edit(
     """Replace the text of a message of one's own."""
     user = context.user(author)
     found = _find(context, conversation, user, which)
+    context.require_table()
     context.output.note(f"{user.handle} edits the message of {found.sort_key} in {context.target}")
     edited = context.store.edit(
         found.message_group_uuid,
@@ -68,6 +69,7 @@ def delete(
     """Delete a message of one's own."""
     user = context.user(author)
     found = _find(context, conversation, user, which)
+    context.require_table()
     context.output.note(f"{user.handle} deletes the message of {found.sort_key} in {context.target}: {found.message}")
     context.confirm(yes=yes)
     context.store.delete(found.message_group_uuid, found.sort_key, message_uuid=found.message_uuid, by=user.uuid)
@@ -83,6 +85,7 @@ def leave(context: Context, conversation: Conversation, of: Of = None) -> None:
     """Leave a group; add-member brings a person back."""
     user = context.user(of)
     group = context.conversations.resolve(conversation, user)
+    context.require_table()
     context.output.note(f"{user.handle} leaves {group} in {context.target}")
     context.store.leave(group, user.uuid)
     _say(context, group, user, "left")

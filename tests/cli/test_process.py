@@ -174,7 +174,7 @@ def test_a_terminal_shows_whole_messages_and_people_first(
     assert all(len(line) <= columns for line in read)
     assert [word for word in text.split() if word not in " ".join(read)] == []
     listed = drawn(environment, columns, "list-conversations", *table)
-    assert listed[0].split()[:2] == ["with", "message"]
+    assert listed[0].split()[:3] == ["with", "unread", "message"]
     assert len(listed) == 5
     assert all(len(line) <= columns for line in listed)
     assert listed[1].startswith("bayko")

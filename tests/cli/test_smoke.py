@@ -76,8 +76,8 @@ def test_every_message_is_awaited_and_nothing_is_left(cruddur_table: CruddurTabl
     assert report.problems == []
     assert len(report.delays) == 5
     assert report.median <= report.percentile_99 <= report.largest
-    assert seen[0] == 2
-    assert seen[-1] == 3
+    assert seen[0] == 3
+    assert seen[-1] == 4
     assert [item["pk"]["S"] for item in items(cruddur_table.client, cruddur_table.name)] == ["USER#real"]
 
 

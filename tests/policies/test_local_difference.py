@@ -17,7 +17,8 @@ THROUGH_THE_ENDPOINT = "StringEquals"
 
 GUARDED = (
     "ReadConversations SendMessages StartConversations StartConversationsInBatches ReadAgain ReadMembers MoveItems "
-    "CheckMembers CountUnread DeleteMessages EditAndNote EraseMarks ErasePairItems LeaveGroups ReadMessages RenameInRows"
+    "CheckMembers CountUnread DeleteMessages EditAndNote EraseMarks ErasePairItems"
+    " LeaveGroups ReadMessages RenameInRows"
 )
 CONDITIONS_LEFT_OUT = {
     **{("main", name): {"Null"} for name in GUARDED.split()},
