@@ -130,6 +130,7 @@ def test_the_role_diff_may_read_this_stages_templates_and_nothing_else(templates
         "cruddur-messages-prod",
         "cruddur-messages-prod-table",
         "cruddur-messages-prod-seed",
+        "cruddur-messages-prod-audit",
         "cruddur-messages-prod-delivery",
     }
 

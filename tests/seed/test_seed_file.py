@@ -102,6 +102,7 @@ def test_a_group_row_is_as_access_pattern_d_writes_it(file: list[list[tuple[int,
                 "user_uuid": {"S": other.uuid},
                 "user_display_name": {"S": other.display_name},
                 "user_handle": {"S": other.handle},
+                **({"is_group": {"BOOL": True}} if len(c.members) > 2 else {}),
             }
 
 
