@@ -215,7 +215,8 @@ def test_completion_offers_people_and_conversations(environment: Environment, mi
     assert offered(environment, "get-conversation", *table, "2c") == ["2c8cfd87-e3c0-5ade-a324-c64f93c6000e"]
     assert offered(environment, "send", *table, "bay") == ["bayko"]
     assert offered(environment, "send", "--prod", "bay") == []
-    assert ministack_table.name in offered(environment, "drop", "cruddur")
+    # Other tests may have more tables than completion offers.
+    assert ministack_table.name in offered(environment, "drop", ministack_table.name[:-1])
     assert offered(environment, "rebuild", "--state", "doc") == ["docs/"]
     assert offered(environment, "start", "doc") == []
 
