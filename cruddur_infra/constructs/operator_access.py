@@ -70,10 +70,9 @@ def _table_statements(table_arn: str) -> list[iam.PolicyStatement]:
         iam.PolicyStatement(
             sid="FindGroupRows", actions=["dynamodb:Query"], resources=[f"{table_arn}/index/{schema.INDEX_NAME}"]
         ),
-        # rebuild, a missing row of who has not left: ConditionCheck in TransactWriteItems, and Put, as below.
-        statement(
-            "CheckMembers", "ConditionCheckItem", conditions=in_transaction() | only_partitions(schema.MEMBER_PREFIX)
-        ),
+        # rebuild, a missing row of who has not left: ConditionCheck in TransactWriteItems, and Put, as below. AWS has
+        # no EnclosingOperation for it (Service Authorization Reference): only transactions have condition checks.
+        statement("CheckMembers", "ConditionCheckItem", conditions=only_partitions(schema.MEMBER_PREFIX)),
         # Moves of rows, and of messages to canonical timestamps: Put and Delete in TransactWriteItems.
         statement(
             "MoveItems",

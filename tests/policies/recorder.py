@@ -100,7 +100,8 @@ def requests(call: Call, deployed: Deployed) -> list[Request]:
             for kind, element in elements:
                 by_action.setdefault(_ACTIONS[kind], []).append(_partition(_item_or_key(element)))
             return [
-                request(action, deployed.table_arn, keys, **enclosing)
+                # AWS has no such key for condition checks, which only transactions have.
+                request(action, deployed.table_arn, keys, **({} if action == _ACTIONS["ConditionCheck"] else enclosing))
                 for action, all_keys in by_action.items()
                 for keys in (*([key] for key in all_keys), all_keys)
             ]
