@@ -51,6 +51,7 @@ def test_a_table_is_created_and_deleted(
         "expires_at",
     )
     assert described["encryption_key"] == "owned by AWS"
+    assert described["point_in_time_recovery"] in ("off", "unknown: UnknownOperationException")
     assert name in json.loads(ddb("list-tables", "--json").out)
     assert name in ddb("list-tables").out
     again = ddb("schema-load", "--table", name)
@@ -58,14 +59,6 @@ def test_a_table_is_created_and_deleted(
     assert ddb("drop", name, "--yes").status == 0
     assert name not in json.loads(ddb("list-tables", "--json").out)
     assert at(cruddur_table, "describe").status == 0
-
-
-def test_how_the_data_is_protected_is_described(at: At, cruddur_table: CruddurTable) -> None:
-    client, name = cruddur_table.client, cruddur_table.name
-    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"})
-    described = json.loads(at(cruddur_table, "describe", "--json").out)
-    assert described["time_to_live"] == "expires_at"
-    assert described["point_in_time_recovery"] in ("on", "off", "unknown: UnknownOperationException")
 
 
 @pytest.mark.parametrize("typed", ["", "yes\n", "cruddur-messages\n"])
