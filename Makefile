@@ -78,26 +78,18 @@ soak: $(VENV)/dev.stamp ## Simulate the projection on as many schedules as wante
 BENCH := PYTHONPATH=lambda AWS_DEFAULT_REGION=us-east-1 $(PYTHON) -m tools.bench
 
 .PHONY: bench
-bench: bench-deployment bench-projection bench-verify bench-audit bench-cost ## Measure everything, into docs/bench
-
-.PHONY: bench-deployment
-bench-deployment: $(VENV)/dev.stamp node_modules/.stamp ## A cold start, and make up
-	@$(BENCH).deployment
+bench: bench-projection bench-verify bench-cost ## Measure everything, into docs/bench
 
 .PHONY: bench-projection
-bench-projection: $(VENV)/dev.stamp node_modules/.stamp ## The projection against the bootcamp's handler
+bench-projection: $(VENV)/dev.stamp node_modules/.stamp ## The projection against the bootcamp's handler, and what people do
 	@$(BENCH).projection
 
 .PHONY: bench-verify
-bench-verify: $(VENV)/dev.stamp node_modules/.stamp ## bin/ddb verify and rebuild against a bare scan
+bench-verify: $(VENV)/dev.stamp $(VENV)/spark.stamp ## bin/ddb verify by scan, by export and on Spark, against a bare scan
 	@$(BENCH).verify
 
-.PHONY: bench-audit
-bench-audit: $(VENV)/dev.stamp $(VENV)/spark.stamp ## A scan, an export in one process, and Spark, side by side
-	@$(PYTHON) -m tools.bench.audit
-
 .PHONY: bench-cost
-bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, and the limits, into docs/cost.md
+bench-cost: $(VENV)/dev.stamp node_modules/.stamp ## What it costs on AWS, into docs/cost.md
 	@$(BENCH).cost
 
 .PHONY: spark

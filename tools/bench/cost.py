@@ -7,15 +7,14 @@ Writes the tables of docs/cost.md.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 
 from cruddur_infra import REPOSITORY
 from cruddur_infra.monitoring import prices
 from cruddur_messages.items import AttributeMap, item_size
 from tools import document
 from tools.bench.conversations import conversation, settled
-from tools.bench.limits import CALL_SECONDS, POLLS_A_SECOND, Lag, simulate
-from tools.bench.projection import Load, baseline, engine, measure, projection
+from tools.bench.metering import engine
+from tools.bench.projection import Load, baseline, measure, projection
 from tools.bench.standing import MONITORING, Standing
 from tools.synthesis import synthesize
 
@@ -25,10 +24,14 @@ DOCUMENT = REPOSITORY / "docs/cost.md"
 
 MILLION = 1_000_000
 SECONDS_OF_A_DAY = 86_400
-KILOBYTE, READ_BYTES = 1024, 4096
+READ_BYTES = 4096
 MEMORY_GB = 0.5
 LOG_BYTES = 1500
 """Per invocation: the projection's line of about 400 bytes, and Lambda's own start, end and report lines."""
+CALL_SECONDS = 0.008
+"""Assumed for a call to DynamoDB from Lambda."""
+POLLS_A_SECOND = 4
+"""How often Lambda polls a shard (Lambda Developer Guide, "Polling and batching streams")."""
 SHARD_WRITES = 1000
 """Item writes a second in a shard of the stream; assumed to be as many as in a partition of the table."""
 ITEM_OVERHEAD_BYTES = 100
@@ -38,12 +41,7 @@ TABLE_GB = (1, 100, 1000)
 DPUS = 2
 START_HOURS = 2 / 60
 AUDITED_GB_HOUR = 80
-"""Assumed: what one process checks in an hour (docs/bench/audit.md), for a worker's four processors at half speed."""
-
-LIMIT_MEMBERS = (2, 10, 50, 100, 250, 500, 1000)
-LIMIT_RATES = (0.1, 1.0, 10.0)
-WINDOWS = (0, 1, 5)
-SEED = 7
+"""Assumed: what one process checks in an hour (docs/bench/verify.md), for a worker's four processors at half speed."""
 
 NAT_MONTH = prices.NAT_GATEWAY_HOUR * prices.HOURS_OF_A_MONTH
 
@@ -65,9 +63,6 @@ class Units:
 
 Pairs = Mapping[int, tuple[Units, Units]]
 """The units of the projection and of the bootcamp's handler, by members."""
-
-Lags = Mapping[tuple[int, float, int], Lag]
-"""The lag of one conversation by members, messages a second and batching window."""
 
 
 def measured(endpoint: str, members: int) -> tuple[Units, Units]:
@@ -97,34 +92,16 @@ def month(units: Units, messages_a_day: int) -> tuple[float, float, float]:
     return messages * units.dollars, compute, invocations * LOG_BYTES / 1e9 * prices.LOG_GB
 
 
-def limits() -> Lags:
-    """The lags, simulated for ten minutes each. A move deletes an entry of the index and puts another."""
-    index_units = 2 * -(-item_size(_items()[1]) // KILOBYTE)
-    return {
-        (members, rate, window): simulate(
-            members=members,
-            messages_a_second=rate,
-            index_units_a_member=index_units,
-            window=window,
-            seconds=600,
-            seed=SEED,
-        )
-        for members, rate, window in product(LIMIT_MEMBERS, LIMIT_RATES, WINDOWS)
-    }
-
-
 def main() -> None:
     """Measure, compute, and write the document."""
     with engine() as endpoint:
         units = {members: measured(endpoint, members) for members in MEMBERS}
-    lags = limits()
     tables = {
         "| members | write units": _unit_rows(units),
         "| messages per day |": _month_rows(units),
         "| | `none` |": _standing_rows(),
         "| GB |": _audit_rows(),
         "| computed from |": _assumptions(),
-        "| members | messages per second |": _lag_rows(lags),
     }
     document.write(DOCUMENT, tables)
 
@@ -152,13 +129,6 @@ def _audit_rows() -> Iterator[tuple[object, ...]]:
         units = size * 1e9 / READ_BYTES / 2
         dollars = (exports, job, bucket, exports + job + bucket, nights * units * prices.READ_UNIT)
         yield f"{size:,}", f"{units:,.0f}", *(f"{one:,.2f}" for one in dollars)
-
-
-def _lag_rows(lags: Lags) -> Iterator[tuple[object, ...]]:
-    for members in LIMIT_MEMBERS:
-        for rate in LIMIT_RATES:
-            cells = [lags[members, rate, window] for window in WINDOWS]
-            yield members, f"{rate:g}", *(f"{lag.half:.2f} / {lag.slowest:.2f}" for lag in cells)
 
 
 def _standing_rows() -> Iterator[tuple[str, ...]]:

@@ -1,33 +1,31 @@
-"""The projection beside the bootcamp's handler: time, API calls and write units, on one engine in one run.
+"""The projection beside the bootcamp's handler, and the library: time, API calls and write units, in one run.
 
     make bench-projection
 
 Writes the tables of docs/bench/projection.md.
 """
 
-import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.progress import track
 
-from cruddur_cli import table_definition
 from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
 from cruddur_messages.items import AttributeMap, Message
 from cruddur_messages.projection import handler as stream_handler
 from tests.cli.damage import bootcamp_invocation
-from tests.engines import ministack, tables
-from tests.engines.fixtures import CruddurTable, free_port
+from tests.engines import tables
+from tests.engines.fixtures import CruddurTable
 from tools import document
+from tools.bench import people
 from tools.bench.conversations import TABLE, conversation, settled
+from tools.bench.metering import CALLS, WRITE_UNITS, Cost, engine, metered
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,14 +44,6 @@ class Load(NamedTuple):
     messages: int
     conversations: int
     members: int
-
-
-class Cost(NamedTuple):
-    """The cost of a message on average."""
-
-    milliseconds: float
-    calls: float
-    write_units: float
 
 
 Handler = Callable[["DynamoDBClient", Sequence[AttributeMap]], None]
@@ -88,14 +78,6 @@ def baseline(client: "DynamoDBClient", items: Sequence[AttributeMap]) -> None:
             pass
 
 
-@contextmanager
-def engine() -> Iterator[str]:
-    """The endpoint of an emulator with the table."""
-    with tempfile.TemporaryDirectory() as directory, ministack.running(free_port(), Path(directory)) as endpoint:
-        table_definition.create(tables.dynamodb(endpoint), TABLE)
-        yield endpoint
-
-
 def measure(load: Load, handler: Handler, endpoint: str) -> Cost:
     """The cost of new messages in settled conversations."""
     each = load.messages // load.conversations
@@ -120,20 +102,7 @@ def measure_small_changes(endpoint: str) -> Iterator[tuple[str, Cost]]:
 
 def deliver(items: Sequence[AttributeMap], handler: Handler, endpoint: str) -> Cost:
     """Put the items into the table, and pass them to the handler in batches. Only the handler is measured."""
-    client = tables.dynamodb(endpoint)
-    counts: Counter[str] = Counter()
-
-    def ask(params: dict[str, Any], **_event: object) -> None:
-        params["ReturnConsumedCapacity"] = "TOTAL"
-
-    def meter(parsed: dict[str, Any], model: Any, **_event: object) -> None:
-        counts["calls"] += 1
-        if model.name not in ("Query", "GetItem", "BatchGetItem"):
-            consumed = parsed["ConsumedCapacity"]
-            counts["units"] += sum(own["CapacityUnits"] for own in (consumed if type(consumed) is list else [consumed]))
-
-    client.meta.events.register("before-parameter-build.dynamodb", ask)
-    client.meta.events.register("after-call.dynamodb", meter)
+    client, counts = metered(endpoint)
     seconds = 0.0
     for begin in range(0, len(items), BATCH_SIZE):
         batch = items[begin : begin + BATCH_SIZE]
@@ -141,7 +110,7 @@ def deliver(items: Sequence[AttributeMap], handler: Handler, endpoint: str) -> C
         started = time.perf_counter()
         handler(client, batch)
         seconds += time.perf_counter() - started
-    return Cost(1000 * seconds / len(items), counts["calls"] / len(items), counts["units"] / len(items))
+    return Cost(1000 * seconds / len(items), counts[CALLS] / len(items), counts[WRITE_UNITS] / len(items))
 
 
 def put_all(endpoint: str, items: Sequence[AttributeMap]) -> None:
@@ -166,11 +135,14 @@ def main() -> None:
             load: (measure(load, projection, endpoint), measure(load, baseline, endpoint)) for load in track(loads)
         }
         small = dict(measure_small_changes(endpoint))
+        library = list(people.costs(endpoint))
     rows = (
         (*load, *(f"{_short(our)} / {_short(their)}" for our, their in zip(*costs, strict=True)))
         for load, costs in results.items()
     )
-    document.write(DOCUMENT, {"| messages |": rows, "| | calls |": _summary(results, small)})
+    by_people = ((what, *map(_short, cost)) for what, cost in library)
+    tables_of = {"| messages |": rows, "| | calls |": _summary(results, small), "| | milliseconds |": by_people}
+    document.write(DOCUMENT, tables_of)
 
 
 def _summary(results: Results, small: dict[str, Cost]) -> Iterator[tuple[object, ...]]:
