@@ -20,6 +20,12 @@ Version = tuple[int, Item | None]
 MAX_ACTIONS = 100
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024
 CANCELLED = "TransactionCanceledException"
+ERRORS = {
+    "TransactionConflict": "TransactionConflictException",
+    "ConditionalCheckFailed": "ConditionalCheckFailedException",
+    "ValidationError": "ValidationException",
+}
+"""For the code of a cancellation reason, the error of a single write."""
 
 
 class Change(NamedTuple):
@@ -83,28 +89,17 @@ class MemoryEngine:
         self._unprocessed = unprocessed
         self._on_commit = on_commit
 
-    def put_item(self, *, Item: Item, **arguments: Any) -> dict[str, Any]:  # noqa: N803
+    def put_item(self, **arguments: Any) -> dict[str, Any]:
         """PutItem."""
-        self._write_one("PutItem", _key_of(Item, "PutItem"), lambda _before: dict(Item), arguments)
-        return {}
+        return self._write_one("PutItem", {"Put": arguments})
 
-    def delete_item(self, *, Key: Item, **arguments: Any) -> dict[str, Any]:  # noqa: N803
+    def delete_item(self, **arguments: Any) -> dict[str, Any]:
         """DeleteItem."""
-        self._write_one("DeleteItem", _key_of(Key, "DeleteItem"), lambda _before: None, arguments)
-        return {}
+        return self._write_one("DeleteItem", {"Delete": arguments})
 
-    def update_item(self, *, Key: Item, UpdateExpression: str, **arguments: Any) -> dict[str, Any]:  # noqa: N803
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
         """UpdateItem."""
-        update = expressions.update(UpdateExpression)
-        names = arguments.get("ExpressionAttributeNames", {})
-        values = arguments.get("ExpressionAttributeValues", {})
-        self._write_one(
-            "UpdateItem",
-            _key_of(Key, "UpdateItem"),
-            lambda before: update(before if before is not None else Key, names, values),
-            arguments,
-        )
-        return {}
+        return self._write_one("UpdateItem", {"Update": arguments})
 
     def get_item(self, *, Key: Item, **_arguments: Any) -> dict[str, Any]:  # noqa: N803
         """GetItem, always consistent."""
@@ -171,44 +166,42 @@ class MemoryEngine:
         codes: list[str] = []
         size = 0
         for action in actions:
-            ((kind, body),) = action.items()
-            key = _key_of(body["Item"] if kind == "Put" else body["Key"], operation)
+            key = key_of_action(action, operation)
             if key in writes:
                 message = "Transaction request cannot include multiple operations on one item"
                 raise error("ValidationException", message, operation)
-            before = self.items.get(key)
-            write = _write(kind, body)
-            code = "None" if _holds(before, body) else "ConditionalCheckFailed"
-            if key in self.unapplied:
-                code = "TransactionConflict"
-            writes[key] = write(before) if code == "None" else None
-            if self._has_size_limits:
-                after = writes[key]
-                own_size = item_size(after or before or {})
-                if code == "None" and after is not None and own_size > MAX_ITEM_BYTES:
-                    code = "ValidationError"
-                size += own_size
+            code, writes[key], own_size = self._outcome(key, action, operation)
             codes.append(code)
+            size += own_size
         if size > MAX_TRANSACTION_BYTES:
             raise error("ValidationException", "Transaction size too large", operation)
         if any(code != "None" for code in codes):
             raise cancelled(codes)
         return writes
 
-    def _write_one(
-        self, operation: str, key: Key, write: Callable[[Item | None], Item | None], arguments: Mapping[str, Any]
-    ) -> None:
+    def _write_one(self, operation: str, action: Mapping[str, Any]) -> dict[str, Any]:
+        key = key_of_action(action, operation)
+        code, after, _ = self._outcome(key, action, operation)
+        if code != "None":
+            raise error(ERRORS[code], "The conditional request failed, or the item is locked or too large", operation)
+        self._commit({key: after})
+        return {}
+
+    def _outcome(self, key: Key, action: Mapping[str, Any], operation: str) -> tuple[str, Item | None, int]:
+        """Of an action: the code of its cancellation reason, the item after it, and the size of that item."""
+        ((kind, body),) = action.items()
+        _validate(body.get("Item", {}), operation)
         before = self.items.get(key)
         if key in self.unapplied:
-            raise error("TransactionConflictException", "Transaction is ongoing for the item", operation)
-        if not _holds(before, arguments):
-            raise error("ConditionalCheckFailedException", "The conditional request failed", operation)
-        after = write(before)
-        if after is not None:
-            _validate(after, operation)
-            if self._has_size_limits and item_size(after) > MAX_ITEM_BYTES:
-                raise error("ValidationException", "Item size has exceeded the maximum allowed size", operation)
-        self._commit({key: after})
+            return "TransactionConflict", None, 0
+        if not _holds(before, body):
+            return "ConditionalCheckFailed", None, self._size(before)
+        after = _after(before, kind, body)
+        size = self._size(after or before)
+        return "ValidationError" if after is not None and size > MAX_ITEM_BYTES else "None", after, size
+
+    def _size(self, item: Item | None) -> int:
+        return item_size(item or {}) if self._has_size_limits else 0
 
     def _commit(self, writes: dict[Key, Item | None]) -> None:
         changes = self._changes(writes)
@@ -245,18 +238,22 @@ class MemoryEngine:
                 yield key, shown
 
 
-def _write(kind: str, body: Mapping[str, Any]) -> Callable[[Item | None], Item | None]:
+def key_of_action(action: Mapping[str, Any], operation: str = "TransactWriteItems") -> Key:
+    """The key of the item that an action of a transaction writes. Raises ClientError if it has none."""
+    ((_, body),) = action.items()
+    return _key_of(body.get("Key") or body["Item"], operation)
+
+
+def _after(before: Item | None, kind: str, body: Mapping[str, Any]) -> Item | None:
     match kind:
         case "Put":
-            _validate(body["Item"], "TransactWriteItems")
-            return lambda _before: dict(body["Item"])
+            return dict(body["Item"])
         case "Delete":
-            return lambda _before: None
+            return None
         case "Update":
             update = expressions.update(body["UpdateExpression"])
-            names = body.get("ExpressionAttributeNames", {})
-            values = body.get("ExpressionAttributeValues", {})
-            return lambda before: update(before if before is not None else body["Key"], names, values)
+            names, values = body.get("ExpressionAttributeNames", {}), body.get("ExpressionAttributeValues", {})
+            return update(before if before is not None else body["Key"], names, values)
         case _:
             raise ValueError(f"no action of a transaction: {kind}")
 

@@ -6,20 +6,20 @@ are explored completely, then generated schedules, until a promise breaks.
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 from cruddur_messages import conversation_item, dynamodb, schema
-from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import CancelledError, TransientError
-from cruddur_messages.items import GROUP_MARK, MESSAGE_UUID, GroupRow, Message
-from cruddur_messages.projection import batch, filters, moves, records, settlement, steps
+from cruddur_messages.items import GROUP_MARK, GroupRow, Message
+from cruddur_messages.projection import batch, moves, settlement, steps
+from cruddur_messages.projection.filters import patterns
 from cruddur_messages.projection.settlement import Changes, Reading
 from cruddur_messages.projection.settler import Settler
 from cruddur_messages.projection.steps import Departure, Move, Step
@@ -28,310 +28,180 @@ from tests.projection import choices, exhaustive, simulation
 from tests.projection.invocations import ViolationError
 from tests.projection.memory_engine import MemoryEngine
 
-Patch = Any
-Mutation = Callable[[], list[Patch]]
-MUTATIONS: list[Mutation] = []
+Mutation = AbstractContextManager[object]
 
 ALWAYS = "attribute_exists(pk) OR attribute_not_exists(pk)"
+OPEN_PATTERNS = [
+    {"dynamodb": {"Keys": {"pk": {"S": [{"prefix": prefix}]}}}}
+    for prefix in (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
+]
+PATTERNS_WITHOUT_DELETIONS = [{**pattern, "eventName": ["INSERT", "MODIFY"]} for pattern in patterns()]
 
 
-def _mutation(make: Mutation) -> Mutation:
-    MUTATIONS.append(make)
-    return make
+def _around(owner: Any, name: str, instead: Callable[..., Any]) -> Mutation:
+    """Call `instead` in place of a function or method; it gets that, then its arguments."""
+    original = getattr(owner, name)
+    return patch.object(owner, name, lambda *given, **named: instead(original, *given, **named))
 
 
-@_mutation
-def the_version_is_not_checked() -> list[Patch]:
-    """The update of the conversation item has no condition."""
-    update = conversation_item.update
-
-    def unconditional(*arguments: Any, **more: Any) -> Any:
-        made = update(*arguments, **more)
-        made["ConditionExpression"] = ALWAYS
-        cast("dict[str, Any]", made["ExpressionAttributeValues"]).pop(":read", None)
-        return made
-
-    return [patch.object(conversation_item, "update", unconditional)]
+def _read(instead: Callable[[Any, Any, ProjectionTable], Reading]) -> Mutation:
+    return _around(settlement, "read", instead)
 
 
-@_mutation
-def the_version_is_read_after_the_message() -> list[Patch]:
-    """A commit between the two reads is not noticed."""
-    conversation, newest_messages = ProjectionTable.conversation, ProjectionTable.newest_messages
-    found: dict[int, list[Any]] = {}
-
-    def conversation_later(self: ProjectionTable, group: str) -> Any:
-        found[id(self)] = list(newest_messages(self, group))
-        return conversation(self, group)
-
-    return [
-        patch.object(ProjectionTable, "conversation", conversation_later),
-        patch.object(ProjectionTable, "newest_messages", lambda self, _group: iter(found[id(self)])),
-    ]
+def _changed(change: Callable[[Reading, Changes], Changes]) -> Mutation:
+    return _around(settlement, "changes_of", lambda changes_of, reading: change(reading, changes_of(reading)))
 
 
-@_mutation
-def the_fence_is_left_out() -> list[Patch]:
-    """Where a new message changes nothing, nothing is written."""
-    return [_unless_nothing_differs(lambda reading: reading.rows is None)]
+def _committed(instead: Callable[[Any, Reading, Changes, ProjectionTable], Any]) -> Mutation:
+    return _around(settlement, "commit", instead)
 
 
-@_mutation
-def rows_that_are_right_are_not_fenced() -> list[Patch]:
-    """Where rows are read and nothing differs, nothing is written."""
-    return [_unless_nothing_differs(lambda reading: reading.rows is not None)]
+def _planned(change: Callable[[Move, Message | None], Move]) -> Mutation:
+    def planned(plan: Any, rows: Any, newest: Message | None, *, is_shown: bool) -> list[Move]:
+        return [change(move, newest) for move in plan(rows, newest, is_shown=is_shown)]
+
+    return _around(settlement, "plan", planned)
 
 
-@_mutation
-def a_version_comes_again() -> list[Patch]:
-    """The next version is not fresh."""
-    commit = settlement.commit
-
-    def commit_again(reading: Reading, changes: Changes, table: ProjectionTable) -> Any:
-        return commit(reading, changes, replace(table, new_version=lambda: "v"))
-
-    return [patch.object(settlement, "commit", commit_again)]
+def _with(move: Move, **attributes: Any) -> Move:
+    """A move whose target has other attributes; None takes one away."""
+    target = {**move.target.attributes, **attributes}
+    return replace(move, target=GroupRow({name: value for name, value in target.items() if value is not None}))
 
 
-@_mutation
-def shown_is_written_too_early() -> list[Patch]:
-    """The first of several transactions already says that all rows show the message."""
-    commit = settlement.commit
+def _written_in_spite_of(error: type[Exception]) -> Mutation:
+    def write(original: Callable[..., None], *given: Any, **named: Any) -> None:
+        with suppress(error):
+            original(*given, **named)
 
-    def commit_early(reading: Reading, changes: Changes, table: ProjectionTable) -> Any:
-        def write(steps: Sequence[Step], group: str, *, read: Any, then: ConversationItem) -> None:
-            table.write(steps, group, read=read, then=replace(then, shown=changes.shown))
-
-        early = SimpleNamespace(write=write, max_actions=table.max_actions, new_version=table.new_version)
-        return commit(reading, changes, cast("Any", early))
-
-    return [patch.object(settlement, "commit", commit_early)]
+    return _around(ProjectionTable, "write", write)
 
 
-@_mutation
-def a_put_row_is_ignored() -> list[Patch]:
-    """A new member is not found by the record of their row."""
-    return [_read(put_keys=set())]
+def _not_committed_if_nothing_differs(applies: Callable[[Reading], bool]) -> Mutation:
+    def commit(original: Any, reading: Reading, changes: Changes, table: ProjectionTable) -> Any:
+        if changes.steps or reading.item.shown != changes.shown or not applies(reading):
+            return original(reading, changes, table)
+        return ()
+
+    return _committed(commit)
 
 
-@_mutation
-def rows_are_read_only_for_another_message() -> list[Patch]:
-    """A row that is put where the item has it, or an edit undone, changes nothing."""
-    return [_read(must_read_rows=False)]
+def _unconditional(update: Any, *given: Any, **named: Any) -> Any:
+    made = update(*given, **named)
+    made["ConditionExpression"] = ALWAYS
+    made["ExpressionAttributeValues"].pop(":read", None)
+    return made
 
 
-@_mutation
-def the_index_is_never_asked() -> list[Patch]:
-    """Rows that are older than the stream stay unknown."""
-    return [patch.object(ProjectionTable, "keys_in_index", lambda _self, _group: set())]
+def _messages_first(read: Any, dirty: Any, table: ProjectionTable) -> Reading:
+    messages = list(table.newest_messages(dirty.message_group_uuid))
+    read_before = SimpleNamespace(
+        newest_messages=lambda _group: messages,
+        conversation=table.conversation,
+        get_items=table.get_items,
+        keys_in_index=table.keys_in_index,
+    )
+    made: Reading = read(dirty, read_before)
+    return made
 
 
-@_mutation
-def a_cancelled_transaction_counts_as_committed() -> list[Patch]:
-    """The reason why DynamoDB cancelled is ignored."""
-    return [patch.object(ProjectionTable, "write", _without(ProjectionTable.write, CancelledError))]
+def _shown_early(commit: Any, reading: Reading, changes: Changes, table: ProjectionTable) -> Any:
+    def write(steps: Any, group: str, *, read: Any, then: conversation_item.ConversationItem) -> None:
+        table.write(steps, group, read=read, then=replace(then, shown=changes.shown))
+
+    early = SimpleNamespace(write=write, max_actions=table.max_actions, new_version=table.new_version)
+    return commit(reading, changes, early)
 
 
-@_mutation
-def a_lost_response_counts_as_committed() -> list[Patch]:
-    """A lost response is treated as success."""
-    return [patch.object(ProjectionTable, "write", _without(ProjectionTable.write, TransientError))]
-
-
-@_mutation
-def a_row_may_have_changed() -> list[Patch]:
-    """Rows are replaced and deleted without a condition on their attributes."""
-    return [patch.object(steps, "unchanged", lambda _row: {"ConditionExpression": "attribute_exists(pk)"})]
-
-
-@_mutation
-def a_row_may_have_been_marked() -> list[Patch]:
-    """A condition does not demand that the mark and the message are still absent."""
-    return [patch.object(steps, "OPTIONAL", ())]
-
-
-@_mutation
-def groups_are_not_marked() -> list[Patch]:
-    """No row gets the mark of a group."""
-    return [patch.object(moves, "GROUP_MARK", {})]
-
-
-@_mutation
-def a_mark_is_not_copied() -> list[Patch]:
-    """Rows are counted, and the mark of the others is ignored."""
-    return [patch.object(GroupRow, "is_group", property(lambda _row: False))]
-
-
-@_mutation
-def two_are_a_group() -> list[Patch]:
-    """Every conversation is marked."""
-    return [_planned(lambda move, _newest: _with(move, **GROUP_MARK))]
-
-
-@_mutation
-def a_key_need_not_be_free() -> list[Patch]:
-    """A row overwrites that of another conversation."""
-    return [patch.object(steps, "KEY_IS_FREE", ALWAYS)]
-
-
-@_mutation
-def rows_that_look_right_are_not_conditioned() -> list[Patch]:
-    """A transaction whose version is already read may still be writing them."""
-
-    def is_needed(step: Step, reading: Reading) -> bool:
+def _without_steps_for_rows_that_look_right(reading: Reading, changes: Changes) -> Changes:
+    def is_needed(step: Step) -> bool:
         if isinstance(step, Departure):
             return True
         return step.is_needed or reading.item.rows.get(step.member_uuid) != step.rows[0].sort_key
 
-    def needed(reading: Reading, changes: Changes) -> Changes:
-        return replace(changes, steps=tuple(step for step in changes.steps if is_needed(step, reading)))
-
-    return [_changed(needed)]
+    return replace(changes, steps=tuple(filter(is_needed, changes.steps)))
 
 
-@_mutation
-def a_member_without_a_row_is_dropped_unconditionally() -> list[Patch]:
-    """A transaction whose version is already read may still be writing the row."""
-
-    def without_departures(_reading: Reading, changes: Changes) -> Changes:
-        gone = {step.member_uuid for step in changes.steps if isinstance(step, Departure)}
-        listed = {member: place for member, place in changes.listed.items() if member not in gone}
-        steps = tuple(step for step in changes.steps if isinstance(step, Move))
-        return replace(changes, steps=steps, listed=listed)
-
-    return [_changed(without_departures)]
+def _without_departures(_reading: Reading, changes: Changes) -> Changes:
+    gone = {step.member_uuid for step in changes.steps if isinstance(step, Departure)}
+    listed = {member: place for member, place in changes.listed.items() if member not in gone}
+    return replace(changes, steps=tuple(step for step in changes.steps if isinstance(step, Move)), listed=listed)
 
 
-@_mutation
-def what_is_read_is_listed_before_it_is_written() -> list[Patch]:
-    """The first of several transactions already lists the rows of the others where they were read."""
-
-    def listed(_reading: Reading, changes: Changes) -> Changes:
-        read = {step.member_uuid: step.rows[0].sort_key for step in changes.steps if isinstance(step, Move)}
-        return replace(changes, listed={**changes.listed, **read})
-
-    return [_changed(listed)]
+def _listed_where_read(_reading: Reading, changes: Changes) -> Changes:
+    read = {step.member_uuid: step.rows[0].sort_key for step in changes.steps if isinstance(step, Move)}
+    return replace(changes, listed={**changes.listed, **read})
 
 
-@_mutation
-def every_taken_key_is_a_tie() -> list[Patch]:
-    """A row of the same conversation that becomes visible counts as another conversation's."""
-    commit = settlement.commit
-
-    def commit_forgetting(reading: Reading, *arguments: Any) -> Any:
-        return commit(replace(reading, missing=frozenset()), *arguments)
-
-    return [patch.object(settlement, "commit", commit_forgetting)]
-
-
-@_mutation
-def ties_are_given_up() -> list[Patch]:
-    """A key that is taken is tried once."""
-    return [patch.object(Move, "to_next_place", lambda _self: None)]
-
-
-@_mutation
-def duplicates_stay() -> list[Patch]:
-    """Only one of several rows of a member is moved."""
-    return [_planned(lambda move, _newest: replace(move, rows=move.rows[:1]))]
-
-
-@_mutation
-def attributes_are_copied_by_a_list() -> list[Patch]:
-    """Attributes that the code does not use are lost."""
-    return [_planned(lambda move, _newest: _with(move, note=None))]
-
-
-@_mutation
-def the_sort_key_is_copied_as_it_is() -> list[Patch]:
-    """A row gets its message's sort key in the form in which a backend wrote it."""
-    return [_planned(lambda move, newest: _with(move, sk={"S": newest.sort_key}) if newest and move.instant else move)]
-
-
-@_mutation
-def the_message_uuid_is_not_written() -> list[Patch]:
-    """The row does not name the message that it shows, and so passes the filter."""
-    return [_planned(lambda move, _newest: _with(move, **{MESSAGE_UUID: None}))]
-
-
-@_mutation
-def an_edit_is_not_noticed() -> list[Patch]:
-    """The fingerprint covers only the key and the uuid."""
-    fingerprint = conversation_item.fingerprint
-    return [patch.object(settlement, "fingerprint", lambda newest: fingerprint(newest and replace(newest, message="")))]
-
-
-@_mutation
-def a_malformed_message_hides_the_others() -> list[Patch]:
-    """Only the newest item of the conversation is read."""
-    newest_messages = ProjectionTable.newest_messages
-    return [
-        patch.object(ProjectionTable, "newest_messages", lambda self, group: islice(newest_messages(self, group), 1))
-    ]
-
-
-@_mutation
-def keys_that_come_back_unprocessed_are_dropped() -> list[Patch]:
-    """Unprocessed keys of BatchGetItem are ignored."""
-    get = MemoryEngine.batch_get_item
-
-    def get_once(self: MemoryEngine, **arguments: Any) -> Any:
-        return get(self, **arguments) | {"UnprocessedKeys": {}}
-
-    return [patch.object(MemoryEngine, "batch_get_item", get_once)]
+MUTATIONS: Mapping[str, Mutation] = {
+    # What is read.
+    "the version is read after the message": _read(_messages_first),
+    "the record of a put row does not tell of its member": _read(
+        lambda read, dirty, table: read(replace(dirty, put_keys=set()), table)
+    ),
+    "rows are read only if another message is the newest": _read(  # although an edit may be undone, or a row put anew
+        lambda read, dirty, table: read(replace(dirty, must_read_rows=False), table)
+    ),
+    "the index is never asked": patch.object(ProjectionTable, "keys_in_index", lambda _self, _group: set()),
+    "a malformed message hides the others": _around(
+        ProjectionTable, "newest_messages", lambda messages, *given: islice(messages(*given), 1)
+    ),
+    "keys that come back unprocessed are dropped": _around(
+        MemoryEngine, "batch_get_item", lambda get, *given, **named: get(*given, **named) | {"UnprocessedKeys": {}}
+    ),
+    # What is changed.
+    "rows that look right have no condition": _changed(_without_steps_for_rows_that_look_right),
+    "a member without a row is dropped without a condition": _changed(_without_departures),
+    "the first of several transactions lists the rows of the others where they were read": _changed(_listed_where_read),
+    "an edit is not noticed": _around(
+        settlement, "fingerprint", lambda fingerprint, newest: fingerprint(newest and replace(newest, message=""))
+    ),
+    "groups are not marked": patch.object(moves, "GROUP_MARK", {}),
+    "the marks of other rows are not copied": patch.object(GroupRow, "is_group", property(lambda _row: False)),
+    "two are a group": _planned(lambda move, _newest: _with(move, **GROUP_MARK)),
+    "one of several rows of a member is moved": _planned(lambda move, _newest: replace(move, rows=move.rows[:1])),
+    "an attribute that the code does not use is lost": _planned(lambda move, _newest: _with(move, note=None)),
+    "the sort key of the message is copied as a backend wrote it": _planned(
+        lambda move, newest: _with(move, sk={"S": newest.sort_key}) if newest and move.instant else move
+    ),
+    "the row does not name the message that it shows": _planned(lambda move, _newest: _with(move, message_uuid=None)),
+    # What is committed.
+    "the update of the conversation item has no condition": _around(conversation_item, "update", _unconditional),
+    "where a new message changes nothing, nothing is written": _not_committed_if_nothing_differs(
+        lambda reading: reading.rows is None
+    ),
+    "where rows are read and nothing differs, nothing is written": _not_committed_if_nothing_differs(
+        lambda reading: reading.rows is not None
+    ),
+    "the next version is not fresh": _committed(
+        lambda commit, reading, changes, table: commit(reading, changes, replace(table, new_version=lambda: "v"))
+    ),
+    "the first of several transactions says that all rows show the message": _committed(_shown_early),
+    "a cancelled transaction counts as committed": _written_in_spite_of(CancelledError),
+    "a lost response counts as committed": _written_in_spite_of(TransientError),
+    "a row may have changed since it was read": patch.object(
+        steps, "unchanged", lambda _row: {"ConditionExpression": "attribute_exists(pk)"}
+    ),
+    "a row may have got a mark or a message since it was read": patch.object(steps, "OPTIONAL", ()),
+    "a key need not be free": patch.object(steps, "KEY_IS_FREE", ALWAYS),
+    "a row that becomes visible under its key counts as another conversation's": _committed(
+        lambda commit, reading, *given: commit(replace(reading, missing=frozenset()), *given)
+    ),
+    "a key that is taken is tried once": patch.object(Move, "to_next_place", lambda _self: None),
+    # What is delivered and reported.
+    "no failure is reported": _around(Settler, "settle", lambda settle, *given: replace(settle(*given), failure=None)),
+    "one record of a batch is read": _around(batch, "fold", lambda fold, records: fold(list(records)[:1])),
+    "calls start until Lambda ends the invocation": _around(
+        Settler, "__init__", lambda new, *given, **named: new(*given, **named | {"seconds_left": lambda: math.inf})
+    ),
+    "the filter lets the projection's own writes through": patch.object(simulation, "patterns", lambda: OPEN_PATTERNS),
+    "the filter drops deletions": patch.object(simulation, "patterns", lambda: PATTERNS_WITHOUT_DELETIONS),
+}
 
 
-@_mutation
-def no_failure_is_reported() -> list[Patch]:
-    """Every record counts as settled."""
-    settle = Settler.settle
-    return [patch.object(Settler, "settle", lambda self, dirty: replace(settle(self, dirty), failure=None))]
-
-
-@_mutation
-def one_record_of_a_batch_is_read() -> list[Patch]:
-    """The other records make no conversation dirty."""
-    fold = records.fold
-    return [patch.object(batch, "fold", lambda given: fold(list(given)[:1]))]
-
-
-@_mutation
-def the_deadline_is_not_kept() -> list[Patch]:
-    """Calls start until Lambda ends the invocation."""
-    new = Settler.__init__
-
-    def with_all_the_time(self: Settler, **arguments: Any) -> None:
-        new(self, **arguments | {"seconds_left": lambda: math.inf})
-
-    return [patch.object(Settler, "__init__", with_all_the_time)]
-
-
-@_mutation
-def the_filter_lets_its_own_writes_through() -> list[Patch]:
-    """Group rows pass, whoever wrote them."""
-    prefixes = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
-    open_patterns = [{"dynamodb": {"Keys": {"pk": {"S": [{"prefix": prefix}]}}}} for prefix in prefixes]
-    return [patch.object(simulation, "patterns", lambda: open_patterns)]
-
-
-@_mutation
-def the_filter_drops_deletions() -> list[Patch]:
-    """A deleted message makes no conversation dirty."""
-    patterns = filters.patterns
-    return [
-        patch.object(
-            simulation,
-            "patterns",
-            lambda: [{**one, "eventName": ["INSERT", "MODIFY"]} for one in patterns()],
-        )
-    ]
-
-
-def noticed_by(mutation: Mutation | None, schedules: int) -> str | None:
+def noticed_by(mutation: Mutation, schedules: int) -> str | None:
     """The first promise that breaks with a mutation; None if all are kept."""
-    with ExitStack() as stack:
-        for one in mutation() if mutation else []:
-            stack.enter_context(one)
+    with mutation:
         for play in _plays(schedules):
             try:
                 play()
@@ -366,47 +236,3 @@ def _schedule(number: int) -> bytes:
     schedule = random.Random(number).randbytes(choices.SIZE)  # noqa: S311
     odd_rows = choices.PARTS["rows"]
     return schedule if number % 4 == 1 else schedule[:-odd_rows] + bytes(odd_rows)
-
-
-def _unless_nothing_differs(applies: Callable[[Reading], bool]) -> Patch:
-    commit = settlement.commit
-
-    def commit_changes(reading: Reading, changes: Changes, *arguments: Any) -> Any:
-        if changes.steps or reading.item.shown != changes.shown or not applies(reading):
-            return commit(reading, changes, *arguments)
-        return ()
-
-    return patch.object(settlement, "commit", commit_changes)
-
-
-def _read(**changes: Any) -> Patch:
-    read = settlement.read
-    return patch.object(settlement, "read", lambda dirty, table: read(replace(dirty, **changes), table))
-
-
-def _changed(change: Callable[[Reading, Changes], Changes]) -> Patch:
-    changes_of = settlement.changes_of
-    return patch.object(settlement, "changes_of", lambda reading: change(reading, changes_of(reading)))
-
-
-def _planned(change: Callable[[Move, Message | None], Move]) -> Patch:
-    plan = moves.plan
-
-    def changed(rows: Any, newest: Message | None, *, is_shown: bool) -> list[Move]:
-        return [change(move, newest) for move in plan(rows, newest, is_shown=is_shown)]
-
-    return patch.object(settlement, "plan", changed)
-
-
-def _with(move: Move, **attributes: Any) -> Move:
-    """A move whose target has other attributes; None takes one away."""
-    target = {**move.target.attributes, **attributes}
-    return replace(move, target=GroupRow({name: value for name, value in target.items() if value is not None}))
-
-
-def _without(write: Callable[..., None], error: type[Exception]) -> Callable[..., None]:
-    def forgiving(*arguments: Any, **more: Any) -> None:
-        with suppress(error):
-            write(*arguments, **more)
-
-    return forgiving
