@@ -70,8 +70,11 @@ format: $(VENV)/dev.stamp ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff format .
 
 .PHONY: soak
-soak: $(VENV)/dev.stamp ## Simulate the projection on as many schedules as wanted; SCHEDULES=1000000
-	@$(PYTHON) -m tests.projection.soak $(if $(SCHEDULES),--schedules $(SCHEDULES))
+soak: FIRST_SEED := $(or $(SEED),$(shell date +%s))
+soak: $(VENV)/dev.stamp ## Simulate the projection on as many schedules as wanted; SEED=, SCHEDULES=1000000
+	@echo "The schedules begin at seed $(FIRST_SEED); the same ones again: make soak SEED=$(FIRST_SEED)"
+	@CRUDDUR_FIRST_SEED=$(FIRST_SEED) CRUDDUR_SCHEDULES=$(or $(SCHEDULES),1000000) \
+		$(BIN)/pytest --numprocesses logical --exitfirst tests/projection/test_simulation.py
 
 # --- figures
 

@@ -47,5 +47,5 @@ def from_token(token: str) -> bytes:
     """The schedule of a word. Raises ValueError if it is none."""
     try:
         return zlib.decompress(base64.urlsafe_b64decode(token)).ljust(SIZE, b"\0")
-    except zlib.error as error:
-        raise ValueError(str(error)) from error
+    except (zlib.error, ValueError) as error:
+        raise ValueError(f"{token} is no schedule: copy it whole") from error

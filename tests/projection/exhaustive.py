@@ -20,7 +20,7 @@ simulation covers those.
 import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -29,13 +29,14 @@ from typing import Any, NamedTuple, cast
 from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.conversation_item import ConversationItem, fingerprint
-from cruddur_messages.items import GROUP_MARK, Key, Message
+from cruddur_messages.conversation_item import fingerprint
+from cruddur_messages.items import GROUP_MARK, Key, Message, key_attributes
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Settlement, attempt
 from cruddur_messages.projection.table import ProjectionTable
 from tests import report
-from tests.projection.memory_engine import Item, MemoryEngine
+from tests.projection.memory_engine import Item, MemoryEngine, key_of_action, strings
+from tests.projection.promises import broken_by_row, broken_together, text
 
 GROUP = "g"
 NOW, OLD = "now", "old"
@@ -435,7 +436,7 @@ def _with_item(table: Table, remainder: Remainder) -> Table:
 def _half_applied(call: Call, table: Table, table_then: Table) -> list[tuple[Table, Remainder]]:
     """A committed transaction of which the conversation item alone is applied, and the rest in either order."""
     after = dict(table_then.items)
-    keys = [_key_in(action) for action in json.loads(call.arguments)["TransactItems"]]
+    keys = [key_of_action(action) for action in json.loads(call.arguments)["TransactItems"]]
     rows = [key for key in keys if key != CONVERSATION_KEY]
     visible = table.with_item(CONVERSATION_KEY, after[CONVERSATION_KEY])
     remainders: set[Remainder] = set()
@@ -478,32 +479,16 @@ def _wrong_in_commit(before: Table, after: Table) -> str | None:
     if rows.keys() != rows_then.keys() or any(rows_then[member] > rows[member] for member in rows):
         return f"leaves {dict(rows_then)} of {dict(rows)}"
     marked, marked_then = (
-        {row["pk"]["S"] for row in table.kinds["GRP"] if _is_marked(row)} for table in (before, after)
+        {row["pk"]["S"] for row in table.kinds["GRP"] if schema.IS_GROUP in row} for table in (before, after)
     )
     return None if marked <= marked_then else f"takes the mark from {marked - marked_then}"
 
 
 def _wrong_at_rest(table: Table) -> str | None:
-    """Whether a member has two rows, one does not show the newest message, or the conversation item says otherwise."""
-    messages = [Message.from_attributes(item) for item in table.kinds["MSG"]]
-    newest = max(messages, key=lambda message: message.sort_key, default=None)
-    rows = table.kinds["GRP"]
-    places = {row["pk"]["S"].removeprefix("GRP#"): row["sk"]["S"] for row in rows}
-    if len(places) != len(rows):
-        return "a member has two rows"
-    for row in rows:
-        shown = row.get("message_uuid", {}).get("S", ""), row["message"]["S"]
-        if shown != ((newest.message_uuid, newest.message) if newest else ("", "")):
-            return f"{row['pk']['S']} shows {shown}"
-        if newest and row["sk"]["S"] != newest.sort_key:
-            return f"{row['pk']['S']} stands at {row['sk']['S']}"
-        if _is_marked(row) != (len(rows) > 2 or any(map(_is_marked, rows))):
-            return f"{row['pk']['S']} is marked as no other row, or unmarked in a group"
-    item = ConversationItem.from_attributes(table.kinds["CON"][0])
-    listed = {member: sort_key for member, sort_key in item.rows.items() if member in places}
-    if listed != places or item.shown != fingerprint(newest):
-        return f"the conversation item lists {item.rows}"
-    return None
+    newest = max(table.kinds["MSG"], key=lambda message: text(message, "sk"), default=None)
+    rows, (item,) = table.kinds["GRP"], table.kinds["CON"]
+    by_row = (broken_by_row(row, newest, may_tie=False) for row in rows)
+    return next(filter(None, by_row), None) or broken_together(rows, item, newest)
 
 
 def _locked_and_waiting(unapplied: tuple[tuple[int | None, Remainder], ...]) -> tuple[frozenset[Key], set[int | None]]:
@@ -523,7 +508,7 @@ def _beginning(case: Case) -> Table:
     if case.is_known:
         engine.put_item(
             Item={
-                **_strings(pk="CONV#g", sk="CONV", version=NOW, shown=fingerprint(Message.from_attributes(first))),
+                **strings(pk="CONV#g", sk="CONV", version=NOW, shown=fingerprint(Message.from_attributes(first))),
                 "rows": {"M": {_time(0): {"SS": list("abc"[: case.members])}}},
             }
         )
@@ -541,7 +526,7 @@ def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
         case "edit" if messages:
             engine.put_item(Item={**engine.items[messages[-1]], "message": {"S": f"edited {number}"}})
         case "deletion" if messages:
-            engine.delete_item(Key=_key(messages[-1]))
+            engine.delete_item(Key=key_attributes(messages[-1]))
         case "put back":
             engine.put_item(Item=_message(0))
         case "newcomer":
@@ -553,21 +538,11 @@ def _make(engine: MemoryEngine, kind: str, number: int) -> Key | None:
         case "put twice" if rows:
             put = {**_row(rows[0][0].removeprefix("GRP#")), "sk": {"S": f"2025-01-0{number + 1}"}}
         case "departure" if rows:
-            engine.delete_item(Key=_key(rows[-1]))
+            engine.delete_item(Key=key_attributes(rows[-1]))
     if put is None:
         return None
     engine.put_item(Item=put)
     return put["pk"]["S"], put["sk"]["S"]
-
-
-def _is_marked(row: Item) -> bool:
-    return schema.IS_GROUP in row
-
-
-def _key_in(action: Mapping[str, Any]) -> Key:
-    ((_, body),) = action.items()
-    key = body.get("Key") or body["Item"]
-    return key["pk"]["S"], key["sk"]["S"]
 
 
 def _time(second: int) -> str:
@@ -575,17 +550,9 @@ def _time(second: int) -> str:
 
 
 def _message(second: int) -> Item:
-    return _strings(pk="MSG#g", sk=_time(second), message=f"text {second}", message_uuid=f"m{second}")
+    return strings(pk="MSG#g", sk=_time(second), message=f"text {second}", message_uuid=f"m{second}")
 
 
 def _row(member: str, **more: Any) -> Item:
-    row = _strings(pk=schema.group_row_partition(member), sk=_time(0), message_group_uuid=GROUP, message="text 0")
+    row = strings(pk=schema.group_row_partition(member), sk=_time(0), message_group_uuid=GROUP, message="text 0")
     return {**row, **more}
-
-
-def _key(key: Key) -> Item:
-    return _strings(pk=key[0], sk=key[1])
-
-
-def _strings(**values: str) -> Item:
-    return {name: {"S": value} for name, value in values.items()}

@@ -15,12 +15,10 @@ from cruddur_messages.projection.settlement import Settlement
 from cruddur_messages.projection.settler import Settle, Settler
 from tests.projection.event_source_mapping import CRASHED
 from tests.projection.memory_engine import MemoryEngine, cancelled, error
+from tests.projection.promises import PRIVATE, Violation
 
 CALL_SECONDS = 0.005
 SECONDS_TO_RESPOND = 1.0
-PRIVATE = "§"
-"""Part of every message text and name of the simulation; no log line may contain it."""
-
 TRANSIENT_ERRORS = (
     "InternalServerError",
     "ProvisionedThroughputExceededException",
@@ -32,14 +30,6 @@ TRANSIENT_REASONS = ("TransactionConflict", "ThrottlingError", "ProvisionedThrou
 
 SLOWEST_CALL_SECONDS = 7.0
 """The duration of a call that never returns; not imported from the tested code on purpose."""
-
-
-class Violation(BaseException):
-    """A promise of the projection is broken; the projection cannot catch this exception."""
-
-
-class ViolationError(AssertionError):
-    """A promise of the projection was broken; the text says which, and has the story of the schedule."""
 
 
 class Thread(greenlet):  # type: ignore[misc]
@@ -74,21 +64,8 @@ class FaultyClient:
         self._refused = refused
         self._is_gradual = is_gradual
 
-    def get_item(self, **arguments: Any) -> Any:
-        """GetItem."""
-        return self._call(partial(self._engine.get_item, **arguments), [])
-
-    def query(self, **arguments: Any) -> Any:
-        """Query."""
-        return self._call(partial(self._engine.query, **arguments), [])
-
-    def batch_get_item(self, **arguments: Any) -> Any:
-        """BatchGetItem."""
-        return self._call(partial(self._engine.batch_get_item, **arguments), [])
-
-    def update_item(self, **arguments: Any) -> Any:
-        """UpdateItem."""
-        return self._call(partial(self._engine.update_item, **arguments), [])
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        return lambda **arguments: self._call(partial(getattr(self._engine, operation), **arguments), [])
 
     def transact_write_items(self, **arguments: Any) -> Any:
         """TransactWriteItems."""

@@ -28,6 +28,11 @@ ERRORS = {
 """For the code of a cancellation reason, the error of a single write."""
 
 
+def strings(**values: str) -> Item:
+    """An item of strings."""
+    return {name: {"S": value} for name, value in values.items()}
+
+
 class Change(NamedTuple):
     """One committed change of an item, as in a stream record."""
 
@@ -156,6 +161,11 @@ class MemoryEngine:
         """Make a committed transaction's change of an item visible, if it is not visible yet."""
         if key in self.unapplied:
             self._apply(self._changes({key: self.unapplied.pop(key)}))
+
+    def apply_all(self) -> None:
+        """Make all changes of committed transactions visible."""
+        for key in list(self.unapplied):
+            self.apply(key)
 
     def _prepared(self, actions: list[dict[str, Any]]) -> dict[Key, Item | None]:
         """The items after the actions of a transaction, with all conditions checked."""

@@ -25,8 +25,8 @@ from cruddur_messages.projection.settler import Settler
 from cruddur_messages.projection.steps import Departure, Move, Step
 from cruddur_messages.projection.table import ProjectionTable
 from tests.projection import choices, exhaustive, simulation
-from tests.projection.invocations import ViolationError
 from tests.projection.memory_engine import MemoryEngine
+from tests.projection.promises import ViolationError
 
 Mutation = AbstractContextManager[object]
 

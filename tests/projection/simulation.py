@@ -3,39 +3,33 @@
 `run` plays a schedule given as bytes (choices.py) and raises ViolationError if the projection breaks a promise.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
-from functools import cache, partial
-from typing import Any, cast
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
-from cruddur_messages import dynamodb, schema, timestamps
-from cruddur_messages.conversation_item import ConversationItem, fingerprint
-from cruddur_messages.items import MESSAGE, MESSAGE_UUID, Message, User
+from cruddur_messages import dynamodb, schema
+from cruddur_messages.conversation_item import ConversationItem
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID
 from cruddur_messages.projection.filters import patterns
-from cruddur_messages.store import membership
-from cruddur_messages.store.access import Access
-from cruddur_messages.store.errors import ContendedError, RejectedError
 from tests.projection.choices import Choices, split
+from tests.projection.clients import USERS, Clients, time_of
 from tests.projection.event_source_mapping import Lane, passes
-from tests.projection.invocations import (
-    PRIVATE,
-    FaultyClient,
-    Invocation,
-    Thread,
+from tests.projection.invocations import FaultyClient, Invocation, Thread, World
+from tests.projection.memory_engine import Change, Item, Key, MemoryEngine, Version, strings
+from tests.projection.promises import (
+    Promises,
     Violation,
     ViolationError,
-    World,
+    brief,
+    broken_by_row,
+    broken_together,
+    row_of,
+    text,
 )
-from tests.projection.memory_engine import Change, Item, Key, MemoryEngine, Version
 
+CLIENT = "client"
 CONVERSATIONS = ("g0", "g1", "g2")
-USERS = ("u0", "u1", "u2", "u3", "u4")
-START = datetime(2026, 1, 1, tzinfo=UTC)
-OWN_ATTRIBUTES = {schema.PARTITION_KEY, schema.SORT_KEY, MESSAGE, MESSAGE_UUID, schema.IS_GROUP}
-OLD_HANDLERS_ATTRIBUTES = ("pk", "message_group_uuid", "user_uuid", "user_display_name", "user_handle", "note")
-MAX_TIE_OFFSET = timedelta(milliseconds=1)
 
 FAULTS = (
     "crash before",
@@ -56,9 +50,6 @@ SECONDS_AT_REST = 60.0
 RETRIES_AT_REST = 3
 MAX_STEPS_TO_REST = 20_000
 
-Row = tuple[str, str]
-"""A member's partition, and a conversation."""
-
 
 def run(schedule: bytes) -> None:
     """Play a schedule. Raises ViolationError with the story of the schedule."""
@@ -75,11 +66,7 @@ class Simulation:
     def __init__(self, schedule: bytes) -> None:
         self._told: list[tuple[str | Item, ...]] = []
         self._choose = split(schedule)
-        self._rows: Counter[Row] = Counter()
-        self._ever_in: dict[str, set[str]] = {}
-        self._may_tie: set[str] = set()
-        self._texts = 0
-        self._ever_sent: set[tuple[str, str, str]] = set()
+        self._promises = Promises()
         self._is_wild = False
         self._founded: dict[Key, int] = {}
         self._frozen_at = 0
@@ -87,8 +74,7 @@ class Simulation:
         self._records: list[Any] = []
         self._busy: dict[Lane, Invocation] = {}
         self._extra: list[Invocation] = []
-        self._writer = "client"
-        self._queue: deque[Callable[[], None]] = deque()
+        self._writer = CLIENT
         self._engine = MemoryEngine(
             lag=self._versions_back,
             page_size=self._page_size,
@@ -112,8 +98,9 @@ class Simulation:
         self._conversations = CONVERSATIONS[: 1 + world.below(3)]
         self._is_restored = world.below(4) == 3
         self._refused_member = USERS[world.below(len(USERS))] if world.below(8) == 7 else ""
+        self._clients = Clients(self._engine, self._choose, self._promises, self._tell, self._conversations)
         for group in self._conversations:
-            self._found(group, world)
+            self._begin(group, world)
 
     def play(self) -> None:
         """Do everything in the order of the schedule, then come to rest, and check."""
@@ -122,11 +109,10 @@ class Simulation:
         self._founded = {key: len(versions) for key, versions in self._engine.versions.items()}
         self._is_wild = True
         for _ in range(ACTIONS):
-            self._client_acts()
+            self._clients.act()
             for _ in range(self._choose["order"].below(8)):
                 self._step()
-        while self._queue:
-            self._queue.popleft()()
+        self._clients.finish()
         for _ in range(MOST_WILD_STEPS):
             if not self._step():
                 break
@@ -139,11 +125,20 @@ class Simulation:
     @property
     def story(self) -> list[str]:
         """What has happened, a line each."""
-        return [" ".join(part if isinstance(part, str) else _brief(part) for part in line) for line in self._told]
+        return [" ".join(part if isinstance(part, str) else brief(part) for part in line) for line in self._told]
 
     def _tell(self, *line: str | Item) -> None:
         """Add a line to the story; its items are put into words only when somebody reads it."""
         self._told.append(line)
+
+    def _begin(self, group: str, world: Choices) -> None:
+        """Begin a conversation with rows and messages that are older than the stream, or with none at all."""
+        kind = world.below(3)
+        self._clients.begin(group, 0 if kind == 2 else 1 + world.below(4))
+        if kind == 1 and not self._is_restored:
+            for lane in self._lanes:
+                lane.waiting = deque(record for record in lane.waiting if _group_of(record) != group)
+            self._records = [record for record in self._records if _group_of(record) != group]
 
     def _restore(self) -> None:
         """Settle everything, replace conversation items by older versions of themselves, and begin a new stream.
@@ -154,217 +149,16 @@ class Simulation:
         self._come_to_rest()
         older = {key: versions[-1][1] for key, versions in self._engine.versions.items() if _is_conversation(key)}
         for number, group in enumerate(self._conversations):
-            self._put_message(group, _sort_key(2 + number, 0))
+            self._clients.put_message(group, time_of(2 + number, 0))
         self._come_to_rest()
         for key, item in older.items():
             now = self._engine.items.get(key)
-            if item and now and _item(item).rows.keys() == _item(now).rows.keys():
+            if item and now and _listed(item) == _listed(now):
                 self._tell("restored", item)
                 self._engine.items[key] = item
         for lane in self._lanes:
             lane.waiting.clear()
         self._records = []
-
-    # -- clients --
-
-    def _found(self, group: str, world: Choices) -> None:
-        """Rows and messages from before the stream: of an old backend, or none at all."""
-        kind = world.below(3)
-        members = 0 if kind == 2 else 1 + world.below(4)
-        first = world.below(len(USERS))
-        for number in range(4):
-            user, when, form = USERS[(first + number) % len(USERS)], world.below(8), world.below(4)
-            if number < members:
-                self._put_row(group, user, _sort_key(when % 4, form))
-                if when == 7:
-                    self._put_row(group, user, _sort_key(5, form))
-        for number in range(2):
-            is_there, when, form = world.below(2), world.below(6), world.below(4)
-            if is_there:
-                self._put_message(group, _sort_key(when + number, form))
-        if kind == 1 and not self._is_restored:
-            for lane in self._lanes:
-                lane.waiting = deque(record for record in lane.waiting if _group_of(record) != group)
-            self._records = [record for record in self._records if _group_of(record) != group]
-
-    def _client_acts(self) -> None:
-        script = self._choose["script"]
-        action, group = script.below(16), self._conversations[script.below(len(self._conversations))]
-        which, when, form = script.below(8), script.below(8), script.below(6)
-        sort_key = _sort_key(4 + when, form)
-        if self._queue:
-            self._queue.popleft()()
-        match self._choose["rows"].below(16):
-            case 15:
-                self._put_anew(USERS[which % len(USERS)], when)
-            case 14:
-                self._leave(group, which, comes_back=when % 2 == 1)
-            case 13:
-                self._old_handler_moves(group, sort_key)
-        match action:
-            case 1 | 2 | 3:
-                self._put_message(group, sort_key)
-            case 4:
-                for message in self._pick(schema.message_partition(group), which):
-                    self._put(message | {MESSAGE: {"S": self._text()}})
-            case 5 | 6 | 7:
-                for message in self._pick(schema.message_partition(group), -1):
-                    self._delete(message)
-            case 8:
-                for message in self._pick(schema.message_partition(group), which):
-                    self._delete(message)
-            case 9 | 10 | 11:
-                self._join(group, which, _sort_key(when, form))
-            case 12 | 13:
-                for row in self._pick(schema.group_row_partition(USERS[which % len(USERS)]), when):
-                    if "note" in row:
-                        self._put(row | {"note": {"S": self._text()}})
-            case 14:
-                for message in self._pick(schema.message_partition(group), -1):
-                    self._delete(message)
-                    self._queue.append(partial(self._put, message))
-            case 15:
-                self._put_malformed(group, which, sort_key)
-            case 0:
-                self._leave_or_join(group, USERS[which % len(USERS)], leaves=when % 2 == 0)
-
-    def _leave_or_join(self, group: str, user: str, *, leaves: bool) -> None:
-        """Somebody leaves or joins through the store, whose ids are not checked here."""
-        self._tell("client:", user, "leaves" if leaves else "joins", group)
-        self._writer = "client"
-        access = Access(cast("Any", self._engine), "t", lambda: START, lambda _: None, lambda: 0.0)
-        with suppress(RejectedError, ContendedError):
-            if leaves:
-                membership.leave(access, group, user)
-                if self._rows_in_table(group, user):
-                    raise Violation(f"{user} has left {group} and has a row")
-            else:
-                membership.join(access, group, User(user, user, user), asked_by=None)
-
-    def _put_anew(self, user: str, which: int) -> None:
-        """A backend puts a row as it knows it, over what the projection has written."""
-        for row in self._pick(schema.group_row_partition(user), which):
-            if "note" in row:
-                self._put({name: value for name, value in row.items() if name != MESSAGE_UUID})
-
-    def _leave(self, group: str, which: int, *, comes_back: bool) -> None:
-        """A member's row is deleted by hand, and perhaps put back later, as a backend puts it."""
-        members = self._members(group)
-        if members:
-            user = members[which % len(members)]
-            for row in self._rows_in_table(group, user):
-                self._delete(row)
-                if comes_back:
-                    again = {name: value for name, value in row.items() if name != MESSAGE_UUID}
-                    self._queue.append(partial(self._put_back, group, user, again))
-
-    def _put_back(self, group: str, user: str, row: Item) -> None:
-        if not self._rows_in_table(group, user) and _key(row) not in self._engine.items:
-            self._put(row)
-
-    def _old_handler_moves(self, group: str, sort_key: str) -> None:
-        """The bootcamp's handler still runs: it deletes and puts each row, with a fixed list of attributes."""
-        for row in self._rows_in_table(group):
-            moved = {name: row[name] for name in OLD_HANDLERS_ATTRIBUTES if name in row}
-            moved |= _strings(sk=sort_key, message=self._text())
-            if _key(moved) not in self._engine.items:
-                self._delete(row)
-                self._queue.append(partial(self._put_back, group, _text(row, "pk").removeprefix("GRP#"), moved))
-
-    def _finish_transactions(self) -> None:
-        for key in list(self._engine.unapplied):
-            self._engine.apply(key)
-
-    def _rows_in_table(self, group: str, user: str = "") -> list[Item]:
-        self._finish_transactions()
-        return [
-            item
-            for key, item in sorted(self._engine.items.items())
-            if (row := _row_of(item)) and row[1] == group and (not user or key[0] == schema.group_row_partition(user))
-        ]
-
-    def _put_message(self, group: str, sort_key: str) -> None:
-        text = self._text()
-        partition = schema.message_partition(group)
-        self._put(_strings(pk=partition, sk=sort_key, message_uuid=f"m{self._texts}", message=text, user_uuid="u0"))
-
-    def _put_malformed(self, group: str, kind: int, sort_key: str) -> None:
-        partition = schema.message_partition(group)
-        items = [
-            _strings(pk=partition, sk=sort_key, message_uuid="mx"),
-            _strings(pk=partition, sk=sort_key, message_uuid="mx") | {MESSAGE: {"N": "1"}},
-            _strings(pk=partition, sk="zzz", message_uuid="mx", message=PRIVATE),
-            _strings(pk=schema.MESSAGE_PREFIX, sk=sort_key, message=PRIVATE),
-            _strings(pk="USR#u0", sk=sort_key, message=PRIVATE),
-            _strings(pk=schema.group_row_partition("u0"), sk=sort_key + "x", message=PRIVATE),
-            _strings(pk=schema.GROUP_ROW_PREFIX, sk=sort_key, message_group_uuid=group),
-            _strings(pk="ODD#u0", sk=sort_key, message_group_uuid=group),
-        ]
-        self._put(items[kind])
-
-    def _join(self, group: str, which: int, sort_key: str) -> None:
-        """One more member; in a conversation without members, two or three who name each other, one after the other."""
-        users = [USERS[(which + number) % len(USERS)] for number in range(3)]
-        members = self._members(group)
-        if members:
-            if users[0] not in members:
-                self._put_row(group, users[0], sort_key, names=members[0])
-        elif not self._queue:
-            self._put_row(group, users[0], sort_key, names=users[1])
-            for user in users[1 : 2 + which // 4]:
-                self._queue.append(partial(self._put_row, group, user, sort_key, names=users[0]))
-
-    def _members(self, group: str) -> list[str]:
-        return [
-            partition.removeprefix(schema.GROUP_ROW_PREFIX)
-            for (partition, of), count in self._rows.items()
-            if of == group and count
-        ]
-
-    def _rows_of_partition(self, partition: str) -> int:
-        return sum(count for (own, _), count in self._rows.items() if own == partition)
-
-    def _put_row(self, group: str, user: str, sort_key: str, names: str | None = None) -> None:
-        if names is None:
-            names = next((member for member in self._members(group) if member != user), "")
-        names = {5: "", 6: user, 7: USERS[0]}.get(self._choose["rows"].below(8), names)
-        item = _strings(
-            pk=schema.group_row_partition(user),
-            sk=sort_key,
-            message_group_uuid=group,
-            message=self._text(),
-            user_uuid=names,
-            user_display_name=PRIVATE,
-            user_handle=PRIVATE,
-            note=self._text(),
-        )
-        self._finish_transactions()
-        while _key(item) in self._engine.items:
-            item[schema.SORT_KEY] = {"S": timestamps.canonical(_instant(item) + timestamps.MICROSECOND)}
-        self._put(item)
-
-    def _pick(self, partition: str, which: int) -> list[Item]:
-        if partition.startswith(schema.GROUP_ROW_PREFIX):
-            self._finish_transactions()
-        items = [item for key, item in sorted(self._engine.items.items()) if key[0] == partition]
-        return [items[which % len(items)]] if items else []
-
-    def _put(self, item: Mapping[str, Any]) -> None:
-        self._tell("client puts", dict(item))
-        self._writer = "client"
-        if _text(item, "pk").startswith(schema.MESSAGE_PREFIX):
-            self._ever_sent.add((_text(item, "pk"), _text(item, MESSAGE_UUID), _text(item, MESSAGE)))
-        self._engine.apply(_key(item))
-        self._engine.put_item(Item=dict(item))
-
-    def _delete(self, item: Mapping[str, Any]) -> None:
-        self._tell("client deletes", dict(item))
-        self._writer = "client"
-        self._engine.delete_item(Key={name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)})
-
-    def _text(self) -> str:
-        self._texts += 1
-        return f"{PRIVATE}{self._texts}"
 
     # -- the index, the stream and the faults --
 
@@ -397,7 +191,7 @@ class Simulation:
         return 1 + lag.below(keys) if self._is_wild and lag.happens(10) else 0
 
     def _is_refused(self, item: Item) -> bool:
-        return _text(item, schema.PARTITION_KEY) == schema.group_row_partition(self._refused_member)
+        return text(item, schema.PARTITION_KEY) == schema.group_row_partition(self._refused_member)
 
     def _page_size(self) -> int:
         lag = self._choose["lag"]
@@ -412,21 +206,17 @@ class Simulation:
         return fault
 
     def _on_commit(self, changes: list[Change]) -> None:
-        if self._writer != "client":
-            self._check_write(changes)
+        is_projection = self._writer != CLIENT
+        for change in changes if is_projection else ():
+            self._tell(f"    {self._writer}:", change.before or {}, "->", change.after or {})
+        self._promises.commit(changes, is_projection=is_projection)
         for change in changes:
-            for item, difference in ((change.before, -1), (change.after, 1)):
-                if item is not None and (row := _row_of(item)):
-                    self._rows[row] += difference
-                    self._ever_in.setdefault(row[1], set()).add(row[0])
-                    if self._rows_of_partition(row[0]) > 1:
-                        self._may_tie.add(row[0])
             record = _record(change)
             if change.key[0].startswith(schema.MEMBER_PREFIX) and passes(patterns(), record):
                 raise Violation("a member item is delivered")
             if passes(self._patterns, record):
-                if self._writer != "client" and self._patterns != [{}]:
-                    raise Violation(f"its own write comes back: {_brief(change.after or {})}")
+                if is_projection and self._patterns != [{}]:
+                    raise Violation(f"its own write comes back: {brief(change.after or {})}")
                 self._lanes[sum(map(ord, "".join(change.key))) % len(self._lanes)].waiting.append(record)
                 self._records.append(record)
 
@@ -438,7 +228,7 @@ class Simulation:
     def _step(self) -> bool:
         """Let one thread continue to its next call, or one lane begin a delivery; False if there is nothing to do."""
         if not self._is_wild:
-            self._finish_transactions()
+            self._engine.apply_all()
         if self._is_wild and self._records and self._choose["delivery"].happens(8):
             self._deliver_again()
         threads = self._threads()
@@ -450,6 +240,7 @@ class Simulation:
             thread = threads[choice]
             self._writer = self._name(thread.invocation)
             thread.invocation.step(thread)
+            self._writer = CLIENT
             if thread.invocation.ended:
                 self._take_responses()
         else:
@@ -507,94 +298,35 @@ class Simulation:
                     raise Violation(f"record {record['dynamodb']['SequenceNumber']} cannot be settled")
 
     def _can_be_settled(self, group: str) -> bool:
-        return bool(group) and self._refused_member not in self._members(group)
+        return bool(group) and self._refused_member not in self._promises.members(group)
 
     def _run_again(self) -> None:
         """Deliver every record again: no row may change."""
         changes = len(self._engine.changes)
         invocation = self._invoke([record for record in self._records if self._can_be_settled(_group_of(record))])
+        self._writer = self._name(invocation)
         invocation.finish()
         if invocation.response != {"batchItemFailures": []}:
             raise Violation("a second run fails")
         if any(not _is_conversation(change.key) for change in self._engine.changes[changes:]):
             raise Violation("a second run changes a row")
 
-    # -- the promises --
-
-    def _check_write(self, changes: list[Change]) -> None:
-        """Check that each member has one row before and after, and that only what the projection may change did."""
-        befores: dict[Row, list[Item]] = {}
-        afters: dict[Row, list[Item]] = {}
-        for change in changes:
-            self._tell(f"    {self._writer}:", change.before or {}, "->", change.after or {})
-            if _is_conversation(change.key):
-                continue
-            for item, by_row in ((change.before, befores), (change.after, afters)):
-                if item is not None:
-                    row = _row_of(item)
-                    if row is None:
-                        raise Violation("an item is touched that is no group row")
-                    by_row.setdefault(row, []).append(item)
-        for row in befores.keys() | afters.keys():
-            count = self._rows[row]
-            then = count - len(befores.get(row, [])) + len(afters.get(row, []))
-            if not 1 <= then <= count:
-                raise Violation(f"{row} had {count} rows and then {then}")
-            for after in afters.get(row, []):
-                self._check_row(after, befores.get(row, []))
-
-    def _check_row(self, after: Item, befores: list[Item]) -> None:
-        if _others(after).keys() != {name for before in befores for name in _others(before)}:
-            raise Violation("an attribute is lost or new")
-        if any(all(before.get(name) != value for before in befores) for name, value in _others(after).items()):
-            raise Violation("an attribute has changed")
-        if any(schema.IS_GROUP in before for before in befores) and schema.IS_GROUP not in after:
-            raise Violation("the mark of a group is lost")
-        group = _text(after, "message_group_uuid")
-        if schema.IS_GROUP in after and len(self._ever_in[group]) < 3:
-            raise Violation("a conversation of two is marked as a group")
-        partition = schema.message_partition(group)
-        shown = _text(after, MESSAGE_UUID), _text(after, MESSAGE)
-        if shown != ("", "") and (partition, *shown) not in self._ever_sent:
-            raise Violation("a message is shown that was never sent")
-
     def _check_rest(self) -> None:
         """Check that all rows of the conversations in the records show the newest message, under its time."""
         for group in {_group_of(record) for record in self._records} - {""}:
-            newest = self._newest(group)
-            rows = self._rows_in_table(group)
-            if len(rows) != len(self._members(group)) and self._can_be_settled(group):
-                raise Violation(f"{group} has {len(self._members(group))} members and {len(rows)} rows")
-            is_group = len(rows) > 2 or any(schema.IS_GROUP in row for row in rows)
-            for row in rows:
-                if not self._is_refused(row):
-                    self._check_shows(row, newest)
-                if (schema.IS_GROUP in row) != is_group and self._can_be_settled(group):
-                    raise Violation(f"{_brief(row)} is not marked as the other rows")
+            newest, rows = self._newest(group), self._clients.rows(group)
+            broken = [
+                broken_by_row(row, newest, may_tie=text(row, "pk") in self._promises.may_tie)
+                for row in rows
+                if not self._is_refused(row)
+            ]
             if self._can_be_settled(group):
-                self._check_item(group, rows, newest)
-
-    def _check_item(self, group: str, rows: list[Item], newest: Item | None) -> None:
-        """Check that the conversation item matches the rows; it may list a row that was deleted by hand last."""
-        item = _item(self._engine.items.get((schema.conversation_partition(group), schema.CONVERSATION_SORT_KEY), {}))
-        places = {_text(row, "pk").removeprefix(schema.GROUP_ROW_PREFIX): _text(row, "sk") for row in rows}
-        listed = {member: sort_key for member, sort_key in item.rows.items() if member in places}
-        if listed != places:
-            raise Violation(f"{group} has rows at {places} and notes {item.rows}")
-        if item.shown != fingerprint(Message.from_attributes(newest) if newest else None):
-            raise Violation(f"{group} notes another message as shown")
-
-    def _check_shows(self, row: Item, newest: Item | None) -> None:
-        expected = (_text(newest, MESSAGE), _text(newest, MESSAGE_UUID)) if newest else ("", "")
-        if (_text(row, MESSAGE), _text(row, MESSAGE_UUID)) != expected:
-            raise Violation(f"{_brief(row)} does not show {_brief(newest or {})}")
-        if newest is not None:
-            later = _instant(row) - _instant(newest)
-            farthest = MAX_TIE_OFFSET if _text(row, schema.PARTITION_KEY) in self._may_tie else timedelta(0)
-            if not timedelta(0) <= later <= farthest:
-                raise Violation(f"{_brief(row)} is not in the place of {_brief(newest)}")
-            if _text(row, "sk") != timestamps.canonical(_instant(row)):
-                raise Violation(f"{_brief(row)} has a sort key of another form")
+                if len(rows) != len(self._promises.members(group)):
+                    raise Violation(f"{group} has {len(self._promises.members(group))} members and {len(rows)} rows")
+                key = schema.conversation_partition(group), schema.CONVERSATION_SORT_KEY
+                broken.append(broken_together(rows, self._engine.items.get(key, {}), newest))
+            for promise in filter(None, broken):
+                raise Violation(f"{group}: {promise}")
 
     def _newest(self, group: str) -> Item | None:
         partition = schema.message_partition(group)
@@ -602,25 +334,10 @@ class Simulation:
         return next((message for message in reversed(messages) if _can_be_shown(message)), None)
 
 
-@cache
-def _sort_key(when: int, form: int) -> str:
-    """A time in one of the forms that backends write; from few times, so that many are equal."""
-    instant = START + timedelta(seconds=when, microseconds=when % 2)
-    match form:
-        case 1:
-            return instant.isoformat()
-        case 2:
-            return instant.replace(tzinfo=None).isoformat()
-        case 3:
-            return instant.astimezone(timezone(timedelta(hours=2))).isoformat()
-        case _:
-            return timestamps.canonical(instant)
-
-
 def _record(change: Change) -> dict[str, Any]:
     pk, sk = change.key
     stream: dict[str, Any] = {
-        "Keys": _strings(pk=pk, sk=sk),
+        "Keys": strings(pk=pk, sk=sk),
         "SequenceNumber": str(change.number),
         "ApproximateCreationDateTime": 0.0,
     }
@@ -636,56 +353,21 @@ def _group_of(record: Any) -> str:
     if partition.startswith(schema.MESSAGE_PREFIX):
         return partition.removeprefix(schema.MESSAGE_PREFIX)
     image = stream.get("NewImage", {})
-    row = _row_of(image)
+    row = row_of(image)
     return row[1] if row and MESSAGE_UUID not in image else ""
-
-
-def _row_of(item: Mapping[str, Any]) -> Row | None:
-    partition, group = _text(item, schema.PARTITION_KEY), _text(item, schema.INDEX_PARTITION_KEY)
-    is_row = partition.startswith(schema.GROUP_ROW_PREFIX) and partition != schema.GROUP_ROW_PREFIX and group
-    return (partition, group) if is_row else None
 
 
 def _is_conversation(key: Key) -> bool:
     return key[0].startswith(schema.CONVERSATION_PREFIX)
 
 
-def _item(attributes: Item) -> ConversationItem:
-    return ConversationItem.from_attributes(attributes)
+def _listed(item: Item) -> set[str]:
+    return set(ConversationItem.from_attributes(item).rows)
 
 
 def _can_be_shown(message: Item) -> bool:
     try:
-        datetime.fromisoformat(_text(message, schema.SORT_KEY))
+        datetime.fromisoformat(text(message, schema.SORT_KEY))
     except ValueError:
         return False
     return all("S" in message.get(name, {}) for name in (MESSAGE, MESSAGE_UUID))
-
-
-def _instant(item: Item) -> datetime:
-    instant = datetime.fromisoformat(_text(item, schema.SORT_KEY))
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
-def _others(item: Item) -> Item:
-    return {name: value for name, value in item.items() if name not in OWN_ATTRIBUTES}
-
-
-def _strings(**values: str) -> Item:
-    return {name: {"S": value} for name, value in values.items()}
-
-
-def _key(item: Mapping[str, Any]) -> Key:
-    return _text(item, schema.PARTITION_KEY), _text(item, schema.SORT_KEY)
-
-
-def _text(item: Mapping[str, Any], name: str) -> str:
-    return str(item.get(name, {}).get("S", ""))
-
-
-def _brief(item: Mapping[str, Any]) -> str:
-    """An item in a few words, for the story."""
-    if not item:
-        return "nothing"
-    names = ("pk", "sk", "message_group_uuid", MESSAGE_UUID, "note", "version", "shown")
-    return " ".join(filter(None, (_text(item, name) for name in names)))

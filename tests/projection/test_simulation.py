@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from tests import report
 from tests.projection import choices, simulation
-from tests.projection.invocations import ViolationError
+from tests.projection.promises import ViolationError
 
 pytestmark = pytest.mark.check
 
 SCHEDULES = int(os.environ.get("CRUDDUR_SCHEDULES", "2000"))
 FIRST_SEED = int(os.environ.get("CRUDDUR_FIRST_SEED", "0"))
-SHARDS = 20
+SHARDS = max(20, SCHEDULES // 1000)
+TOKENS = ["eNpjYGBgZ6A_YAQAA6wACQ==", *os.environ.get("CRUDDUR_SCHEDULE", "").split()]
 
 CHUNK = 32
 schedules = st.lists(
@@ -45,7 +46,8 @@ def check_schedules(seed_number: int, count: int) -> None:
         except ViolationError as violation:
             token = choices.to_token(schedule)
             raise ViolationError(
-                f"{violation}\nplay it again: python -m tests.projection.soak --replay {token}"
+                f"{violation}\nplay it again: "
+                f"CRUDDUR_SCHEDULE={token} .venv/bin/pytest tests/projection/test_simulation.py -k token"
             ) from None
 
     play()
@@ -57,6 +59,8 @@ def test_the_promises_hold_on_every_schedule(shard: int, record_property: Callab
     record_property(report.COUNTED, (f"schedules, from seed {FIRST_SEED}", SCHEDULES // SHARDS))
 
 
-def test_a_schedule_survives_being_copied_from_a_terminal() -> None:
-    schedule = bytes(range(1, 200)).ljust(choices.SIZE, b"\0")
+@pytest.mark.parametrize("token", TOKENS)
+def test_a_schedule_is_played_again_by_its_token(token: str) -> None:
+    schedule = choices.from_token(token)
     assert choices.from_token(choices.to_token(schedule)) == schedule
+    simulation.run(schedule)
