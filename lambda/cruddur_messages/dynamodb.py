@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.items import AttributeMap, GroupRow, group_rows
+from cruddur_messages.items import KEY_IS_FREE, AttributeMap, GroupRow, group_rows, key_attributes, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef, TransactWriteItemTypeDef
 
 MAX_ACTIONS = 100
 """DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
@@ -117,14 +117,42 @@ def query_items(
         paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def get_items(client: "DynamoDBClient", table_name: str, keys: Iterable[AttributeMap]) -> Iterator[AttributeMap]:
-    """The items under these keys: BatchGetItem, consistent."""
+def get_items(
+    client: "DynamoDBClient",
+    table_name: str,
+    keys: Iterable[AttributeMap],
+    *,
+    when_unprocessed: Callable[[], object] = lambda: None,
+) -> Iterator[AttributeMap]:
+    """The items under these keys: BatchGetItem, consistent. `when_unprocessed` may wait before keys are asked again."""
     pending: list[Any] = list(keys)
     while pending:
         asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
         page = client.batch_get_item(RequestItems={table_name: {"Keys": asked, "ConsistentRead": True}})
         yield from page["Responses"].get(table_name, [])
-        pending += page.get("UnprocessedKeys", {}).get(table_name, {"Keys": []})["Keys"]
+        if unprocessed := page.get("UnprocessedKeys", {}).get(table_name):
+            pending += unprocessed["Keys"]
+            when_unprocessed()
+
+
+def put_new(table_name: str, item: AttributeMap) -> "TransactWriteItemTypeDef":
+    """An action that puts an item, on condition that its key is free."""
+    return {"Put": {"TableName": table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
+
+
+def delete_read(
+    table_name: str, item: AttributeMap, unchanged: str = schema.PARTITION_KEY
+) -> "TransactWriteItemTypeDef":
+    """An action that deletes an item, on condition that the attribute `unchanged` is as it was read."""
+    return {
+        "Delete": {
+            "TableName": table_name,
+            "Key": key_attributes(key_of(item)),
+            "ConditionExpression": "#unchanged = :read",
+            "ExpressionAttributeNames": {"#unchanged": unchanged},
+            "ExpressionAttributeValues": {":read": item[unchanged]},
+        }
+    }
 
 
 def rows_in_index(

@@ -4,7 +4,7 @@ An item keeps every attribute that it was read with, so writing it back loses no
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,6 +114,11 @@ class Message:
     edited_at: str = ""
 
     @classmethod
+    def new(cls, message_group_uuid: str, instant: datetime, message_uuid: str, message: str, sender: User) -> Self:
+        """A message as this project writes it: its sort key is its time in the canonical form."""
+        return cls(message_group_uuid, timestamps.canonical(instant), instant, message_uuid, message, sender)
+
+    @classmethod
     def from_attributes(cls, attributes: AttributeMap) -> Self:
         """Read an item of a `MSG#` partition.
 
@@ -199,6 +204,27 @@ class GroupRow:
     def other_uuid(self) -> str:
         """The user that the row names as the other person; empty if it names none."""
         return text_or_empty(self.attributes, USER_UUID)
+
+
+def first_rows(first: Message, members: Sequence[User]) -> list[GroupRow]:
+    """The rows of a new conversation, one per member: each shows the first message and names the first other member."""
+    return [
+        GroupRow.new(
+            member.uuid,
+            first.message_group_uuid,
+            first.sort_key,
+            first.message,
+            next(user for user in members if user.uuid != member.uuid),
+            is_group=len(members) > 2,
+        )
+        for member in members
+    ]
+
+
+def pair_item(user_uuid: str, other_uuid: str, message_group_uuid: str) -> "dict[str, AttributeValueTypeDef]":
+    """The pair item of two people, in either order of the two (docs/decisions/0010)."""
+    key = key_attributes((schema.pair_partition(user_uuid, other_uuid), schema.PAIR_SORT_KEY))
+    return {**key, schema.PAIR_CONVERSATION: {"S": message_group_uuid}}
 
 
 def group_rows(found: Iterable[AttributeMap], message_group_uuid: str) -> Iterator[GroupRow]:

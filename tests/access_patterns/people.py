@@ -4,16 +4,13 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cruddur_messages import schema
 from cruddur_messages.conversation_item import VERSION
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
 from cruddur_messages.store import Conversation, MessageStore, Page
 from tests.engines.fixtures import CruddurTable
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 MOST_PAGES = 100
 
@@ -34,7 +31,7 @@ def ticking(start: datetime = START) -> Callable[[], datetime]:
 def store_of(
     table: CruddurTable,
     *,
-    client: "DynamoDBClient | None" = None,
+    client: Any = None,
     clock: Callable[[], datetime] | None = None,
     unread_since: datetime | None = None,
 ) -> MessageStore:
@@ -95,12 +92,12 @@ class BetweenCalls:
     """A client that runs a hook before and after each call, so that a call can fail before or after it takes effect.
 
     `before` gets the number and the name of the next call; the call raises what `before` raises. `after` does the same
-    after the call.
+    after the call. `names` are those of the calls so far.
     """
 
     def __init__(
         self,
-        client: "DynamoDBClient",
+        client: Any,
         *,
         before: Callable[[int, str], None] = lambda _number, _name: None,
         after: Callable[[int, str], None] = lambda _number, _name: None,
@@ -108,7 +105,12 @@ class BetweenCalls:
         self._client = client
         self._before = before
         self._after = after
-        self.calls = 0
+        self.names: list[str] = []
+
+    @property
+    def calls(self) -> int:
+        """How many calls there were."""
+        return len(self.names)
 
     def __getattr__(self, name: str) -> Any:
         operation = getattr(self._client, name)
@@ -117,7 +119,7 @@ class BetweenCalls:
 
         def call(**arguments: Any) -> Any:
             number = self.calls
-            self.calls += 1
+            self.names.append(name)
             self._before(number, name)
             answer = operation(**arguments)
             self._after(number, name)

@@ -108,7 +108,7 @@ def test_a_crash_at_any_call_writes_all_or_nothing(cruddur_table: CruddurTable, 
         client = BetweenCalls(cruddur_table.client, **hooks)
         before = kinds_of(cruddur_table)
         try:
-            store_of(cruddur_table, client=client).start_conversation(members, sender=members[0], message="x")  # type: ignore[arg-type]
+            store_of(cruddur_table, client=client).start_conversation(members, sender=members[0], message="x")
         except Crash:
             written = kinds_of(cruddur_table) - before
             assert written in (Counter(), Counter(GRP=size, MSG=1, **({"PAIR": 1} if size == 2 else {})))
@@ -132,7 +132,7 @@ def test_a_failed_call_is_retried(cruddur_table: CruddurTable) -> None:
 
     ann, bo = person("ann"), person("bo")
     client = BetweenCalls(cruddur_table.client, before=conflict)
-    started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="x")  # type: ignore[arg-type]
+    started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="x")
     assert started.is_new
     assert len(rows_of(cruddur_table, ann)) == len(rows_of(cruddur_table, bo)) == 1
 
@@ -191,7 +191,7 @@ def test_a_concurrent_start_at_any_point_does_not_create_a_second(
             settle(cruddur_table, rivals[0].message_group_uuid)
 
     client = BetweenCalls(cruddur_table.client, before=rival)
-    started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="no, me")  # type: ignore[arg-type]
+    started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="no, me")
     assert {one.message_group_uuid for one in rivals} <= {started.message_group_uuid}
     assert started.is_new == (not rivals)
     assert len(rows_of(cruddur_table, ann)) == len(rows_of(cruddur_table, bo)) == 1

@@ -90,7 +90,7 @@ def test_a_mark_is_the_newest_message_that_is_not_newer(cruddur_table: CruddurTa
         assert (mark(), store.unread(ANN.uuid, lines)) == (expected, {group: unread})
     for wrong in ("", "yesterday", None, 3):
         with pytest.raises(errors.InvalidTimestampError, match="is not an ISO 8601 timestamp: take the time of a mess"):
-            store.mark_read(group, ANN.uuid, up_to=wrong)  # type: ignore[arg-type]
+            store.mark_read(group, ANN.uuid, up_to=wrong)
     with pytest.raises(errors.NotAMemberError):
         store.mark_read(group, person("eve").uuid, up_to=keys[0])
     newest = write(cruddur_table, group, BO, NOON + timedelta(hours=1), timestamps.canonical)
@@ -110,7 +110,7 @@ def test_a_page_of_an_inbox_that_is_read_is_one_call_and_at_most_100_count(crudd
         store.mark_read(group, ANN.uuid, up_to=key)
     calls = list[str]()
     client = BetweenCalls(cruddur_table.client, before=lambda _, name: calls.append(name))
-    assert store_of(cruddur_table, client=client).unread(ANN.uuid, lines) == dict.fromkeys(keys, 0)  # type: ignore[arg-type]
+    assert store_of(cruddur_table, client=client).unread(ANN.uuid, lines) == dict.fromkeys(keys, 0)
     assert calls == ["batch_get_item"]
     assert store.unread(ANN.uuid, []) == {}
     for second in range(MOST_UNREAD + 1):

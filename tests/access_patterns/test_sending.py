@@ -50,7 +50,7 @@ def test_a_lost_response_does_not_send_twice(cruddur_table: CruddurTable, failin
 
     client = BetweenCalls(cruddur_table.client, after=lose)
     group = str(uuid.uuid4())
-    store_of(cruddur_table, client=client).send(group, sender=person("ann"), message="once")  # type: ignore[arg-type]
+    store_of(cruddur_table, client=client).send(group, sender=person("ann"), message="once")
     assert [message.message for message in all_messages(store_of(cruddur_table), group, 5)] == ["once"]
 
 
@@ -60,7 +60,7 @@ def test_invalid_input_is_rejected_and_nothing_is_written(cruddur_table: Cruddur
 
     client = BetweenCalls(cruddur_table.client, before=refuse)
     with pytest.raises(ClientError, match="AccessDenied"):
-        store_of(cruddur_table, client=client).send(str(uuid.uuid4()), sender=person("ann"), message="x")  # type: ignore[arg-type]
+        store_of(cruddur_table, client=client).send(str(uuid.uuid4()), sender=person("ann"), message="x")
     assert client.calls == 1
 
 
@@ -137,7 +137,7 @@ def test_a_member_whom_the_index_does_not_show_yet_counts(cruddur_table: Cruddur
             return {"Items": []} if "IndexName" in arguments else cruddur_table.client.query(**arguments)
 
     ann, bo = person("ann"), person("bo")
-    store = store_of(cruddur_table, client=LaggingIndex(cruddur_table.client))  # type: ignore[arg-type]
+    store = store_of(cruddur_table, client=LaggingIndex(cruddur_table.client))
     group = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
     assert store.send(group, sender=bo, message="hello", check_member=True).message == "hello"
     with pytest.raises(errors.NotAMemberError):

@@ -1,13 +1,12 @@
-"""A client with DynamoDB's temporary failures, and one with hooks between the seed's calls.
-
-Both have only the two actions that the seed's role allows.
-"""
+"""Crashes, and DynamoDB's temporary failures, for clients with hooks between their calls."""
 
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
+
+from tests.access_patterns.people import BetweenCalls
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,93 +19,62 @@ class CrashError(BaseException):
     """The process crashes here."""
 
 
-def client_error(code: str, operation: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
-
-
-class SeedClient:
-    """Query on the table, consistent, and BatchWriteItem, as the seed's role allows; counts what is called.
-
-    `before` and `after` run around each call, with the name of its action.
-    """
-
-    def __init__(
-        self,
-        client: "DynamoDBClient",
-        *,
-        before: Callable[[str], None] = lambda _: None,
-        after: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self._client = client
-        self._before = before
-        self._after = after
-        self.calls: list[str] = []
-
-    def query(self, **arguments: Any) -> Any:
-        assert "IndexName" not in arguments
-        assert arguments["ConsistentRead"] is True
-        return self._call("Query", lambda: self._query(arguments))
-
-    def batch_write_item(self, **arguments: Any) -> Any:
-        assert 1 <= sum(map(len, arguments["RequestItems"].values())) <= 25
-        return self._call("BatchWriteItem", lambda: self._batch_write_item(arguments))
-
-    def _call(self, action: str, act: Callable[[], Any]) -> Any:
-        self.calls.append(action)
-        self._before(action)
-        result = act()
-        self._after(action)
-        return result
-
-    def _query(self, arguments: dict[str, Any]) -> Any:
-        return self._client.query(**arguments)
-
-    def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
-        return self._client.batch_write_item(**arguments)
-
-
-class FaultyClient(SeedClient):
-    """Throttles, times out after a write, leaves items unprocessed, and returns small pages.
-
-    It never fails more often in a row than the seed retries. The same `chance` gives the same failures.
-    """
-
-    def __init__(self, client: "DynamoDBClient", chance: int) -> None:
-        super().__init__(client, before=self._throttle, after=self._lose)
-        self._chance = random.Random(chance)  # noqa: S311
-        self._in_a_row = 0
-
-    def _throttle(self, action: str) -> None:
-        if self._fails(0.2):
-            raise client_error(self._chance.choice(THROTTLES), action)
-
-    def _lose(self, _: str) -> None:
-        if self._fails(0.1):
-            raise ReadTimeoutError(endpoint_url="")
-
-    def _fails(self, probability: float) -> bool:
-        fails = self._in_a_row < MOST_IN_A_ROW and self._chance.random() < probability
-        self._in_a_row = self._in_a_row + 1 if fails else 0
-        return fails
-
-    def _query(self, arguments: dict[str, Any]) -> Any:
-        return self._client.query(**{"Limit": self._chance.randint(1, 5), **arguments})
-
-    def _batch_write_item(self, arguments: dict[str, Any]) -> Any:
-        ((table, requests),) = arguments["RequestItems"].items()
-        shuffled = self._chance.sample(requests, len(requests))
-        taken = self._chance.randint(1, len(requests))
-        self._client.batch_write_item(RequestItems={table: shuffled[:taken]})
-        return {"UnprocessedItems": {table: shuffled[taken:]} if taken < len(requests) else {}}
-
-
-def crash_at(number: int) -> Callable[[str], None]:
+def crash_at(number: int) -> Callable[..., None]:
     """A hook that crashes at the call with this number, counted from 0."""
     left = [number]
 
-    def hook(_: str) -> None:
+    def hook(*_: object) -> None:
         if left[0] == 0:
             raise CrashError(f"at call {number}")
         left[0] -= 1
 
     return hook
+
+
+def client_error(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+class SlowTable:
+    """A client of a table that returns a few items a page, and takes a few of a batch write: at random, or as given."""
+
+    def __init__(
+        self, client: "DynamoDBClient", *, seed: int = 0, page: int | None = None, taken: int | None = None
+    ) -> None:
+        self._client = client
+        self._chance = random.Random(seed)  # noqa: S311
+        self._page = page
+        self._taken = taken
+
+    def query(self, **arguments: Any) -> Any:
+        return self._client.query(**arguments, Limit=self._page or self._chance.randint(1, 5))
+
+    def batch_write_item(self, **arguments: Any) -> Any:
+        ((table, requests),) = arguments["RequestItems"].items()
+        shuffled = self._chance.sample(requests, len(requests))
+        taken = self._chance.randint(1, len(requests)) if self._taken is None else self._taken
+        if taken:
+            self._client.batch_write_item(RequestItems={table: shuffled[:taken]})
+        return {"UnprocessedItems": {table: shuffled[taken:]} if taken < len(requests) else {}}
+
+
+def faulty(client: "DynamoDBClient", seed: int) -> BetweenCalls:
+    """A client of a slow table that also throttles, and times out after a write; the same `seed` does the same.
+
+    It never fails more often in a row than the seed retries.
+    """
+    chance, in_a_row = random.Random(seed), [0]  # noqa: S311
+
+    def fails(probability: float) -> bool:
+        in_a_row[0] = in_a_row[0] + 1 if in_a_row[0] < MOST_IN_A_ROW and chance.random() < probability else 0
+        return in_a_row[0] > 0
+
+    def throttle(_number: int, name: str) -> None:
+        if fails(0.2):
+            raise client_error(chance.choice(THROTTLES), name)
+
+    def lose(_number: int, _name: str) -> None:
+        if fails(0.1):
+            raise ReadTimeoutError(endpoint_url="")
+
+    return BetweenCalls(SlowTable(client, seed=seed), before=throttle, after=lose)

@@ -4,20 +4,28 @@ Several runs may overlap: each deletes only messages older than its own, so none
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.dynamodb import CancelledError, partition_query, query_items, translate
-from cruddur_messages.items import AttributeMap, GroupRow, Message, User, group_rows, key_attributes
+from cruddur_messages.dynamodb import CancelledError, partition_query, put_new, query_items, translate
+from cruddur_messages.items import (
+    AttributeMap,
+    GroupRow,
+    Message,
+    User,
+    first_rows,
+    group_rows,
+    key_attributes,
+    pair_item,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import PutTypeDef
 
 MEMBERS: Final = tuple(
     User(f"{schema.SMOKE_UUID_PREFIX}ca4a-4000-8000-00000000000{number}", f"Canary {number}", f"canary{number}")
@@ -81,8 +89,7 @@ class _Canary:
         shown = [instant for row in rows if (instant := timestamps.parse(row.sort_key))]
         instant = max(now, *(one + timestamps.MICROSECOND for one in shown)) if shown else now
         message_uuid = schema.SMOKE_UUID_PREFIX + str(uuid.uuid4())[len(schema.SMOKE_UUID_PREFIX) :]
-        sort_key = timestamps.canonical(instant)
-        message = Message(MESSAGE_GROUP_UUID, sort_key, instant, message_uuid, TEXT, MEMBERS[0])
+        message = Message.new(MESSAGE_GROUP_UUID, instant, message_uuid, TEXT, MEMBERS[0])
         if rows or not self._start(message):
             self._client.put_item(TableName=self._table_name, Item=message.to_attributes())
         return message
@@ -98,40 +105,27 @@ class _Canary:
     def delete_before(self, message: Message) -> None:
         """Delete the earlier messages."""
         partition = schema.message_partition(MESSAGE_GROUP_UUID)
-        earlier = partition_query(partition, before=message.sort_key)
-        for found in islice(query_items(self._client.query, TableName=self._table_name, **earlier), MAX_DELETIONS):
+        for found in islice(self._query(partition, before=message.sort_key), MAX_DELETIONS):
             key = key_attributes((partition, found[schema.SORT_KEY]["S"]))
             self._client.delete_item(TableName=self._table_name, Key=key)
 
     def _rows(self) -> list[GroupRow]:
-        partitions = [schema.group_row_partition(member.uuid) for member in MEMBERS]
-        return [
-            row
-            for partition in partitions
-            for row in group_rows(
-                query_items(self._client.query, TableName=self._table_name, **partition_query(partition)),
-                MESSAGE_GROUP_UUID,
-            )
-        ]
+        inboxes = [self._query(schema.group_row_partition(member.uuid)) for member in MEMBERS]
+        return list(group_rows(chain(*inboxes), MESSAGE_GROUP_UUID))
+
+    def _query(self, partition: str, *, before: str | None = None) -> Iterator[AttributeMap]:
+        return query_items(self._client.query, TableName=self._table_name, **partition_query(partition, before=before))
 
     def _start(self, message: Message) -> bool:
         """Start the conversation as a backend does (access pattern D); False if that was done before."""
         one, other = MEMBERS
-        pair = key_attributes((schema.pair_partition(one.uuid, other.uuid), schema.PAIR_SORT_KEY))
-        items: list[AttributeMap] = [
-            {**pair, schema.PAIR_CONVERSATION: {"S": MESSAGE_GROUP_UUID}},
+        items = [
+            pair_item(one.uuid, other.uuid, MESSAGE_GROUP_UUID),
             message.to_attributes(),
-            *(
-                GroupRow.new(
-                    member.uuid, MESSAGE_GROUP_UUID, message.sort_key, message.message, beside, is_group=False
-                ).attributes
-                for member, beside in ((one, other), (other, one))
-            ),
+            *(row.attributes for row in first_rows(message, MEMBERS)),
         ]
-        puts: list[PutTypeDef] = [{"TableName": self._table_name, "Item": item} for item in items]
-        puts[0]["ConditionExpression"] = f"attribute_not_exists({schema.PARTITION_KEY})"
         try:
-            self._client.transact_write_items(TransactItems=[{"Put": put} for put in puts])
+            self._client.transact_write_items(TransactItems=[put_new(self._table_name, item) for item in items])
         except ClientError as error:
             if isinstance(translate(error), CancelledError):
                 return False

@@ -9,14 +9,14 @@ remains in each conversation, by which a later run finds it again.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from cruddur_messages import member_item, schema, timestamps
-from cruddur_messages.dynamodb import get_items
+from cruddur_messages.dynamodb import delete_read, get_items
 from cruddur_messages.items import USER_UUID, AttributeMap, GroupRow, User, key_attributes, key_of, text_or_empty
 from cruddur_messages.person.passes import Pass, Track, until_nothing_changes
 from cruddur_messages.person.refresh import rename
@@ -49,15 +49,6 @@ class _Found:
         members = {row.member_uuid for row in self.other_rows}
         return len(members) > 1 and bool(self.own_rows) and not all(row.is_group for row in self.other_rows)
 
-    @property
-    def counts(self) -> Counter[str]:
-        """In the words of what is done."""
-        return Counter(
-            own_rows=len(self.own_rows),
-            rows_of_others=len(self.naming),
-            read_marks=schema.READ_UP_TO in self.member_item,
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Erasure:
@@ -76,14 +67,14 @@ class Erasure:
     def preview(self, track: Track = iter) -> Counter[str]:
         """What the table holds of the person, in numbers."""
         groups = self.person.conversations()
-        counts, pairs = (
-            Counter(conversations=len(groups)),
-            set(map(key_of, self._pair_items(self.person.traces.partners))),
-        )
+        counts = Counter(conversations=len(groups))
+        pairs = set(map(key_of, self._pair_items(self.person.traces.partners)))
         for found in self._each(track, groups):
-            counts += found.counts
-            pairs.update(map(key_of, found.pair_items))
+            counts["own_rows"] += len(found.own_rows)
+            counts["rows_of_others"] += len(found.naming)
+            counts["read_marks"] += schema.READ_UP_TO in found.member_item
             counts["messages"] += sum(1 for _ in self.person.messages(found.message_group_uuid))
+            pairs.update(map(key_of, found.pair_items))
         return counts + Counter(pair_items=len(pairs))
 
     def run(self, track: Track = iter) -> Counter[str]:
@@ -104,7 +95,7 @@ class Erasure:
             self._leave(made, found)
             for row in found.naming:
                 rename(made, self.person, row, self._instead(row, found.other_rows))
-            self._delete(made, "messages", self.person.messages(group), (USER_UUID, self.person.user_uuid))
+            self._delete(made, "messages", self.person.messages(group), unchanged=USER_UUID)
             # Also if nothing was written: a run may have been killed before it came to this.
             made.failure = self.settle(group) or made.failure
         return made
@@ -146,9 +137,9 @@ class Erasure:
                 "ExpressionAttributeValues": {":now": {"S": timestamps.canonical(self.clock())}},
             }
         }
-        group = (schema.INDEX_PARTITION_KEY, found.message_group_uuid)
         if found.own_rows:
-            self._delete(made, "own_rows", found.own_rows, group, beside=[leave])
+            conversation = schema.INDEX_PARTITION_KEY
+            self._delete(made, "own_rows", found.own_rows, unchanged=conversation, beside=[leave])
         else:
             made.write("left_at_marks", self.person.client.transact_write_items, TransactItems=[leave])
 
@@ -157,28 +148,16 @@ class Erasure:
         made: Pass,
         what: str,
         items: Iterable[AttributeMap],
-        equal: tuple[str, str] | None = None,
         *,
-        beside: "list[TransactWriteItemTypeDef] | None" = None,
+        unchanged: str = schema.PARTITION_KEY,
+        beside: "Sequence[TransactWriteItemTypeDef]" = (),
     ) -> None:
-        """Delete items in transactions, each if it still has the attribute `equal`, and beside other actions."""
-        condition = (
-            {}
-            if equal is None
-            else {
-                "ConditionExpression": f"{equal[0]} = :equal",
-                "ExpressionAttributeValues": {":equal": {"S": equal[1]}},
-            }
-        )
+        """Delete items in transactions, each if the attribute `unchanged` is as it was read, beside other actions."""
         left = iter(items)
         while some := list(islice(left, MOST_DELETES)):
-            deletes: list[TransactWriteItemTypeDef] = [
-                {"Delete": {"TableName": self.person.table_name, "Key": key_attributes(key_of(item)), **condition}}  # type: ignore[typeddict-item]
-                for item in some
-            ]
-            actions = [*(beside or []), *deletes]
+            deletes = [delete_read(self.person.table_name, item, unchanged) for item in some]
             call = self.person.client.transact_write_items
-            made.write(what, call, number=len(some), TransactItems=actions)
+            made.write(what, call, number=len(some), TransactItems=[*beside, *deletes])
 
     def _instead(self, row: GroupRow, rows: Iterable[GroupRow]) -> User:
         """Whom a row names when it no longer names the person: another member with a row, or nobody."""

@@ -8,6 +8,7 @@ keep the name of their time. A row keeps its `message_uuid`, so the stream's fil
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from cruddur_messages import schema
 from cruddur_messages.items import USER_DISPLAY_NAME, USER_HANDLE, USER_UUID, GroupRow, User, key_attributes
@@ -28,23 +29,21 @@ def refresh(
     know. Raises StillChangingError.
     """
     total: Counter[str] = Counter()
-    user = current()
-    while user is not None:
-        now = user
-
-        def one_pass(now: User = now) -> Pass:
-            made = Pass()
-            for group in track(person.conversations()):
-                for row in person.rows_naming_them(group):
-                    if _differs(row, now):
-                        rename(made, person, row, now)
-            return made
-
-        total += until_nothing_changes(one_pass, sleep)
-        user = current()
-        if user == now:
-            break
+    now, asked = None, current()
+    while asked is not None and asked != now:
+        now = asked
+        total += until_nothing_changes(partial(_pass, person, now, track), sleep)
+        asked = current()
     return total
+
+
+def _pass(person: Person, now: User, track: Track) -> Pass:
+    made = Pass()
+    for group in track(person.conversations()):
+        for row in person.rows_naming_them(group):
+            if _differs(row, now):
+                rename(made, person, row, now)
+    return made
 
 
 def rename(made: Pass, person: Person, row: GroupRow, now: User) -> None:

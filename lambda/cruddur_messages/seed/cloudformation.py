@@ -10,9 +10,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from threading import Lock, Timer
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 from cruddur_messages import log
 
@@ -31,6 +32,7 @@ class UndeliveredError(Exception):
     """CloudFormation could not be reached; the text says why."""
 
 
+@dataclass(kw_only=True)
 class Response:
     """The response to one event. Only the first is sent; later ones are ignored.
 
@@ -38,21 +40,13 @@ class Response:
     the path of the certificates to trust instead of the machine's own.
     """
 
-    def __init__(
-        self,
-        event: Mapping[str, Any],
-        *,
-        physical_resource_id: str,
-        ca_bundle: str | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._event = event
-        self._physical_resource_id = physical_resource_id
-        self._ca_bundle = ca_bundle
-        self._sleep = sleep
-        self._lock = Lock()
-        self._body: bytes | None = None
-        self._is_delivered = False
+    event: Mapping[str, Any]
+    physical_resource_id: str
+    ca_bundle: str | None = None
+    sleep: Callable[[float], None] = time.sleep
+    _lock: Lock = field(default_factory=Lock, init=False)
+    _body: bytes | None = field(default=None, init=False)
+    _is_delivered: bool = field(default=False, init=False)
 
     @contextmanager
     def for_work(self, *, seconds: float, progress: Callable[[], str]) -> Iterator[None]:
@@ -89,12 +83,12 @@ class Response:
                 self._is_delivered = True
 
     def _compose(self, status: str, reason: str) -> bytes:
-        new_id = self._physical_resource_id
+        new_id = self.physical_resource_id
         response = {
             "Status": status,
             "Reason": _one_line(reason),
-            "PhysicalResourceId": new_id if status == "SUCCESS" else self._event.get("PhysicalResourceId", new_id),
-            **{name: self._event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
+            "PhysicalResourceId": new_id if status == "SUCCESS" else self.event.get("PhysicalResourceId", new_id),
+            **{name: self.event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
         }
         return json.dumps(response, ensure_ascii=False).encode()
 
@@ -102,15 +96,13 @@ class Response:
         problem = ""
         for attempt in range(ATTEMPTS):
             if attempt:
-                self._sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+                self.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
-                status = _put(self._event["ResponseURL"], body, self._ca_bundle)
+                _put(self.event["ResponseURL"], body, self.ca_bundle)
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
-                if status == http.client.OK:
-                    return
-                problem = f"HTTP status {status}"
+                return
             log.emit("custom_resource_response_not_delivered", attempt=attempt + 1, problem=problem)
         raise UndeliveredError(problem)
 
@@ -120,17 +112,9 @@ def _one_line(text: str) -> str:
     return " ".join(printable.split()).encode()[:LONGEST_REASON].decode(errors="ignore")
 
 
-def _put(url: str, body: bytes, ca_bundle: str | None) -> int:
-    parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context(cafile=ca_bundle)
-        connection = http.client.HTTPSConnection(parts.netloc, timeout=TIMEOUT_SECONDS, context=context)
-    else:
-        connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT_SECONDS)
-    try:
-        # The URL is signed for an empty content type.
-        connection.request("PUT", f"{parts.path}?{parts.query}", body, {"Content-Type": ""})
-        return connection.getresponse().status
-    finally:
-        connection.close()
+def _put(url: str, body: bytes, ca_bundle: str | None) -> None:
+    # The URL is signed for an empty content type.
+    request = Request(url, body, {"Content-Type": ""}, method="PUT")  # noqa: S310 - CloudFormation gives the address
+    trusting = HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle))
+    with build_opener(ProxyHandler({}), trusting).open(request, timeout=TIMEOUT_SECONDS):
+        pass

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from cruddur_messages import timestamps
-from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, UUID, GroupRow, Message, User
+from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, UUID, GroupRow, Message, User, first_rows
 
 DATA: Final = Path(__file__).parent / "data"
 CONVERSATIONS_PATH: Final = DATA / "conversations.txt"
@@ -76,15 +76,7 @@ class SeedConversation:
     @property
     def group_rows(self) -> tuple[GroupRow, ...]:
         """One row per member as access pattern D writes it, showing the first message; the projection moves it."""
-        return tuple(self._group_row(member) for member in self.members)
-
-    def _group_row(self, member: User) -> GroupRow:
-        first = self.messages[0]
-        other = next(user for user in self.members if user != member)
-        is_group = len(self.members) > 2
-        return GroupRow.new(
-            member.uuid, self.message_group_uuid, first.sort_key, first.message, other, is_group=is_group
-        )
+        return tuple(first_rows(self.messages[0], self.members))
 
 
 @dataclass(frozen=True)
@@ -149,20 +141,19 @@ def parse(text: str, users: Sequence[User]) -> tuple[SeedConversation, ...]:
     return tuple(conversations)
 
 
-def digest(conversations: Sequence[SeedConversation]) -> str:
-    """SHA-256 over all items of the conversations, in hexadecimal digits."""
+def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, Any]:
+    """The properties of the custom resource that depend on the files.
+
+    `Conversations` is what must be removed some day. `Fingerprint`, a SHA-256 over all items, tells CloudFormation that
+    a text has changed.
+    """
     written = [
         [dict(row.attributes) for row in conversation.group_rows]
         + [message.to_attributes() for message in conversation.messages]
         for conversation in conversations
     ]
-    return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
-
-
-def resource_properties(conversations: Sequence[SeedConversation]) -> dict[str, Any]:
-    """The properties of the custom resource that depend on the files: `Fingerprint` and `Conversations`."""
     return {
-        "Fingerprint": digest(conversations),
+        "Fingerprint": hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest(),
         "Conversations": [conversation.loaded.to_property() for conversation in conversations],
     }
 
@@ -175,8 +166,8 @@ def message_uuid(message_group_uuid: str, sort_key: str, user_uuid: str) -> str:
 def times(position: int, count: int) -> list[datetime]:
     """When the lines of a conversation were written, ascending; counted back from its end."""
     end = END - position * _BETWEEN_ENDS
-    back = accumulate(islice(cycle(_GAPS), max(count - 1, 0)), initial=timedelta())
-    return [end - distance for distance in back][::-1][:count]
+    back = accumulate(islice(cycle(_GAPS), count - 1), initial=timedelta())
+    return [end - distance for distance in back][::-1]
 
 
 def _in_file(path: Path, read: Callable[[str], _Read]) -> _Read:
@@ -247,15 +238,8 @@ def _conversation(position: int, lines: Sequence[_Line], users: Sequence[User], 
 
 
 def _message(message_group_uuid: str, instant: datetime, user: User, text: str) -> Message:
-    sort_key = timestamps.canonical(instant)
-    return Message(
-        message_group_uuid=message_group_uuid,
-        sort_key=sort_key,
-        instant=instant,
-        message_uuid=message_uuid(message_group_uuid, sort_key, user.uuid),
-        message=text,
-        sender=user,
-    )
+    own_uuid = message_uuid(message_group_uuid, timestamps.canonical(instant), user.uuid)
+    return Message.new(message_group_uuid, instant, own_uuid, text, user)
 
 
 def _quoted(text: str) -> str:

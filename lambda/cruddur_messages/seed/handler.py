@@ -24,69 +24,38 @@ CLIENT_CONFIG = Config(
 _dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
 
 
-class PropertyError(Exception):
-    """A property of the resource does not fit this function; the text says which."""
-
-
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Load, replace or remove the seed as the event requires, and respond to CloudFormation."""
 
     def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
+        return context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
 
-    reserve = min(RESERVE_SECONDS, seconds_left() / 2)
-    properties = event.get("ResourceProperties", {})
+    properties = event["ResourceProperties"]
     own_id = f"cruddur-messages-seed/{properties.get('TableName')}"
     response = Response(
-        event,
+        event=event,
         # An id that differs from the last one makes CloudFormation delete the resource that had it.
         physical_resource_id=event["PhysicalResourceId"] if event["RequestType"] == "Delete" else own_id,
         ca_bundle=os.environ.get("AWS_CA_BUNDLE") or None,
     )
-    table_name = os.environ.get(schema.TABLE_NAME_VARIABLE, "")
-    seed = SeedLoader(client=_dynamodb, table_name=table_name, has_time=lambda: seconds_left() > reserve)
-    with response.for_work(
-        seconds=seconds_left() - reserve,
-        progress=lambda: str(seed.progress),
-    ):
-        counts = _act(event, properties, seed, table_name)
-        log.emit("seed_done", request_type=event["RequestType"], **counts)
+    table_name = os.environ[schema.TABLE_NAME_VARIABLE]
+    seed = SeedLoader(client=_dynamodb, table_name=table_name, has_time=lambda: seconds_left() > 0)
+    with response.for_work(seconds=seconds_left(), progress=lambda: str(seed.progress)):
+        log.emit("seed_done", request_type=event["RequestType"], **_act(event, seed))
 
 
-def _act(event: Mapping[str, Any], properties: Mapping[str, Any], seed: SeedLoader, table_name: str) -> Counter[str]:
-    match event["RequestType"]:
-        case "Create" | "Update":
-            _check_table(properties, table_name)
-            conversations = seed_file.load()
-            _check_file(properties, seed_file.resource_properties(conversations))
-            return seed.replace(_loaded(event.get("OldResourceProperties", {}), table_name), conversations)
-        case "Delete":
-            try:
-                return seed.remove(_loaded(properties, table_name))
-            except MissingTableError:
-                log.emit("seed_already_gone", reason="there is no table")
-                return Counter()
-        case other:
-            raise PropertyError(f"RequestType is {other!r}, expected Create, Update or Delete")
-
-
-def _check_table(properties: Mapping[str, Any], table_name: str) -> None:
-    if properties.get("TableName") != table_name:
-        raise PropertyError(f"TableName is {properties.get('TableName')!r}, the function is set up for {table_name!r}")
-
-
-def _check_file(properties: Mapping[str, Any], packaged: Mapping[str, Any]) -> None:
-    for name, value in packaged.items():
-        if properties.get(name) != value:
-            raise PropertyError(f"{name} is not that of the seed file packaged with the function; synthesize again")
-
-
-def _loaded(properties: Mapping[str, Any], table_name: str) -> list[LoadedConversation]:
-    """The conversations that were loaded with the properties; none if the properties failed the checks."""
+def _act(event: Mapping[str, Any], seed: SeedLoader) -> Counter[str]:
+    if event["RequestType"] != "Delete":
+        return seed.replace(_loaded(event.get("OldResourceProperties", {}), seed), seed_file.load())
     try:
-        _check_table(properties, table_name)
-        return [LoadedConversation.from_property(entry) for entry in properties["Conversations"]]
-    except (PropertyError, KeyError, TypeError) as error:
-        if properties:
-            log.emit("seed_never_loaded", reason=type(error).__name__)
+        return seed.remove(_loaded(event["ResourceProperties"], seed))
+    except MissingTableError:
+        log.emit("seed_already_gone", reason="there is no table")
+        return Counter()
+
+
+def _loaded(properties: Mapping[str, Any], seed: SeedLoader) -> list[LoadedConversation]:
+    """The conversations that were loaded with the properties; none if that was into another table."""
+    if properties.get("TableName") != seed.table_name:
         return []
+    return [LoadedConversation.from_property(entry) for entry in properties["Conversations"]]

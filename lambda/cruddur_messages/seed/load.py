@@ -9,14 +9,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import dynamodb, schema, timestamps
-from cruddur_messages.dynamodb import TRANSIENT_CODES, OutOfTimeError, backoff
+from cruddur_messages.dynamodb import OutOfTimeError, TransientError, backoff, translate
 from cruddur_messages.items import (
     MESSAGE_UUID,
     USER_UUID,
@@ -112,6 +111,7 @@ def missing_rows(rows: Iterable[GroupRow], inbox: Sequence[AttributeMap]) -> Ite
         yield {**row.attributes, schema.SORT_KEY: {"S": sort_key}}
 
 
+@dataclass(kw_only=True)
 class SeedLoader:
     """Loads and removes the conversations of the seed in one table.
 
@@ -120,21 +120,12 @@ class SeedLoader:
     MissingTableError if there is no table, and OutOfTimeError.
     """
 
-    def __init__(
-        self,
-        *,
-        client: "DynamoDBClient",
-        table_name: str,
-        sleep: Callable[[float], None] = time.sleep,
-        draw: Callable[[], float] = random.random,
-        has_time: Callable[[], bool] = lambda: True,
-    ) -> None:
-        self._client = client
-        self._table_name = table_name
-        self._sleep = sleep
-        self._draw = draw
-        self._has_time = has_time
-        self.progress = Progress()
+    client: "DynamoDBClient"
+    table_name: str
+    sleep: Callable[[float], None] = time.sleep
+    draw: Callable[[], float] = random.random
+    has_time: Callable[[], bool] = lambda: True
+    progress: Progress = field(default_factory=Progress, init=False)
 
     def load(self, conversations: Sequence[SeedConversation]) -> Counter[str]:
         """Write the group rows, then the messages, that are missing or differ.
@@ -199,9 +190,8 @@ class SeedLoader:
 
         If somebody sends a message meanwhile, the rows are put back for the projection to settle.
         """
-        patience = self._patience()
         removed: dict[str, AttributeMap] = {}
-        count = readings_without = 0
+        count = failures = readings_without = 0
         while readings_without < READINGS:
             rows = [
                 item
@@ -213,7 +203,7 @@ class SeedLoader:
                 readings_without += 1
                 continue
             if count:
-                patience.wait("rows of a conversation to remove are put back each time")
+                failures = self._wait(failures, "rows of a conversation to remove are put back each time")
             self._write(_deletes(rows))
             removed.update({text_or_empty(item, schema.PARTITION_KEY): item for item in rows})
             count += len(rows)
@@ -233,13 +223,13 @@ class SeedLoader:
         return self._query(schema.message_partition(message_group_uuid))
 
     def _is_without_messages(self, conversation: LoadedConversation) -> bool:
-        return not any(True for _ in self._query(schema.message_partition(conversation.message_group_uuid), Limit=1))
+        return next(self._messages(conversation.message_group_uuid), None) is None
 
-    def _query(self, partition: str, **arguments: Any) -> Iterator[AttributeMap]:
+    def _query(self, partition: str) -> Iterator[AttributeMap]:
         def query(**page: Any) -> Any:
-            return self._call(self._patience(), self._client.query, TableName=self._table_name, **page)
+            return self._call(self.client.query, TableName=self.table_name, **page)
 
-        return dynamodb.query_items(query, **dynamodb.partition_query(partition), **arguments)
+        return dynamodb.query_items(query, **dynamodb.partition_query(partition))
 
     def _write(self, *steps: "Sequence[WriteRequestTypeDef]") -> None:
         """Write the steps one after the other, each of them completely."""
@@ -249,56 +239,40 @@ class SeedLoader:
                 self._write_batch(requests[start : start + BATCH_SIZE])
 
     def _write_batch(self, pending: "Sequence[WriteRequestTypeDef]") -> None:
-        patience = self._patience()
+        failures = 0
         while pending:
-            response = self._call(patience, self._client.batch_write_item, RequestItems={self._table_name: pending})
-            left = response.get("UnprocessedItems", {}).get(self._table_name, [])
+            response = self._call(self.client.batch_write_item, RequestItems={self.table_name: pending})
+            left = response.get("UnprocessedItems", {}).get(self.table_name, [])
             self.progress.done += len(pending) - len(left)
             if len(left) < len(pending):
-                patience.renew()
+                failures = 0
             if left:
-                patience.wait("items stay unprocessed")
+                failures = self._wait(failures, "items stay unprocessed")
             pending = left
 
-    def _call(self, patience: "_Patience", operation: Callable[..., Any], **arguments: Any) -> Any:
+    def _call(self, operation: Callable[..., Any], **arguments: Any) -> Any:
+        failures = 0
         while True:
-            if not self._has_time():
+            if not self.has_time():
                 raise OutOfTimeError(f"after {self.progress}")
             try:
                 return operation(**arguments)
-            except ClientError as error:
-                code = error.response.get("Error", {}).get("Code", "unknown error")
-                if code == "ResourceNotFoundException":
-                    raise MissingTableError(f"there is no table {self._table_name}") from error
-                if code not in TRANSIENT_CODES:
+            except (ClientError, BotoCoreError) as error:
+                failure = translate(error)
+                if str(failure) == "ResourceNotFoundException":
+                    raise MissingTableError(f"there is no table {self.table_name}") from error
+                if not isinstance(failure, TransientError):
                     raise SeedError(f"DynamoDB refuses: {error}") from error
-                patience.wait(code)
-            except (NoConnectionError, HTTPClientError) as error:
-                patience.wait(type(error).__name__)
-            except BotoCoreError as error:
-                raise SeedError(f"DynamoDB is not reachable: {error}") from error
+                failures = self._wait(failures, str(failure))
 
-    def _patience(self) -> "_Patience":
-        return _Patience(self._sleep, self._draw)
-
-
-class _Patience:
-    """Exponential backoff with jitter, which gives up after ATTEMPTS without progress."""
-
-    def __init__(self, sleep: Callable[[float], None], draw: Callable[[], float]) -> None:
-        self._sleep = sleep
-        self._draw = draw
-        self._failures = 0
-
-    def renew(self) -> None:
-        self._failures = 0
-
-    def wait(self, reason: str) -> None:
-        self._failures += 1
-        if self._failures >= ATTEMPTS:
+    def _wait(self, failures: int, reason: str) -> int:
+        """Wait after another attempt without progress; returns how many there were. Raises SeedError at ATTEMPTS."""
+        failures += 1
+        if failures >= ATTEMPTS:
             raise SeedError(f"given up after {ATTEMPTS} attempts: {reason}")
         first, longest = FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS
-        self._sleep(backoff(self._failures, first=first, longest=longest, draw=self._draw()))
+        self.sleep(backoff(failures, first=first, longest=longest, draw=self.draw()))
+        return failures
 
 
 def _is_of_the_seed(item: AttributeMap, message_group_uuid: str) -> bool:

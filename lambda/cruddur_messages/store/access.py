@@ -1,9 +1,10 @@
 """What the store's calls share: consistent reads, and attempts with backoff."""
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -13,12 +14,13 @@ from cruddur_messages.dynamodb import (
     NO_REASON,
     TRANSIENT_CODES,
     backoff,
+    get_items,
     partition_query,
     query_items,
     reasons,
     rows_in_index,
 )
-from cruddur_messages.items import AttributeMap, GroupRow, group_rows
+from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message, group_rows
 from cruddur_messages.store import errors
 
 if TYPE_CHECKING:
@@ -32,8 +34,16 @@ READINGS = 2
 """How often an inbox is read for a row: a query may fall between the delete and the put of a move (Developer Guide,
 "Transactions", read-committed)."""
 
-MOST_KEYS = 100
-"""DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
+
+
+class ConditionFailedError(Exception):
+    """The condition of a write does not hold; if `is_retry`, an attempt whose response was lost may have written."""
+
+    def __init__(self, *, is_retry: bool) -> None:
+        super().__init__(CONDITION_FAILED)
+        self.is_retry = is_retry
 
 
 class Attempts:
@@ -85,6 +95,20 @@ class Access:
         """The attempts of one call."""
         return Attempts(self.sleep, self.draw)
 
+    def write(
+        self, call: Callable[_Arguments, _Answer], *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> _Answer:
+        """Call until there is no temporary error. Raises ConditionFailedError and ContendedError."""
+        for attempt in (attempts := self.attempts()):
+            try:
+                return call(*arguments, **named)
+            except ClientError as error:
+                if reasons(error) == [CONDITION_FAILED]:
+                    by_botocore = error.response.get("ResponseMetadata", {}).get("RetryAttempts")
+                    raise ConditionFailedError(is_retry=bool(attempt or by_botocore)) from error
+                attempts.failed(error)
+        raise AssertionError("attempts end with an error")
+
     def newest_first(
         self,
         partition: str,
@@ -97,6 +121,12 @@ class Access:
         """The items of a partition: Query, consistent unless `more` says otherwise."""
         arguments = partition_query(partition, before=before, after=after, equal=equal) | more
         return query_items(self.client.query, TableName=self.table_name, ScanIndexForward=False, **arguments)
+
+    def messages(self, message_group_uuid: str, **more: Any) -> Iterator[Message]:
+        """The messages of a conversation, newest first, as `newest_first` reads them; malformed ones are skipped."""
+        for attributes in self.newest_first(schema.message_partition(message_group_uuid), **more):
+            with suppress(MalformedItemError):
+                yield Message.from_attributes(attributes)
 
     def rows(self, message_group_uuid: str) -> Iterator[GroupRow]:
         """The group rows of a conversation as the index shows them."""
@@ -122,18 +152,13 @@ class Access:
 
     def member_items(self, message_group_uuids: Collection[str], user_uuid: str) -> Iterator[AttributeMap]:
         """A person's member items of some conversations, as far as there are: BatchGetItem, consistent."""
-        pending: list[Any] = [member_item.key(group, user_uuid) for group in sorted(set(message_group_uuids))]
+        keys = [member_item.key(group, user_uuid) for group in sorted(set(message_group_uuids))]
         attempts = self.attempts()
-        for _ in attempts:
-            while pending:
-                asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
-                page = self.client.batch_get_item(
-                    RequestItems={self.table_name: {"Keys": asked, "ConsistentRead": True}}
-                )
-                yield from page["Responses"].get(self.table_name, [])
-                if unprocessed := page.get("UnprocessedKeys", {}).get(self.table_name):
-                    pending += unprocessed["Keys"]
-                    break
-            else:
-                return
+        numbers = iter(attempts)
+        next(numbers)
+
+        def wait() -> None:
             attempts.pause()
+            next(numbers)
+
+        return get_items(self.client, self.table_name, keys, when_unprocessed=wait)

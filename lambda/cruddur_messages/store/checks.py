@@ -15,10 +15,11 @@ MAX_SORT_KEY_BYTES = 1024
 """DynamoDB's limit on a sort key (Developer Guide, "Quotas")."""
 
 
-def check_uuid(name: str, value: object) -> None:
-    """Raise InvalidUuidError unless it is a UUID."""
-    if not isinstance(value, str) or not UUID.fullmatch(value):
-        raise errors.InvalidUuidError(name, value)
+def check_uuids(**values: object) -> None:
+    """Raise InvalidUuidError, which names the first that is not a UUID."""
+    for name, value in values.items():
+        if not isinstance(value, str) or not UUID.fullmatch(value):
+            raise errors.InvalidUuidError(name, value)
 
 
 def check_message(message: str) -> None:
@@ -43,7 +44,7 @@ def check_members(members: Sequence[User], sender: User) -> None:
     """Raise an error unless these can start a conversation."""
     uuids = [member.uuid for member in members]
     for user_uuid in uuids:
-        check_uuid("member", user_uuid)
+        check_uuids(member=user_uuid)
         if uuids.count(user_uuid) > 1:
             raise errors.RepeatedMemberError(user_uuid)
     if len(uuids) < 2:

@@ -1,18 +1,12 @@
-"""What authors do with their messages: edit and delete. The projection follows both.
+"""What authors do with their messages: edit and delete. The projection follows both."""
 
-A message is named by its sort key and its id, and both are conditions: a rekey may have moved one of two messages of
-one instant, and another may be at its place.
-"""
-
-from typing import TYPE_CHECKING, Any, TypedDict
-
-from botocore.exceptions import ClientError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
 from cruddur_messages.items import MESSAGE, MESSAGE_UUID, USER_UUID, Message, key_attributes, text_or_empty
 from cruddur_messages.store import errors
-from cruddur_messages.store.access import Access
+from cruddur_messages.store.access import Access, ConditionFailedError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -20,70 +14,63 @@ if TYPE_CHECKING:
 IS_THE_AUTHORS = f"{MESSAGE_UUID} = :uuid AND {USER_UUID} = :author"
 
 
-class _Of(TypedDict):
-    TableName: str
-    Key: "dict[str, AttributeValueTypeDef]"
+@dataclass(frozen=True)
+class OwnMessage:
+    """A message that its author changes.
 
+    It is named by its sort key and its id, and both are conditions: a rekey may have moved one of two messages of one
+    instant, and another may be at its place.
+    """
 
-def edit(
-    access: Access, message_group_uuid: str, sort_key: str, *, message_uuid: str, editor: str, message: str
-) -> Message:
-    """Replace the text of a message."""
-    written = {":text": {"S": message}, ":now": {"S": timestamps.canonical(access.clock())}}
-    for _ in (attempts := access.attempts()):
+    access: Access
+    message_group_uuid: str
+    sort_key: str
+    message_uuid: str
+    author: str
+
+    def edit(self, message: str) -> Message:
+        """Replace the text."""
+        now = timestamps.canonical(self.access.clock())
         try:
-            answer = access.client.update_item(
-                **_of(access, message_group_uuid, sort_key),
+            answer = self.access.write(
+                self.access.client.update_item,
+                TableName=self.access.table_name,
+                Key=self._key,
                 UpdateExpression=f"SET {MESSAGE} = :text, {schema.EDITED_AT} = :now",
                 ConditionExpression=IS_THE_AUTHORS,
-                ExpressionAttributeValues={**_author(message_uuid, editor), **written},
+                ExpressionAttributeValues={**self._named, ":text": {"S": message}, ":now": {"S": now}},
                 ReturnValues="ALL_NEW",
             )
-        except ClientError as error:
-            if reasons(error) == [CONDITION_FAILED]:
-                raise _why_not(access, message_group_uuid, sort_key, message_uuid, editor) from error
-            attempts.failed(error)
-        else:
-            return Message.from_attributes(answer["Attributes"])
-    raise AssertionError("attempts end with an error")
+        except ConditionFailedError as error:
+            raise self._why_not() from error
+        return Message.from_attributes(answer["Attributes"])
 
-
-def delete(access: Access, message_group_uuid: str, sort_key: str, *, message_uuid: str, by: str) -> None:
-    """Delete a message. It is a success if an attempt whose response was lost has deleted it."""
-    for attempt in (attempts := access.attempts()):
+    def delete(self) -> None:
+        """Delete it. It is a success if an attempt whose response was lost has deleted it."""
         try:
-            access.client.delete_item(
-                **_of(access, message_group_uuid, sort_key),
+            self.access.write(
+                self.access.client.delete_item,
+                TableName=self.access.table_name,
+                Key=self._key,
                 ConditionExpression=IS_THE_AUTHORS,
-                ExpressionAttributeValues=_author(message_uuid, by),
+                ExpressionAttributeValues=self._named,
             )
-        except ClientError as error:
-            if reasons(error) == [CONDITION_FAILED]:
-                why = _why_not(access, message_group_uuid, sort_key, message_uuid, by)
-                # botocore retries too.
-                is_retry = attempt or error.response.get("ResponseMetadata", {}).get("RetryAttempts")
-                if is_retry and isinstance(why, errors.NoSuchMessageError):
-                    return
+        except ConditionFailedError as error:
+            why = self._why_not()
+            if not (error.is_retry and isinstance(why, errors.NoSuchMessageError)):
                 raise why from error
-            attempts.failed(error)
-        else:
-            return
 
+    @property
+    def _key(self) -> "dict[str, AttributeValueTypeDef]":
+        return key_attributes((schema.message_partition(self.message_group_uuid), self.sort_key))
 
-def _of(access: Access, message_group_uuid: str, sort_key: str) -> _Of:
-    key = key_attributes((schema.message_partition(message_group_uuid), sort_key))
-    return {"TableName": access.table_name, "Key": key}
+    @property
+    def _named(self) -> "dict[str, AttributeValueTypeDef]":
+        return {":uuid": {"S": self.message_uuid}, ":author": {"S": self.author}}
 
-
-def _author(message_uuid: str, author: str) -> dict[str, Any]:
-    return {":uuid": {"S": message_uuid}, ":author": {"S": author}}
-
-
-def _why_not(
-    access: Access, message_group_uuid: str, sort_key: str, message_uuid: str, author: str
-) -> errors.RejectedError:
-    """Why a message was not written: as a consistent read shows it now."""
-    item = access.client.get_item(**_of(access, message_group_uuid, sort_key), ConsistentRead=True).get("Item", {})
-    if text_or_empty(item, MESSAGE_UUID) != message_uuid:
-        return errors.NoSuchMessageError(message_uuid, message_group_uuid)
-    return errors.NotTheAuthorError(author, message_uuid)
+    def _why_not(self) -> errors.RejectedError:
+        """Why the message was not written: as a consistent read shows it now."""
+        found = self.access.client.get_item(TableName=self.access.table_name, Key=self._key, ConsistentRead=True)
+        if text_or_empty(found.get("Item", {}), MESSAGE_UUID) != self.message_uuid:
+            return errors.NoSuchMessageError(self.message_uuid, self.message_group_uuid)
+        return errors.NotTheAuthorError(self.author, self.message_uuid)

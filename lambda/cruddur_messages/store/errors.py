@@ -11,8 +11,11 @@ class RejectedError(ValueError):
     """
 
     code = "rejected"
-    user_uuid = ""
-    message_group_uuid = ""
+
+    def __init__(self, text: str, *, user_uuid: str = "", message_group_uuid: str = "") -> None:
+        super().__init__(text)
+        self.user_uuid = user_uuid
+        self.message_group_uuid = message_group_uuid
 
 
 class MessageBlankError(RejectedError):
@@ -93,8 +96,7 @@ class RepeatedMemberError(RejectedError):
     code = "member_repeated"
 
     def __init__(self, user_uuid: str) -> None:
-        super().__init__(f"user {user_uuid} is named twice among the members")
-        self.user_uuid = user_uuid
+        super().__init__(f"user {user_uuid} is named twice among the members", user_uuid=user_uuid)
 
 
 class SenderNotMemberError(RejectedError):
@@ -103,8 +105,7 @@ class SenderNotMemberError(RejectedError):
     code = "sender_not_member"
 
     def __init__(self, user_uuid: str) -> None:
-        super().__init__(f"the sender {user_uuid} is not among the members")
-        self.user_uuid = user_uuid
+        super().__init__(f"the sender {user_uuid} is not among the members", user_uuid=user_uuid)
 
 
 class NotAMemberError(RejectedError):
@@ -113,9 +114,8 @@ class NotAMemberError(RejectedError):
     code = "not_a_member"
 
     def __init__(self, user_uuid: str, message_group_uuid: str) -> None:
-        super().__init__(f"user {user_uuid} is not a member of conversation {message_group_uuid}")
-        self.user_uuid = user_uuid
-        self.message_group_uuid = message_group_uuid
+        text = f"user {user_uuid} is not a member of conversation {message_group_uuid}"
+        super().__init__(text, user_uuid=user_uuid, message_group_uuid=message_group_uuid)
 
 
 class NoSuchConversationError(RejectedError):
@@ -124,8 +124,7 @@ class NoSuchConversationError(RejectedError):
     code = "conversation_unknown"
 
     def __init__(self, message_group_uuid: str) -> None:
-        super().__init__(f"there is no conversation {message_group_uuid}")
-        self.message_group_uuid = message_group_uuid
+        super().__init__(f"there is no conversation {message_group_uuid}", message_group_uuid=message_group_uuid)
 
 
 class PairConversationError(RejectedError):
@@ -134,10 +133,8 @@ class PairConversationError(RejectedError):
     code = "conversation_of_two"
 
     def __init__(self, message_group_uuid: str) -> None:
-        super().__init__(
-            f"conversation {message_group_uuid} is of two people and stays theirs: start a new one of three"
-        )
-        self.message_group_uuid = message_group_uuid
+        text = f"conversation {message_group_uuid} is of two people and stays theirs: start a new one of three"
+        super().__init__(text, message_group_uuid=message_group_uuid)
 
 
 class NoSuchMessageError(RejectedError):
@@ -148,9 +145,9 @@ class NoSuchMessageError(RejectedError):
     def __init__(self, message_uuid: object, message_group_uuid: str) -> None:
         super().__init__(
             f"there is no message {str(message_uuid)[:80]!r} at this place in conversation {message_group_uuid}: "
-            "read the conversation again"
+            "read the conversation again",
+            message_group_uuid=message_group_uuid,
         )
-        self.message_group_uuid = message_group_uuid
 
 
 class NotTheAuthorError(RejectedError):
@@ -159,8 +156,7 @@ class NotTheAuthorError(RejectedError):
     code = "not_the_author"
 
     def __init__(self, user_uuid: str, message_uuid: str) -> None:
-        super().__init__(f"user {user_uuid} is not the author of message {message_uuid}")
-        self.user_uuid = user_uuid
+        super().__init__(f"user {user_uuid} is not the author of message {message_uuid}", user_uuid=user_uuid)
 
 
 class InvalidTimestampError(RejectedError):

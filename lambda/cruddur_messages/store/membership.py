@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from cruddur_messages import member_item, schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
+from cruddur_messages.dynamodb import CONDITION_FAILED, delete_read, put_new, reasons
 from cruddur_messages.items import (
     GROUP_MARK,
-    KEY_IS_FREE,
     MESSAGE_UUID,
     GroupRow,
-    MalformedItemError,
-    Message,
     User,
-    key_attributes,
 )
 from cruddur_messages.store import errors
 from cruddur_messages.store.access import Access
@@ -55,27 +51,23 @@ def join(access: Access, message_group_uuid: str, member: User, *, asked_by: str
         if not rows and asked_by is not None:
             rows = list(access.rows_of(message_group_uuid, asked_by))
         _require_group(access, message_group_uuid, rows, asked_by)
-        put = _put_again(access, row) if row else None
         if row is None:
             row = _new_row(access, message_group_uuid, member, rows, instant)
-            item = row.attributes
-            put = {"Put": {"TableName": access.table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
-        now = timestamps.canonical(access.clock())
-        assert put is not None
+            put = put_new(access.table_name, row.attributes)
+        else:
+            put = _put_again(access, row)
+        noted = member_item.joining(access.table_name, read, at=timestamps.canonical(access.clock()))
         try:
-            access.client.transact_write_items(
-                TransactItems=[member_item.joining(access.table_name, read, at=now), put]
-            )
+            access.client.transact_write_items(TransactItems=[noted, put])
         except ClientError as error:
             attempts.failed(error)
-            if reasons(error)[0] == CONDITION_FAILED:
-                # Joined already, by a lost attempt or by somebody else. Who has left since stays out.
-                row = next(access.rows_of(message_group_uuid, member.uuid), row)
-                return Conversation.from_attributes(row.attributes)
-            taken = timestamps.parse(row.sort_key) if CONDITION_FAILED in reasons(error) else None
-            instant = taken + timestamps.MICROSECOND if taken else None
-        else:
-            return Conversation.from_attributes(row.attributes)
+            if reasons(error)[0] != CONDITION_FAILED:
+                taken = timestamps.parse(row.sort_key) if CONDITION_FAILED in reasons(error) else None
+                instant = taken + timestamps.MICROSECOND if taken else None
+                continue
+            # Joined already, by a lost attempt or by somebody else. Who has left since stays out.
+            row = next(access.rows_of(message_group_uuid, member.uuid), row)
+        return Conversation.from_attributes(row.attributes)
     raise AssertionError("attempts end with an error")
 
 
@@ -90,23 +82,11 @@ def leave(access: Access, message_group_uuid: str, user_uuid: str) -> None:
             raise errors.NotAMemberError(user_uuid, message_group_uuid)
         if not _is_open(access, rows):
             raise errors.PairConversationError(message_group_uuid)
-        deletes: list[TransactWriteItemTypeDef] = [
-            {
-                "Delete": {
-                    "TableName": access.table_name,
-                    "Key": key_attributes(row.key),
-                    # A row of another conversation may have come to the key.
-                    "ConditionExpression": f"{schema.INDEX_PARTITION_KEY} = :group",
-                    "ExpressionAttributeValues": {":group": {"S": message_group_uuid}},
-                }
-            }
-            for row in rows
-        ]
-        now = timestamps.canonical(access.clock())
+        # A row of another conversation may have come to the key.
+        deletes = [delete_read(access.table_name, row.attributes, schema.INDEX_PARTITION_KEY) for row in rows]
+        noted = member_item.leaving(access.table_name, read, at=timestamps.canonical(access.clock()))
         try:
-            access.client.transact_write_items(
-                TransactItems=[member_item.leaving(access.table_name, read, at=now), *deletes]
-            )
+            access.client.transact_write_items(TransactItems=[noted, *deletes])
         except ClientError as error:
             attempts.failed(error)
             if reasons(error)[0] == CONDITION_FAILED:
@@ -162,18 +142,9 @@ def _new_row(
     owners = {row.member_uuid for row in rows}
     named = Counter(User.from_attributes(row.attributes) for row in rows if row.other_uuid not in ("", member.uuid))
     other = max(named, key=lambda user: (user.uuid in owners, named[user]), default=User("", "", ""))
-    newest = _newest_message(access, message_group_uuid)
+    newest = next(access.messages(message_group_uuid, Limit=2), None)
     if instant is None:
         latest = [newest.instant] if newest else [timestamps.parse(row.sort_key) for row in rows]
         instant = max((known for known in latest if known is not None), default=access.clock())
     sort_key, message = timestamps.canonical(instant), newest.message if newest else ""
     return GroupRow.new(member.uuid, message_group_uuid, sort_key, message, other, is_group=True)
-
-
-def _newest_message(access: Access, message_group_uuid: str) -> Message | None:
-    for attributes in access.newest_first(schema.message_partition(message_group_uuid), Limit=2):
-        try:
-            return Message.from_attributes(attributes)
-        except MalformedItemError:
-            continue
-    return None

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, TypeVar
 from botocore.exceptions import ClientError
 
 from cruddur_messages import schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
+from cruddur_messages.dynamodb import CONDITION_FAILED, put_new, reasons
 from cruddur_messages.items import (
     GROUP_MARK,
     KEY_IS_FREE,
     MESSAGE_UUID,
     USER_UUID,
     AttributeMap,
-    GroupRow,
     MalformedItemError,
     Message,
     User,
-    key_attributes,
+    first_rows,
+    pair_item,
     text_or_empty,
 )
 from cruddur_messages.store import checks, editing, errors, membership, reading
-from cruddur_messages.store.access import Access
+from cruddur_messages.store.access import Access, ConditionFailedError
 from cruddur_messages.store.values import Conversation, Page, StartedConversation
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class MessageStore:
 
         Malformed messages are skipped. Raises RejectedError: given a `reader_uuid`, also if that user is no member.
         """
-        checks.check_uuid("message_group_uuid", message_group_uuid)
+        checks.check_uuids(message_group_uuid=message_group_uuid)
         if reader_uuid is not None:
             self.require_member(message_group_uuid, reader_uuid)
         page = self._page(schema.message_partition(message_group_uuid), limit, before, Message.from_attributes)
@@ -103,7 +103,7 @@ class MessageStore:
 
         Malformed rows are skipped. Raises RejectedError.
         """
-        checks.check_uuid("user_uuid", user_uuid)
+        checks.check_uuids(user_uuid=user_uuid)
         return self._page(schema.group_row_partition(user_uuid), limit, before, Conversation.from_attributes)
 
     def send(self, message_group_uuid: str, *, sender: User, message: str, check_member: bool = False) -> Message:
@@ -112,17 +112,19 @@ class MessageStore:
         Raises RejectedError, with `check_member` also if the sender is no member, and ContendedError.
         """
         checks.check_message(message)
-        checks.check_uuid("message_group_uuid", message_group_uuid)
-        checks.check_uuid("sender", sender.uuid)
+        checks.check_uuids(message_group_uuid=message_group_uuid, sender=sender.uuid)
         if check_member:
             self.require_member(message_group_uuid, sender.uuid)
         instant = self.clock()
         message_uuid = self.new_uuid()
         for _ in range(MAX_TAKEN_KEYS):
-            sent = _message(message_group_uuid, instant, message_uuid, sender, message)
-            if self._put_unless_taken(sent):
+            sent = Message.new(message_group_uuid, instant, message_uuid, message, sender)
+            try:
+                self._put(sent)
+            except ConditionFailedError:
+                instant = max(self.clock(), instant + timestamps.MICROSECOND)
+            else:
                 return sent
-            instant = max(self.clock(), instant + timestamps.MICROSECOND)
         raise errors.ContendedError(MAX_TAKEN_KEYS)
 
     def start_conversation(self, members: Sequence[User], *, sender: User, message: str) -> StartedConversation:
@@ -138,22 +140,20 @@ class MessageStore:
         for _ in (attempts := self._access.attempts()):
             pair: list[TransactWriteItemTypeDef] = []
             if len(members) == 2:
-                pair_partition = schema.pair_partition(members[0].uuid, members[1].uuid)
-                seen = next(self._access.newest_first(pair_partition), None)
-                existing = self._conversation_between(members[0].uuid, members[1].uuid)
+                one, other = (member.uuid for member in members)
+                seen = next(self._access.newest_first(schema.pair_partition(one, other)), None)
+                existing = self._conversation_between(one, other)
                 # These may be the rows of an attempt whose response was lost: the transaction below then fails.
                 if existing is not None and existing != message_group_uuid:
                     sent = self.send(existing, sender=sender, message=message)
                     return StartedConversation(existing, sent, is_new=False)
-                pair = [self._pair_put(pair_partition, message_group_uuid, seen)]
-            first = _message(message_group_uuid, instant, message_uuid, sender, message)
-            items = [_first_row(first, member, members).attributes for member in members] + [self._attributes(first)]
-            puts: list[TransactWriteItemTypeDef] = [
-                {"Put": {"TableName": self.table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
-                for item in items
-            ]
+                pair = [self._pair_put(pair_item(one, other, message_group_uuid), seen)]
+            first = Message.new(message_group_uuid, instant, message_uuid, message, sender)
+            items = [row.attributes for row in first_rows(first, members)] + [self._attributes(first)]
             try:
-                self.client.transact_write_items(TransactItems=pair + puts)
+                self.client.transact_write_items(
+                    TransactItems=pair + [put_new(self.table_name, item) for item in items]
+                )
             except ClientError as error:
                 attempts.failed(error)
                 # It may be committed although a response was lost; then the same keys are no longer free.
@@ -171,8 +171,7 @@ class MessageStore:
         Raises RejectedError: PairConversationError in a conversation of two, and given `asked_by`, NotAMemberError if
         that user is no member; and ContendedError.
         """
-        checks.check_uuid("message_group_uuid", message_group_uuid)
-        checks.check_uuid("member", member.uuid)
+        checks.check_uuids(message_group_uuid=message_group_uuid, member=member.uuid)
         if asked_by is not None:
             self.require_member(message_group_uuid, asked_by)
         return membership.join(self._access, message_group_uuid, member, asked_by=asked_by)
@@ -182,14 +181,12 @@ class MessageStore:
 
         Raises RejectedError: PairConversationError in a conversation of two; and ContendedError.
         """
-        checks.check_uuid("message_group_uuid", message_group_uuid)
-        checks.check_uuid("user_uuid", user_uuid)
+        checks.check_uuids(message_group_uuid=message_group_uuid, user_uuid=user_uuid)
         membership.leave(self._access, message_group_uuid, user_uuid)
 
     def require_member(self, message_group_uuid: str, user_uuid: str) -> None:
         """Raise NotAMemberError unless the user has a group row and has not left; InvalidUuidError."""
-        checks.check_uuid("message_group_uuid", message_group_uuid)
-        checks.check_uuid("user_uuid", user_uuid)
+        checks.check_uuids(message_group_uuid=message_group_uuid, user_uuid=user_uuid)
         membership.require_member(self._access, message_group_uuid, user_uuid)
 
     def edit(self, message_group_uuid: str, sort_key: str, *, message_uuid: str, editor: str, message: str) -> Message:
@@ -200,19 +197,16 @@ class MessageStore:
         checks.check_message(message)
         self.require_member(message_group_uuid, editor)
         checks.check_message_name(message_group_uuid, sort_key, message_uuid)
-        return editing.edit(
-            self._access, message_group_uuid, sort_key, message_uuid=message_uuid, editor=editor, message=message
-        )
+        return editing.OwnMessage(self._access, message_group_uuid, sort_key, message_uuid, editor).edit(message)
 
     def delete(self, message_group_uuid: str, sort_key: str, *, message_uuid: str, by: str) -> None:
         """Delete one's own message; `by` is the author's uuid, who may have left.
 
         Raises RejectedError: also if there is no such message, or it is another's; and ContendedError.
         """
-        checks.check_uuid("message_group_uuid", message_group_uuid)
-        checks.check_uuid("by", by)
+        checks.check_uuids(message_group_uuid=message_group_uuid, by=by)
         checks.check_message_name(message_group_uuid, sort_key, message_uuid)
-        editing.delete(self._access, message_group_uuid, sort_key, message_uuid=message_uuid, by=by)
+        editing.OwnMessage(self._access, message_group_uuid, sort_key, message_uuid, by).delete()
 
     def mark_read(self, message_group_uuid: str, user_uuid: str, *, up_to: str) -> None:
         """Note that a member has read the messages up to a sort key. A later mark stays.
@@ -228,7 +222,7 @@ class MessageStore:
 
         By message_group_uuid. Raises RejectedError and ContendedError.
         """
-        checks.check_uuid("user_uuid", user_uuid)
+        checks.check_uuids(user_uuid=user_uuid)
         return reading.unread(self._access, user_uuid, conversations, since=self.unread_since)
 
     def _page(
@@ -254,42 +248,23 @@ class MessageStore:
         expires_at = int(message.instant.timestamp()) + self.keep_days * SECONDS_A_DAY
         return {**message.to_attributes(), schema.EXPIRES_AT: {"N": str(expires_at)}}
 
-    def _put_unless_taken(self, message: Message) -> bool:
-        """Put a message; False if another one has its key. A repeated call for the same message succeeds."""
-        for _ in (attempts := self._access.attempts()):
-            try:
-                self.client.put_item(
-                    TableName=self.table_name,
-                    Item=self._attributes(message),
-                    ConditionExpression=f"{KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
-                    ExpressionAttributeValues={":uuid": {"S": message.message_uuid}},
-                )
-            except ClientError as error:
-                if reasons(error) == [CONDITION_FAILED]:
-                    return False
-                attempts.failed(error)
-            else:
-                return True
-        raise AssertionError("attempts end with an error")
+    def _put(self, message: Message) -> None:
+        """Put a message; ConditionFailedError if another one has its key. A repeated call for the same succeeds."""
+        self._access.write(
+            self.client.put_item,
+            TableName=self.table_name,
+            Item=self._attributes(message),
+            ConditionExpression=f"{KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
+            ExpressionAttributeValues={":uuid": {"S": message.message_uuid}},
+        )
 
-    def _pair_put(
-        self, partition: str, message_group_uuid: str, seen: AttributeMap | None
-    ) -> "TransactWriteItemTypeDef":
+    def _pair_put(self, item: AttributeMap, seen: AttributeMap | None) -> "TransactWriteItemTypeDef":
         """A put of the pair item, on condition that it is as it was before the two inboxes were read."""
-        item = {
-            **key_attributes((partition, schema.PAIR_SORT_KEY)),
-            schema.PAIR_CONVERSATION: {"S": message_group_uuid},
-        }
-        if seen is None:
-            return {"Put": {"TableName": self.table_name, "Item": item, "ConditionExpression": KEY_IS_FREE}}
-        return {
-            "Put": {
-                "TableName": self.table_name,
-                "Item": item,
-                "ConditionExpression": f"{schema.PAIR_CONVERSATION} = :seen",
-                "ExpressionAttributeValues": {":seen": seen[schema.PAIR_CONVERSATION]},
-            }
-        }
+        action = put_new(self.table_name, item)
+        if seen is not None:
+            action["Put"]["ConditionExpression"] = f"{schema.PAIR_CONVERSATION} = :seen"
+            action["Put"]["ExpressionAttributeValues"] = {":seen": seen[schema.PAIR_CONVERSATION]}
+        return action
 
     def _conversation_between(self, user_uuid: str, other_uuid: str) -> str | None:
         """The newest conversation of these two alone, from either inbox; the index has its members.
@@ -306,14 +281,3 @@ class MessageStore:
                 if owners <= {user_uuid, other_uuid} and not any(row.is_group for row in rows):
                     return found
         return None
-
-
-def _message(message_group_uuid: str, instant: datetime, message_uuid: str, sender: User, message: str) -> Message:
-    return Message(message_group_uuid, timestamps.canonical(instant), instant, message_uuid, message, sender)
-
-
-def _first_row(first: Message, member: User, members: Sequence[User]) -> GroupRow:
-    """A member's row of a new conversation: it names the first of the others."""
-    other = next(user for user in members if user.uuid != member.uuid)
-    is_group = len(members) > 2
-    return GroupRow.new(member.uuid, first.message_group_uuid, first.sort_key, first.message, other, is_group=is_group)

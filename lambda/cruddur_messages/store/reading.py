@@ -10,13 +10,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 
-from botocore.exceptions import ClientError
-
 from cruddur_messages import member_item, schema, timestamps
-from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
-from cruddur_messages.items import MalformedItemError, Message, text_or_empty
+from cruddur_messages.items import text_or_empty
 from cruddur_messages.store import errors
-from cruddur_messages.store.access import Access
+from cruddur_messages.store.access import Access, ConditionFailedError
 from cruddur_messages.store.values import Conversation
 
 MOST_UNREAD = 100
@@ -33,25 +30,20 @@ WIDEST_OFFSET = timedelta(days=1)
 
 def mark_read(access: Access, message_group_uuid: str, user_uuid: str, *, up_to: datetime) -> None:
     """Note the newest message that is not newer than an instant; a later mark stays, and who has left gets none."""
-    newest = _newest_message(access, message_group_uuid, up_to)
+    messages = access.messages(message_group_uuid, before=_shifted(up_to, WIDEST_OFFSET), Limit=READ_AT_ONCE)
+    newest = next((message for message in messages if message.instant <= up_to), None)
     if newest is None:
         return
-    for _ in (attempts := access.attempts()):
-        try:
-            access.client.update_item(
-                TableName=access.table_name,
-                Key=member_item.key(message_group_uuid, user_uuid),
-                UpdateExpression=f"SET {schema.READ_UP_TO} = :mark",
-                ConditionExpression=f"{member_item.STAYS_A_MEMBER} AND "
-                f"(attribute_not_exists({schema.READ_UP_TO}) OR {schema.READ_UP_TO} < :mark)",
-                ExpressionAttributeValues={":mark": {"S": timestamps.canonical(newest.instant)}},
-            )
-        except ClientError as error:
-            if reasons(error) == [CONDITION_FAILED]:
-                return
-            attempts.failed(error)
-        else:
-            return
+    with suppress(ConditionFailedError):
+        access.write(
+            access.client.update_item,
+            TableName=access.table_name,
+            Key=member_item.key(message_group_uuid, user_uuid),
+            UpdateExpression=f"SET {schema.READ_UP_TO} = :mark",
+            ConditionExpression=f"{member_item.STAYS_A_MEMBER} AND "
+            f"(attribute_not_exists({schema.READ_UP_TO}) OR {schema.READ_UP_TO} < :mark)",
+            ExpressionAttributeValues={":mark": {"S": timestamps.canonical(newest.instant)}},
+        )
 
 
 def unread(
@@ -87,24 +79,9 @@ def instant_of(up_to: object) -> datetime:
 def _count(access: Access, user_uuid: str, message_group_uuid: str, mark: datetime | None) -> int:
     # Instants are compared, not texts: the same instant may be written with several offsets.
     after = None if mark is None else _shifted(mark, -WIDEST_OFFSET)
-    partition = schema.message_partition(message_group_uuid)
-    items = access.newest_first(partition, after=after, Limit=MOST_UNREAD, ConsistentRead=False)
-    number = 0
-    for attributes in islice(items, MOST_UNREAD):
-        with suppress(MalformedItemError):
-            message = Message.from_attributes(attributes)
-            number += message.sender.uuid != user_uuid and (mark is None or message.instant > mark)
-    return number
-
-
-def _newest_message(access: Access, message_group_uuid: str, up_to: datetime) -> Message | None:
-    partition, before = schema.message_partition(message_group_uuid), _shifted(up_to, WIDEST_OFFSET)
-    for attributes in access.newest_first(partition, before=before, Limit=READ_AT_ONCE):
-        with suppress(MalformedItemError):
-            message = Message.from_attributes(attributes)
-            if message.instant <= up_to:
-                return message
-    return None
+    messages = access.messages(message_group_uuid, after=after, Limit=MOST_UNREAD, ConsistentRead=False)
+    newest = islice(messages, MOST_UNREAD)
+    return sum(one.sender.uuid != user_uuid and (mark is None or one.instant > mark) for one in newest)
 
 
 def _shifted(instant: datetime, by: timedelta) -> str | None:
