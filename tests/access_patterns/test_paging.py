@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -61,26 +62,17 @@ def put_row(
 
 @on_an_engine
 @given(keys=sort_keys, limit=st.integers(1, 16))
-def test_the_pages_of_a_conversation_have_each_message_once(
+def test_the_pages_have_each_message_and_each_conversation_once(
     cruddur_table: CruddurTable, keys: list[str], limit: int
 ) -> None:
     group, ann = str(uuid.uuid4()), person("ann")
     for key in keys:
         put_message(cruddur_table, group, key, ann)
-    read = all_messages(store_of(cruddur_table), group, limit)
-    assert [message.sort_key for message in read] == sorted(keys)
-
-
-@on_an_engine
-@given(keys=sort_keys, limit=st.integers(1, 16))
-def test_the_pages_of_an_inbox_have_each_conversation_once(
-    cruddur_table: CruddurTable, keys: list[str], limit: int
-) -> None:
-    ann = person("ann")
-    for key in keys:
         put_row(cruddur_table, ann, key, str(uuid.uuid4()), message=key)
-    read = all_conversations(store_of(cruddur_table), ann, limit)
-    assert [line.last_message_at for line in read] == sorted(keys, reverse=True)
+    store = store_of(cruddur_table)
+    assert [message.sort_key for message in all_messages(store, group, limit)] == sorted(keys)
+    conversations = all_conversations(store, ann, limit)
+    assert [line.last_message_at for line in conversations] == sorted(keys, reverse=True)
 
 
 @on_an_engine
@@ -134,27 +126,16 @@ def test_malformed_items_do_not_shorten_a_page(cruddur_table: CruddurTable) -> N
     assert [line.message_group_uuid for line in store.list_conversations(ann.uuid, limit=1).items] == [group]
 
 
-@pytest.mark.parametrize("limit", [0, -1, MAX_PAGE + 1, 1.5, "5", None])
-def test_a_page_size_out_of_bounds_is_refused(cruddur_table: CruddurTable, limit: int) -> None:
-    store = store_of(cruddur_table)
-    with pytest.raises(errors.InvalidLimitError, match=r"^limit is .*: ask for 1 to 1000$"):
-        store.get_conversation(str(uuid.uuid4()), limit=limit)
-    with pytest.raises(errors.InvalidLimitError):
-        store.list_conversations(str(uuid.uuid4()), limit=limit)
-
-
-@pytest.mark.parametrize(
-    "cursor", ["", "x" * 1025, "é" * 600, "\ud83d"], ids=["empty", "long", "many bytes", "no UTF-8"]
-)
-def test_an_invalid_cursor_is_refused(cruddur_table: CruddurTable, cursor: str) -> None:
-    with pytest.raises(errors.InvalidCursorError, match="is not a cursor from a page"):
-        store_of(cruddur_table).get_conversation(str(uuid.uuid4()), before=cursor)
-
-
-@pytest.mark.parametrize("value", ["", "ann", "GRP#1", " 5ae290ed-55d1-47a0-bc6d-fe2bc2700399", 5, None])
-def test_an_invalid_uuid_is_refused(cruddur_table: CruddurTable, value: str) -> None:
-    store = store_of(cruddur_table)
-    with pytest.raises(errors.InvalidUuidError, match="message_group_uuid is not a UUID"):
-        store.get_conversation(value)
-    with pytest.raises(errors.InvalidUuidError, match="user_uuid is not a UUID"):
-        store.list_conversations(value)
+def test_invalid_arguments_are_refused(cruddur_table: CruddurTable) -> None:
+    store, valid = store_of(cruddur_table), str(uuid.uuid4())
+    reads: tuple[Any, ...] = (store.get_conversation, store.list_conversations)
+    for read in reads:
+        for limit in (0, -1, MAX_PAGE + 1, 1.5, "5", None):
+            with pytest.raises(errors.InvalidLimitError, match=r"^limit is .*: ask for 1 to 1000$"):
+                read(valid, limit=limit)
+        for cursor in ("", "x" * 1025, "é" * 600, "\ud83d"):
+            with pytest.raises(errors.InvalidCursorError, match="is not a cursor from a page"):
+                read(valid, before=cursor)
+        for value in ("", "ann", "GRP#1", f" {valid}", 5, None):
+            with pytest.raises(errors.InvalidUuidError, match=r"(message_group|user)_uuid is not a UUID"):
+                read(value)

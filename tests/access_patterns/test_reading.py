@@ -90,7 +90,7 @@ def test_a_mark_is_the_newest_message_that_is_not_newer(cruddur_table: CruddurTa
         assert (mark(), store.unread(ANN.uuid, lines)) == (expected, {group: unread})
     for wrong in ("", "yesterday", None, 3):
         with pytest.raises(errors.InvalidTimestampError, match="is not an ISO 8601 timestamp: take the time of a mess"):
-            store.mark_read(group, ANN.uuid, up_to=wrong)
+            store.mark_read(group, ANN.uuid, up_to=wrong)  # type: ignore[arg-type]
     with pytest.raises(errors.NotAMemberError):
         store.mark_read(group, person("eve").uuid, up_to=keys[0])
     newest = write(cruddur_table, group, BO, NOON + timedelta(hours=1), timestamps.canonical)
