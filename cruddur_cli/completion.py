@@ -6,7 +6,7 @@ It never fails and never waits for AWS: if a lookup fails, it offers nothing.
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from cruddur_cli import people, target
+from cruddur_cli import target, users
 from cruddur_cli.context import Context
 
 MOST_OFFERED = 50
@@ -30,10 +30,10 @@ def handles(incomplete: str) -> list[str]:
     except Exception:
         users_path = None
     try:
-        users = people.people(users_path).all()
+        everyone = users.open_users(users_path).all()
     except Exception:
         return []
-    offered = (at + user.handle for user in users)
+    offered = (at + user.handle for user in everyone)
     return [handle for handle in offered if handle.lower().startswith(incomplete.lower())][:MOST_OFFERED]
 
 

@@ -106,6 +106,13 @@ class Output:
         """Print one JSON document."""
         sys.stdout.write(json.dumps(document, ensure_ascii=self._ensure_ascii, indent=2) + "\n")
 
+    def result(self, document: Any, text: str) -> None:
+        """Print what a command has done: as a JSON document, or as a line for people."""
+        if self.as_json:
+            self.document(document)
+        else:
+            self.paragraph(text)
+
     def json_line(self, value: Any, *, flush: bool = False) -> None:
         """Print one JSON value on a line of its own, at once with `flush`."""
         sys.stdout.write(json_text(value, ensure_ascii=self._ensure_ascii) + "\n")

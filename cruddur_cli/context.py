@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cruddur_cli import people, settlement, table_definition, target
+from cruddur_cli import settlement, table_definition, target, users
 from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.console import Output
 from cruddur_cli.conversation_names import ConversationNames
 from cruddur_cli.errors import DdbError
-from cruddur_cli.people import People
 from cruddur_cli.target import Target
+from cruddur_cli.users import Users
 from cruddur_messages.items import UUID, User
 from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.store import Conversation, MessageStore, Page
@@ -57,15 +57,15 @@ class Context(typer.Context):
         return MessageStore(client=self.client, table_name=self.target.table_name)
 
     @cached_property
-    def people(self) -> People:
-        """The source of users."""
-        return people.people(self.target.system.get("users_file"))
+    def users(self) -> Users:
+        """The users of the app, or of the seed."""
+        return users.open_users(self.target.system.get("users_file"))
 
     @cached_property
     def conversations(self) -> ConversationNames:
         """The lookup of conversations by name."""
         return ConversationNames(
-            client=self.client, table_name=self.target.table_name, store=self.store, people=self.people
+            client=self.client, table_name=self.target.table_name, store=self.store, users=self.users
         )
 
     def user(self, name: str | None) -> User:
@@ -74,9 +74,9 @@ class Context(typer.Context):
         Somebody with an inbox may be named by id, whatever users there are.
         """
         if name is None:
-            return people.first(self.people)
+            return users.first(self.users)
         try:
-            return people.resolve(self.people, name)
+            return users.resolve(self.users, name)
         except DdbError:
             member = self.conversations.member(name.lower()) if UUID.fullmatch(name) else None
             if member is None:
@@ -87,7 +87,7 @@ class Context(typer.Context):
         """A user to be named in what is written. Raises DdbError if there is none, or if nothing names them."""
         user = self.user(name)
         if user.handle == user.uuid:
-            raise DdbError(f"user {user.uuid} has no name in {self.people.name} or in the table: add one there first")
+            raise DdbError(f"user {user.uuid} has no name in {self.users.name} or in the table: add one there first")
         return user
 
     def names(self, reader: User, page: Page[Conversation]) -> list[str]:
@@ -97,7 +97,7 @@ class Context(typer.Context):
     def name_of(self, user_uuid: str) -> str:
         """A user's handle if the users are available and have one, else the id."""
         with suppress(DdbError, SeedFileError):
-            if user := self.people.by_uuid(user_uuid):
+            if user := self.users.by_uuid(user_uuid):
                 return user.handle
         return user_uuid
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from cruddur_cli.errors import DdbError
-from cruddur_cli.people import People
+from cruddur_cli.users import Users
 from cruddur_messages.dynamodb import rows_in_index
 from cruddur_messages.items import UUID, GroupRow, User
 from cruddur_messages.store import MAX_PAGE, Conversation, MessageStore
@@ -26,11 +26,11 @@ _BEGINNING = re.compile(r"[0-9a-f][0-9a-f-]{0,35}")
 class ConversationNames:
     """Finds conversations in the inboxes of one table."""
 
-    def __init__(self, *, client: "DynamoDBClient", table_name: str, store: MessageStore, people: People) -> None:
+    def __init__(self, *, client: "DynamoDBClient", table_name: str, store: MessageStore, users: Users) -> None:
         self._client = client
         self._table_name = table_name
         self._store = store
-        self._people = people
+        self._users = users
 
     def resolve(self, name: str, reader: User) -> str:
         """The message_group_uuid of a name in a person's inbox; a whole UUID is returned unchanged.
@@ -40,7 +40,7 @@ class ConversationNames:
         wanted = name.strip().lower()
         if UUID.fullmatch(wanted):
             return wanted
-        other = self._people.by_handle(wanted.removeprefix("@")) if wanted.removeprefix("@") else None
+        other = self._users.by_handle(wanted.removeprefix("@")) if wanted.removeprefix("@") else None
         if other is not None:
             return self.between(reader, other)
         inbox = f"see bin/ddb list-conversations {reader.handle}"
@@ -91,7 +91,7 @@ class ConversationNames:
         uuids = sorted({row.member_uuid for row in rows} - {reader_uuid, ""})
         for user_uuid in uuids:
             if not handles.get(user_uuid):
-                user = self._people.by_uuid(user_uuid)
+                user = self._users.by_uuid(user_uuid)
                 handles[user_uuid] = user.handle if user else user_uuid
         return sorted(handles[user_uuid] for user_uuid in uuids)
 

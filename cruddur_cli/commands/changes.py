@@ -4,27 +4,16 @@ from typing import Annotated
 
 import typer
 
-from cruddur_cli import completion
-from cruddur_cli.commands.conversations import CONVERSATION, TITLE, Of
-from cruddur_cli.commands.group import CommandGroup, Yes
+from cruddur_cli.commands.arguments import Conversation, Of, Text, Yes, handle_option
+from cruddur_cli.commands.conversations import TITLE
+from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.context import Context
 from cruddur_cli.conversation_output import message_as_json
 from cruddur_cli.errors import DdbError
 from cruddur_messages.items import Message, User
 from cruddur_messages.store import MAX_PAGE
 
-Conversation = Annotated[
-    str,
-    typer.Argument(
-        metavar="CONVERSATION", help=CONVERSATION, show_default=False, autocompletion=completion.conversations
-    ),
-]
-Author = Annotated[
-    str | None,
-    typer.Option(
-        "--from", metavar="HANDLE", help="The author; by default the first user.", autocompletion=completion.handles
-    ),
-]
+Author = Annotated[str | None, handle_option("--from", "The author; by default the first user.")]
 Which = Annotated[
     str | None,
     typer.Option(
@@ -37,11 +26,7 @@ changes = CommandGroup(TITLE)
 
 @changes.command("edit", example="edit bayko 'On my way!' --from andrewbrown")
 def edit(
-    context: Context,
-    conversation: Conversation,
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False)],
-    author: Author = None,
-    which: Which = None,
+    context: Context, conversation: Conversation, message: Text, author: Author = None, which: Which = None
 ) -> None:
     """Replace the text of a message of one's own."""
     user = context.user(author)
@@ -56,10 +41,7 @@ def edit(
         message=message,
     )
     context.settle_where_no_lambda_does([found.message_group_uuid])
-    if context.output.as_json:
-        context.output.document(message_as_json(edited))
-    else:
-        context.output.paragraph(f"message {edited.message_uuid} is edited")
+    context.output.result(message_as_json(edited), f"message {edited.message_uuid} is edited")
 
 
 @changes.command("delete", example="delete bayko --from andrewbrown")
@@ -74,10 +56,7 @@ def delete(
     context.confirm(yes=yes)
     context.store.delete(found.message_group_uuid, found.sort_key, message_uuid=found.message_uuid, by=user.uuid)
     context.settle_where_no_lambda_does([found.message_group_uuid])
-    if context.output.as_json:
-        context.output.document(message_as_json(found))
-    else:
-        context.output.paragraph(f"message {found.message_uuid} is deleted")
+    context.output.result(message_as_json(found), f"message {found.message_uuid} is deleted")
 
 
 @changes.command("leave", example="leave 2c8cfd87 --of mina")
@@ -120,7 +99,5 @@ def _find(context: Context, conversation: str, author: User, which: str | None) 
 
 
 def _say(context: Context, group: str, user: User, what: str) -> None:
-    if context.output.as_json:
-        context.output.document({"message_group_uuid": group, "user_uuid": user.uuid, what: True})
-    else:
-        context.output.paragraph(f"{user.handle} has {what} {group}")
+    document = {"message_group_uuid": group, "user_uuid": user.uuid, what: True}
+    context.output.result(document, f"{user.handle} has {what} {group}")

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from cruddur_cli import completion
+from cruddur_cli.commands.arguments import (
+    CONVERSATION,
+    Before,
+    Conversation,
+    Handle,
+    Of,
+    Sender,
+    Text,
+    conversation_argument,
+    handle_argument,
+    handle_option,
+)
 from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.context import Context
 from cruddur_cli.conversation_output import (
@@ -20,31 +31,6 @@ from cruddur_messages import timestamps
 from cruddur_messages.items import User
 from cruddur_messages.store import CONVERSATIONS_ON_A_PAGE, MAX_PAGE, MESSAGES_ON_A_PAGE
 from cruddur_messages.store.errors import NotAMemberError
-
-Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="Continue where an earlier page ended.")]
-Handle = Annotated[
-    str | None,
-    typer.Argument(metavar="HANDLE", help="The person; by default the first user.", autocompletion=completion.handles),
-]
-CONVERSATION = "The other person, or the conversation's id or the start of it."
-Of = Annotated[
-    str | None,
-    typer.Option(
-        "--of",
-        metavar="HANDLE",
-        help="The person whose inbox has the conversation; by default the first user.",
-        autocompletion=completion.handles,
-    ),
-]
-Sender = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="HANDLE",
-        help="The sender; by default the first user.",
-        autocompletion=completion.handles,
-    ),
-]
 
 TITLE = "Conversations"
 
@@ -92,12 +78,7 @@ def list_conversations(
 def get_conversation(
     context: Context,
     conversation: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="CONVERSATION",
-            help=f"{CONVERSATION} By default the newest.",
-            autocompletion=completion.conversations,
-        ),
+        str | None, conversation_argument("CONVERSATION", f"{CONVERSATION} By default the newest.")
     ] = None,
     of: Of = None,
     limit: Annotated[int, typer.Option(min=1, max=MAX_PAGE, help="How many.")] = MESSAGES_ON_A_PAGE,
@@ -130,22 +111,10 @@ def get_conversation(
 def send(
     context: Context,
     words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[CONVERSATION] MESSAGE",
-            help=f"{CONVERSATION} Leave it out with --to.",
-            show_default=False,
-            autocompletion=completion.conversations,
-        ),
+        list[str], conversation_argument("[CONVERSATION] MESSAGE", f"{CONVERSATION} Leave it out with --to.")
     ],
     to: Annotated[
-        str | None,
-        typer.Option(
-            "--to",
-            metavar="HANDLE",
-            help="The recipient: the message goes to the conversation of the two.",
-            autocompletion=completion.handles,
-        ),
+        str | None, handle_option("--to", "The recipient: the message goes to the conversation of the two.")
     ] = None,
     sender: Sender = None,
     check_member: Annotated[
@@ -169,20 +138,14 @@ def send(
     context.output.note(f"{user.handle} writes to {others or group} in {context.target}")
     sent = context.store.send(group, sender=user, message=words[-1], check_member=check_member)
     context.settle_where_no_lambda_does([group])
-    if context.output.as_json:
-        context.output.document(message_as_json(sent))
-    else:
-        context.output.paragraph(f"sent at {sent.sort_key} as {sent.message_uuid}")
+    context.output.result(message_as_json(sent), f"sent at {sent.sort_key} as {sent.message_uuid}")
 
 
 @conversations.command("start", example="start 'Lunch?' --from andrewbrown --to bayko --to mina")
 def start(
     context: Context,
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False)],
-    others: Annotated[
-        list[str],
-        typer.Option("--to", metavar="HANDLE", help="A recipient; may be repeated.", autocompletion=completion.handles),
-    ],
+    message: Text,
+    others: Annotated[list[str], handle_option("--to", "A recipient; may be repeated.")],
     sender: Sender = None,
 ) -> None:
     """Start a conversation (pattern D); two people who already have one continue it."""
@@ -192,24 +155,19 @@ def start(
     context.output.note(f"{user.handle} writes to {', '.join(one.handle for one in members[1:])} in {context.target}")
     started = context.store.start_conversation(members, sender=user, message=message)
     context.settle_where_no_lambda_does([started.message_group_uuid])
-    if context.output.as_json:
-        context.output.document({**message_as_json(started.message), "is_new": started.is_new})
-    elif started.is_new:
-        context.output.paragraph(f"conversation {started.message_group_uuid} is started")
-    else:
-        context.output.paragraph(f"they already have conversation {started.message_group_uuid}: the message is there")
+    context.output.result(
+        {**message_as_json(started.message), "is_new": started.is_new},
+        f"conversation {started.message_group_uuid} is started"
+        if started.is_new
+        else f"they already have conversation {started.message_group_uuid}: the message is there",
+    )
 
 
 @conversations.command("add-member", example="add-member 2c8cfd87 mina --of andrewbrown")
 def add_member(
     context: Context,
-    conversation: Annotated[
-        str,
-        typer.Argument(
-            metavar="CONVERSATION", help=CONVERSATION, show_default=False, autocompletion=completion.conversations
-        ),
-    ],
-    handle: Annotated[str, typer.Argument(metavar="HANDLE", show_default=False, autocompletion=completion.handles)],
+    conversation: Conversation,
+    handle: Annotated[str, handle_argument(None)],
     of: Of = None,
 ) -> None:
     """Add a person to a conversation."""
@@ -222,12 +180,12 @@ def add_member(
     joined = context.store.add_member(group, user)
     if is_new:
         context.settle_where_no_lambda_does([group])
-    if context.output.as_json:
-        context.output.document({**conversation_as_json(joined), "is_new": is_new})
-    elif is_new:
-        context.output.paragraph(f"{user.handle} is a member of {group}")
-    else:
-        context.output.paragraph(f"{user.handle} is already a member of {group}: nothing has changed")
+    context.output.result(
+        {**conversation_as_json(joined), "is_new": is_new},
+        f"{user.handle} is a member of {group}"
+        if is_new
+        else f"{user.handle} is already a member of {group}: nothing has changed",
+    )
 
 
 def _check_cursor(before: str | None) -> None:

@@ -16,8 +16,6 @@ PROGRAM = "bin/ddb"
 ANOTHER_LAYOUT = frozenset({"ResourceNotFoundException", "ValidationException"})
 """How DynamoDB refuses a call that needs other keys or another index than the table has."""
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-
 _Parameters = ParamSpec("_Parameters")
 _Status = TypeVar("_Status", int, None)
 

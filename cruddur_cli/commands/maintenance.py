@@ -9,7 +9,8 @@ import boto3
 import typer
 
 from cruddur_cli import completion, local_system
-from cruddur_cli.commands.group import CommandGroup, Yes
+from cruddur_cli.commands.arguments import Yes, file_option
+from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.commands.report import report
 from cruddur_cli.console import summary
 from cruddur_cli.context import Context
@@ -17,7 +18,7 @@ from cruddur_cli.errors import DdbError, WrongUseError
 from cruddur_cli.maintenance import findings_file
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Outcome, Rebuild
-from cruddur_cli.maintenance.redrive import LEFT, FailureQueue, Redrive
+from cruddur_cli.maintenance.redrive import LEFT, Redrive
 from cruddur_cli.maintenance.repair import Repairer
 from cruddur_cli.maintenance.spark import check_on
 from cruddur_cli.maintenance.table_export import TableExport
@@ -68,8 +69,7 @@ def verify(
     ] = Engine.PROCESS,
     master: Annotated[str, typer.Option("--master", help="Spark's cluster.")] = LOCAL_MASTER,
     findings: Annotated[
-        Path | None,
-        typer.Option("--findings", metavar="FILE", help="Write what is found to a file, for bin/ddb rebuild."),
+        Path | None, file_option("--findings", "Write what is found to a file, for bin/ddb rebuild.")
     ] = None,
     examples: Examples = EXAMPLES,
 ) -> int:
@@ -122,10 +122,8 @@ def export_table(
     context.require_table()
     exporting = TableExport(client=context.client, table_name=context.target.table_name, folder=folder)
     items = exporting.run(show_progress=context.output.progress)
-    if context.output.as_json:
-        context.output.document({"table": context.target.table_name, "folder": str(folder), "items": items})
-    else:
-        context.output.paragraph(f"{items:,} items of {context.target} are in {folder}")
+    document = {"table": context.target.table_name, "folder": str(folder), "items": items}
+    context.output.result(document, f"{items:,} items of {context.target} are in {folder}")
 
 
 @maintenance.command("rebuild", example="rebuild --prod --dry-run", takes=["units_per_second"])
@@ -135,20 +133,9 @@ def rebuild(
     restart: Annotated[
         bool, typer.Option("--restart", help="Start again instead of continuing an interrupted run.")
     ] = False,
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            "--state", metavar="FILE", help="The file for what is left to do.", autocompletion=completion.files
-        ),
-    ] = None,
+    state: Annotated[Path | None, file_option("--state", "The file for what is left to do.")] = None,
     findings: Annotated[
-        Path | None,
-        typer.Option(
-            "--findings",
-            metavar="FILE",
-            help="Repair what this file names and nothing else, without a scan.",
-            autocompletion=completion.files,
-        ),
+        Path | None, file_option("--findings", "Repair what this file names and nothing else, without a scan.")
     ] = None,
     examples: Examples = EXAMPLES,
     yes: Yes = False,
@@ -202,10 +189,11 @@ def redrive(
     redriving = Redrive(
         client=context.client,
         streams=context.target.streams(),
+        queues=context.target.queues(),
+        queue_url=url,
         table_name=table_name,
-        queue=FailureQueue(context.target.queues(), url),
         repairer=Repairer(
-            client=context.client, table_name=table_name, reader=reader, named=lambda uuid: context.people.by_uuid(uuid)
+            client=context.client, table_name=table_name, reader=reader, named=lambda uuid: context.users.by_uuid(uuid)
         ),
         note=context.output.note,
     )
@@ -217,10 +205,7 @@ def redrive(
             context.confirm(yes=yes)
         outcome = _rebuild(context, _checkpoint(context, None), EXAMPLES)
         redriving.table_is_rebuilt(is_right=not outcome.findings)
-    if context.output.as_json:
-        context.output.document(dict(redriving.counts))
-    else:
-        context.output.line(f"failure queue: {summary(redriving.counts)}")
+    context.output.result(dict(redriving.counts), f"failure queue: {summary(redriving.counts)}")
     return BROKEN if redriving.counts[LEFT] else 0
 
 
@@ -241,7 +226,7 @@ def _rebuild_of(context: Context, found: Collection[Finding] | None) -> Rebuild:
     return Rebuild(
         client=context.client,
         table_name=context.target.table_name,
-        named=lambda uuid: context.people.by_uuid(uuid),
+        named=lambda uuid: context.users.by_uuid(uuid),
         found=found,
         expected_items=context.item_count(),
         show_progress=context.output.progress,

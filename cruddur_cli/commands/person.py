@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cruddur_cli import completion, people, settlement
-from cruddur_cli.commands.group import CommandGroup, Yes
+from cruddur_cli import settlement, users
+from cruddur_cli.commands.arguments import Yes, file_option, handle_argument
+from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.console import json_text, plain_value, summary
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError
@@ -24,9 +25,7 @@ TITLE = "One person's data"
 HELP = "Export a person's data, bring their new name into the rows of others, or erase them."
 OWNER_ONLY = 0o600
 
-Handle = Annotated[
-    str, typer.Argument(metavar="HANDLE", help="The person's handle or uuid.", autocompletion=completion.handles)
-]
+Handle = Annotated[str, handle_argument("The person's handle or uuid.")]
 Scan = Annotated[
     bool, typer.Option("--scan", help="Also search the whole table: for an adopted one, whose rows may be incomplete.")
 ]
@@ -38,9 +37,7 @@ person = CommandGroup(TITLE)
 def export(
     context: Context,
     handle: Handle,
-    to: Annotated[
-        Path | None, typer.Option("--to", metavar="FILE", help="Write to a file.", autocompletion=completion.files)
-    ] = None,
+    to: Annotated[Path | None, file_option("--to", "Write to a file.")] = None,
     scan_too: Scan = False,
 ) -> None:
     """Write everything that the table holds of a person, as one JSON document."""
@@ -62,10 +59,10 @@ def refresh(context: Context, handle: Handle) -> None:
     user = _user(context, handle)
 
     def current() -> User | None:
-        return context.people.by_uuid(user.uuid)
+        return context.users.by_uuid(user.uuid)
 
     if current() is None:
-        raise DdbError(f"nobody in {context.people.name} has the uuid {user.uuid}, and the name comes from there")
+        raise DdbError(f"nobody in {context.users.name} has the uuid {user.uuid}, and the name comes from there")
     context.require_table()
     context.output.note(f"writing the name of {_name(user)} into {context.target}")
     done = refresh_person(_person(context, user), current, track=_track(context, "refresh"))
@@ -85,7 +82,7 @@ def erase(context: Context, handle: Handle, yes: Yes = False, scan_too: Scan = F
         failures = settlement.settle(context.client, context.target.table_name, [message_group_uuid])
         return failures.get(message_group_uuid)
 
-    erasing = Erasure(person=_person(context, user, scan_too=scan_too), settle=settle, named=context.people.by_uuid)
+    erasing = Erasure(person=_person(context, user, scan_too=scan_too), settle=settle, named=context.users.by_uuid)
     counts = erasing.preview(_track(context, "read"))
     context.output.note(f"erasing {_name(user)} from {context.target}: {summary(counts)}")
     context.confirm(yes=yes, what="the handle", name=user.handle or user.uuid)
@@ -98,9 +95,9 @@ def _user(context: Context, name: str) -> User:
     """The user of a handle or a uuid; of a uuid also if nobody in users has it. Raises DdbError."""
     wanted = name.strip().removeprefix("@").lower()
     if UUID.fullmatch(wanted):
-        return context.people.by_uuid(wanted) or User(wanted, "", "")
+        return context.users.by_uuid(wanted) or User(wanted, "", "")
     try:
-        return people.resolve(context.people, name)
+        return users.resolve(context.users, name)
     except DdbError as unknown:
         raise DdbError(f"{unknown}; a uuid also names somebody who is no user any more") from unknown
 
@@ -135,7 +132,4 @@ def _track(context: Context, what: str) -> Track:
 
 
 def _report(context: Context, user: User, done: Mapping[str, int]) -> None:
-    if context.output.as_json:
-        context.output.document({"user_uuid": user.uuid, **done})
-    else:
-        context.output.paragraph(f"{_name(user)}: {summary(done)}")
+    context.output.result({"user_uuid": user.uuid, **done}, f"{_name(user)}: {summary(done)}")

@@ -9,8 +9,8 @@ from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.console import Column
 from cruddur_cli.context import Context
 from cruddur_cli.smoke import runs
-from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.report import LoadReport, Report, highest_steady
+from cruddur_cli.smoke.report import LoadReport, Report, highest_steady, joined
+from cruddur_cli.smoke.talk import Place
 
 BROKEN = 1
 BOUNDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, float("inf"))
@@ -58,11 +58,11 @@ def smoke(
     held = runs.hold(
         place, rate=rate, seconds=seconds, limit_seconds=seconds, on_held=lambda one: _note_held(context, one)
     )
-    total = Report()
-    for one in held:
-        total.delays += one.report.delays
-        total.problems += one.report.problems
-    return _print(context, total, {"rates": [_rate_as_json(one) for one in held], **_verdict(context, held)})
+    return _print(
+        context,
+        joined(one.report for one in held),
+        {"rates": [_rate_as_json(one) for one in held], **_verdict(context, held)},
+    )
 
 
 def _print(context: Context, report: Report, more: dict[str, object]) -> int:
@@ -83,14 +83,7 @@ def _print(context: Context, report: Report, more: dict[str, object]) -> int:
         return BROKEN if report.problems else 0
     if report.delays:
         output.table([Column("seconds"), Column("how many"), Column("")], _histogram(report.delays))
-        figures = ", ".join(
-            f"{name} {value:.2f} s"
-            for name, value in (
-                ("median", report.median),
-                ("99 of 100", report.percentile_99),
-                ("largest", report.largest),
-            )
-        )
+        figures = ", ".join(f"{name} {value:.2f} s" for name, value in report.figures.items())
         output.line(f"{len(report.delays):,} messages into every inbox: {figures}")
     for problem in report.problems:
         output.paragraph(problem)
@@ -99,13 +92,9 @@ def _print(context: Context, report: Report, more: dict[str, object]) -> int:
 
 
 def _figures(report: Report) -> dict[str, float | None]:
-    found = {
-        "median_seconds": report.median,
-        "seconds_of_99_in_100": report.percentile_99,
-        "largest_seconds": report.largest,
-    }
     # JSON has no NaN.
-    return {name: round(value, 3) if report.delays else None for name, value in found.items()}
+    found = {name: round(value, 3) if report.delays else None for name, value in report.figures.items()}
+    return dict(zip(("median_seconds", "seconds_of_99_in_100", "largest_seconds"), found.values(), strict=True))
 
 
 def _histogram(delays: Sequence[float]) -> list[tuple[str, str, str]]:
@@ -119,7 +108,8 @@ def _histogram(delays: Sequence[float]) -> list[tuple[str, str, str]]:
 
 
 def _note_held(context: Context, held: LoadReport) -> None:
-    delay = f"median delay {held.report.median:.2f} s, largest {held.report.largest:.2f} s"
+    figures = held.report.figures
+    delay = f"median delay {figures['median']:.2f} s, largest {figures['largest']:.2f} s"
     context.output.note(f"{held.asked:g} messages a second requested, {held.sent:.1f} sent: {delay}")
 
 

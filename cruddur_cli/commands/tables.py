@@ -1,7 +1,7 @@
 """Commands on the table as a whole: create it, look at it, fill it, delete it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from botocore.exceptions import ClientError
 
-from cruddur_cli import people, table_definition
-from cruddur_cli.commands.group import CommandGroup, Yes
+from cruddur_cli import table_definition, users
+from cruddur_cli.commands.arguments import Yes
+from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.console import Column, Cut, plain, summary
 from cruddur_cli.context import Context
 from cruddur_messages import schema
@@ -31,10 +32,7 @@ def schema_load(context: Context) -> None:
     context.output.note(f"creating {context.target}")
     table_definition.create(context.client, context.target.table_name)
     description = _description(context)
-    if context.output.as_json:
-        context.output.document(description)
-    else:
-        context.output.line(f"{context.target.table_name} is {description['status']}")
+    context.output.result(description, f"{context.target.table_name} is {description['status']}")
 
 
 @tables.command("where", example="where --prod")
@@ -46,15 +44,11 @@ def where(context: Context) -> None:
         "at": target.place,
         "because": target.reason,
         "inboxes_are_settled_by": "the deployed projection" if target.has_projection else "bin/ddb itself",
-        "users": people.source_name(system.get("users_file")),
+        "users": users.source_name(system.get("users_file")),
     }
     if system:
         found |= {"kept_over_make_down": system.get("kept", "no"), "settings": system.get("settings") or "defaults"}
-    if context.output.as_json:
-        context.output.document(found)
-    else:
-        rows = [[name.replace("_", " "), value] for name, value in found.items()]
-        context.output.table([Column(""), Column("value", Cut.WRAP, grows=True)], rows)
+    _show(context, found)
 
 
 @tables.command("list-tables", example="list-tables --prod", lacks=["table"])
@@ -73,12 +67,7 @@ def list_tables(context: Context) -> None:
 @tables.command("describe", example="describe --json", takes=["table_argument"])
 def describe(context: Context) -> None:
     """Show the table's state, size, keys, index and stream, and how its data is protected."""
-    description = _description(context)
-    if context.output.as_json:
-        context.output.document(description)
-    else:
-        rows = [[name.replace("_", " "), value] for name, value in description.items()]
-        context.output.table([Column(""), Column("value", Cut.WRAP, grows=True)], rows)
+    _show(context, _description(context))
 
 
 @tables.command("drop", example="drop cruddur-messages", takes=["table_argument"])
@@ -89,10 +78,8 @@ def drop(context: Context, yes: Yes = False) -> None:
     context.output.note(f"deleting {context.target}")
     context.confirm(yes=yes)
     table_definition.drop(context.client, context.target.table_name)
-    if context.output.as_json:
-        context.output.document({"table": context.target.table_name, "items_at_last_count": items})
-    else:
-        context.output.paragraph(f"{context.target.table_name} is deleted, with about {items:,} items")
+    document = {"table": context.target.table_name, "items_at_last_count": items}
+    context.output.result(document, f"{context.target.table_name} is deleted, with about {items:,} items")
 
 
 @tables.command("seed", example="seed")
@@ -108,10 +95,7 @@ def seed(context: Context, yes: Yes = False) -> None:
         context.confirm(yes=yes)
     counts = _load(context, conversations)
     context.settle_where_no_lambda_does(conversation.message_group_uuid for conversation in conversations)
-    if context.output.as_json:
-        context.output.document(counts)
-    else:
-        context.output.paragraph(f"{len(conversations)} conversations of the seed: {summary(counts)}")
+    context.output.result(counts, f"{len(conversations)} conversations of the seed: {summary(counts)}")
 
 
 @tables.command("scan", example="scan --json | head")
@@ -137,6 +121,14 @@ def scan(
             printed += len(page["Items"])
     if not printed and not context.output.as_json:
         context.output.note(f"{context.target} is empty: bin/ddb seed loads the project's conversations")
+
+
+def _show(context: Context, found: Mapping[str, Any]) -> None:
+    if context.output.as_json:
+        context.output.document(found)
+    else:
+        rows = [[name.replace("_", " "), value] for name, value in found.items()]
+        context.output.table([Column(""), Column("value", Cut.WRAP, grows=True)], rows)
 
 
 def _in_a_line(item: dict[str, Any]) -> str:
@@ -189,7 +181,7 @@ def _seed_conversations(context: Context) -> Sequence[seed_file.SeedConversation
     """The seed of the system of `make up`, else the project's own; with the app's users if it has them."""
     conversations_path = Path(context.target.system.get("seed_file") or seed_file.CONVERSATIONS_PATH)
     users_path = Path(context.target.system.get("users_file") or seed_file.USERS_PATH)
-    own = [context.people.by_handle(user.handle) or user for user in seed_file.load_users(users_path)]
+    own = [context.users.by_handle(user.handle) or user for user in seed_file.load_users(users_path)]
     return seed_file.load_conversations(conversations_path, own)
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cruddur_cli.commands.conversations import TITLE, Handle
+from cruddur_cli.commands.arguments import Handle
+from cruddur_cli.commands.conversations import TITLE
 from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.console import Column
 from cruddur_cli.context import Context

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,6 @@ LEFT = "left in the queue"
 GONE = frozenset({"ResourceNotFoundException", "TrimmedDataAccessException"})
 
 
-class UnknownNoticeError(Exception):
-    """A message of the queue is not a notice of a failed batch; the text says why."""
-
-
 @dataclass(frozen=True)
 class FailedBatch:
     """A batch in Lambda's on-failure destination: the position of its records, not their contents.
@@ -43,18 +39,14 @@ class FailedBatch:
 
     @classmethod
     def from_body(cls, body: str) -> "FailedBatch":
-        """Read a message body. Raises UnknownNoticeError."""
-        try:
-            notice: Mapping[str, Any] = json.loads(body)
-            batch = notice["DDBStreamBatchInfo"]
-            return cls(
-                stream_arn=str(batch["streamArn"]),
-                shard_id=str(batch["shardId"]),
-                first=str(batch["startSequenceNumber"]),
-                last=str(batch["endSequenceNumber"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnknownNoticeError("it is not a notice of a failed stream batch") from error
+        """Read a message body. Raises ValueError, KeyError or TypeError for another one."""
+        batch = json.loads(body)["DDBStreamBatchInfo"]
+        return cls(
+            stream_arn=str(batch["streamArn"]),
+            shard_id=str(batch["shardId"]),
+            first=str(batch["startSequenceNumber"]),
+            last=str(batch["endSequenceNumber"]),
+        )
 
     @property
     def table_name(self) -> str:
@@ -89,36 +81,10 @@ def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBa
     return None
 
 
-class FailureQueue:
-    """The queue that the event source mapping sends its failed batches to."""
-
-    def __init__(self, client: "SQSClient", url: str) -> None:
-        self._client = client
-        self._url = url
-
-    def take(self) -> "list[MessageTypeDef]":
-        """Receive some messages, which nobody else receives for SECONDS_TO_SETTLE; none if the queue is empty."""
-        return self._client.receive_message(
-            QueueUrl=self._url,
-            MaxNumberOfMessages=MESSAGES_AT_ONCE,
-            VisibilityTimeout=SECONDS_TO_SETTLE,
-            WaitTimeSeconds=1,
-        ).get("Messages", [])
-
-    def remove(self, message: "MessageTypeDef") -> None:
-        """Delete a message from the queue."""
-        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-
-    def give_back(self, message: "MessageTypeDef") -> None:
-        """Make a message visible again."""
-        self._client.change_message_visibility(
-            QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-        )
-
-
 class Redrive:
-    """Settles the conversations of the failure queue's messages; `note` is called for each message that stays there.
+    """Settles what is in the failure queue, where the mapping sends its failed batches.
 
+    `note` is called for each message that stays there.
     `counts` is what was done so far. `too_old` are messages with records that the stream no longer has: their
     conversations are unknown, so the whole table has to be rebuilt.
     """
@@ -128,14 +94,16 @@ class Redrive:
         *,
         client: "DynamoDBClient",
         streams: "DynamoDBStreamsClient",
+        queues: "SQSClient",
+        queue_url: str,
         table_name: str,
-        queue: FailureQueue,
         repairer: Repairer,
         note: Callable[[str], None],
     ) -> None:
         self._streams = streams
         self._table_name = table_name
-        self._queue = queue
+        self._queues = queues
+        self._queue_url = queue_url
         self._repairer = repairer
         self._note = note
         self._projection = projection(client, table_name)
@@ -144,7 +112,7 @@ class Redrive:
 
     def run(self) -> None:
         """Receive every message, and delete it once its conversations are settled."""
-        while taken := self._queue.take():
+        while taken := self._take():
             for message in taken:
                 self.counts["messages"] += 1
                 self._redrive(message)
@@ -155,14 +123,26 @@ class Redrive:
             if is_right:
                 self._remove(message)
             else:
-                self._queue.give_back(message)
+                receipt = message["ReceiptHandle"]
+                self._queues.change_message_visibility(
+                    QueueUrl=self._queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
+                )
                 self.counts[LEFT] += 1
+
+    def _take(self) -> "list[MessageTypeDef]":
+        """Receive some messages, which nobody else receives for SECONDS_TO_SETTLE; none if the queue is empty."""
+        return self._queues.receive_message(
+            QueueUrl=self._queue_url,
+            MaxNumberOfMessages=MESSAGES_AT_ONCE,
+            VisibilityTimeout=SECONDS_TO_SETTLE,
+            WaitTimeSeconds=1,
+        ).get("Messages", [])
 
     def _redrive(self, message: "MessageTypeDef") -> None:
         try:
             failed = FailedBatch.from_body(message.get("Body", ""))
-        except UnknownNoticeError as unknown:
-            self._leave(message, str(unknown))
+        except (ValueError, KeyError, TypeError):
+            self._leave(message, "it is not a notice of a failed stream batch")
             return
         if failed.table_name != self._table_name:
             self._leave(message, f"it is about {failed.table_name}")
@@ -177,20 +157,19 @@ class Redrive:
 
     def _settle(self, batch: FoldedBatch) -> bool:
         self.counts["unusable records"] += len(batch.unusable)
-        failures: dict[str, str] = {}
+        is_settled = True
         for settlement in self._projection.settle_all(batch.dirty):
             self.counts["conversations"] += 1
             group = settlement.message_group_uuid
             if settlement.failure and (failure := self._repairer.repair(Suspect(group, ())).failure):
-                failures[group] = failure
-        for group, failure in failures.items():
-            self._note(f"conversation {group} is not settled: {failure}")
-        return not failures
+                self._note(f"conversation {group} is not settled: {failure}")
+                is_settled = False
+        return is_settled
 
     def _leave(self, message: "MessageTypeDef", why: str) -> None:
         self._note(f"message {message.get('MessageId')} is left in the queue: {why}")
         self.counts[LEFT] += 1
 
     def _remove(self, message: "MessageTypeDef") -> None:
-        self._queue.remove(message)
+        self._queues.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
         self.counts["removed"] += 1

@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.talk import smoke_uuid
+from cruddur_cli.smoke.talk import Place, smoke_uuid
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import text_or_empty
+from cruddur_messages.items import Key, key_attributes, key_of, text_or_empty
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -33,47 +32,14 @@ MOST_LOOKS = 60
 DELETIONS_AT_ONCE = 8
 
 
-class Register:
-    """The notes of the runs of one table."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def notes(self) -> "list[Note]":
-        """The notes of running and of dead runs."""
-        return [
-            Note(
-                self._place,
-                text_or_empty(item, schema.SORT_KEY),
-                {group: [one["S"] for one in people["L"]] for group, people in item[TALKS]["M"].items()},
-                text_or_empty(item, BEAT),
-            )
-            for item in self._place.read(schema.SMOKE_PARTITION)
-        ]
-
-    def new(self, talks: dict[str, list[str]]) -> "Note":
-        """The note of a run that starts; its first renewal writes it."""
-        return Note(self._place, f"{timestamps.now()} {smoke_uuid()}", talks, "")
-
-    def remove_dead(self, earlier: "Sequence[Note]", since: float) -> None:
-        """Remove the runs whose notes are unchanged; `since` is the monotonic time at which `earlier` was read."""
-        if not earlier:
-            return
-        time.sleep(max(0.0, SILENCE_SECONDS - (time.monotonic() - since)))
-        now = {note.key: note for note in self.notes()}
-        for note in earlier:
-            if note.key in now and now[note.key].beat == note.beat:
-                note.remove()
-
-
 @dataclass
 class Note:
     """The conversations of a run, and the people of each."""
 
-    _place: Place
+    place: Place
     key: str
     talks: dict[str, list[str]]
-    beat: str
+    beat: str = ""
     _renewed: float = -math.inf
 
     def renew(self) -> None:
@@ -88,7 +54,7 @@ class Note:
             BEAT: {"S": self.beat},
             TALKS: {"M": {group: {"L": [{"S": one} for one in people]} for group, people in self.talks.items()}},
         }
-        self._place.client.put_item(TableName=self._place.table_name, Item=item)
+        self.place.client.put_item(TableName=self.place.table_name, Item=item)
 
     def remove(self) -> None:
         """Delete what the run has written until nothing more appears, and then the note."""
@@ -97,7 +63,7 @@ class Note:
             quiet = 0 if self._delete_all() else quiet + 1
             if quiet == QUIET_LOOKS:
                 break
-            if not self._place.settle:
+            if not self.place.settle:
                 time.sleep(QUIET_SECONDS)
             self.renew()
         self._delete((schema.SMOKE_PARTITION, self.key))
@@ -117,12 +83,39 @@ class Note:
             yield schema.pair_partition(people[0], people[1])
             yield schema.CONVERSATION_PREFIX + group
 
-    def _keys(self, partition: str) -> list[tuple[str, str]]:
-        return [(partition, text_or_empty(item, schema.SORT_KEY)) for item in self._place.read(partition)]
+    def _keys(self, partition: str) -> list[Key]:
+        return [key_of(item) for item in self.place.read(partition)]
 
-    def _delete(self, key: tuple[str, str]) -> None:
-        names = (schema.PARTITION_KEY, schema.SORT_KEY)
-        self._place.client.delete_item(
-            TableName=self._place.table_name,
-            Key={name: {"S": value} for name, value in zip(names, key, strict=True)},
+    def _delete(self, key: Key) -> None:
+        self.place.client.delete_item(TableName=self.place.table_name, Key=key_attributes(key))
+
+
+def begin(place: Place, talks: dict[str, list[str]]) -> Note:
+    """Write the note of a run that starts."""
+    note = Note(place, f"{timestamps.now()} {smoke_uuid()}", talks)
+    note.renew()
+    return note
+
+
+def read_notes(place: Place) -> list[Note]:
+    """The notes of running and of dead runs."""
+    return [
+        Note(
+            place,
+            text_or_empty(item, schema.SORT_KEY),
+            {group: [one["S"] for one in people["L"]] for group, people in item[TALKS]["M"].items()},
+            text_or_empty(item, BEAT),
         )
+        for item in place.read(schema.SMOKE_PARTITION)
+    ]
+
+
+def remove_dead(place: Place, earlier: Sequence[Note], since: float) -> None:
+    """Remove the runs whose notes are unchanged; `since` is the monotonic time at which `earlier` was read."""
+    if not earlier:
+        return
+    time.sleep(max(0.0, SILENCE_SECONDS - (time.monotonic() - since)))
+    now = {note.key: note for note in read_notes(place)}
+    for note in earlier:
+        if note.key in now and now[note.key].beat == note.beat:
+            note.remove()

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 GROWTH = 2.0
@@ -18,19 +18,23 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def median(self) -> float:
-        """Seconds; NaN if nothing arrived."""
-        return statistics.median(self.delays) if self.delays else math.nan
+    def figures(self) -> Mapping[str, float]:
+        """The median, what 99 of 100 messages do not exceed, and the largest, in seconds; NaN if nothing arrived."""
+        delays = sorted(self.delays) or [math.nan]
+        return {
+            "median": statistics.median(delays),
+            "99 of 100": delays[math.ceil(len(delays) * 0.99) - 1],
+            "largest": delays[-1],
+        }
 
-    @property
-    def percentile_99(self) -> float:
-        """Seconds that 99 of 100 messages do not exceed; NaN if nothing arrived."""
-        return sorted(self.delays)[math.ceil(len(self.delays) * 0.99) - 1] if self.delays else math.nan
 
-    @property
-    def largest(self) -> float:
-        """Seconds; NaN if nothing arrived."""
-        return max(self.delays, default=math.nan)
+def joined(reports: Iterable[Report]) -> Report:
+    """Several reports as one."""
+    whole = Report()
+    for report in reports:
+        whole.delays += report.delays
+        whole.problems += report.problems
+    return whole
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ def highest_steady(held: Sequence[LoadReport]) -> float | None:
     """The highest rate, in messages sent a second, before the delay grew; None if even the lowest was too high."""
     steady: float | None = None
     for one in held:
-        usual = max(GROWTH_FLOOR_SECONDS, held[0].report.median * GROWTH)
-        if one.report.problems or not one.report.median <= usual:
+        usual = max(GROWTH_FLOOR_SECONDS, held[0].report.figures["median"] * GROWTH)
+        if one.report.problems or not one.report.figures["median"] <= usual:
             break
         steady = one.sent
     return steady

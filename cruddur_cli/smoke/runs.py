@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from threading import Event
 
-from cruddur_cli.smoke.notes import BEAT_SECONDS, Register
-from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.report import LoadReport, Report
-from cruddur_cli.smoke.talk import NAMES, PAUSE_SECONDS, Talk, person, smoke_uuid
+from cruddur_cli.smoke import notes
+from cruddur_cli.smoke.report import LoadReport, Report, joined
+from cruddur_cli.smoke.talk import NAMES, PAUSE_SECONDS, Place, Talk, person, smoke_uuid
 from cruddur_messages.items import User
 
 MOST_TALKS = 64
@@ -61,16 +60,15 @@ def hold(
                 ends = begun + seconds
                 working = [pool.submit(_hold, one, count * step / rate, ends, stopped) for one in talks]
                 try:
-                    while wait(working, timeout=BEAT_SECONDS).not_done:
+                    while wait(working, timeout=notes.BEAT_SECONDS).not_done:
                         beat()
                 finally:
                     stopped.set()
             sent = sum(one.result() for one in working)
-            report = Report()
             for one in talks:
                 one.check_order()
-                report.delays += one.report.delays
-                report.problems += one.report.problems
+            report = joined(one.report for one in talks)
+            for one in talks:
                 one.report = Report()
             found.append(LoadReport(rate / step, sent / seconds, report))
             on_held(found[-1])
@@ -102,17 +100,14 @@ def _run(
     place: Place, count: int, limit_seconds: float, *, members: int
 ) -> Iterator[tuple[list[Talk], Callable[[], None]]]:
     """Yield new conversations and a function that renews this run's note; then remove this run and dead ones."""
-    register = Register(place)
-    earlier = register.notes()
+    earlier = notes.read_notes(place)
     begun = time.monotonic()
-    talks: dict[str, list[User]] = {smoke_uuid(): [person(name) for name in NAMES] for _ in range(count)}
-    own = register.new({group: [one.uuid for one in people] for group, people in talks.items()})
+    crowds: dict[str, list[User]] = {smoke_uuid(): [person(name) for name in NAMES] for _ in range(count)}
+    ids = {group: [one.uuid for one in people] for group, people in crowds.items()}
+    talks = [Talk(place, group, people, limit_seconds=limit_seconds, first=members) for group, people in crowds.items()]
+    own = notes.begin(place, ids)
     try:
-        own.renew()
-        yield (
-            [Talk(place, group, people, limit_seconds=limit_seconds, first=members) for group, people in talks.items()],
-            own.renew,
-        )
+        yield talks, own.renew
     finally:
         own.remove()
-        register.remove_dead(earlier, begun)
+        notes.remove_dead(place, earlier, begun)

@@ -6,17 +6,34 @@ from real people's data.
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.report import Report
-from cruddur_messages import schema
+from cruddur_messages import dynamodb, schema
 from cruddur_messages.items import MESSAGE_UUID, AttributeMap, User, text_or_empty
 from cruddur_messages.store import MAX_PAGE, MessageStore
 from cruddur_messages.store.errors import NoSuchConversationError
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 NAMES = ("Ann", "Bo", "Cy", "Dee")
 PAUSE_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table; `settle` does the projection's work for a conversation where no Lambda does it."""
+
+    client: "DynamoDBClient"
+    table_name: str
+    settle: Callable[[str], None] | None = None
+
+    def read(self, partition: str) -> Iterator[AttributeMap]:
+        """The items of a partition, consistent."""
+        return dynamodb.query_items(self.client.query, TableName=self.table_name, **dynamodb.partition_query(partition))
 
 
 class Talk:
@@ -40,16 +57,21 @@ class Talk:
         self._shown: dict[str, int] = {}
         self._delivered = 0
 
-    def speak(self) -> None:
-        """Send the next message; the first one starts the conversation."""
-        self._send() if self._sent else self._start()
+    def speak(self) -> str:
+        """Send the next message and return its id; the first one starts the conversation."""
+        number = len(self._sent)
+        text = f"message {number + 1}"
+        if number:
+            sender = list(self._shown)[number % len(self._shown)]
+            sent = self._store.send(self.group, sender=self._people[sender], message=text)
+        else:
+            members = list(self._people.values())[: self._first]
+            sent = self._store.start_conversation(members, sender=members[0], message=text).message
+            self._shown = {member.uuid: -1 for member in members}
+        self._positions[sent.message_uuid] = number
+        self._sent.append((sent.message_uuid, time.monotonic()))
         self._settle()
-
-    def _start(self) -> None:
-        members = list(self._people.values())[: self._first]
-        started = self._store.start_conversation(members, sender=members[0], message="message 1")
-        self._note(started.message.message_uuid)
-        self._shown = {member.uuid: -1 for member in members}
+        return sent.message_uuid
 
     def join(self) -> None:
         """Add one more person to the group, who must see all messages from now on."""
@@ -66,17 +88,6 @@ class Talk:
                 time.sleep(PAUSE_SECONDS)
         self._shown[newcomer.uuid] = len(self._sent) - 1
         self._settle()
-
-    def _send(self) -> None:
-        sender = list(self._shown)[len(self._sent) % len(self._shown)]
-        text = f"message {len(self._sent) + 1}"
-        sent = self._store.send(self.group, sender=self._people[sender], message=text)
-        self._note(sent.message_uuid)
-
-    @property
-    def newest(self) -> str:
-        """The id of the message that was sent last."""
-        return self._sent[-1][0]
 
     @property
     def is_quiet(self) -> bool:
@@ -128,10 +139,6 @@ class Talk:
     def _rows(self, member: str) -> list[AttributeMap]:
         inbox = self._place.read(schema.group_row_partition(member))
         return [row for row in inbox if text_or_empty(row, schema.INDEX_PARTITION_KEY) == self.group]
-
-    def _note(self, message_uuid: str) -> None:
-        self._positions[message_uuid] = len(self._sent)
-        self._sent.append((message_uuid, time.monotonic()))
 
     def _settle(self) -> None:
         if self._place.settle:

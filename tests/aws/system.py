@@ -10,8 +10,8 @@ import pytest
 
 from cruddur_cli import table_definition
 from cruddur_cli.smoke import runs
-from cruddur_cli.smoke.place import Place
 from cruddur_cli.smoke.report import Report
+from cruddur_cli.smoke.talk import Place
 from cruddur_local.deployment import telling_line
 from cruddur_local.paths import CDK_CLI
 from tests.aws.account import TAG, Account

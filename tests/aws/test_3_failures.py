@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cruddur_cli.smoke.notes import Register
+from cruddur_cli.smoke import notes
 from cruddur_cli.smoke.talk import Talk, person, smoke_uuid
 from cruddur_messages import schema
 from tests.aws.account import TAG
@@ -30,11 +30,10 @@ class Failure:
     def __init__(self, system: System, restoring: ExitStack) -> None:
         self._system, self._place, group = system, system.place, smoke_uuid()
         self._members = [person(name) for name in ("Ann", "Bo")]
-        self._note = Register(self._place).new({group: [one.uuid for one in self._members]})
+        self._note = notes.begin(self._place, {group: [one.uuid for one in self._members]})
         self._talk = Talk(self._place, group, self._members, limit_seconds=0)
         restoring.callback(self._note.remove)
-        self._note.renew()
-        self._talk.speak()
+        self._newest = self._talk.speak()
         system.account.within(5, "the first message is in both inboxes", self.has_arrived)
         iam, (names, document) = system.account.client("iam"), system.role_policy()
         self.restore = partial(iam.put_role_policy, **names, PolicyDocument=json.dumps(document))
@@ -45,13 +44,13 @@ class Failure:
     def send(self) -> str:
         """Send a message and return its id."""
         self._note.renew()
-        self._talk.speak()
-        return self._talk.newest
+        self._newest = self._talk.speak()
+        return self._newest
 
     def has_arrived(self) -> bool:
         """Whether every inbox shows the newest message, and no other."""
         shown = [[row.get("message_uuid", {}).get("S") for row in inbox] for inbox in self.inboxes()]
-        return shown == [[self._talk.newest]] * 2
+        return shown == [[self._newest]] * 2
 
     def inboxes(self) -> list[list[Any]]:
         """The rows of each member."""

@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,9 @@ from tests.access_patterns.people import BetweenCalls, items_of, rows_of
 from tests.access_patterns.test_conversations import delete_rows
 from tests.access_patterns.test_paging import put_row
 from tests.audit.test_exports import no_s3
-from tests.cli.conftest import Result
+from tests.cli.conftest import At
 from tests.cli.test_repair import healthy_pair, put_item
 from tests.engines.fixtures import CruddurTable
-
-At = Callable[..., Result]
 
 
 def damaged(table: CruddurTable) -> Any:
@@ -46,9 +43,7 @@ def test_an_export_has_every_item_and_its_check_finds_what_a_scan_finds(
     table.add(items_of(cruddur_table))
     contents, findings = check_export(export, no_progress)
     assert (contents, sorted(findings)) == (table.contents, sorted(check_table(table)))
-    by_scan, by_export = (
-        json.loads(at(cruddur_table, "verify", "--json", *more).out) for more in ([], ["--export", folder])
-    )
+    by_scan, by_export = (at(cruddur_table, "verify", "--json", *more).json for more in ([], ["--export", folder]))
     assert by_export == by_scan
     assert by_scan["problems"][Problem.MISSING_ROW] == 2
     again = at(cruddur_table, "export-table", folder)
@@ -75,7 +70,7 @@ def test_what_an_export_still_shows_is_read_again_before_it_is_reported_and_repa
     assert [(line["problem"], line["member_uuid"], line["confirmed"]) for line in left] == [
         ("malformed item", first.uuid, True)
     ]
-    assert len(json.loads(at(cruddur_table, "verify", "--json").out)["problems"]) > 1
+    assert len(at(cruddur_table, "verify", "--json").json["problems"]) > 1
 
 
 def test_whoever_left_since_the_export_is_not_put_back(at: At, cruddur_table: CruddurTable, tmp_path: Path) -> None:

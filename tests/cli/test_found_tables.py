@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
@@ -16,10 +16,9 @@ from cruddur_cli.console import Output, plain
 from cruddur_messages import schema
 from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of
-from tests.cli.conftest import Result
+from tests.cli.conftest import At
 from tests.engines.fixtures import CruddurTable
 
-At = Callable[..., Result]
 GROUP = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
 NEEDED = "pk (hash, S) and sk (range, S)"
 INDEX: dict[str, Any] = {
@@ -134,10 +133,10 @@ def test_times_whose_texts_are_not_in_order_are_found_and_repaired(
         later["message_uuid"] = {"S": str(uuid.uuid4())}
         ministack_table.client.put_item(TableName=ministack_table.name, Item=later)
     newest = "message 0" if " " in form else "message 1"
-    assert json.loads(at(ministack_table, "verify", "--json").out)["problems"]["mixed timestamps"] == 1
+    assert at(ministack_table, "verify", "--json").json["problems"]["mixed timestamps"] == 1
     assert at(ministack_table, "rebuild").status == 0
     assert at(ministack_table, "verify").status == 0
-    listed = json.loads(at(ministack_table, "list-conversations", "--json").out)["conversations"][0]
+    listed = at(ministack_table, "list-conversations", "--json").json["conversations"][0]
     assert (listed["message"], started.status) == (newest, 0)
 
 
@@ -150,8 +149,8 @@ def test_a_message_of_a_conversation_without_an_id_gets_no_row(at: At, cruddur_t
         "user_uuid": {"S": f"@{seed_file.load_users()[0].uuid}"},
     }
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
-    assert json.loads(at(cruddur_table, "verify", "--json").out)["problems"] == {"malformed item": 1}
-    assert json.loads(at(cruddur_table, "rebuild", "--dry-run", "--json").out)["would_be_done"] == {}
+    assert at(cruddur_table, "verify", "--json").json["problems"] == {"malformed item": 1}
+    assert at(cruddur_table, "rebuild", "--dry-run", "--json").json["would_be_done"] == {}
     rebuilt = at(cruddur_table, "rebuild")
     assert (rebuilt.status, items_of(cruddur_table)) == (1, [item])
     assert "what is left cannot be repaired automatically" in rebuilt.err

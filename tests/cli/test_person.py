@@ -33,7 +33,7 @@ from cruddur_messages.seed import file as seed_file
 from cruddur_messages.store import MessageStore
 from cruddur_messages.store.errors import RejectedError
 from tests.access_patterns.people import BetweenCalls, items_of, person, rows_of, store_of
-from tests.cli.conftest import Result
+from tests.cli.conftest import At
 from tests.engines.fixtures import CruddurTable, on_both_engines
 from tests.seed.faults import CrashError, crash_at
 
@@ -373,9 +373,7 @@ def test_two_refreshes_and_a_projection_at_once_end_with_the_last_name(
     assert verify(ministack_table.client, ministack_table.name, sleep=lambda _: None).findings == []
 
 
-def test_the_commands(
-    at: Callable[..., Result], ministack_table: CruddurTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_commands(at: At, ministack_table: CruddurTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(ministack_table)
     users = tmp_path / "users.json"
     everyone = [{"uuid": u.uuid, "display_name": u.display_name, "handle": u.handle} for u in world.people.values()]

@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from cruddur_cli.smoke import runs
-from cruddur_cli.smoke.place import Place
-from cruddur_cli.smoke.talk import NAMES, Talk, person, smoke_uuid
+from cruddur_cli.smoke.talk import NAMES, Place, Talk, person, smoke_uuid
 from cruddur_infra import REPOSITORY
 from tests.engines.fixtures import CruddurTable
 from tools.synthesis import Templates, resources

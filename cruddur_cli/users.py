@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
 
@@ -30,22 +29,7 @@ REASONS = (
 """What of psycopg's reasons for a failed connection is printed: their texts may hold parts of the address."""
 
 
-class People(Protocol):
-    """A source of users; `name` describes it."""
-
-    name: str
-
-    def all(self) -> Sequence[User]:
-        """Every user, in the order of the source."""
-
-    def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, in upper or lower case; None if there is none."""
-
-    def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None if there is none."""
-
-
-class PeopleOfFile:
+class UsersOfFile:
     """The users of a users file of the seed. Raises SeedFileError if it is missing or wrong."""
 
     def __init__(self, path: Path = seed_file.USERS_PATH) -> None:
@@ -57,18 +41,16 @@ class PeopleOfFile:
         return self._users
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None if there is none."""
-        exact = (user for user in self._users if user.handle == handle)
-        return next(exact, None) or next(
-            (user for user in self._users if user.handle.casefold() == handle.casefold()), None
-        )
+        """The user of a handle, in upper or lower case; None if there is none."""
+        found = [user for user in self._users if user.handle.casefold() == handle.casefold()]
+        return min(found, key=lambda user: user.handle != handle, default=None)
 
     def by_uuid(self, user_uuid: str) -> User | None:
         """The user of an id, None if there is none."""
         return next((user for user in self._users if user.uuid == user_uuid), None)
 
 
-class PeopleOfPostgres:
+class UsersOfPostgres:
     """The users of the app's database: the bootcamp's table `users` with uuid, display_name and handle.
 
     Every method raises DdbError if the database is not available.
@@ -84,7 +66,7 @@ class PeopleOfPostgres:
         return self._select("ORDER BY handle", ())
 
     def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None if there is none."""
+        """The user of a handle, in upper or lower case; None if there is none."""
         found = self._select("WHERE lower(handle) = lower(%s) ORDER BY (handle = %s) DESC LIMIT 1", (handle, handle))
         return next(iter(found), None)
 
@@ -109,6 +91,9 @@ class PeopleOfPostgres:
         return [User(uuid=row[0], display_name=row[1] or "", handle=row[2] or "") for row in found]
 
 
+Users = UsersOfFile | UsersOfPostgres
+
+
 def _cannot_be_read(why: str) -> DdbError:
     """The address itself is never printed: it holds a password."""
     return DdbError(
@@ -117,32 +102,32 @@ def _cannot_be_read(why: str) -> DdbError:
     )
 
 
-def people(users_path: str | None = None) -> People:
+def open_users(users_path: str | None = None) -> Users:
     """Postgres when DATABASE_URL is set, else the users file given, else that of the seed."""
     url = os.environ.get(DATABASE_VARIABLE)
-    return PeopleOfPostgres(url) if url else PeopleOfFile(Path(users_path or seed_file.USERS_PATH))
+    return UsersOfPostgres(url) if url else UsersOfFile(Path(users_path or seed_file.USERS_PATH))
 
 
 def source_name(users_path: str | None = None) -> str:
-    """The name of the source that `people` would use, without opening it."""
+    """The name of what `open_users` would open."""
     return DATABASE_VARIABLE if os.environ.get(DATABASE_VARIABLE) else str(users_path or seed_file.USERS_PATH)
 
 
-def resolve(source: People, name: str) -> User:
+def resolve(users: Users, name: str) -> User:
     """The user of a handle (with or without @) or an id. Raises DdbError if there is none."""
     wanted = name.strip().removeprefix("@")
-    user = source.by_uuid(wanted.lower()) if UUID.fullmatch(wanted) else source.by_handle(wanted)
+    user = users.by_uuid(wanted.lower()) if UUID.fullmatch(wanted) else users.by_handle(wanted)
     if user is None:
-        users = source.all()
-        known = ", ".join(user.handle for user in users[:MOST_NAMED]) or "nobody"
-        more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
-        raise DdbError(f"nobody is called {name!r} in {source.name}: known are {known}{more}")
+        everyone = users.all()
+        known = ", ".join(user.handle for user in everyone[:MOST_NAMED]) or "nobody"
+        more = f" and {len(everyone) - MOST_NAMED} more" if len(everyone) > MOST_NAMED else ""
+        raise DdbError(f"nobody is called {name!r} in {users.name}: known are {known}{more}")
     return user
 
 
-def first(source: People) -> User:
+def first(users: Users) -> User:
     """The default user. Raises DdbError if there are no users."""
-    users = source.all()
-    if not users:
-        raise DdbError(f"there are no users in {source.name}: name one by id")
-    return users[0]
+    everyone = users.all()
+    if not everyone:
+        raise DdbError(f"there are no users in {users.name}: name one by id")
+    return everyone[0]
