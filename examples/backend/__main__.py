@@ -1,7 +1,7 @@
 """Serve the backend on this machine until Ctrl-C. Environment variables name the table, the users and the login.
 
-They are `DDB_TABLE_NAME`, boto3's own variables, `DATABASE_URL`, `FRONTEND_URL`, `COGNITO_USER_POOL_ID` and
-`COGNITO_USER_POOL_CLIENT_ID`.
+They are `DDB_TABLE_NAME`, `KEEP_DAYS`, boto3's own variables, `DATABASE_URL`, `FRONTEND_URL`, `COGNITO_USER_POOL_ID`
+and `COGNITO_USER_POOL_CLIENT_ID`.
 """
 
 import argparse
@@ -45,7 +45,9 @@ def app_of(environment: Mapping[str, str]) -> Flask:
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or None
     client = boto3.client("dynamodb", region_name=region, config=CLIENT_CONFIG)
     table_name = environment.get("DDB_TABLE_NAME") or schema.TABLE_NAME
-    store = MessageStore(client=client, table_name=table_name)
+    store = MessageStore(
+        client=client, table_name=table_name, keep_days=_keep_days(environment.get("KEEP_DAYS") or "0")
+    )
     database = environment.get("DATABASE_URL")
     frontend = environment.get("FRONTEND_URL")
     user_pool_id = environment.get("COGNITO_USER_POOL_ID")
@@ -81,6 +83,12 @@ def main() -> None:
     # waitress warns about a queued request, also about one that arrives while its own threads still start.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(app, sockets=[listening], threads=THREADS, ident=None)
+
+
+def _keep_days(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"KEEP_DAYS is {text[:80]!r}: give a whole number of days, or 0 to keep messages for ever")
+    return int(text)
 
 
 def _listen(port: int | None) -> socket.socket:

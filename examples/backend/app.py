@@ -16,7 +16,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, jsonify, reque
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException
 
-from cruddur_messages import timestamps
+from cruddur_messages import schema, timestamps
 from cruddur_messages.items import Message, User
 from cruddur_messages.store import MAX_FIRST_MEMBERS, Conversation, MessageStore, Page, errors
 
@@ -161,6 +161,7 @@ def _conversation(line: Conversation, unread: int) -> dict[str, Any]:
         "message": line.message,
         "created_at": line.last_message_at,
         "is_group": line.is_group,
+        "can_leave": line.is_group or line.other.uuid == schema.ERASED,
         "unread": unread,
     }
 

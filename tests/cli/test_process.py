@@ -47,6 +47,7 @@ def test_it_runs_from_any_directory_and_through_a_link(process_environment: Envi
     link.parent.mkdir()
     link.symlink_to(os.path.relpath(DDB, link.parent))
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["cruddur"]["version"]
+    (tmp_path / "typing.py").write_text("raise ImportError('a file of the directory is run')")
     for program in (DDB, link):
         assert run_process(process_environment, "--version", cwd=tmp_path, program=program).out == f"ddb {version}\n"
 

@@ -62,6 +62,23 @@ class Window:
         """The texts of the open conversation."""
         return self.page.locator("#messages .text")
 
+    def button(self, name: str) -> Locator:
+        """The buttons whose name has these words."""
+        return self.page.get_by_role("button", name=name)
+
+    def answer(self, question: str, answer: str) -> None:
+        """Answer a question, and wait until that is done."""
+        asked = self.page.get_by_role("alertdialog")
+        expect(asked).to_contain_text(question)
+        asked.get_by_role("button", name=answer).click()
+        expect(asked).to_be_hidden()
+
+    def add(self, name: str) -> None:
+        """Add a person to the open conversation."""
+        self.button("Add people").click()
+        self.page.get_by_role("dialog").get_by_label(name).check()
+        self.page.get_by_role("button", name="Add", exact=True).click()
+
     def dismiss(self, dialog: Dialog) -> None:
         """Record a dialog that a script has opened, and close it."""
         self.wrong.append(dialog.message)
@@ -74,11 +91,11 @@ class Window:
 
     def start(self, message: str, *names: str) -> None:
         """Start a conversation."""
-        self.page.get_by_role("button", name="New").click()
+        self.button("New").click()
         for name in names:
             self.page.get_by_role("dialog").get_by_label(name).check()
         self.page.get_by_label("First message").fill(message)
-        self.page.get_by_role("button", name="Start").click()
+        self.button("Start").click()
         expect(self.texts.last).to_have_text(message)
 
     def send(self, message: str) -> None:

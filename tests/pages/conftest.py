@@ -1,8 +1,7 @@
 """A backend on a real engine, with four users."""
 
 import json
-import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,23 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from cruddur_cli import settlement
+from cruddur_messages import schema
 from cruddur_messages.items import User
-from cruddur_messages.projection.filters import patterns
-from cruddur_messages.projection.records import fold
-from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MessageStore
 from examples.backend.app import create_app
 from examples.backend.login import USER_HEADER, HeaderLogin
 from examples.backend.page import HOSTS, page
 from examples.backend.users import UsersOfFile
-from tests.access_patterns.people import person
-from tests.engines import tables
+from tests.access_patterns.people import items_of, person
+from tests.engines import postgres
 from tests.engines.fixtures import CruddurTable
-from tests.projection.event_source_mapping import Lane
-from tests.projection.poller import Poller
 
+ACCOUNTS = {
+    User("9d1f5c0e-1a2b-4c3d-8e4f-000000000001", "Ann", "ann"): "account-of-ann",
+    User("9d1f5c0e-1a2b-4c3d-8e4f-000000000002", "O'Neil; DROP TABLE users", "o'neil"): "account-of-nell",
+}
 HANDLES = ("ann", "bo", "cy", "dee")
-
-
-def projection_of(table: CruddurTable) -> Callable[[], None]:
-    """The projection without Lambda: a call settles everything that was written."""
-    poller = Poller(
-        streams=tables.streams(table.endpoint),
-        stream_arn=table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"],
-        patterns=patterns(),
-        lanes=[Lane(retries=None)],
-        batch_size=100,
-    )
-
-    def handler(event: dict[str, object]) -> object:
-        projection = Settler(client=table.client, table_name=table.name, seconds_left=lambda: math.inf)
-        records: Any = event["Records"]
-        settlements = projection.settle_all(fold(records).dirty)
-        assert [settlement.failure for settlement in settlements if settlement.failure] == []
-        return {"batchItemFailures": []}
-
-    return lambda: poller.drain(handler, is_done=lambda: True)
 
 
 @dataclass(frozen=True)
@@ -56,18 +36,17 @@ class Backend:
     app: Flask
     people: dict[str, User]
     table: CruddurTable
-    settle: Callable[[], None]
 
     def get(self, handle: str | None, path: str) -> TestResponse:
-        """The response to a GET; without a handle nobody is logged in."""
-        return self.app.test_client().get(path, headers=headers(handle))
+        """The response to a GET."""
+        return self.call("GET", handle, path)
 
     def post(self, handle: str | None, path: str, body: object) -> TestResponse:
         """The response to a POST of JSON."""
         return self.call("POST", handle, path, body)
 
     def call(self, method: str, handle: str | None, path: str, body: object = None) -> TestResponse:
-        """The response to a request of any method, with JSON if there is a body."""
+        """The response to a request, with JSON if there is a body; without a handle nobody is logged in."""
         return self.app.test_client().open(path, method=method, headers=headers(handle), json=body)
 
     def start(self, handle: str, with_handle: str | list[str], message: str) -> str:
@@ -96,6 +75,12 @@ class Backend:
             following = link.removeprefix("<").removesuffix('>; rel="next"') if link else None
         return pages
 
+    def settle(self) -> None:
+        """Settle every conversation, as the projection does."""
+        pks = [item[schema.PARTITION_KEY]["S"] for item in items_of(self.table)]
+        groups = {pk.removeprefix("MSG#") for pk in pks if pk.startswith("MSG#")}
+        assert settlement.settle(self.table.client, self.table.name, groups) == {}
+
     def inbox(self, handle: str) -> list[dict[str, Any]]:
         """A user's conversations after everything is settled."""
         self.settle()
@@ -116,6 +101,13 @@ def headers(handle: str | None) -> dict[str, str]:
     return {} if handle is None else {USER_HEADER: handle}
 
 
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Postgres with the users of ACCOUNTS."""
+    with postgres.running(tmp_path_factory.mktemp("postgres"), ACCOUNTS) as url:
+        yield url
+
+
 @pytest.fixture
 def backend(cruddur_table: CruddurTable, tmp_path: Path) -> Backend:
     """The backend and its page, on an empty table of each engine."""
@@ -130,4 +122,4 @@ def backend(cruddur_table: CruddurTable, tmp_path: Path) -> Backend:
     app.register_blueprint(
         page(store=store, users=users, login=login, client=cruddur_table.client, table_name=cruddur_table.name)
     )
-    return Backend(app, people, cruddur_table, projection_of(cruddur_table))
+    return Backend(app, people, cruddur_table)

@@ -9,10 +9,8 @@ from PIL import Image, PngImagePlugin
 from playwright.sync_api import Browser, expect
 
 from cruddur_infra import REPOSITORY
-from tests.end_to_end.checkout import Checkout
-from tests.engines.fixtures import free_port
 from tests.pages.browser import NoChromiumError, chromium, window
-from tests.pages.server import Server
+from tests.pages.server import serving
 
 PICTURE = REPOSITORY / "docs" / "messages-page.png"
 PAGE = REPOSITORY / "examples" / "backend" / "web"
@@ -42,19 +40,12 @@ def take(browser: Browser, address: str, picture: Path) -> None:
 def main() -> None:
     """Take the picture again; without a Chromium, print one line."""
     with tempfile.TemporaryDirectory() as folder:
-        checkout = Checkout.make(Path(folder))
-        server = Server(checkout, free_port())
+        taken = Path(folder) / "taken.png"
         try:
-            with chromium() as browser:
-                checkout.make_target("up", f"PORT={free_port()}")
-                server.begin()
-                taken = Path(folder) / "taken.png"
+            with chromium() as browser, serving(Path(folder)) as server:
                 take(browser, server.address, taken)
-                server.end()
         except NoChromiumError as missing:
             sys.exit(f"error: {missing}")
-        finally:
-            checkout.make_target("down")
         note = PngImagePlugin.PngInfo()
         note.add_text(FINGERPRINT, fingerprint())
         with Image.open(taken) as picture:

@@ -1,12 +1,15 @@
-"""`make pages` as a process."""
+"""`make pages` as a process, on a system of its own."""
 
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.end_to_end.checkout import Checkout
+from tests.engines.fixtures import free_port
 
 
 @dataclass
@@ -15,7 +18,7 @@ class Server:
 
     checkout: Checkout
     port: int
-    variables: Sequence[str] = ()
+    variables: tuple[str, ...]
     process: "subprocess.Popen[str] | None" = None
 
     @property
@@ -35,3 +38,19 @@ class Server:
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.communicate(timeout=120)[1]
+
+
+@contextmanager
+def serving(folder: Path, *variables: str) -> Iterator[Server]:
+    """A system in a new checkout in `folder`, and its server."""
+    checkout = Checkout.make(folder)
+    try:
+        refused = checkout.make_target("pages", succeeds=False)
+        assert "error: the system does not run; start it with make up" in refused.stderr
+        assert "make pages" in checkout.make_target("up", f"PORT={free_port()}").stdout
+        server = Server(checkout, free_port(), variables)
+        server.begin()
+        yield server
+        server.end()
+    finally:
+        checkout.make_target("down")

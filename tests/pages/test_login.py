@@ -5,8 +5,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from typing import Any
 
 import jwt
@@ -30,49 +30,31 @@ KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-@dataclass(frozen=True)
-class Pool:
-    """A made-up user pool: its issuer, and the login that trusts it."""
-
-    issuer: str
-    login: CognitoLogin
-
-    def claims(self, **changes: Any) -> dict[str, Any]:
-        """The claims of an access token; None removes a claim."""
-        claims = {
-            "sub": ACCOUNT, "iss": self.issuer, "client_id": CLIENT_ID, "token_use": "access",
-            "exp": time.time() + 60, "iat": time.time(),
-        }  # fmt: skip
-        return {name: value for name, value in (claims | changes).items() if value is not None}
+def claims(issuer: str, **changes: Any) -> dict[str, Any]:
+    """The claims of an access token; None removes a claim."""
+    usual = {
+        "sub": ACCOUNT, "iss": issuer, "client_id": CLIENT_ID, "token_use": "access",
+        "exp": time.time() + 60, "iat": time.time(),
+    }  # fmt: skip
+    return {name: value for name, value in (usual | changes).items() if value is not None}
 
 
 def login_of(issuer: str) -> CognitoLogin:
-    return CognitoLogin(
-        user_pool_id="us-east-1_pool",
-        client_id=CLIENT_ID,
-        by_cognito_id={ACCOUNT: ANN}.get,
-        issuer=issuer,
-    )
+    by_cognito_id = {ACCOUNT: ANN}.get
+    return CognitoLogin(user_pool_id="us-east-1_a", client_id=CLIENT_ID, by_cognito_id=by_cognito_id, issuer=issuer)
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[Pool]:
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a made-up user pool."""
     key = jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True)
-    keys = json.dumps({"keys": [{**key, "kid": "ours", "use": "sig", "alg": "RS256"}]}).encode()
-
-    class Keys(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/.well-known/jwks.json" else 404)
-            self.end_headers()
-            self.wfile.write(keys)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Keys) as server:
+    keys = json.dumps({"keys": [{**key, "kid": "ours", "use": "sig", "alg": "RS256"}]})
+    folder = tmp_path_factory.mktemp("pool")
+    (folder / ".well-known").mkdir()
+    (folder / ".well-known/jwks.json").write_text(keys)
+    with HTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        issuer = f"http://127.0.0.1:{server.server_port}"
-        yield Pool(issuer, login_of(issuer))
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
@@ -84,8 +66,8 @@ def bearer(token: str) -> Headers:
     return Headers({"Authorization": f"Bearer {token}"})
 
 
-def test_a_valid_token_logs_its_user_in(pool: Pool) -> None:
-    assert pool.login.user(bearer(signed(pool.claims()))) == ANN
+def test_a_valid_token_logs_its_user_in(issuer: str) -> None:
+    assert login_of(issuer).user(bearer(signed(claims(issuer)))) == ANN
 
 
 @pytest.mark.parametrize(
@@ -105,47 +87,47 @@ def test_a_valid_token_logs_its_user_in(pool: Pool) -> None:
     ],
     ids=str,
 )
-def test_a_token_with_other_claims_logs_nobody_in(pool: Pool, changes: dict[str, Any]) -> None:
-    assert pool.login.user(bearer(signed(pool.claims(**changes)))) is None
+def test_a_token_with_other_claims_logs_nobody_in(issuer: str, changes: dict[str, Any]) -> None:
+    assert login_of(issuer).user(bearer(signed(claims(issuer, **changes)))) is None
 
 
-def forged_with_the_public_key(pool: Pool) -> str:
+def forged_with_the_public_key(issuer: str) -> str:
     """A forged token that an app accepts if it lets the token choose the algorithm."""
     public = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     header = jwt.utils.base64url_encode(b'{"alg": "HS256", "kid": "ours", "typ": "JWT"}')
-    body = header + b"." + jwt.utils.base64url_encode(json.dumps(pool.claims()).encode())
+    body = header + b"." + jwt.utils.base64url_encode(json.dumps(claims(issuer)).encode())
     signature = hmac.digest(public, body, "sha256")
     return (body + b"." + jwt.utils.base64url_encode(signature)).decode()
 
 
-def test_a_token_that_the_pool_has_not_signed_logs_nobody_in(pool: Pool) -> None:
-    header, payload, signature = signed(pool.claims()).split(".")
+def test_a_token_that_the_pool_has_not_signed_logs_nobody_in(issuer: str) -> None:
+    header, payload, signature = signed(claims(issuer)).split(".")
     for token in (
-        signed(pool.claims(), key=OTHER_KEY),
-        signed(pool.claims(), kid="unknown"),
-        forged_with_the_public_key(pool),
-        signed(pool.claims(), key=None, algorithm="none"),
+        signed(claims(issuer), key=OTHER_KEY),
+        signed(claims(issuer), kid="unknown"),
+        forged_with_the_public_key(issuer),
+        signed(claims(issuer), key=None, algorithm="none"),
         f"{header}.{payload}.",
         f"{header}.{payload[:-2]}.{signature}",
         "no token", "", "a.b.c", "é.é.é",
     ):  # fmt: skip
-        assert pool.login.user(bearer(token)) is None
+        assert login_of(issuer).user(bearer(token)) is None
 
 
-def test_with_cognito_the_header_is_not_trusted(pool: Pool) -> None:
+def test_with_cognito_the_header_is_not_trusted(issuer: str) -> None:
     for headers in (
         Headers({USER_HEADER: "ann"}),
-        Headers({"Authorization": f"Basic {signed(pool.claims())}"}),
-        Headers({"Authorization": signed(pool.claims())}),
+        Headers({"Authorization": f"Basic {signed(claims(issuer))}"}),
+        Headers({"Authorization": signed(claims(issuer))}),
         Headers(),
     ):
-        assert pool.login.user(headers) is None
+        assert login_of(issuer).user(headers) is None
 
 
 def test_keys_that_cannot_be_read_are_no_stack_trace() -> None:
     issuer = f"http://127.0.0.1:{free_port()}"
     store = MessageStore(client=tables.dynamodb(issuer), table_name="cruddur-messages")
     app = create_app(store=store, users=UsersOfFile(), login=login_of(issuer))
-    token = signed(Pool(issuer, login_of(issuer)).claims())
+    token = signed(claims(issuer))
     response = app.test_client().get("/api/message_groups", headers=bearer(token))
     assert (response.status_code, response.json) == (503, {"errors": ["unavailable"]})

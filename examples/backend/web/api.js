@@ -55,28 +55,37 @@ export const change = async (method, path, body) =>
   ).body;
 
 const later = (one, other) => (one.created_at < other.created_at ? 1 : one.created_at > other.created_at ? -1 : 0);
+const END = "\uffff"; // after every time
 export const identity = (line) => `${line.uuid} ${line.created_at}`;
 
-// A list that is shown newest page first: `known` is { lines, next }, lines newest first.
-// Reads the newest page, and as many older ones as it takes to join on to what is known.
-export async function newest(path, known) {
-  const before = new Set(known.lines.map(identity));
-  let { body: lines, next } = await get(path);
-  while (next && before.size && !lines.some((line) => before.has(identity(line)))) {
-    const page = await get(next);
-    lines = [...lines, ...page.body];
-    next = page.next;
-  }
-  lines.sort(later);
-  if (!before.size || !next) return { lines, next };
-  const read = new Set(lines.map((line) => line.uuid));
-  const oldest = lines.at(-1).created_at;
-  const older = known.lines.filter((line) => line.created_at < oldest && !read.has(line.uuid));
-  return { lines: [...lines, ...older], next: known.next };
+// A list that is shown newest page first: `known` is { lines, next, place }, lines newest first. Lines of older pages
+// change too, so one of these pages is read again each time, in turn: the one that follows `place`.
+
+// The list with a page in it: all lines that there are between `before` and the page's last line.
+function joined(known, before, { body, next }) {
+  body.sort(later);
+  const read = new Set(body.map((line) => line.uuid));
+  const last = next ? body.at(-1).created_at : "";
+  const kept = known.lines.filter((line) => !read.has(line.uuid));
+  const above = kept.filter((line) => line.created_at >= before);
+  const below = kept.filter((line) => line.created_at < last);
+  return { lines: [...above, ...body, ...below], next: below.length ? known.next : next };
 }
 
-export async function older(known) {
-  const { body, next } = await get(known.next);
-  const read = new Set(known.lines.map((line) => line.uuid));
-  return { lines: [...known.lines, ...body.filter((line) => !read.has(line.uuid)).sort(later)], next };
+// Reads the newest page, and as many older ones as it takes to join on to what is known. It is read last: a conversation
+// that moves to the top meanwhile is in it.
+export async function newest(path, known) {
+  const again = known.place && (await get(`${path}?${new URLSearchParams({ before: known.place })}`));
+  const before = new Set(known.lines.map(identity));
+  const page = await get(path);
+  while (page.next && before.size && !page.body.some((line) => before.has(identity(line)))) {
+    const { body, next } = await get(page.next);
+    Object.assign(page, { body: [...page.body, ...body], next });
+  }
+  const found = joined(again ? joined(known, known.place, again) : known, END, page);
+  const end = found.lines.at(-1)?.created_at;
+  const place = [again, page].map((one) => one?.body?.at(-1)?.created_at).find((last) => last > end);
+  return { ...found, place };
 }
+
+export const older = async (known) => joined(known, known.lines.at(-1).created_at, await get(known.next));

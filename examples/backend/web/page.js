@@ -130,7 +130,7 @@ function draw() {
   say($("refused").firstChild, refused);
   const line = inbox.lines.find((one) => one.uuid === group);
   $("with").textContent = $("with").title = names(group, line?.display_name ?? "");
-  drawMembers(line?.is_group);
+  drawMembers(line);
   fill($("messages"), messages.lines.map((message) => ({ ...message, edit: editOf(message) })).reverse(), identity, messageLine);
   if (isInMessages && document.activeElement === document.body) focusOpened();
   $("older").hidden = !messages.next;
@@ -145,12 +145,16 @@ function drawTitle(unread) {
   document.title = `${unread ? `(${shortened(unread)}) ` : ""}${mine.display_name} · Cruddur messages`;
 }
 
-// Two people know who is there, and stay two; of a group, a list says it.
-function drawMembers(isMarked) {
+// Two people know who is there, and stay two until one has left the app; of a group, a list says it. An older group
+// becomes one with its next message.
+function drawMembers(line) {
   const there = members.get(group) ?? [];
-  $("there").hidden = $("add").hidden = !isMarked && there.length < 3;
+  const canLeave = line?.can_leave ?? there.length > 2;
+  $("there").hidden = !canLeave && there.length < 3;
+  $("add").hidden = $("leave").hidden = !canLeave;
+  $("not-yet").hidden = canLeave;
   if ($("there").hidden || refused) $("members").hidePopover();
-  $("there").ariaLabel = `${there.length} people`;
+  $("there").ariaLabel = there.length === 1 ? "1 person" : `${there.length} people`;
   $("there").firstChild.textContent = there.length;
   fill($("members").querySelector("ul"), there, (member) => member.display_name + member.handle, ({ handle, display_name }) =>
     element("li", {}, picture(display_name), handle === me ? `${display_name} (you) ` : `${display_name} `, element("small", {}, handle && `@${handle}`)),
@@ -233,7 +237,7 @@ async function send(to, message) {
 
 const addressOf = (of, { uuid }) => `/api/messages/${[of, uuid].map(encodeURIComponent).join("/")}`;
 
-// A round that is under way knows nothing of what was changed, and none reads older messages again.
+// A round that is under way knows nothing of what was changed.
 function replace(of, message, ...by) {
   if (of !== group) return;
   turn += 1;
@@ -262,7 +266,9 @@ function remove(message) {
 function leave() {
   const of = group;
   $("members").hidePopover();
-  ask("Leave this conversation? You cannot read it any more. Your messages stay, and anybody in it can add you again.", "Leave", async () => {
+  const isLast = members.get(of)?.length === 1;
+  const wayBack = isLast ? "nobody is left who could add you again" : "anybody in it can add you again";
+  ask(`Leave this conversation? You cannot read it any more. Your messages stay, and ${wayBack}.`, "Leave", async () => {
     await change("DELETE", `/api/message_groups/${encodeURIComponent(of)}/members/me`);
     turn += 1;
     inbox = { ...inbox, lines: inbox.lines.filter((line) => line.uuid !== of) };
