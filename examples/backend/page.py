@@ -3,6 +3,7 @@
 It is served only with the login by header, so only on your own machine.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from http import HTTPStatus
@@ -44,16 +45,21 @@ def page(*, store: MessageStore, users: Users, login: Login, client: "DynamoDBCl
     def me() -> User:
         return login.user(request.headers) or abort(HTTPStatus.UNAUTHORIZED)
 
+    def group_rows(message_group_uuid: str) -> Iterator[tuple[GroupRow, dict[str, str]]]:
+        """The rows, each with handle and name of its owner; the id is the name of who is unknown."""
+        people = {user.uuid: user for user in users.all()}
+        for row in rows_in_index(client.query, table_name, message_group_uuid):
+            owner = people.get(row.member_uuid, User(row.member_uuid, display_name=row.member_uuid, handle=""))
+            yield row, {"handle": owner.handle, "display_name": owner.display_name}
+
     @view.get("/api/members")
     def members() -> Response:
-        asking, people = me(), {user.uuid: user for user in users.all()}
-        found = {}
+        asking, found = me(), {}
         for message_group_uuid in request.args.getlist("of"):
             # The index may still show the row of a person who has left.
             with suppress(errors.NotAMemberError):
                 store.require_member(message_group_uuid, asking.uuid)
-                theirs = _group_rows(client, table_name, message_group_uuid)
-                found[message_group_uuid] = [_owner(row, people.get(row.member_uuid)) for row in theirs]
+                found[message_group_uuid] = [owner for _, owner in group_rows(message_group_uuid)]
         return jsonify(found)
 
     @view.get("/api/rows/<message_group_uuid>")
@@ -71,18 +77,9 @@ def page(*, store: MessageStore, users: Users, login: Login, client: "DynamoDBCl
             places = ConversationItem.from_attributes(item).rows
             version = text_or_empty(item, VERSION)[:SHOWN_OF_VERSION]
             found.append(key | {"message": f"version {version}…, {len(places)} rows"})
-        for row in _group_rows(client, table_name, message_group_uuid):
+        for row, owner in group_rows(message_group_uuid):
             place = {"pk": row.partition, "sk": row.sort_key, "message": text_or_empty(row.attributes, MESSAGE)}
-            found.append(place | _owner(row, users.by_uuid(row.member_uuid)))
+            found.append(place | owner)
         return jsonify(sorted(found, key=lambda row: (row["pk"], row["sk"])))
 
     return view
-
-
-def _owner(row: GroupRow, user: User | None) -> dict[str, str]:
-    """Handle and name of whose row it is; the id is the name of who is unknown."""
-    return {"handle": user.handle if user else "", "display_name": user.display_name if user else row.member_uuid}
-
-
-def _group_rows(client: "DynamoDBClient", table_name: str, message_group_uuid: str) -> list[GroupRow]:
-    return list(rows_in_index(client.query, table_name, message_group_uuid))

@@ -26,9 +26,6 @@ class Users(Protocol):
     def by_handle(self, handle: str) -> User | None:
         """The user of a handle, None if there is none."""
 
-    def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None if there is none."""
-
 
 class UsersOfFile:
     """The users of a JSON file such as the seed's."""
@@ -43,10 +40,6 @@ class UsersOfFile:
     def by_handle(self, handle: str) -> User | None:
         """The user of a handle, None if there is none."""
         return next((user for user in self._users if user.handle == handle), None)
-
-    def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None if there is none."""
-        return next((user for user in self._users if user.uuid == user_uuid), None)
 
 
 class UsersOfPostgres:
@@ -79,10 +72,6 @@ class UsersOfPostgres:
     def by_handle(self, handle: str) -> User | None:
         """The user of a handle, None if there is none."""
         return next(iter(self._select("WHERE handle = %s LIMIT 1", handle)), None)
-
-    def by_uuid(self, user_uuid: str) -> User | None:
-        """The user of an id, None if there is none."""
-        return next(iter(self._select("WHERE uuid::text = %s LIMIT 1", user_uuid)), None)
 
     def by_cognito_id(self, cognito_user_id: str) -> User | None:
         """The user who logs in with this Cognito account, None if there is none."""

@@ -70,9 +70,8 @@ def test_a_bad_cursor_is_refused(backend: Backend, cursor: str) -> None:
         ('{"handle": "bo", "message": "\\ud800"}', "application/json", 400),
         ("handle=bo&message=hi", "application/x-www-form-urlencoded", 415),
         ("x" * (MAX_BODY_BYTES + 1), "application/json", 413),
-        ("x" * 10_000_000, "application/json", 413),
     ],
-    ids=["cut off", "empty", "text", "list", "nested", "no UTF-8", "no text", "form", "too long", "10 MB"],
+    ids=["cut off", "empty", "text", "list", "nested", "no UTF-8", "no text", "form", "too long"],
 )
 def test_a_body_that_is_not_a_json_object_is_refused(
     backend: Backend, data: str | bytes, content_type: str, status: int

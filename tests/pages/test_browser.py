@@ -144,7 +144,7 @@ def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Call
     elsewhere.open("Mina Okafor")
     mina.open("Tomas Lindqvist")
     mina.send("You did?")
-    change, form = tomas.page.get_by_role("button", name="Edit or delete"), tomas.page.locator("#messages form")
+    change, form = tomas.button("Edit or delete"), tomas.page.locator("#messages form")
     for one in (tomas, mina):
         expect(one.texts.last).to_have_text("You did?")
         expect(one.page.locator("#messages li:not(.mine) button")).to_have_count(0)
@@ -163,7 +163,7 @@ def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Call
         edited = one.page.locator("#messages li", has_text="edited")
         expect(edited.locator(".text")).to_have_text("I met the heron")
         expect(edited.locator("form")).to_have_count(0)
-    elsewhere.page.get_by_role("button", name="Edit or delete").last.click()
+    elsewhere.button("Edit or delete").last.click()
     elsewhere.page.get_by_label("Your message").fill("Too late")
     change.last.click()
     form.get_by_role("button", name="Delete").click()
@@ -176,7 +176,7 @@ def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Call
     for one in (tomas, mina):
         expect(one.page.locator("#messages")).not_to_contain_text("I met the heron")
         expect(one.texts.last).to_have_text("You did?")
-    elsewhere.page.get_by_role("button", name="Save").click()
+    elsewhere.button("Save").click()
     expect(elsewhere.page.locator("#messages").get_by_role("alert")).to_have_text("The message is no longer there.")
     elsewhere.page.unroute_all()
     expect(elsewhere.page.locator("#messages form")).to_have_count(0)
@@ -232,7 +232,7 @@ def test_whoever_is_alone_in_a_conversation_of_two_can_leave(opened: Callable[..
     mina.open("Ida")
     expect(mina.texts).to_have_count(1)
     expect(mina.page.locator("#there")).to_be_hidden()
-    erase = [server.checkout.folder / "bin/ddb", "person", "erase", IDA.uuid, "--yes"]
+    erase = [str(server.checkout.folder / "bin/ddb"), "person", "erase", IDA.uuid, "--yes"]
     erased = subprocess.run(erase, capture_output=True, text=True, check=False)
     assert erased.returncode == 0, erased.stderr
     expect(mina.page.locator("#with")).to_have_text("erased")
@@ -379,7 +379,7 @@ def test_the_rows_show_which_keys_they_moved_from_and_to(opened: Callable[..., W
 def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[..., Window], scheme: str) -> None:
     bayko = opened("bayko", viewport=NARROW, color_scheme=scheme, timezone_id="Pacific/Auckland")
     page, press, write = bayko.page, bayko.page.keyboard.press, bayko.page.keyboard.type
-    text, title = page.locator("#text"), page.locator("#with")
+    text, title, change = page.locator("#text"), page.locator("#with"), bayko.button("Edit or delete").last
 
     def reach(target: Locator, key: str = "Enter") -> None:
         for _ in range(200):
@@ -402,27 +402,27 @@ def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[
     press("Enter")
     expect(bayko.texts.last).to_have_text(f"From the keyboard, {scheme}\nin two lines")
     press("Shift+Tab")
-    reach(page.get_by_role("button", name="Edit or delete").last)
+    reach(change)
     write(", edited")
     press("Enter")
     expect(bayko.texts.last).to_have_text(re.compile("in two lines, edited$"))
-    expect(page.get_by_role("button", name="Edit or delete").last).to_be_focused()
+    expect(change).to_be_focused()
     press("Enter")
     press("Escape")
-    expect(page.get_by_role("button", name="Edit or delete").last).to_be_focused()
+    expect(change).to_be_focused()
     press("Enter")
-    reach(page.get_by_role("button", name="Delete …"))
-    expect(page.get_by_role("button", name="Cancel").last).to_be_focused()
+    reach(bayko.button("Delete …"))
+    expect(bayko.button("Cancel").last).to_be_focused()
     reach(page.get_by_role("alertdialog").get_by_role("button", name="Delete"))
     expect(page.locator("#messages")).not_to_contain_text(f"From the keyboard, {scheme}")
     expect(text).to_be_focused()
     shown = bayko.texts.count()
-    reach(page.get_by_role("button", name="Older messages"))
+    reach(bayko.button("Older messages"))
     expect(bayko.texts).not_to_have_count(shown)
     reach(page.get_by_label("Back to the conversations"))
     expect(with_brown).to_be_focused()
 
-    reach(page.get_by_role("button", name="New"))
+    reach(bayko.button("New"))
     reach(page.get_by_role("dialog").get_by_label("Mina Okafor"), "Space")
     reach(page.get_by_role("dialog").get_by_label("Tomas Lindqvist"), "Space")
     reach(page.get_by_label("First message"), "Home")
@@ -430,24 +430,24 @@ def test_a_phone_and_the_keyboard_alone_suffice_for_everything(opened: Callable[
     press("Enter")
     expect(title).to_have_text(re.compile("Mina Okafor"))
     expect(text).to_be_focused()
-    reach(page.get_by_role("button", name="3 people"))
+    reach(bayko.button("3 people"))
     expect(page.locator("#members li")).to_have_count(3)
     press("Escape")
     expect(page.locator("#members")).to_be_hidden()
-    reach(page.get_by_role("button", name="Add people"))
+    reach(bayko.button("Add people"))
     reach(page.get_by_role("dialog").get_by_label("Eve"), "Space")
     reach(page.get_by_role("button", name="Add", exact=True))
-    expect(page.get_by_role("button", name="4 people")).to_be_visible()
+    expect(bayko.button("4 people")).to_be_visible()
     with page.context.expect_page() as elsewhere:
         reach(bayko.texts.last.locator("a"))
     elsewhere.value.close()
     reach(page.get_by_role("switch"), "Space")
     expect(page.locator("#table")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
-    reach(page.get_by_role("button", name="4 people"))
-    reach(page.get_by_role("button", name="Leave"))
+    reach(bayko.button("4 people"))
+    reach(bayko.button("Leave"))
     reach(page.get_by_role("alertdialog").get_by_role("button", name="Leave"))
-    expect(page.get_by_role("button", name="New")).to_be_focused()
+    expect(bayko.button("New")).to_be_focused()
     reach(page.locator("#me"), "A")
     expect(page.locator("#me")).to_have_value("andrewbrown")
 
