@@ -10,6 +10,7 @@ from cruddur_infra.constructs.audit import Audit
 from cruddur_infra.constructs.backend_access import BackendAccess
 from cruddur_infra.constructs.canary import Canary
 from cruddur_infra.constructs.delivery_roles import DeliveryRoles
+from cruddur_infra.constructs.function import FunctionSettings
 from cruddur_infra.constructs.messages_table import MessagesTable, Throughput
 from cruddur_infra.constructs.network import Network, existing_network, own_network
 from cruddur_infra.constructs.operator_access import OperatorAccess
@@ -23,62 +24,74 @@ from cruddur_infra.monitoring.monitoring import Monitoring
 from cruddur_infra.settings import Settings, SettingsError
 
 
-class TableStack(Stack):
-    """The table: the only stack that holds data."""
+class StageStack(Stack):
+    """A stack of a stage: its name, tags and bootstrap stack."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        settings: Settings,
+        env: Environment | None,
+        *,
+        part: str | None,
+        contents: str,
+        is_protected: bool = False,
+    ) -> None:
         super().__init__(
             scope,
-            settings.stack_name("table"),
+            settings.stack_name(part),
             env=env,
-            tags=_tags(settings),
-            synthesizer=_synthesizer(settings),
-            description=f"Cruddur messages, {settings.stage}: the table, its index and stream",
-            termination_protection=settings.protect,
+            # CloudFormation gives the tags of a stack to every resource that can have tags.
+            tags={"system": settings.name, "stage": settings.stage},
+            # Without the setting, the bootstrap stack of the CDK's own context, or else its default.
+            synthesizer=DefaultStackSynthesizer(qualifier=settings.bootstrap_qualifier),
+            description=f"Cruddur messages, {settings.stage}: {contents}",
+            termination_protection=is_protected,
         )
-        throughput = Throughput(read_ceiling=settings.max_read_units, write_ceiling=settings.max_write_units)
-        if settings.billing == "provisioned":
-            throughput = Throughput(
-                provisioned_reads=settings.provisioned_read_units, provisioned_writes=settings.provisioned_write_units
-            )
+
+    def output(self, **values: str) -> None:
+        """Add outputs, by name."""
+        for name, value in values.items():
+            CfnOutput(self, name, value=value)
+
+
+class TableStack(StageStack):
+    """The table: the only stack that holds data."""
+
+    def __init__(self, scope: Construct, settings: Settings, env: Environment | None) -> None:
+        contents = "the table, its index and stream"
+        super().__init__(scope, settings, env, part="table", contents=contents, is_protected=settings.protect)
+        is_provisioned = settings.billing == "provisioned"
         self.stream_arn = MessagesTable(
             self,
             "Messages",
             table_name=settings.table_name,
-            throughput=throughput,
+            throughput=Throughput(
+                reads=settings.provisioned_read_units if is_provisioned else settings.max_read_units,
+                writes=settings.provisioned_write_units if is_provisioned else settings.max_write_units,
+                is_provisioned=is_provisioned,
+            ),
             encryption=settings.encryption,
             point_in_time_recovery=settings.point_in_time_recovery,
             keep=settings.protect,
         ).stream_arn
 
 
-class MainStack(Stack):
+class MainStack(StageStack):
     """Everything without data: network, projection, monitoring, and what the backend needs."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, stream_arn: str) -> None:
-        super().__init__(
-            scope,
-            settings.stack_name(),
-            env=env,
-            tags=_tags(settings),
-            synthesizer=_synthesizer(settings),
-            description=f"Cruddur messages, {settings.stage}: projection, network, monitoring, backend",
-        )
+    def __init__(self, scope: Construct, settings: Settings, env: Environment | None, *, stream_arn: str) -> None:
+        super().__init__(scope, settings, env, part=None, contents="projection, network, monitoring, backend")
         self._zones = settings.zones
         table_arn = names.table_arn(settings.table_name)
         projection = ProjectionFunction(
             self,
             "Messages",
-            system=settings.system,
+            common=_common(settings),
             network=self._network(settings, table_arn),
-            table_name=settings.table_name,
-            table_arn=table_arn,
             stream_arn=stream_arn,
-            runtime=settings.runtime,
-            architecture=settings.architecture,
             memory_mb=settings.memory_mb,
             timeout_seconds=settings.timeout_seconds,
-            log_retention_days=settings.log_retention_days,
             polling=Polling(
                 batch_size=settings.batch_size,
                 batching_window_seconds=settings.batching_window_seconds,
@@ -93,7 +106,6 @@ class MainStack(Stack):
             "Backend",
             system=settings.system,
             table_name=settings.table_name,
-            table_arn=table_arn,
             changes=settings.backend_changes,
             keep_days=settings.keep_days,
             batch_write=settings.backend_batch_write,
@@ -105,15 +117,13 @@ class MainStack(Stack):
             stream_arn=stream_arn,
             failure_queue_arn=projection.failure_queue.queue_arn,
         )
-        outputs = {
-            "FunctionName": projection.function.function_name,
-            "LogGroupName": names.log_group_name(settings.system, PART),
-            "FailureQueueUrl": projection.failure_queue.queue_url,
-        }
+        self.output(
+            FunctionName=projection.function.function_name,
+            LogGroupName=names.log_group_name(settings.system, PART),
+            FailureQueueUrl=projection.failure_queue.queue_url,
+        )
         if settings.monitoring != "none":
-            outputs |= self._monitor(settings, projection, self._canary(settings, projection))
-        for output, value in outputs.items():
-            CfnOutput(self, output, value=value)
+            self._monitor(settings, projection, self._canary(settings, projection))
 
     @property
     def availability_zones(self) -> list[str]:
@@ -139,18 +149,13 @@ class MainStack(Stack):
         return Canary(
             self,
             "Canary",
-            system=settings.system,
-            table_name=settings.table_name,
-            table_arn=names.table_arn(settings.table_name),
-            runtime=settings.runtime,
-            architecture=settings.architecture,
-            log_retention_days=settings.log_retention_days,
+            common=_common(settings),
             minutes=settings.canary_minutes,
             wait_seconds=settings.canary_wait_seconds,
             runs_after=projection.event_source_mapping,
         )
 
-    def _monitor(self, settings: Settings, projection: ProjectionFunction, canary: Canary | None) -> dict[str, str]:
+    def _monitor(self, settings: Settings, projection: ProjectionFunction, canary: Canary | None) -> None:
         monitoring = Monitoring(
             self,
             "Monitoring",
@@ -176,22 +181,16 @@ class MainStack(Stack):
             memory_mb=settings.memory_mb,
             email=settings.alarm_email,
         )
-        dashboard = {"DashboardName": monitoring.dashboard_name} if monitoring.dashboard_name else {}
-        return {"AlarmTopicArn": monitoring.topic_arn, **dashboard}
+        self.output(AlarmTopicArn=monitoring.topic_arn)
+        if monitoring.dashboard_name:
+            self.output(DashboardName=monitoring.dashboard_name)
 
 
-class DeliveryStack(Stack):
+class DeliveryStack(StageStack):
     """The roles that deploy this stage from GitHub."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, repository: str) -> None:
-        super().__init__(
-            scope,
-            settings.stack_name("delivery"),
-            env=env,
-            tags=_tags(settings),
-            synthesizer=_synthesizer(settings),
-            description=f"Cruddur messages, {settings.stage}: roles of the GitHub workflow",
-        )
+    def __init__(self, scope: Construct, settings: Settings, env: Environment | None, *, repository: str) -> None:
+        super().__init__(scope, settings, env, part="delivery", contents="roles of the GitHub workflow")
         roles = DeliveryRoles(
             self,
             "Delivery",
@@ -204,32 +203,27 @@ class DeliveryStack(Stack):
             or DefaultStackSynthesizer.DEFAULT_QUALIFIER,
             table_arn=names.table_arn(settings.table_name),
         )
-        CfnOutput(self, "DeployRoleArn", value=roles.deploy_role.attr_arn)
-        CfnOutput(self, "SmokeRoleArn", value=roles.smoke_role.attr_arn)
-        CfnOutput(self, "DiffRoleArn", value=roles.diff_role.attr_arn)
+        self.output(
+            DeployRoleArn=roles.deploy_role.attr_arn,
+            SmokeRoleArn=roles.smoke_role.attr_arn,
+            DiffRoleArn=roles.diff_role.attr_arn,
+        )
 
 
-class AuditStack(Stack):
+class AuditStack(StageStack):
     """The check of the whole table, every few days."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
-        super().__init__(
-            scope,
-            settings.stack_name("audit"),
-            env=env,
-            description=f"Cruddur messages, {settings.stage}: the check of the whole table",
-        )
+    def __init__(self, scope: Construct, settings: Settings, env: Environment | None) -> None:
+        super().__init__(scope, settings, env, part="audit", contents="the check of the whole table")
         audit = Audit(
             self,
             "Audit",
             system=settings.system,
             table_name=settings.table_name,
-            table_arn=names.table_arn(settings.table_name),
             every_days=settings.audit_days,
             key_arn=settings.audit_key_arn,
         )
-        CfnOutput(self, "BucketName", value=audit.bucket.bucket_name)
-        CfnOutput(self, "StateMachineArn", value=audit.state_machine_arn)
+        self.output(BucketName=audit.bucket.bucket_name, StateMachineArn=audit.state_machine_arn)
         if settings.monitoring != "none":
             alarms = AuditAlarms(
                 self,
@@ -240,57 +234,45 @@ class AuditStack(Stack):
                 encrypted=settings.monitoring == "full",
                 email=settings.alarm_email,
             )
-            CfnOutput(self, "AlarmTopicArn", value=alarms.topic_arn)
+            self.output(AlarmTopicArn=alarms.topic_arn)
 
 
-class SeedStack(Stack):
+class SeedStack(StageStack):
     """Made-up conversations; deleting the stack removes them."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
-        super().__init__(
-            scope,
-            settings.stack_name("seed"),
-            env=env,
-            tags=_tags(settings),
-            synthesizer=_synthesizer(settings),
-            description=f"Cruddur messages, {settings.stage}: made-up conversations",
-        )
+    def __init__(self, scope: Construct, settings: Settings, env: Environment | None) -> None:
+        super().__init__(scope, settings, env, part="seed", contents="made-up conversations")
         SeedData(
             self,
             "Seed",
-            system=settings.system,
-            table_name=settings.table_name,
-            table_arn=names.table_arn(settings.table_name),
+            common=_common(settings),
             conversations_file=settings.seed_path,
             users_file=settings.seed_users_path,
-            runtime=settings.runtime,
-            architecture=settings.architecture,
             memory_mb=settings.memory_mb,
-            log_retention_days=settings.log_retention_days,
         )
 
 
-def _tags(settings: Settings) -> dict[str, str]:
-    """CloudFormation gives the tags of a stack to every resource that can have tags."""
-    return {"system": settings.name, "stage": settings.stage}
-
-
-def _synthesizer(settings: Settings) -> DefaultStackSynthesizer:
-    """With the stage's bootstrap stack; without the setting, that of the CDK's own context, or else its default."""
-    return DefaultStackSynthesizer(qualifier=settings.bootstrap_qualifier)
+def _common(settings: Settings) -> FunctionSettings:
+    return FunctionSettings(
+        system=settings.system,
+        table_name=settings.table_name,
+        runtime=settings.runtime,
+        architecture=settings.architecture,
+        log_retention_days=settings.log_retention_days,
+    )
 
 
 def build(app: App, *, settings: Settings, env: Environment | None = None) -> None:
     """Add the stacks of a stage to an app. Raises SeedFileError if the files of a wanted seed are wrong."""
-    stream_arn = settings.stream_arn or TableStack(app, settings=settings, env=env).stream_arn
-    main = MainStack(app, settings=settings, env=env, stream_arn=stream_arn)
+    stream_arn = settings.stream_arn or TableStack(app, settings, env).stream_arn
+    main = MainStack(app, settings, env, stream_arn=stream_arn)
     if settings.seed:
         # The projection must exist before the seed's messages are written.
-        SeedStack(app, settings=settings, env=env).add_stack_dependency(main)
+        SeedStack(app, settings, env).add_stack_dependency(main)
     if settings.audit_days:
-        AuditStack(app, settings=settings, env=env)
+        AuditStack(app, settings, env)
     if settings.delivery_repository is not None:
-        DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
+        DeliveryStack(app, settings, env, repository=settings.delivery_repository)
     if settings.is_emulated:
         Aspects.of(app).add(ForTheEmulator())
 

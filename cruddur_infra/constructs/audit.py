@@ -16,6 +16,7 @@ from constructs import Construct
 
 from cruddur_infra import LAMBDA_CODE, names
 from cruddur_infra.constructs import package
+from cruddur_infra.constructs.statements import allow
 from cruddur_messages import schema
 from cruddur_messages.audit.export import FORMAT
 
@@ -37,6 +38,8 @@ export output format")."""
 UNDER_WAY = ("STARTING", "RUNNING", "STOPPING", "WAITING")
 """States of a job run that are not its last (Glue API, "JobRun")."""
 
+OF_THIS_ACCOUNT = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+
 RETRY = [{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 5, "MaxAttempts": 5, "BackoffRate": 2}]
 """What only reads is asked again; what starts something is not."""
 
@@ -54,14 +57,13 @@ class Audit(Construct):
         *,
         system: str,
         table_name: str,
-        table_arn: str,
         every_days: int,
         key_arn: str | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._system = system
         self._table_name = table_name
-        self._table_arn = table_arn
+        self._table_arn = names.table_arn(table_name)
         self._key_arn = key_arn
         self.bucket = s3.Bucket(
             self,
@@ -91,33 +93,33 @@ class Audit(Construct):
             "Checks exports of the table, and reads again what looks wrong",
             [
                 # Glue loads the script and the modules with the job's role.
-                _allow(
+                allow(
                     "LoadCode",
                     ["s3:GetObject"],
                     [asset.bucket.arn_for_objects(asset.s3_object_key) for asset in (script, code)],
                 ),
                 # The manifests and files of the export: GetObject.
-                _allow("ReadExports", ["s3:GetObject"], [self.bucket.arn_for_objects(f"{EXPORTS}/*")]),
+                allow("ReadExports", ["s3:GetObject"], [self.bucket.arn_for_objects(f"{EXPORTS}/*")]),
                 # The files of findings: PutObject.
-                _allow("WriteFindings", ["s3:PutObject"], [self.bucket.arn_for_objects(f"{FINDINGS}/*")]),
+                allow("WriteFindings", ["s3:PutObject"], [self.bucket.arn_for_objects(f"{FINDINGS}/*")]),
                 # What looks wrong, again: conversation items (GetItem), messages and inboxes (Query), member items.
-                _allow(
+                allow(
                     "ReadAgain",
                     ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
                     [self._table_arn],
                 ),
                 # The rows of a conversation: Query of the index.
-                _allow("ReadRows", ["dynamodb:Query"], [f"{self._table_arn}/index/{schema.INDEX_NAME}"]),
+                allow("ReadRows", ["dynamodb:Query"], [f"{self._table_arn}/index/{schema.INDEX_NAME}"]),
                 # The number of findings: PutMetricData, which has no resources.
-                iam.PolicyStatement(
-                    sid="CountFindings",
-                    actions=["cloudwatch:PutMetricData"],
-                    resources=["*"],
-                    conditions={"StringEquals": {"cloudwatch:namespace": self._system}},
+                allow(
+                    "CountFindings",
+                    ["cloudwatch:PutMetricData"],
+                    ["*"],
+                    {"StringEquals": {"cloudwatch:namespace": self._system}},
                 ),
                 # Glue writes what the job prints with the job's role (Glue Developer Guide, "Logging for AWS Glue").
-                _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs}/*:log-stream:*"]),
-                _allow("CreateLogs", ["logs:CreateLogGroup"], [f"{logs}/*"]),
+                allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs}/*:log-stream:*"]),
+                allow("CreateLogs", ["logs:CreateLogGroup"], [f"{logs}/*"]),
                 *self._with_key(),
             ],
         )
@@ -149,17 +151,17 @@ class Audit(Construct):
             "states.amazonaws.com",
             "Exports the table, and starts the job that checks the export",
             [
-                _allow("Export", ["dynamodb:ExportTableToPointInTime"], [self._table_arn]),
-                _allow("SeeExport", ["dynamodb:DescribeExport"], [f"{self._table_arn}/export/*"]),
+                allow("Export", ["dynamodb:ExportTableToPointInTime"], [self._table_arn]),
+                allow("SeeExport", ["dynamodb:DescribeExport"], [f"{self._table_arn}/export/*"]),
                 # DynamoDB writes the files with the permissions of who asks for the export (Developer Guide,
                 # "Requesting a table export in DynamoDB", "IAM permissions").
-                _allow(
+                allow(
                     "WriteExports",
                     ["s3:AbortMultipartUpload", "s3:PutObject"],
                     [self.bucket.arn_for_objects(f"{EXPORTS}/*")],
                 ),
                 # The job, and how it goes on.
-                _allow("Check", ["glue:GetJobRun", "glue:StartJobRun"], [job_arn]),
+                allow("Check", ["glue:GetJobRun", "glue:StartJobRun"], [job_arn]),
                 *self._with_key(),
             ],
         )
@@ -176,7 +178,7 @@ class Audit(Construct):
             "Schedule",
             "scheduler.amazonaws.com",
             "Starts the check of the table",
-            [_allow("Start", ["states:StartExecution"], [machine.ref])],
+            [allow("Start", ["states:StartExecution"], [machine.ref])],
         )
         scheduler.CfnSchedule(
             self,
@@ -192,12 +194,11 @@ class Audit(Construct):
         return iam.Role(
             self,
             f"{name}Role",
-            role_name=names.role_name(self._system, f"{PART}-{name.lower()}"),
             description=description,
             # Only for this account: a service acts for many (IAM User Guide, "The confused deputy problem").
-            assumed_by=iam.ServicePrincipal(service, conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}})
-            if service != "glue.amazonaws.com"
-            else iam.ServicePrincipal(service),
+            assumed_by=iam.ServicePrincipal(
+                service, conditions=None if service == "glue.amazonaws.com" else OF_THIS_ACCOUNT
+            ),
             inline_policies={f"{PART}-{name.lower()}": iam.PolicyDocument(statements=statements)},
         )
 
@@ -206,11 +207,11 @@ class Audit(Construct):
         if self._key_arn is None:
             return []
         return [
-            iam.PolicyStatement(
-                sid="DecryptTable",
-                actions=["kms:Decrypt"],
-                resources=[self._key_arn],
-                conditions={"StringEquals": {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}},
+            allow(
+                "DecryptTable",
+                ["kms:Decrypt"],
+                [self._key_arn],
+                {"StringEquals": {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}},
             )
         ]
 
@@ -274,7 +275,7 @@ def definition(*, table_arn: str, bucket: str, job_name: str) -> dict[str, Any]:
                 "$.State",
                 {
                     "SUCCEEDED": "Checked",
-                    **dict.fromkeys(("STARTING", "RUNNING", "STOPPING", "WAITING"), "WaitForCheck"),
+                    **dict.fromkeys(UNDER_WAY, "WaitForCheck"),
                 },
                 "CheckFailed",
             ),
@@ -296,10 +297,6 @@ def _wait(following: str) -> dict[str, Any]:
 def _choice(variable: str, following: dict[str, str], default: str) -> dict[str, Any]:
     choices = [{"Variable": variable, "StringEquals": value, "Next": state} for value, state in following.items()]
     return {"Type": "Choice", "Choices": choices, "Default": default}
-
-
-def _allow(sid: str, actions: list[str], resources: list[str]) -> iam.PolicyStatement:
-    return iam.PolicyStatement(sid=sid, actions=actions, resources=resources)
 
 
 def _expiring(prefix: str, days: int) -> s3.LifecycleRule:

@@ -6,7 +6,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cruddur_infra import names
-from cruddur_infra.constructs.statements import Conditions, in_transaction, only_partitions
+from cruddur_infra.constructs.statements import allow, in_transaction, only_partitions
 from cruddur_messages import schema
 
 
@@ -24,12 +24,12 @@ class BackendAccess(Construct):
         *,
         system: str,
         table_name: str,
-        table_arn: str,
         changes: bool,
         keep_days: int,
         batch_write: bool,
     ) -> None:
         super().__init__(scope, construct_id)
+        table_arn = names.table_arn(table_name)
         for output, parameter, value in (
             ("TableName", "table-name", table_name),
             ("TableArn", "table-arn", table_arn),
@@ -65,48 +65,54 @@ def _statements(table_arn: str) -> list[iam.PolicyStatement]:
     everywhere = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX)
     return [
         # A, the messages of a conversation; B, the group rows of a person; D, the pair item of two people: Query.
-        _statement("ReadConversations", "Query", table_arn, only_partitions(*everywhere)),
+        allow("ReadConversations", ["dynamodb:Query"], [table_arn], only_partitions(*everywhere)),
         # The members of a conversation, for A and C with the member check, D between two, and a new member: Query on
         # the index.
-        _statement("ReadMemberRows", "Query", f"{table_arn}/index/{schema.INDEX_NAME}"),
+        allow("ReadMemberRows", ["dynamodb:Query"], [f"{table_arn}/index/{schema.INDEX_NAME}"]),
         # Whether a person has left, for the member check and a new member: GetItem.
-        _statement("ReadMembers", "GetItem", table_arn, only_partitions(schema.MEMBER_PREFIX)),
+        allow("ReadMembers", ["dynamodb:GetItem"], [table_arn], only_partitions(schema.MEMBER_PREFIX)),
         # C, a message: PutItem.
-        _statement("SendMessages", "PutItem", table_arn, only_partitions(schema.MESSAGE_PREFIX)),
+        allow("SendMessages", ["dynamodb:PutItem"], [table_arn], only_partitions(schema.MESSAGE_PREFIX)),
         # D, a group row for each member, the first message and the pair item; the group row of a new member: Put in
         # TransactWriteItems.
-        _statement("StartConversations", "PutItem", table_arn, in_transaction() | only_partitions(*everywhere)),
+        allow("StartConversations", ["dynamodb:PutItem"], [table_arn], in_transaction() | only_partitions(*everywhere)),
     ]
 
 
 def _join(table_arn: str) -> iam.PolicyStatement:
     # The member item of a new member: Update in TransactWriteItems.
-    return _statement("NoteMembers", "UpdateItem", table_arn, in_transaction() | only_partitions(schema.MEMBER_PREFIX))
+    return allow(
+        "NoteMembers", ["dynamodb:UpdateItem"], [table_arn], in_transaction() | only_partitions(schema.MEMBER_PREFIX)
+    )
 
 
 def _changes(table_arn: str) -> list[iam.PolicyStatement]:
     """The calls of cruddur_messages/store for what people do with their conversations."""
     return [
         # An edit; a read mark; the member item of who joins or leaves, in TransactWriteItems: UpdateItem.
-        _statement(
-            "EditAndNote", "UpdateItem", table_arn, only_partitions(schema.MESSAGE_PREFIX, schema.MEMBER_PREFIX)
+        allow(
+            "EditAndNote",
+            ["dynamodb:UpdateItem"],
+            [table_arn],
+            only_partitions(schema.MESSAGE_PREFIX, schema.MEMBER_PREFIX),
         ),
         # A deletion: DeleteItem.
-        _statement("DeleteMessages", "DeleteItem", table_arn, only_partitions(schema.MESSAGE_PREFIX)),
+        allow("DeleteMessages", ["dynamodb:DeleteItem"], [table_arn], only_partitions(schema.MESSAGE_PREFIX)),
         # Why an edit or a deletion was refused: GetItem.
-        _statement("ReadMessages", "GetItem", table_arn, only_partitions(schema.MESSAGE_PREFIX)),
+        allow("ReadMessages", ["dynamodb:GetItem"], [table_arn], only_partitions(schema.MESSAGE_PREFIX)),
         # The group rows of who leaves: Delete in TransactWriteItems.
-        _statement("LeaveGroups", "DeleteItem", table_arn, in_transaction() | only_partitions(schema.GROUP_ROW_PREFIX)),
+        allow(
+            "LeaveGroups",
+            ["dynamodb:DeleteItem"],
+            [table_arn],
+            in_transaction() | only_partitions(schema.GROUP_ROW_PREFIX),
+        ),
         # The read marks of an inbox: BatchGetItem.
-        _statement("CountUnread", "BatchGetItem", table_arn, only_partitions(schema.MEMBER_PREFIX)),
+        allow("CountUnread", ["dynamodb:BatchGetItem"], [table_arn], only_partitions(schema.MEMBER_PREFIX)),
     ]
 
 
 def _batches(table_arn: str) -> iam.PolicyStatement:
     # D, as the bootcamp's lib/ddb.py does it: BatchWriteItem. It also permits deletes, so it needs a setting.
     conditions = only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
-    return _statement("StartConversationsInBatches", "BatchWriteItem", table_arn, conditions)
-
-
-def _statement(sid: str, action: str, resource: str, conditions: Conditions | None = None) -> iam.PolicyStatement:
-    return iam.PolicyStatement(sid=sid, actions=[f"dynamodb:{action}"], resources=[resource], conditions=conditions)
+    return allow("StartConversationsInBatches", ["dynamodb:BatchWriteItem"], [table_arn], conditions)

@@ -5,8 +5,8 @@ from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
-from cruddur_infra.constructs.function import Function
-from cruddur_infra.constructs.statements import in_transaction, only_partitions
+from cruddur_infra.constructs.function import Function, FunctionSettings
+from cruddur_infra.constructs.statements import Conditions, allow, in_transaction, only_partitions
 from cruddur_messages import schema
 from cruddur_messages.canary import RESERVE_SECONDS
 
@@ -26,12 +26,7 @@ class Canary(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        system: str,
-        table_name: str,
-        table_arn: str,
-        runtime: str,
-        architecture: str,
-        log_retention_days: int,
+        common: FunctionSettings,
         minutes: int,
         wait_seconds: int,
         runs_after: IDependable,
@@ -40,17 +35,13 @@ class Canary(Construct):
         function = Function(
             self,
             "Canary",
-            system=system,
+            common=common,
             part=PART,
             description="Sends a message between made-up people and waits until their inboxes show it",
             entry="canary.handler",
-            statements=_statements(table_arn),
-            table_name=table_name,
-            runtime=runtime,
-            architecture=architecture,
+            statements=_statements(common.table_arn),
             memory_mb=MEMORY_MB,
             timeout_seconds=wait_seconds + RESERVE_SECONDS,
-            log_retention_days=log_retention_days,
             # A retry would hide the failure, and meet the next run.
             retry_attempts=0,
         )
@@ -58,7 +49,7 @@ class Canary(Construct):
         schedule = events.Rule(
             self,
             "Schedule",
-            description=f"Runs the canary of {system}",
+            description=f"Runs the canary of {common.system}",
             # In the middle of the alarm's periods, so that each has exactly one run.
             schedule=events.Schedule.cron(minute=f"{minutes // 2}/{minutes}"),
             targets=[targets.LambdaFunction(function.function, retry_attempts=0)],
@@ -68,23 +59,20 @@ class Canary(Construct):
 
 
 def _statements(table_arn: str) -> list[iam.PolicyStatement]:
-    def statement(
-        sid: str, *actions: str, prefixes: tuple[str, ...], conditions: dict[str, dict[str, object]] | None = None
-    ) -> iam.PolicyStatement:
-        return iam.PolicyStatement(
-            sid=sid,
-            actions=[f"dynamodb:{action}" for action in actions],
-            resources=[table_arn],
-            conditions=(conditions or {})
-            | only_partitions(*(prefix + schema.SMOKE_UUID_PREFIX for prefix in prefixes)),
-        )
+    def made_up(*prefixes: str) -> Conditions:
+        return only_partitions(*(prefix + schema.SMOKE_UUID_PREFIX for prefix in prefixes))
 
     messages, rows, pair = schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.PAIR_PREFIX
     return [
         # The rows, and earlier messages: Query.
-        statement("ReadOwnConversation", "Query", prefixes=(messages, rows)),
+        allow("ReadOwnConversation", ["dynamodb:Query"], [table_arn], made_up(messages, rows)),
         # The message of each run, and the deletion of earlier ones: PutItem, DeleteItem.
-        statement("SendAndDelete", "PutItem", "DeleteItem", prefixes=(messages,)),
+        allow("SendAndDelete", ["dynamodb:PutItem", "dynamodb:DeleteItem"], [table_arn], made_up(messages)),
         # The first run: the pair item, the rows and the message, in TransactWriteItems.
-        statement("StartOwnConversation", "PutItem", prefixes=(messages, rows, pair), conditions=in_transaction()),
+        allow(
+            "StartOwnConversation",
+            ["dynamodb:PutItem"],
+            [table_arn],
+            in_transaction() | made_up(messages, rows, pair),
+        ),
     ]

@@ -6,7 +6,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cruddur_infra.constructs.statements import only_partitions
+from cruddur_infra.constructs.statements import allow, only_partitions
 from cruddur_messages import schema
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -44,10 +44,10 @@ class DeliveryRoles(Construct):
             subject=environment,
             # cdk deploy: AssumeRole; the lookup role only where an existing VPC is looked up.
             statements=[
-                iam.PolicyStatement(
-                    sid="Deploy",
-                    actions=["sts:AssumeRole"],
-                    resources=[
+                allow(
+                    "Deploy",
+                    ["sts:AssumeRole"],
+                    [
                         f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/"
                         f"cdk-{bootstrap_qualifier}-{name}-role-{Aws.ACCOUNT_ID}-{Aws.REGION}"
                         for name in ("deploy", "file-publishing", *(["lookup"] if looks_up else []))
@@ -69,10 +69,10 @@ class DeliveryRoles(Construct):
             subject=[f"repo:{repository}:pull_request", f"repo:{repository}:ref:refs/heads/main"],
             # cdk diff --no-change-set: DescribeStacks and GetTemplate. CloudFormation generates the end of the ARNs.
             statements=[
-                iam.PolicyStatement(
-                    sid="ReadTemplates",
-                    actions=["cloudformation:DescribeStacks", "cloudformation:GetTemplate"],
-                    resources=[
+                allow(
+                    "ReadTemplates",
+                    ["cloudformation:DescribeStacks", "cloudformation:GetTemplate"],
+                    [
                         f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{name}/*"
                         for name in stack_names
                     ],
@@ -119,27 +119,25 @@ def _smoke_statements(table_arn: str) -> list[iam.PolicyStatement]:
     )
     return [
         # Inboxes, conversations, notes: Query. Messages, first rows, notes: PutItem. Removal: DeleteItem.
-        iam.PolicyStatement(
-            sid="MadeUpPeople",
-            actions=["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
-            resources=[table_arn],
-            conditions=only_partitions(
-                *(prefix + schema.SMOKE_UUID_PREFIX for prefix in made_up), schema.SMOKE_PARTITION
-            ),
+        allow(
+            "MadeUpPeople",
+            ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:DeleteItem"],
+            [table_arn],
+            only_partitions(*(prefix + schema.SMOKE_UUID_PREFIX for prefix in made_up), schema.SMOKE_PARTITION),
         ),
         # The member item of who joins: GetItem, and Update in TransactWriteItems.
-        iam.PolicyStatement(
-            sid="MadeUpMembers",
-            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
-            resources=[table_arn],
-            conditions=only_partitions(schema.MEMBER_PREFIX + schema.SMOKE_UUID_PREFIX),
+        allow(
+            "MadeUpMembers",
+            ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            [table_arn],
+            only_partitions(schema.MEMBER_PREFIX + schema.SMOKE_UUID_PREFIX),
         ),
         # The members of a conversation that one more person joins: Query on the index, whose partition key is the
         # conversation. No `Null`: if AWS had no such key for an index, smoke would be denied (docs/security.md).
-        iam.PolicyStatement(
-            sid="FindGroupRows",
-            actions=["dynamodb:Query"],
-            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
-            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{schema.SMOKE_UUID_PREFIX}*"]}},
+        allow(
+            "FindGroupRows",
+            ["dynamodb:Query"],
+            [f"{table_arn}/index/{schema.INDEX_NAME}"],
+            {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{schema.SMOKE_UUID_PREFIX}*"]}},
         ),
     ]

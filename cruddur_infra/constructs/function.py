@@ -1,6 +1,7 @@
 """What all Lambda functions of this app share: runtime, JSON logs, a log group and role of their own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from aws_cdk import Aws, Duration, RemovalPolicy
@@ -12,9 +13,26 @@ from constructs import Construct
 from cruddur_infra import LAMBDA_CODE, names
 from cruddur_infra.constructs import package
 from cruddur_infra.constructs.network import Network
+from cruddur_infra.constructs.statements import allow
 from cruddur_messages import schema
 
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSettings:
+    """What the functions of a stage have in common."""
+
+    system: str
+    table_name: str
+    runtime: str
+    architecture: str
+    log_retention_days: int
+
+    @property
+    def table_arn(self) -> str:
+        """The ARN of the table that they call."""
+        return names.table_arn(self.table_name)
 
 
 class Function(Construct):
@@ -29,28 +47,24 @@ class Function(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        system: str,
+        common: FunctionSettings,
         part: str,
         description: str,
         entry: str,
         statements: Sequence[iam.PolicyStatement],
-        table_name: str,
-        runtime: str,
-        architecture: str,
         memory_mb: int,
         timeout_seconds: int,
-        log_retention_days: int,
         data: Mapping[Path, Path] | None = None,
         retry_attempts: int | None = None,
         network: Network | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        name = names.function_name(system, part)
+        name = names.function_name(common.system, part)
         log_group = logs.CfnLogGroup(
             self,
             "Logs",
-            log_group_name=names.log_group_name(system, part),
-            retention_in_days=log_retention_days,
+            log_group_name=names.log_group_name(common.system, part),
+            retention_in_days=common.log_retention_days,
         )
         # Its name is fixed, so a retained log group would make the next deployment fail.
         log_group.apply_removal_policy(RemovalPolicy.DESTROY)
@@ -58,19 +72,17 @@ class Function(Construct):
         self.role = iam.Role(
             self,
             "Role",
-            role_name=names.role_name(system, part),
+            role_name=names.role_name(common.system, part),
             description=description,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             inline_policies={
                 part: iam.PolicyDocument(
                     statements=[
                         # Lambda uses this role to ship what the function prints.
-                        iam.PolicyStatement(
-                            sid="WriteLogs",
-                            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                            resources=[
-                                f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/lambda/{name}:*"
-                            ],
+                        allow(
+                            "WriteLogs",
+                            ["logs:CreateLogStream", "logs:PutLogEvents"],
+                            [f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/lambda/{name}:*"],
                         ),
                         *statements,
                     ]
@@ -85,8 +97,8 @@ class Function(Construct):
             "Function",
             function_name=name,
             description=description,
-            runtime=lambda_.Runtime(runtime, lambda_.RuntimeFamily.PYTHON),
-            architecture=ARCHITECTURES[architecture],
+            runtime=lambda_.Runtime(common.runtime, lambda_.RuntimeFamily.PYTHON),
+            architecture=ARCHITECTURES[common.architecture],
             code=lambda_.Code.from_asset(str(package.folder_of(files))),
             handler=f"{package.PACKAGE}.{entry}.handler",
             # Every permission is in the statements above: CDK must not add grants of its own.
@@ -96,7 +108,7 @@ class Function(Construct):
             memory_size=memory_mb,
             timeout=Duration.seconds(timeout_seconds),
             retry_attempts=retry_attempts,
-            environment={schema.TABLE_NAME_VARIABLE: table_name},
+            environment={schema.TABLE_NAME_VARIABLE: common.table_name},
             vpc=network.vpc if network else None,
             vpc_subnets=network.subnets if network else None,
             security_groups=[network.security_group] if network else None,

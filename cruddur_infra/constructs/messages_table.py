@@ -1,6 +1,7 @@
 """The table, its index and its stream."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from aws_cdk import Aws, ReferenceStrength, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -22,12 +23,11 @@ ENCRYPTION = {
 
 @dataclass(frozen=True, kw_only=True)
 class Throughput:
-    """Units per second of the table and of the index: provisioned, or else on demand with a ceiling, if any."""
+    """Units per second of the table and of the index: provisioned, or else the ceilings on demand, if any."""
 
-    read_ceiling: int | None = None
-    write_ceiling: int | None = None
-    provisioned_reads: int | None = None
-    provisioned_writes: int | None = None
+    reads: int | None
+    writes: int | None
+    is_provisioned: bool
 
 
 class MessagesTable(Construct):
@@ -50,14 +50,19 @@ class MessagesTable(Construct):
         super().__init__(scope, construct_id)
         removal_policy = RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if keep else RemovalPolicy.DESTROY
         key = self._key(table_name, removal_policy) if encryption == "customer-managed" else None
-        provisioned = throughput.provisioned_reads is not None
+        reads, writes = throughput.reads, throughput.writes
+        units: dict[str, Any] = {"max_read_request_units": reads, "max_write_request_units": writes}
+        if throughput.is_provisioned:
+            units = {"read_capacity": reads, "write_capacity": writes}
         self.table = dynamodb.Table(
             self,
             "Table",
             table_name=table_name,
             partition_key=_string(schema.PARTITION_KEY),
             sort_key=_string(schema.SORT_KEY),
-            billing_mode=dynamodb.BillingMode.PROVISIONED if provisioned else dynamodb.BillingMode.PAY_PER_REQUEST,
+            billing_mode=dynamodb.BillingMode.PROVISIONED
+            if throughput.is_provisioned
+            else dynamodb.BillingMode.PAY_PER_REQUEST,
             stream=dynamodb.StreamViewType[schema.STREAM_VIEW_TYPE],
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=point_in_time_recovery
@@ -68,20 +73,14 @@ class MessagesTable(Construct):
             removal_policy=removal_policy,
             encryption=ENCRYPTION[encryption],
             encryption_key=key,
-            max_read_request_units=throughput.read_ceiling,
-            max_write_request_units=throughput.write_ceiling,
-            read_capacity=throughput.provisioned_reads,
-            write_capacity=throughput.provisioned_writes,
+            **units,
         )
         self.table.add_global_secondary_index(
             index_name=schema.INDEX_NAME,
             partition_key=_string(schema.INDEX_PARTITION_KEY),
             sort_key=_string(schema.SORT_KEY),
             projection_type=dynamodb.ProjectionType.ALL,
-            max_read_request_units=throughput.read_ceiling,
-            max_write_request_units=throughput.write_ceiling,
-            read_capacity=throughput.provisioned_reads,
-            write_capacity=throughput.provisioned_writes,
+            **units,
         )
         resource = self.table.node.default_child
         assert isinstance(resource, dynamodb.CfnTable)

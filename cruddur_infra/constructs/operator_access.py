@@ -4,7 +4,7 @@ from aws_cdk import CfnOutput
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cruddur_infra.constructs.statements import in_transaction, only_partitions
+from cruddur_infra.constructs.statements import allow, in_transaction, only_partitions
 from cruddur_messages import schema
 
 
@@ -23,16 +23,12 @@ class OperatorAccess(Construct):
                 statements=[
                     *_table_statements(table_arn),
                     # redrive, the records of a failed batch: GetShardIterator, GetRecords.
-                    iam.PolicyStatement(
-                        sid="ReadFailedRecords",
-                        actions=["dynamodb:GetShardIterator", "dynamodb:GetRecords"],
-                        resources=[stream_arn],
-                    ),
+                    allow("ReadFailedRecords", ["dynamodb:GetShardIterator", "dynamodb:GetRecords"], [stream_arn]),
                     # redrive: ReceiveMessage, DeleteMessage; ChangeMessageVisibility for what stays in the queue.
-                    iam.PolicyStatement(
-                        sid="EmptyFailureQueue",
-                        actions=["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"],
-                        resources=[failure_queue_arn],
+                    allow(
+                        "EmptyFailureQueue",
+                        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"],
+                        [failure_queue_arn],
                     ),
                 ]
             ),
@@ -42,48 +38,53 @@ class OperatorAccess(Construct):
 
 def _table_statements(table_arn: str) -> list[iam.PolicyStatement]:
     """The calls of cruddur_cli/maintenance and, to settle a conversation, of the projection."""
-
-    def statement(
-        sid: str, *actions: str, conditions: dict[str, dict[str, object]] | None = None
-    ) -> iam.PolicyStatement:
-        names = [f"dynamodb:{action}" for action in actions]
-        return iam.PolicyStatement(sid=sid, actions=names, resources=[table_arn], conditions=conditions)
-
     return [
         # verify and rebuild, the whole table: Scan; its size, for the progress: DescribeTable.
-        statement("ReadTable", "Scan", "DescribeTable"),
+        allow("ReadTable", ["dynamodb:Scan", "dynamodb:DescribeTable"], [table_arn]),
         # What looks wrong is read again, messages and inboxes; person, also what they did with conversations: Query.
-        statement(
+        allow(
             "ReadAgain",
-            "Query",
-            conditions=only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX),
+            ["dynamodb:Query"],
+            [table_arn],
+            only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX),
         ),
         # The rows to settle, and who has left; person erase, pair items: BatchGetItem.
-        statement(
+        allow(
             "ReadMembers",
-            "BatchGetItem",
-            conditions=only_partitions(schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX, schema.PAIR_PREFIX),
+            ["dynamodb:BatchGetItem"],
+            [table_arn],
+            only_partitions(schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX, schema.PAIR_PREFIX),
         ),
         # The version of a conversation: GetItem, and UpdateItem with the next one, alone or beside rows.
-        statement("LockConversation", "GetItem", "UpdateItem", conditions=only_partitions(schema.CONVERSATION_PREFIX)),
-        # Rows that are older than the conversation item: Query on the index.
-        iam.PolicyStatement(
-            sid="FindGroupRows", actions=["dynamodb:Query"], resources=[f"{table_arn}/index/{schema.INDEX_NAME}"]
+        allow(
+            "LockConversation",
+            ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            [table_arn],
+            only_partitions(schema.CONVERSATION_PREFIX),
         ),
+        # Rows that are older than the conversation item: Query on the index.
+        allow("FindGroupRows", ["dynamodb:Query"], [f"{table_arn}/index/{schema.INDEX_NAME}"]),
         # rebuild, a missing row of who has not left: ConditionCheck in TransactWriteItems, and Put, as below. AWS has
         # no EnclosingOperation for it (Service Authorization Reference): only transactions have condition checks.
-        statement("CheckMembers", "ConditionCheckItem", conditions=only_partitions(schema.MEMBER_PREFIX)),
+        allow("CheckMembers", ["dynamodb:ConditionCheckItem"], [table_arn], only_partitions(schema.MEMBER_PREFIX)),
         # Moves of rows, and of messages to canonical timestamps: Put and Delete in TransactWriteItems.
-        statement(
+        allow(
             "MoveItems",
-            "PutItem",
-            "DeleteItem",
-            conditions=in_transaction() | only_partitions(schema.GROUP_ROW_PREFIX, schema.MESSAGE_PREFIX),
+            ["dynamodb:PutItem", "dynamodb:DeleteItem"],
+            [table_arn],
+            in_transaction() | only_partitions(schema.GROUP_ROW_PREFIX, schema.MESSAGE_PREFIX),
         ),
         # person refresh and erase, whom the rows of others name: UpdateItem.
-        statement("RenameInRows", "UpdateItem", conditions=only_partitions(schema.GROUP_ROW_PREFIX)),
+        allow("RenameInRows", ["dynamodb:UpdateItem"], [table_arn], only_partitions(schema.GROUP_ROW_PREFIX)),
         # person erase, who has left: Update in TransactWriteItems.
-        statement("EraseMarks", "UpdateItem", conditions=in_transaction() | only_partitions(schema.MEMBER_PREFIX)),
+        allow(
+            "EraseMarks", ["dynamodb:UpdateItem"], [table_arn], in_transaction() | only_partitions(schema.MEMBER_PREFIX)
+        ),
         # person erase, beside messages and rows: Delete in TransactWriteItems.
-        statement("ErasePairItems", "DeleteItem", conditions=in_transaction() | only_partitions(schema.PAIR_PREFIX)),
+        allow(
+            "ErasePairItems",
+            ["dynamodb:DeleteItem"],
+            [table_arn],
+            in_transaction() | only_partitions(schema.PAIR_PREFIX),
+        ),
     ]

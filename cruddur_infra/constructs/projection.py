@@ -9,9 +9,9 @@ from constructs import Construct
 
 from cruddur_infra import names
 from cruddur_infra.constructs.failure_queue import FailureQueue
-from cruddur_infra.constructs.function import Function
+from cruddur_infra.constructs.function import Function, FunctionSettings
 from cruddur_infra.constructs.network import Network
-from cruddur_infra.constructs.statements import Conditions, in_transaction, only_partitions
+from cruddur_infra.constructs.statements import Conditions, allow, in_transaction, only_partitions
 from cruddur_messages import schema
 from cruddur_messages.projection import filters as stream_filters
 
@@ -55,20 +55,16 @@ class ProjectionFunction(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        system: str,
+        common: FunctionSettings,
         network: Network,
-        table_name: str,
-        table_arn: str,
         stream_arn: str,
-        runtime: str,
-        architecture: str,
         memory_mb: int,
         timeout_seconds: int,
-        log_retention_days: int,
         polling: Polling,
         keep_failures: bool,
     ) -> None:
         super().__init__(scope, construct_id)
+        system = common.system
         self.failure_queue = FailureQueue(
             self, "Failures", sender_role_arn=names.role_arn(system, PART), keep=keep_failures
         ).queue
@@ -76,17 +72,13 @@ class ProjectionFunction(Construct):
         function = Function(
             self,
             "Projection",
-            system=system,
+            common=common,
             part=PART,
             description="Keeps every member's group row on the newest message of the conversation",
             entry="projection.handler",
             statements=_lambda_statements(names.function_arn(system, PART), stream_arn, queue_arn),
-            table_name=table_name,
-            runtime=runtime,
-            architecture=architecture,
             memory_mb=memory_mb,
             timeout_seconds=timeout_seconds,
-            log_retention_days=log_retention_days,
             network=network,
         )
         self.function = function.function
@@ -97,7 +89,7 @@ class ProjectionFunction(Construct):
             "TablePolicy",
             policy_name="table",
             roles=[function.role],
-            statements=_table_statements(table_arn, network.data_path),
+            statements=_table_statements(common.table_arn, network.data_path),
         )
         table_policy.node.add_dependency(self.function)
         self.log_group_name = function.log_group_name
@@ -135,39 +127,29 @@ def _table_statements(table_arn: str, data_path: Mapping[str, str]) -> list[iam.
     return [
         # The version of the conversation and where its rows are: GetItem. The next version: UpdateItem, in
         # TransactWriteItems beside the moves of rows, and alone where no row moves.
-        iam.PolicyStatement(
-            sid="LockConversation",
-            actions=["dynamodb:GetItem", "dynamodb:UpdateItem"],
-            resources=[table_arn],
-            conditions=from_our_network | only_partitions(schema.CONVERSATION_PREFIX),
+        allow(
+            "LockConversation",
+            ["dynamodb:GetItem", "dynamodb:UpdateItem"],
+            [table_arn],
+            from_our_network | only_partitions(schema.CONVERSATION_PREFIX),
         ),
         # The newest message: Query on the partition of a conversation's messages.
-        iam.PolicyStatement(
-            sid="ReadNewestMessage",
-            actions=["dynamodb:Query"],
-            resources=[table_arn],
-            conditions=from_our_network | only_partitions(schema.MESSAGE_PREFIX),
+        allow(
+            "ReadNewestMessage",
+            ["dynamodb:Query"],
+            [table_arn],
+            from_our_network | only_partitions(schema.MESSAGE_PREFIX),
         ),
         # The current rows: BatchGetItem by their keys.
-        iam.PolicyStatement(
-            sid="ReadGroupRows",
-            actions=["dynamodb:BatchGetItem"],
-            resources=[table_arn],
-            conditions=from_our_network | on_group_rows,
-        ),
+        allow("ReadGroupRows", ["dynamodb:BatchGetItem"], [table_arn], from_our_network | on_group_rows),
         # Rows that are older than the conversation item: Query on the index.
-        iam.PolicyStatement(
-            sid="FindGroupRows",
-            actions=["dynamodb:Query"],
-            resources=[f"{table_arn}/index/{schema.INDEX_NAME}"],
-            conditions=from_our_network,
-        ),
+        allow("FindGroupRows", ["dynamodb:Query"], [f"{table_arn}/index/{schema.INDEX_NAME}"], from_our_network),
         # Moves of rows: Put and Delete in TransactWriteItems.
-        iam.PolicyStatement(
-            sid="MoveGroupRows",
-            actions=["dynamodb:PutItem", "dynamodb:DeleteItem"],
-            resources=[table_arn],
-            conditions=from_our_network | in_transaction() | on_group_rows,
+        allow(
+            "MoveGroupRows",
+            ["dynamodb:PutItem", "dynamodb:DeleteItem"],
+            [table_arn],
+            from_our_network | in_transaction() | on_group_rows,
         ),
     ]
 
@@ -181,16 +163,12 @@ def _lambda_statements(function_arn: str, stream_arn: str, queue_arn: str) -> li
     by_the_code: Conditions = {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}}
     return [
         # Lambda's poller, and the check when the mapping is created (for ListStreams see docs/security.md).
-        iam.PolicyStatement(
-            sid="ReadStream",
-            actions=list(STREAM_ACTIONS),
-            resources=[stream_arn],
-        ),
+        allow("ReadStream", list(STREAM_ACTIONS), [stream_arn]),
         # Lambda, for records that it gives up on.
-        iam.PolicyStatement(sid="SendFailures", actions=["sqs:SendMessage"], resources=[queue_arn]),
+        allow("SendFailures", ["sqs:SendMessage"], [queue_arn]),
         # Lambda, to connect the function to the VPC. It requires these on `*`, and refuses to create a function whose
         # role names interfaces or subnets instead (docs/decisions/0005).
-        iam.PolicyStatement(sid="ManageNetworkInterfaces", actions=list(NETWORK_INTERFACE_ACTIONS), resources=["*"]),
+        allow("ManageNetworkInterfaces", list(NETWORK_INTERFACE_ACTIONS), ["*"]),
         # The function's own code must not use Lambda's permissions.
         iam.PolicyStatement(
             sid="NoStreamOrQueueForTheCode",

@@ -1,6 +1,15 @@
-"""Conditions that several policies share."""
+"""How policies say what they allow, and the conditions that several of them share."""
+
+from aws_cdk import aws_iam as iam
 
 Conditions = dict[str, dict[str, object]]
+
+
+def allow(
+    sid: str, actions: list[str], resources: list[str], conditions: Conditions | None = None
+) -> iam.PolicyStatement:
+    """A statement that allows actions on resources. A comment beside each says which call needs it."""
+    return iam.PolicyStatement(sid=sid, actions=actions, resources=resources, conditions=conditions)
 
 
 def only_partitions(*prefixes: str) -> Conditions:

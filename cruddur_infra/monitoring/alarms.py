@@ -29,22 +29,22 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """Triggers when the value is above `above` in `breaching` of the last `periods`.
+    """Triggers when the value is above `above` in `breaching` of the last `periods`: by default, if it lasts.
 
     Missing data does not trigger it, unless `missing_breaches`: then it waits `warm_up_minutes` for the first data.
-    `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed
-    by their names in the expression; without an expression there is exactly one.
+    `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed by their names in the expression;
+    without an expression there is exactly one.
     """
 
     name: str
     says: str
     metrics: Mapping[str, Metric]
-    above: float
-    is_essential: bool = False
+    above: float = 0
     expression: str | None = None
     period_seconds: int = 300
-    periods: int = 1
-    breaching: int = 1
+    periods: int = 3
+    breaching: int = 2
+    is_essential: bool = False
     missing_breaches: bool = False
     warm_up_minutes: int | None = None
 
@@ -70,7 +70,7 @@ def alarms(watched: Watched, thresholds: Thresholds, *, full: bool) -> list[Alar
 
 def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
     return [
-        *(_canary(watched, thresholds) if watched.canary_log_group_name else []),
+        *([_canary(watched, thresholds)] if watched.canary_log_group_name else []),
         Alarm(
             name="inboxes-behind",
             is_essential=True,
@@ -88,39 +88,29 @@ def _inboxes(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             says=f"Messages took more than {thresholds.age_seconds} s from the table into the inboxes.",
             metrics={"lag": watched.logged(LOGGED_LAG, "Maximum")},
             above=thresholds.age_seconds,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="conversations-failing",
             is_essential=True,
             says="Conversations could not be settled. They are retried up to the limits of the mapping.",
-            metrics={"failed": watched.logged("conversations_failed")},
             # A single conversation must start it, however seldom Lambda delivers its record again.
-            above=0,
-            periods=3,
-            breaching=2,
+            metrics={"failed": watched.logged("conversations_failed")},
         ),
     ]
 
 
-def _canary(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
+def _canary(watched: Watched, thresholds: Thresholds) -> Alarm:
     minutes = thresholds.canary_minutes
-    return [
-        Alarm(
-            name="canary",
-            is_essential=True,
-            says=f"The canary did not run, or its message took over {thresholds.canary_wait_seconds} s to the inboxes.",
-            metrics={"failures": watched.logged(CANARY_FAILURES, "Maximum")},
-            above=0,
-            period_seconds=minutes * 60,
-            periods=3,
-            breaching=2,
-            missing_breaches=True,
-            # By then there are three runs, or it never ran (CloudWatch User Guide, "Alarm warm-up periods").
-            warm_up_minutes=minutes * 4,
-        )
-    ]
+    return Alarm(
+        name="canary",
+        is_essential=True,
+        says=f"The canary did not run, or its message took over {thresholds.canary_wait_seconds} s to the inboxes.",
+        metrics={"failures": watched.logged(CANARY_FAILURES, "Maximum")},
+        period_seconds=minutes * 60,
+        missing_breaches=True,
+        # By then there are three runs, or it never ran (CloudWatch User Guide, "Alarm warm-up periods").
+        warm_up_minutes=minutes * 4,
+    )
 
 
 def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
@@ -135,25 +125,17 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             is_essential=True,
             says="Invocations ended in an error: a crash, a timeout, or memory.",
             metrics={"errors": watched.of_function("Errors")},
-            above=0,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="function-throttled",
             says="Lambda throttled the function: no concurrency was left.",
             metrics={"throttles": watched.of_function("Throttles")},
-            above=0,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="function-slow",
             says=f"Batches take more than {NEAR_THE_TIMEOUT:.0%} of the timeout of {thresholds.timeout_seconds} s.",
             metrics={"duration": watched.of_function("Duration", "Maximum")},
             above=thresholds.timeout_seconds * 1000 * NEAR_THE_TIMEOUT,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="self-trigger",
@@ -164,14 +146,13 @@ def _function(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
                 f"FILL(invocations, 0) / ({all_writes} + 1), 0)"
             ),
             above=thresholds.loop_factor,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="own-writes-delivered",
             says="The function receives records that its filters should remove, such as its own writes.",
             metrics={"ignored": watched.logged("records_ignored")},
-            above=0,
+            periods=1,
+            breaching=1,
         ),
     ]
 
@@ -183,26 +164,30 @@ def _records(watched: Watched) -> list[Alarm]:
             is_essential=True,
             says="The mapping gave up on records, and they are not in the failure queue.",
             metrics={"dropped": watched.of_mapping("DroppedEventCount")},
-            above=0,
+            periods=1,
+            breaching=1,
         ),
         Alarm(
             name="records-unusable",
             says="Records named no conversation and were skipped: something else writes to the table.",
             metrics={"unusable": watched.logged("records_unusable")},
-            above=0,
+            periods=1,
+            breaching=1,
         ),
         Alarm(
             name="failure-queue",
             is_essential=True,
             says="Records are in the failure queue. The stream keeps them for 24 hours.",
             metrics={"waiting": watched.of_queue("ApproximateNumberOfMessagesVisible")},
-            above=0,
+            periods=1,
+            breaching=1,
         ),
         Alarm(
             name="failure-queue-unreachable",
             says="Lambda could not put failed records into the failure queue.",
             metrics={"failures": watched.of_function("DestinationDeliveryFailures")},
-            above=0,
+            periods=1,
+            breaching=1,
         ),
     ]
 
@@ -221,8 +206,6 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             metrics={name: watched.of_table(metric) for name, metric in throttles.items()},
             expression=either,
             above=thresholds.failures,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="index-throttled",
@@ -230,8 +213,6 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             metrics={name: watched.of_index(metric) for name, metric in throttles.items()},
             expression=either,
             above=thresholds.failures,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="table-errors",
@@ -239,8 +220,6 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             metrics=system_errors,
             expression=" + ".join(f"FILL({name}, 0)" for name in system_errors),
             above=thresholds.failures,
-            periods=3,
-            breaching=2,
         ),
         Alarm(
             name="user-errors",
@@ -249,7 +228,5 @@ def _table(watched: Watched, thresholds: Thresholds) -> list[Alarm]:
             metrics={"errors": watched.of_account("UserErrors"), "conflicts": watched.logged("conflicts")},
             expression="FILL(errors, 0) - FILL(conflicts, 0)",
             above=thresholds.user_errors,
-            periods=3,
-            breaching=2,
         ),
     ]

@@ -13,6 +13,9 @@ from cruddur_messages.audit import METRIC, SYSTEM_DIMENSION
 HOUR = 3600
 SLACK_HOURS = 12
 
+LONGEST_WARM_UP_MINUTES = 2 * 24 * 60
+"""CloudWatch User Guide, "Alarm warm-up periods"."""
+
 
 class AuditAlarms(Construct):
     """Findings, and no success for half a day longer than the interval."""
@@ -54,6 +57,11 @@ class AuditAlarms(Construct):
             threshold=1,
             evaluation_periods=hours,
             treat_missing_data="breaching",
+            # The schedule starts the first run when it is created (EventBridge Scheduler User Guide, "Schedule
+            # types"), and a run ends within twelve hours.
+            warm_up_configuration=cloudwatch.CfnAlarm.WarmUpConfigurationProperty(
+                warm_up_period_duration_in_minutes=min(hours * 60, LONGEST_WARM_UP_MINUTES)
+            ),
         )
 
     def _alarm(self, name: str, alarm_name: str, says: str, **measured: Any) -> None:

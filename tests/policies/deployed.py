@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cruddur_infra import stages
 from cruddur_messages import schema
 from tests.policies.authorization import (
     ACCOUNT,
@@ -19,7 +20,7 @@ from tests.policies.authorization import (
     Statement,
 )
 from tests.templates.fixtures import synthesize
-from tools.synthesis import Template, Templates, function, log_group, only, resources, role
+from tools.synthesis import Template, Templates, function, log_group, of_settings, only, resources, role
 
 PROJECTION = "projection"
 SEED = "seed"
@@ -32,6 +33,17 @@ OURS = (PROJECTION, SEED, CANARY, BACKEND, OPERATOR, FLOW_LOGS)
 
 EXISTING_VPC = "vpc-0a1b2c3d4e5f60718"
 EXISTING_SUBNETS = ("subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002")
+
+LOOKED_UP = {
+    f"vpc-provider:account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true": {
+        "vpcId": EXISTING_VPC,
+        "vpcCidrBlock": "10.0.0.0/16",
+        "ownerAccountId": ACCOUNT,
+        "availabilityZones": [],
+        "subnetGroups": [],
+    }
+}
+"""What the CDK CLI would have found in the account."""
 
 VARIANTS = ("dev", "prod", "dev in an existing VPC")
 """The variants that are proven: each stage for AWS, and the settings that change the policies further, all at once."""
@@ -70,24 +82,9 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
     """Synthesize dev, with the seed, without `backend_changes`, in a VPC in which a lookup finds no subnet."""
     from aws_cdk import Environment
 
-    from cruddur_infra import stages
-    from tools import synthesis
-
-    found = {
-        "vpcId": EXISTING_VPC,
-        "vpcCidrBlock": "10.0.0.0/16",
-        "ownerAccountId": ACCOUNT,
-        "availabilityZones": [],
-        "subnetGroups": [],
-    }
-    asked_for = f"account={ACCOUNT}:filter.vpc-id={EXISTING_VPC}:region={REGION}:returnAsymmetricSubnets=true"
     wanted = {"stage": "dev", "seed": "true", "vpc_id": EXISTING_VPC, "subnet_ids": ",".join(subnet_ids)}
-    wanted["backend_changes"] = "false"
-    return synthesis.of_settings(
-        stages.read(wanted),
-        env=Environment(account=ACCOUNT, region=REGION),
-        looked_up={f"vpc-provider:{asked_for}": found},
-    )
+    settings = stages.read({**wanted, "backend_changes": "false"})
+    return of_settings(settings, env=Environment(account=ACCOUNT, region=REGION), looked_up=LOOKED_UP)
 
 
 def _resolved(templates: Templates) -> Deployed:

@@ -80,7 +80,8 @@ def statements(templates: Any) -> dict[str, list[tuple[str, str]]]:
     )
     found: dict[str, list[tuple[str, str]]] = {}
     for role in resources(template, "AWS::IAM::Role").values():
-        assert "ManagedPolicyArns" not in role["Properties"]
+        # Without a name of its own: with a long name of the system, it would have more than IAM's 64 characters.
+        assert not role["Properties"].keys() & {"ManagedPolicyArns", "RoleName"}
         (policy,) = role["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]:
             actions, places = (
@@ -136,16 +137,6 @@ def test_the_bucket_is_closed_and_forgets(audit: Any) -> None:
 def test_what_cannot_work_is_refused(overrides: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         read(overrides)
-
-
-@pytest.mark.parametrize("days", [1, 6])
-def test_the_alarm_for_a_missing_success_looks_back_at_most_a_week(
-    templates: Callable[..., Templates], days: int
-) -> None:
-    alarms = resources(templates("dev", audit_days=str(days))["audit"], "AWS::CloudWatch::Alarm").values()
-    (missing,) = [alarm["Properties"] for alarm in alarms if "missing" in alarm["Properties"]["AlarmName"]]
-    assert missing["EvaluationPeriods"] * missing["Period"] == (24 * days + 12) * 3600 <= 7 * 86_400
-    assert missing["TreatMissingData"] == "breaching"
 
 
 def test_the_error_that_is_caught_by_name_is_one_of_the_call() -> None:

@@ -8,18 +8,17 @@ from cruddur_infra.settings import SettingsError
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import EXISTING_VPC, in_existing_vpc
 from tests.templates.fixtures import each_stage
-from tools.synthesis import Templates, only, resources
+from tools.synthesis import Templates, function, only, resources
 
 
 @each_stage
-def test_subnets_are_isolated_and_the_endpoint_is_on_their_routes(
-    stage: str, templates: Callable[..., Templates]
-) -> None:
+def test_the_endpoint_is_the_only_route_out(stage: str, templates: Callable[..., Templates]) -> None:
     template = templates(stage)["main"]
     subnets = resources(template, "AWS::EC2::Subnet")
     zones = [str(subnet["Properties"]["AvailabilityZone"]) for subnet in subnets.values()]
     assert len(subnets) == len(set(zones)) == 2
-    for forbidden in ("NatGateway", "InternetGateway", "Route", "EIP", "EgressOnlyInternetGateway"):
+    ways_out = ("NatGateway", "InternetGateway", "Route", "EIP", "EgressOnlyInternetGateway", "VPCPeeringConnection")
+    for forbidden in (*ways_out, "SecurityGroupIngress"):
         assert not resources(template, f"AWS::EC2::{forbidden}")
     endpoint = only(template, "AWS::EC2::VPCEndpoint")["Properties"]
     assert endpoint["VpcEndpointType"] == "Gateway"
@@ -30,11 +29,13 @@ def test_subnets_are_isolated_and_the_endpoint_is_on_their_routes(
     }
     assert set(tables_of_subnets) == set(subnets)
     assert {table["Ref"] for table in endpoint["RouteTableIds"]} == set(tables_of_subnets.values())
-
-
-@pytest.mark.parametrize(("stage", "count"), [("local", 0), ("dev", 0), ("prod", 1)])
-def test_flow_logs_are_kept_in_prod(stage: str, count: int, templates: Callable[..., Templates]) -> None:
-    assert len(resources(templates(stage)["main"], "AWS::EC2::FlowLog")) == count
+    group = only(template, "AWS::EC2::SecurityGroup")["Properties"]
+    assert "SecurityGroupIngress" not in group
+    (egress,) = group["SecurityGroupEgress"]
+    assert (egress["IpProtocol"], egress["FromPort"], egress["ToPort"]) == ("tcp", 443, 443)
+    configuration = function(template, "projection")["VpcConfig"]
+    assert {subnet["Ref"] for subnet in configuration["SubnetIds"]} == set(subnets)
+    assert len(configuration["SecurityGroupIds"]) == 1
 
 
 @each_stage

@@ -13,7 +13,7 @@ from cruddur_infra.constructs import package
 
 pytestmark = pytest.mark.check
 
-ENTRIES = ("projection.handler", "seed.handler")
+ENTRIES = ("projection.handler", "seed.handler", "canary.handler")
 VARIABLES = {"TABLE_NAME": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
 

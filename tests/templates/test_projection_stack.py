@@ -30,45 +30,40 @@ def test_nothing_is_lost_between_stream_and_function(stage: str, templates: Call
     assert template["Resources"][queue]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_the_mapping_has_the_settings(templates: Callable[..., Templates]) -> None:
-    asked = {
-        "batch_size": ("BatchSize", 500),
-        "batching_window_seconds": ("MaximumBatchingWindowInSeconds", 3),
-        "parallelization_factor": ("ParallelizationFactor", 4),
-        "retry_attempts": ("MaximumRetryAttempts", 5),
-        "record_age_seconds": ("MaximumRecordAgeInSeconds", 120),
-    }
-    mapping = mapping_of(templates, "dev", **{name: str(value) for name, (_, value) in asked.items()})
-    assert {name: mapping[name] for name, _ in asked.values()} == dict(asked.values())
-
-
 @each_stage
-def test_every_function_is_new_small_and_logs_to_its_own_group(stage: str, templates: Callable[..., Templates]) -> None:
+def test_every_function_logs_to_its_own_group_under_a_role_of_its_own(
+    stage: str, templates: Callable[..., Templates]
+) -> None:
     parts = {"projection": "main", "canary": "main", "seed": "seed"}
+    found = templates(stage, seed="true", seed_protected=str(stage == "prod").lower())
     for name, part in parts.items():
-        if part not in templates(stage) or (name, stage) == ("canary", "local"):
+        if (name, stage) == ("canary", "local"):
             continue
-        template = templates(stage)[part]
-        found, group, its_role = function(template, name), log_group(template, name), role(template, name)
-        assert found["Runtime"] == "python3.14"
-        assert found["Architectures"] == ["arm64"]
-        assert found["LoggingConfig"]["LogFormat"] == "JSON"
-        assert template["Resources"][found["LoggingConfig"]["LogGroup"]["Ref"]] == group
-        assert template["Resources"][found["Role"]["Fn::GetAtt"][0]] == its_role
-        assert group["Properties"]["LogGroupName"] == f"/aws/lambda/{found['FunctionName']}"
-        assert group["Properties"]["RetentionInDays"] == {"local": 1, "dev": 14, "prod": 365}[stage]
-        assert found["Environment"]["Variables"] == {"TABLE_NAME": "cruddur-messages"}
+        template = found[part]
+        one, group, its_role = function(template, name), log_group(template, name), role(template, name)
+        assert one["LoggingConfig"]["LogFormat"] == "JSON"
+        assert template["Resources"][one["LoggingConfig"]["LogGroup"]["Ref"]] == group
+        assert template["Resources"][one["Role"]["Fn::GetAtt"][0]] == its_role
+        assert group["Properties"]["LogGroupName"] == f"/aws/lambda/{one['FunctionName']}"
+        assert one["Environment"]["Variables"] == {"TABLE_NAME": "cruddur-messages"}
         assert len(its_role["Properties"]["Policies"]) == 1
+        assert "ManagedPolicyArns" not in its_role["Properties"]
+        (trust,) = its_role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert (trust["Action"], trust["Principal"]) == ("sts:AssumeRole", {"Service": "lambda.amazonaws.com"})
         granted = resources(template, "AWS::IAM::Policy")
         ours = ("FlowLog", "MessagesTablePolicy")
         assert all(any(name in policy for name in ours) for policy in granted), "CDK has added a permission of its own"
+        assert not resources(template, "AWS::Lambda::Url")
 
 
-@each_stage
-def test_the_projection_runs_in_the_isolated_subnets(stage: str, templates: Callable[..., Templates]) -> None:
-    configuration = function(templates(stage)["main"], "projection")["VpcConfig"]
-    assert len(configuration["SubnetIds"]) == 2
-    assert len(configuration["SecurityGroupIds"]) == 1
+def test_only_its_schedule_invokes_a_function(templates: Callable[..., Templates]) -> None:
+    main = templates("prod")["main"]
+    (rule,) = resources(main, "AWS::Events::Rule")
+    permission = only(main, "AWS::Lambda::Permission")["Properties"]
+    assert permission["Principal"] == "events.amazonaws.com"
+    assert permission["SourceArn"] == {"Fn::GetAtt": [rule, "Arn"]}
+    invoked = main["Resources"][permission["FunctionName"]["Fn::GetAtt"][0]]["Properties"]
+    assert invoked == function(main, "canary")
 
 
 def test_the_seed_is_loaded_after_the_mapping_exists_and_never_hangs(templates: Callable[..., Templates]) -> None:

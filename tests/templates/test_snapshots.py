@@ -12,7 +12,6 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
-from tests.policies.test_local_difference import differences
 from tools.synthesis import Templates
 
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")
@@ -27,9 +26,17 @@ def scrubbed(value: Any) -> Any:
     return ASSET_HASH.sub("<hash>", value) if isinstance(value, str) else value
 
 
-def changed(template: Any, other: Any) -> dict[str, Any]:
+def changed(one: Any, other: Any, path: str = "") -> dict[str, Any]:
     """The values of the other template that differ, by path; None for what it does not have."""
-    return {f"/{'/'.join(path)}": found for path, _, found in differences(template, other)}
+    if isinstance(one, dict) and isinstance(other, dict):
+        pairs = [(name, one.get(name), other.get(name)) for name in sorted(one.keys() | other.keys())]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = [(str(number), *both) for number, both in enumerate(zip(one, other, strict=True))]
+    else:
+        return {} if one == other else {path: other}
+    return {
+        at: found for name, its, of_other in pairs for at, found in changed(its, of_other, f"{path}/{name}").items()
+    }
 
 
 def test_prod_is_as_reviewed(templates: Callable[..., Templates], snapshot: SnapshotAssertion) -> None:

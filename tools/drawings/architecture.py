@@ -12,7 +12,7 @@ DOCUMENT = REPOSITORY / "docs/architecture.md"
 BEGIN, END = "<!-- drawing: made by `make drawing` from the templates -->", "<!-- end of drawing -->"
 
 STREAM_READS = ("GetRecords", "GetShardIterator")
-EVERY_STACK = {"seed": "true", "seed_protected": "true", "delivery_repository": "owner/name"}
+EVERY_STACK = {"seed": "true", "seed_protected": "true", "delivery_repository": "owner/name", "audit_days": "1"}
 """The settings with which prod has every stack."""
 
 
@@ -21,6 +21,7 @@ def draw(templates: Templates) -> str:
     table = only(templates["table"], "AWS::DynamoDB::Table")["Properties"]
     main = templates["main"]
     mapping = only(main, "AWS::Lambda::EventSourceMapping")["Properties"]
+    schedule = only(templates["audit"], "AWS::Scheduler::Schedule")["Properties"]
     nodes = {
         "table": [("table", f'[("{table["TableName"]}<br/>index {_index_name(table)}")]')],
         "main": [
@@ -41,6 +42,11 @@ def draw(templates: Templates) -> str:
         "seed": [
             ("conversations", '(["custom resource"])'),
             ("loader", f'["{_function_label(templates["seed"], "seed")}"]'),
+        ],
+        "audit": [
+            ("check", f'["state machine, {schedule["ScheduleExpression"]}"]'),
+            ("job", '["Glue job"]'),
+            ("bucket", '[("exports, findings")]'),
         ],
         "delivery": [(f"role_{name}", f'["role {name}"]') for name in _roles(templates["delivery"])],
     }
@@ -66,6 +72,11 @@ def draw(templates: Templates) -> str:
         *(("workflow", f"role_{name}", "assumes, by OIDC") for name in _roles(templates["delivery"])),
         ("conversations", "loader", "load, remove"),
         ("loader", "table", _data_actions_of_role(templates["seed"], "seed")),
+        ("table", "bucket", "export"),
+        ("check", "job", "exports, then starts"),
+        ("job", "bucket", "reads the export, writes findings"),
+        ("job", "table", "reads again what looks wrong"),
+        ("check", "team", "alarms"),
     ]
     outside = {"flask": "Flask backend", "team": "the team", "workflow": "GitHub workflow"}
     lines = ["flowchart LR", *(f'    {name}(["{label}"])' for name, label in outside.items())]
