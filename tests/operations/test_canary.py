@@ -67,18 +67,18 @@ def runs(night: Night) -> Runs:
     return Runs(night, night.table.client, night.deliver)
 
 
-def own_items(night: Night) -> list[str]:
-    """The partitions of the canary's messages, rows and pair item; the conversation item is the projection's."""
-    scanned = night.table.client.scan(TableName=night.table.name, ConsistentRead=True)["Items"]
-    keys = [item[schema.PARTITION_KEY]["S"] for item in scanned]
-    return sorted(key for key in keys if not key.startswith(schema.CONVERSATION_PREFIX))
-
-
 def check_one_message_and_two_rows(night: Night) -> None:
+    """Of made-up people alone: the last message, both rows at its time, and the pair item."""
+    # The conversation item is the projection's.
+    scanned = night.table.client.scan(TableName=night.table.name, ConsistentRead=True)["Items"]
+    keys = sorted((item[schema.PARTITION_KEY]["S"], item[schema.SORT_KEY]["S"]) for item in scanned)
+    found = [key for key in keys if not key[0].startswith(schema.CONVERSATION_PREFIX)]
     one, other = (member.uuid for member in canary.MEMBERS)
-    expected = {schema.group_row_partition(one), schema.group_row_partition(other), schema.pair_partition(one, other)}
-    assert own_items(night) == sorted({*expected, schema.message_partition(canary.MESSAGE_GROUP_UUID)})
-    assert all(schema.SMOKE_UUID_PREFIX in key for key in own_items(night))
+    rows = [schema.group_row_partition(one), schema.group_row_partition(other)]
+    message, pair = schema.message_partition(canary.MESSAGE_GROUP_UUID), schema.pair_partition(one, other)
+    assert [partition for partition, _ in found] == sorted([*rows, message, pair])
+    assert len({time for partition, time in found if partition != pair}) == 1
+    assert all(schema.SMOKE_UUID_PREFIX in partition for partition, _ in found)
 
 
 def test_each_run_measures_deletes_the_message_before_it_and_leaves_all_in_order(
@@ -106,6 +106,29 @@ def test_it_fails_while_the_mapping_is_disabled_and_recovers_with_it(runs: Runs)
     check_one_message_and_two_rows(runs.night)
 
 
+@pytest.mark.parametrize("moved", [0, 1])
+def test_it_fails_while_only_one_of_the_two_rows_moves(moved: int, runs: Runs) -> None:
+    runs.run()
+    runs.night.deliver()
+    table, client = runs.night.table.name, runs.client
+
+    def items_of(partition: str) -> Any:
+        values = {":pk": {"S": partition}}
+        return client.query(TableName=table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues=values)[
+            "Items"
+        ]
+
+    def move_one_row() -> None:
+        newest = items_of(schema.message_partition(canary.MESSAGE_GROUP_UUID))[-1]
+        (row,) = items_of(schema.group_row_partition(canary.MEMBERS[moved].uuid))
+        client.delete_item(TableName=table, Key={name: row[name] for name in ("pk", "sk")})
+        client.put_item(TableName=table, Item=row | {"sk": newest["sk"]})
+
+    runs.deliver = move_one_row
+    runs.run()
+    assert runs.failures == [0, 1]
+
+
 def test_it_fails_while_the_projection_lacks_a_permission(runs: Runs) -> None:
     runs.run()
     runs.night.client.code = "AccessDeniedException"
@@ -121,6 +144,29 @@ def test_it_names_the_error_while_it_lacks_a_permission_itself(runs: Runs) -> No
     runs.client = Denied()
     runs.run()
     assert json.loads(runs.lines[0])["failure"] == "AccessDeniedException"
+
+
+def test_the_entry_runs_it_with_the_time_of_the_invocation(
+    night: Night,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    templates: Callable[..., Templates],
+) -> None:
+    """Nobody delivers: the first run starts the conversation with its rows, the second one waits in vain."""
+    from cruddur_messages.canary import RESERVE_SECONDS, handler
+
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return RESERVE_SECONDS * 1000
+
+    monkeypatch.setenv(schema.TABLE_NAME_VARIABLE, night.table.name)
+    monkeypatch.setattr(handler, "_client", night.table.client)
+    context: Any = Context()
+    handler.handler({}, context)
+    assert counted(capsys.readouterr().out.splitlines(), templates)["canary_failures"] == 0
+    with pytest.raises(canary.LateError):
+        handler.handler({}, context)
+    assert counted(capsys.readouterr().out.splitlines(), templates) == {"canary_failures": 1}
 
 
 def test_a_clock_that_was_ahead_does_not_make_later_runs_succeed_by_themselves(runs: Runs) -> None:
@@ -194,7 +240,9 @@ def test_its_alarm(
     """`starts_after` counts the periods since the first failure."""
     alarm = alarms(templates, stage)["canary"]
     assert alarm["Period"] == minutes * 60
-    found = alarm_state.states(alarm, ran(failures, alarm["Period"]), seconds=len(failures) * alarm["Period"])
+    found = alarm_state.states(
+        alarm, {"failures": ran(failures, alarm["Period"])}, seconds=len(failures) * alarm["Period"]
+    )
     started = found.index("ALARM") if "ALARM" in found else None
     first = next((number for number, value in enumerate(failures) if value != 0), 0)
     assert started == (None if starts_after is None else first + starts_after - 1)
