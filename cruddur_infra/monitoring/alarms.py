@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from cruddur_infra.monitoring.log import CANARY_FAILURES, LOGGED_LAG
 from cruddur_infra.monitoring.metrics import MESSAGE_WRITES, OPERATIONS, Metric, Watched
@@ -29,9 +30,10 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """Triggers when the value is above `above` in `breaching` of the last `periods`: by default, if it lasts.
+    """Triggers when the value is above `above`, or below `below`, in `breaching` of the last `periods`.
 
-    Missing data does not trigger it, unless `missing_breaches`: then it waits `warm_up_minutes` for the first data.
+    By default, it must last. `missing` is how CloudWatch treats missing data; if that is breaching, the alarm waits
+    `warm_up_minutes` for the first data.
     `is_essential` marks alarms that show wrong or late inboxes. `metrics` are keyed by their names in the expression;
     without an expression there is exactly one.
     """
@@ -40,12 +42,13 @@ class Alarm:
     says: str
     metrics: Mapping[str, Metric]
     above: float = 0
+    below: float | None = None
     expression: str | None = None
     period_seconds: int = 300
     periods: int = 3
     breaching: int = 2
     is_essential: bool = False
-    missing_breaches: bool = False
+    missing: Literal["notBreaching", "breaching", "ignore"] = "notBreaching"
     warm_up_minutes: int | None = None
 
     @property
@@ -107,7 +110,7 @@ def _canary(watched: Watched, thresholds: Thresholds) -> Alarm:
         says=f"The canary did not run, or its message took over {thresholds.canary_wait_seconds} s to the inboxes.",
         metrics={"failures": watched.logged(CANARY_FAILURES, "Maximum")},
         period_seconds=minutes * 60,
-        missing_breaches=True,
+        missing="breaching",
         # By then there are three runs, or it never ran (CloudWatch User Guide, "Alarm warm-up periods").
         warm_up_minutes=minutes * 4,
     )

@@ -1,13 +1,11 @@
 """The alarms of the audit, and their topic."""
 
-from typing import Any
-
-from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from cruddur_infra.constructs.audit import PART
 from cruddur_infra.monitoring.alarm_topic import AlarmTopic
-from cruddur_infra.monitoring.alarms import RUNBOOK
+from cruddur_infra.monitoring.alarms import Alarm
+from cruddur_infra.monitoring.metrics import Metric
+from cruddur_infra.monitoring.monitoring import add_alarm
 from cruddur_messages.audit import METRIC, SYSTEM_DIMENSION
 
 HOUR = 3600
@@ -33,46 +31,31 @@ class AuditAlarms(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.topic_arn = AlarmTopic(self, "Alarms", system=system, encrypted=encrypted, email=email).topic.ref
-        self._alarm(
-            "findings",
-            f"{system}-{PART}-findings",
-            "The check of the whole table has found broken promises.",
-            namespace=system,
-            metric_name=METRIC,
-            dimensions=[{"name": SYSTEM_DIMENSION, "value": system}],
-            comparison_operator="GreaterThanThreshold",
-            threshold=0,
-            evaluation_periods=1,
-            treat_missing_data="ignore",
-        )
         hours = 24 * every_days + SLACK_HOURS
-        self._alarm(
-            "missing",
-            f"{system}-{PART}-missing",
-            f"The whole table has not been checked for {hours} hours.",
-            namespace="AWS/States",
-            metric_name="ExecutionsSucceeded",
-            dimensions=[{"name": "StateMachineArn", "value": state_machine_arn}],
-            comparison_operator="LessThanThreshold",
-            threshold=1,
-            evaluation_periods=hours,
-            treat_missing_data="breaching",
+        findings = Alarm(
+            name="audit-findings",
+            says="The check of the whole table has found broken promises.",
+            metrics={"findings": Metric(system, METRIC, "Sum", {SYSTEM_DIMENSION: system})},
+            period_seconds=HOUR,
+            periods=1,
+            breaching=1,
+            # Between two checks, the state stays.
+            missing="ignore",
+        )
+        missing = Alarm(
+            name="audit-missing",
+            says=f"The whole table has not been checked for {hours} hours.",
+            metrics={
+                "succeeded": Metric("AWS/States", "ExecutionsSucceeded", "Sum", {"StateMachineArn": state_machine_arn})
+            },
+            below=1,
+            period_seconds=HOUR,
+            periods=hours,
+            breaching=hours,
+            missing="breaching",
             # The schedule starts the first run when it is created (EventBridge Scheduler User Guide, "Schedule
             # types"), and a run ends within twelve hours.
-            warm_up_configuration=cloudwatch.CfnAlarm.WarmUpConfigurationProperty(
-                warm_up_period_duration_in_minutes=min(hours * 60, LONGEST_WARM_UP_MINUTES)
-            ),
+            warm_up_minutes=min(hours * 60, LONGEST_WARM_UP_MINUTES),
         )
-
-    def _alarm(self, name: str, alarm_name: str, says: str, **measured: Any) -> None:
-        cloudwatch.CfnAlarm(
-            self,
-            name.capitalize(),
-            alarm_name=alarm_name,
-            alarm_description=f"{says} What to do: {RUNBOOK}, {PART}-{name}",
-            statistic="Sum",
-            period=HOUR,
-            alarm_actions=[self.topic_arn],
-            ok_actions=[self.topic_arn],
-            **measured,
-        )
+        for alarm in (findings, missing):
+            add_alarm(self, alarm, system=system, topic_arn=self.topic_arn)

@@ -44,21 +44,7 @@ class Monitoring(Construct):
                 self._filter_log(log_group_name, wanted, namespace=watched.system)
         self.topic_arn = AlarmTopic(self, "Alarms", system=watched.system, encrypted=full, email=email).topic.ref
         for alarm in found:
-            cloudwatch.CfnAlarm(
-                self,
-                _title(alarm.name, "-"),
-                alarm_name=f"{watched.function_name}-{alarm.name}",
-                alarm_description=alarm.description,
-                comparison_operator="GreaterThanThreshold",
-                threshold=alarm.above,
-                evaluation_periods=alarm.periods,
-                datapoints_to_alarm=alarm.breaching,
-                treat_missing_data="breaching" if alarm.missing_breaches else "notBreaching",
-                warm_up_configuration=_warm_up(alarm),
-                alarm_actions=[self.topic_arn],
-                ok_actions=[self.topic_arn],
-                **_measured(alarm),
-            )
+            add_alarm(self, alarm, system=watched.function_name, topic_arn=self.topic_arn)
         self.dashboard_name: str | None = None
         if full:
             alarm_names = [alarm.name for alarm in found]
@@ -91,14 +77,29 @@ class Monitoring(Construct):
             )
 
 
+def add_alarm(scope: Construct, alarm: Alarm, *, system: str, topic_arn: str) -> None:
+    """Add an alarm that notifies a topic; its name begins with that of the system."""
+    cloudwatch.CfnAlarm(
+        scope,
+        _title(alarm.name, "-"),
+        alarm_name=f"{system}-{alarm.name}",
+        alarm_description=alarm.description,
+        comparison_operator="GreaterThanThreshold" if alarm.below is None else "LessThanThreshold",
+        threshold=alarm.above if alarm.below is None else alarm.below,
+        evaluation_periods=alarm.periods,
+        datapoints_to_alarm=alarm.breaching,
+        treat_missing_data=alarm.missing,
+        warm_up_configuration=None
+        if alarm.warm_up_minutes is None
+        else cloudwatch.CfnAlarm.WarmUpConfigurationProperty(warm_up_period_duration_in_minutes=alarm.warm_up_minutes),
+        alarm_actions=[topic_arn],
+        ok_actions=[topic_arn],
+        **_measured(alarm),
+    )
+
+
 def _title(words: str, separator: str) -> str:
     return "".join(word.capitalize() for word in words.split(separator))
-
-
-def _warm_up(alarm: Alarm) -> cloudwatch.CfnAlarm.WarmUpConfigurationProperty | None:
-    if alarm.warm_up_minutes is None:
-        return None
-    return cloudwatch.CfnAlarm.WarmUpConfigurationProperty(warm_up_period_duration_in_minutes=alarm.warm_up_minutes)
 
 
 def _measured(alarm: Alarm) -> dict[str, Any]:
