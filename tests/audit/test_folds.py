@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from cruddur_messages import timestamps
 from cruddur_messages.audit import snapshot
 from cruddur_messages.audit.checks import Finding, Problem, check_table
-from cruddur_messages.audit.snapshot import MOST_LISTED, Contents, TableSnapshot, form_of
+from cruddur_messages.audit.forms import form_of
+from cruddur_messages.audit.snapshot import MOST_LISTED, Contents, TableSnapshot
 from cruddur_messages.items import AttributeMap
 from tests.audit.damaged import GROUPS, TIMES, USERS, conversation, tables
 

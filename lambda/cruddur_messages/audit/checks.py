@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from cruddur_messages import schema, timestamps
+from cruddur_messages.audit.forms import MIXED
 from cruddur_messages.audit.snapshot import (
-    MIXED,
     ConversationSnapshot,
     InboxSnapshot,
     Listed,

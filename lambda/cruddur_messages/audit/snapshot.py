@@ -7,13 +7,13 @@ memory grows with the number of conversations, not of messages.
 
 import hashlib
 import json
-import re
 from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
 
 from cruddur_messages import schema, timestamps
+from cruddur_messages.audit.forms import MIXED, UTC_OFFSET, form_of, joint_form
 from cruddur_messages.conversation_item import ROWS, SHOWN, VERSION, ConversationItem
 from cruddur_messages.items import MESSAGE, MESSAGE_UUID, USER_UUID, UUID, AttributeMap
 
@@ -33,10 +33,6 @@ ATTRIBUTES = (
     SHOWN,
 )
 """The attributes to read of each item."""
-
-UTC_OFFSET = "+00:00"
-NO_OFFSET = ""
-MIXED = "mixed"
 
 MOST_LISTED = 100
 """How many malformed items of one conversation or inbox are listed; the others are counted."""
@@ -116,7 +112,7 @@ class ConversationSnapshot:
     def merge(self, other: Self) -> None:
         """Add what another part of the table has of the conversation."""
         self.newest = max(self.newest, other.newest)
-        self.form = _joint_form(self.form, other.form)
+        self.form = joint_form(self.form, other.form)
         self.known |= other.known
         self.left |= other.left
         self.rows += other.rows
@@ -139,7 +135,7 @@ class InboxSnapshot:
 
     def merge(self, other: Self) -> None:
         """Add what another part of the table has of the inbox."""
-        self.form = _joint_form(self.form, other.form)
+        self.form = joint_form(self.form, other.form)
         self.not_in_utc += other.not_in_utc
         self.malformed = _joint_list(self.malformed, other.malformed)
 
@@ -246,7 +242,7 @@ class TableSnapshot:
             conversation.malformed_keys.add(sort_key)
             return
         if conversation.form != MIXED:
-            conversation.form = _joint_form(conversation.form, form_of(sort_key))
+            conversation.form = joint_form(conversation.form, form_of(sort_key))
         conversation.newest = max(conversation.newest, newest)
         sender = item.get("user_uuid", {}).get("S")
         if sender and sender not in conversation.known:
@@ -290,38 +286,14 @@ class TableSnapshot:
         self._conversation(message_group_uuid).rows.append(row)
         if timestamps.parse(sort_key) is not None:
             form = form_of(sort_key)
-            inbox.form = _joint_form(inbox.form, form)
+            inbox.form = joint_form(inbox.form, form)
             if form != UTC_OFFSET:
                 inbox.not_in_utc.append((message_group_uuid, sort_key))
-
-
-_USUAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?([+-].+)?")
-
-
-def form_of(sort_key: str) -> str:
-    """The form of a timestamp: among timestamps of one form, the order of the texts is that of the instants.
-
-    That is the offset as it is written, or nothing. Where a shorter time would not come first (`...:29Z` is later
-    than `...:29.5Z` as text), or the date is written otherwise, it is the whole pattern of the digits.
-    """
-    if usual := _USUAL.fullmatch(sort_key):
-        return usual[1] or NO_OFFSET
-    date, rest = sort_key[:8], sort_key[8:]
-    sign = max(rest.rfind("+"), rest.rfind("-"))
-    time, offset = (rest[:sign], rest[sign:]) if sign > 2 else (rest, "")
-    return re.sub(r"\d", "0", date + time) + offset
 
 
 def digest(text: str | None) -> bytes | None:
     """A short value that differs for different texts, the same in every process."""
     return None if text is None else hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
-
-
-def _joint_form(one: str | None, other: str | None) -> str | None:
-    """None < a form < MIXED."""
-    if one is None or one == other:
-        return other
-    return one if other is None else MIXED
 
 
 def _joint_list(one: Listed | None, other: Listed | None) -> Listed | None:
