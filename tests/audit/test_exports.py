@@ -1,7 +1,7 @@
 """An export of a table gives the findings of a scan, and a damaged or unsuitable one is refused in one line."""
 
 import gzip
-import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cruddur_cli.errors import DdbError
+from cruddur_cli.maintenance import spark
 from cruddur_cli.maintenance.progress import no_progress
 from cruddur_cli.maintenance.verify import check_export
 from cruddur_messages.audit import export as exports
@@ -22,6 +24,7 @@ from cruddur_messages.audit.snapshot import TableSnapshot
 from cruddur_messages.items import AttributeMap
 from tests.audit.damaged import GROUPS, TIMES, USERS, conversation, tables
 from tests.audit.exports import write_export
+from tests.audit.test_folds import long_conversation, peak_of_memory
 
 pytestmark = pytest.mark.check
 
@@ -123,9 +126,38 @@ def test_an_export_of_another_table_is_refused(tmp_path: Path) -> None:
         check_export(export, no_progress)
 
 
-def test_memory_is_that_of_a_conversation_not_of_its_messages(tmp_path: Path) -> None:
-    items = conversation(GROUPS[0], USERS[:2], TIMES[:1])
-    many: list[AttributeMap] = [{**items[0], "message_uuid": {"S": str(number)}} for number in range(20_000)]
-    export = Export(write_export(tmp_path / "x", [[*many, *items]]), no_s3)
-    sizes = [len(json.dumps(vars(fold), default=repr)) for file in export.files for fold in export.folds(file)]
-    assert max(sizes) < 5_000
+@pytest.mark.parametrize(
+    ("python", "text"),
+    [
+        (None, "Spark is not installed here: run make spark, or leave out --engine spark"),
+        ("echo /nowhere", "there is no Java or no PySpark in {folder}: remove the folder and run make spark"),
+        (
+            f"exec {sys.executable} $@",
+            "there is no Java or no PySpark in {folder}: remove the folder and run make spark",
+        ),
+    ],
+    ids=["no Spark", "no Java", "no PySpark"],
+)
+def test_spark_that_is_not_whole_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str | None, text: str
+) -> None:
+    export = Export(write_export(tmp_path / "x", []), no_s3)
+    monkeypatch.setattr(spark, "ENVIRONMENT", tmp_path)
+    if python:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin/python").write_text(f"#!/bin/sh\n{python}\n")
+        (tmp_path / "bin/python").chmod(0o755)
+    with pytest.raises(DdbError) as refused:
+        spark.check_on("local[2]")(export, no_progress)
+    assert str(refused.value) == text.format(folder=tmp_path)
+
+
+def test_memory_does_not_grow_with_messages(tmp_path: Path) -> None:
+    peaks: list[int] = []
+    for messages in (5_000, 20_000):
+        export = Export(write_export(tmp_path / str(messages), [list(long_conversation(messages))]), no_s3)
+        with peak_of_memory() as peak:
+            contents, findings = check_export(export, no_progress)
+        assert (contents.counts.messages, findings) == (messages, [])
+        peaks.append(peak())
+    assert peaks[1] < 1.1 * peaks[0]

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from random import Random
 from unittest.mock import patch
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, find, given, settings
 from hypothesis import strategies as st
 
 from cruddur_messages import timestamps
@@ -50,6 +54,14 @@ def test_any_order_any_cut_and_any_tree_of_merges_finds_the_same(
         one = parts.pop(data.draw(st.integers(0, len(parts) - 1)))
         parts[data.draw(st.integers(0, len(parts) - 1))].merge(one)
     assert found(parts[0]) == expected
+
+
+@pytest.mark.parametrize("problem", Problem)
+def test_generated_tables_have_every_problem(problem: Problem) -> None:
+    def has(items: list[AttributeMap]) -> bool:
+        return problem in {finding.problem for finding in check_table(fold(items))}
+
+    find(tables(), has, settings=settings(max_examples=3000, phases=[Phase.generate]), random=Random(0))  # noqa: S311
 
 
 _offsets = st.sampled_from(["", "Z", "+00:00", "-00:00", "+02:00", "-05:30", "+0200", "+02"])
@@ -118,8 +130,9 @@ def test_rows_of_an_idle_group_are_not_marked() -> None:
     }
 
 
-def test_two_pairs_of_one_conversation_are_both_its_members() -> None:
+def test_two_pairs_of_one_conversation_are_both_its_members_and_a_pair_alone_is_no_conversation() -> None:
     items = conversation(GROUPS[0], USERS[:2], [UTC_KEY])
+    assert problems(items[-1:]) == set()
     other: AttributeMap = {**items[-1], "pk": {"S": f"PAIR#{USERS[2]}#{USERS[3]}"}}
     missing = {(Problem.MISSING_ROW, USERS[2]), (Problem.MISSING_ROW, USERS[3])}
     assert problems([*items, other]) == problems([other, *items]) == missing
@@ -136,6 +149,37 @@ def test_many_malformed_items_are_counted_and_some_are_listed() -> None:
     findings = list(check_table(fold(items)))
     assert len(findings) == MOST_LISTED + 1
     assert findings[-1].sort_key == ""
+
+
+def long_conversation(messages: int) -> Iterator[AttributeMap]:
+    """The items of a conversation with this many messages."""
+    items = conversation(GROUPS[0], USERS[:2], [LATER])
+    for number in range(messages - 1):
+        yield {**items[0], "sk": {"S": f"2026-05-01T10:00:00.{number:06}+00:00"}}
+    yield from items
+
+
+@contextmanager
+def peak_of_memory() -> Iterator[Callable[[], int]]:
+    """Measure the most bytes that are in use at a time; call the value when it is done."""
+    tracemalloc.start()
+    try:
+        yield lambda: peak
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.proof
+def test_memory_does_not_grow_with_a_million_messages() -> None:
+    peaks: list[int] = []
+    for messages in (250_000, 1_000_000):
+        folded = TableSnapshot()
+        with peak_of_memory() as peak:
+            folded.add(long_conversation(messages))
+        assert found(folded)[1].counts.messages == messages
+        peaks.append(peak())
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_a_fold_is_the_same_in_every_process() -> None:
