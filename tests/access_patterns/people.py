@@ -22,6 +22,9 @@ def person(name: str) -> User:
     return User(str(uuid.uuid4()), name.title(), name)
 
 
+ANN, BO, CY, DAN, EVE = map(person, ("ann", "bo", "cy", "dan", "eve"))
+
+
 def ticking(start: datetime = START) -> Callable[[], datetime]:
     """A clock that advances by a second with every call."""
     seconds = itertools.count()

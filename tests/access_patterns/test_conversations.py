@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +13,13 @@ from botocore.exceptions import ClientError
 
 from cruddur_cli import settlement
 from cruddur_messages import schema, timestamps
-from cruddur_messages.items import AttributeMap, GroupRow, User, text
+from cruddur_messages.items import GroupRow, User, key_attributes, text
 from cruddur_messages.store import MAX_FIRST_MEMBERS, StartedConversation, errors
 from tests.access_patterns.people import (
+    ANN,
+    BO,
+    CY,
+    DAN,
     START,
     BetweenCalls,
     all_messages,
@@ -26,6 +31,7 @@ from tests.access_patterns.people import (
 )
 from tests.access_patterns.test_paging import put_row
 from tests.engines.fixtures import CruddurTable
+from tests.seed.faults import CrashError, crash_at
 
 
 def settle(table: CruddurTable, message_group_uuid: str) -> None:
@@ -38,12 +44,7 @@ def kinds_of(table: CruddurTable) -> Counter[str]:
 
 def delete_rows(table: CruddurTable, *members: User) -> None:
     for row in (row for member in members for row in rows_of(table, member)):
-        key: AttributeMap = {"pk": {"S": row.partition}, "sk": {"S": row.sort_key}}
-        table.client.delete_item(TableName=table.name, Key=key)
-
-
-class Crash(BaseException):
-    """The process crashes at the call."""
+        table.client.delete_item(TableName=table.name, Key=key_attributes(row.key))
 
 
 @pytest.mark.parametrize("size", [2, 3, MAX_FIRST_MEMBERS])
@@ -72,27 +73,17 @@ def test_a_conversation_starts_with_a_row_for_each_member_and_a_message(cruddur_
 @pytest.mark.parametrize("size", [2, 5])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_crash_at_any_call_writes_all_or_nothing(cruddur_table: CruddurTable, size: int, moment: str) -> None:
-    outcomes = set()
-    for crashing in range(4):
+    all_or_nothing: tuple[Counter[str], ...] = (Counter(), Counter(GRP=size, MSG=1, **({"PAIR": 1} if size == 2 else {})))
+    for number in range(4):
         members = [person(f"member{number}") for number in range(size)]
-
-        def crash(number: int, _name: str, crashing: int = crashing) -> None:
-            if number == crashing:
-                raise Crash
-
-        hooks: dict[str, Callable[[int, str], None]] = {moment: crash}
-        client = BetweenCalls(cruddur_table.client, **hooks)
         before = kinds_of(cruddur_table)
-        try:
+        client = BetweenCalls(cruddur_table.client, **{moment: crash_at(number)})
+        with suppress(CrashError):
             store_of(cruddur_table, client=client).start_conversation(members, sender=members[0], message="x")
-        except Crash:
-            written = kinds_of(cruddur_table) - before
-            assert written in (Counter(), Counter(GRP=size, MSG=1, **({"PAIR": 1} if size == 2 else {})))
-            outcomes.add(bool(written))
+        assert kinds_of(cruddur_table) - before in all_or_nothing
         again = store_of(cruddur_table).start_conversation(members, sender=members[0], message="again")
         if size == 2:
             assert [row.message_group_uuid for row in rows_of(cruddur_table, members[1])] == [again.message_group_uuid]
-    assert outcomes == ({False} if moment == "before" else ({True, False} if size == 2 else {True}))
 
 
 CONFLICT = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": [{"Code": "TransactionConflict"}]}
@@ -142,112 +133,84 @@ def test_two_concurrent_starts_create_one_conversation(cruddur_table: CruddurTab
 def test_a_concurrent_start_at_any_point_does_not_create_a_second(
     cruddur_table: CruddurTable, interrupted: int, have_had_one: bool
 ) -> None:
-    ann, bo = person("ann"), person("bo")
     if have_had_one:
-        store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="long ago")
-        delete_rows(cruddur_table, ann, bo)
+        store_of(cruddur_table).start_conversation([ANN, BO], sender=ANN, message="long ago")
+        delete_rows(cruddur_table, ANN, BO)
     rivals: list[StartedConversation] = []
 
     def rival(number: int, _name: str) -> None:
         if number == interrupted:
             rival_store = store_of(cruddur_table, clock=ticking(START + timedelta(hours=1)))
-            rivals.append(rival_store.start_conversation([bo, ann], sender=bo, message="me first"))
+            rivals.append(rival_store.start_conversation([BO, ANN], sender=BO, message="me first"))
             settle(cruddur_table, rivals[0].message_group_uuid)
 
     client = BetweenCalls(cruddur_table.client, before=rival)
-    started = store_of(cruddur_table, client=client).start_conversation([ann, bo], sender=ann, message="no, me")
+    started = store_of(cruddur_table, client=client).start_conversation([ANN, BO], sender=ANN, message="no, me")
     assert {one.message_group_uuid for one in rivals} <= {started.message_group_uuid}
     assert started.is_new == (not rivals)
-    assert len(rows_of(cruddur_table, ann)) == len(rows_of(cruddur_table, bo)) == 1
-
-
-def test_a_row_that_names_no_conversation_is_ignored(cruddur_table: CruddurTable) -> None:
-    ann, bo = person("ann"), person("bo")
-    cruddur_table.client.put_item(
-        TableName=cruddur_table.name,
-        Item={"pk": {"S": f"GRP#{ann.uuid}"}, "sk": {"S": "2030-01-01T00:00:00"}, "user_uuid": {"S": bo.uuid}},
-    )
-    assert store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi").is_new
+    assert len(rows_of(cruddur_table, ANN)) == len(rows_of(cruddur_table, BO)) == 1
 
 
 @pytest.mark.parametrize("has_one", ["both", "one alone"])
 def test_the_conversation_of_an_old_backend_is_found(cruddur_table: CruddurTable, has_one: str) -> None:
-    ann, bo = person("ann"), person("bo")
     group = str(uuid.uuid4())
-    put_row(cruddur_table, bo, "2024-01-01T00:00:00", group, user_uuid=ann.uuid, message="x")
+    key = key_attributes((f"GRP#{ANN.uuid}", "2030-01-01T00:00:00"))
+    names_none = {**key, "user_uuid": {"S": BO.uuid}}
+    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=names_none)
+    put_row(cruddur_table, BO, "2024-01-01T00:00:00", group, user_uuid=ANN.uuid, message="x")
     if has_one == "both":
-        put_row(cruddur_table, ann, "2024-01-01T00:00:00", group, user_uuid=bo.uuid, message="x")
-    for members in ([ann, bo], [bo, ann]):
+        put_row(cruddur_table, ANN, "2024-01-01T00:00:00", group, user_uuid=BO.uuid, message="x")
+    for members in ([ANN, BO], [BO, ANN]):
         started = store_of(cruddur_table).start_conversation(members, sender=members[0], message="hey")
         assert (started.message_group_uuid, started.is_new) == (group, False)
-    assert kinds_of(cruddur_table) == {"GRP": 2 if has_one == "both" else 1, "MSG": 2}
+    assert kinds_of(cruddur_table) == {"GRP": 3 if has_one == "both" else 2, "MSG": 2}
 
 
 def test_a_group_is_not_the_conversation_of_two_of_its_members(cruddur_table: CruddurTable) -> None:
-    ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table)
-    group = store.start_conversation([ann, bo, cy], sender=ann, message="all three")
-    pair = store.start_conversation([ann, bo], sender=bo, message="the two of us")
+    group = store.start_conversation([ANN, BO, CY], sender=ANN, message="all three")
+    pair = store.start_conversation([ANN, BO], sender=BO, message="the two of us")
     assert pair.is_new
     assert pair.message_group_uuid != group.message_group_uuid
-    assert store.start_conversation([bo, ann], sender=ann, message="yes").message_group_uuid == pair.message_group_uuid
-    again = store.start_conversation([ann, bo, cy], sender=ann, message="another group")
+    assert store.start_conversation([BO, ANN], sender=ANN, message="yes").message_group_uuid == pair.message_group_uuid
+    again = store.start_conversation([ANN, BO, CY], sender=ANN, message="another group")
     assert again.is_new
 
 
-def test_after_a_third_has_joined_the_two_can_start_another(cruddur_table: CruddurTable) -> None:
-    ann, bo, cy = person("ann"), person("bo"), person("cy")
+def test_after_a_third_has_a_row_the_two_can_start_another(cruddur_table: CruddurTable) -> None:
     store = store_of(cruddur_table)
-    first = store.start_conversation([ann, bo], sender=ann, message="hi").message_group_uuid
+    first = store.start_conversation([ANN, BO], sender=ANN, message="hi").message_group_uuid
+    put_row(cruddur_table, CY, "2024-01-01T00:00:00", first, message="x")  # as older backends did
     settle(cruddur_table, first)
-    with pytest.raises(errors.PairConversationError, match=f"^conversation {first} is of two people and stays theirs"):
-        store.add_member(first, cy)
-    put_row(
-        cruddur_table, cy, "2024-01-01T00:00:00", first, message="x"
-    )  # as before conversations of two stayed theirs
-    settle(cruddur_table, first)
-    second = store.start_conversation([bo, ann], sender=ann, message="in private")
+    second = store.start_conversation([BO, ANN], sender=ANN, message="in private")
     assert second.is_new
-    assert second.message_group_uuid != first
-    assert store.start_conversation([ann, bo], sender=ann, message="x").message_group_uuid == second.message_group_uuid
-
-
-def test_after_the_rows_are_deleted_the_two_can_start_again(cruddur_table: CruddurTable) -> None:
-    ann, bo = person("ann"), person("bo")
-    store = store_of(cruddur_table)
-    first = store.start_conversation([ann, bo], sender=ann, message="hi")
-    delete_rows(cruddur_table, ann, bo)
-    second = store.start_conversation([ann, bo], sender=ann, message="hi again")
-    assert second.is_new
-    assert second.message_group_uuid != first.message_group_uuid
+    assert store.start_conversation([ANN, BO], sender=ANN, message="x").message_group_uuid == second.message_group_uuid
 
 
 def test_a_start_does_not_overwrite_the_row_of_another_conversation(cruddur_table: CruddurTable) -> None:
-    ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table, clock=lambda: START)
     groups = [
-        store.start_conversation([ann, other], sender=ann, message=other.handle).message_group_uuid
-        for other in (bo, cy, person("dan"))
+        store.start_conversation([ANN, other], sender=ANN, message=other.handle).message_group_uuid
+        for other in (BO, CY, person("dan"))
     ]
-    assert {row.message_group_uuid for row in rows_of(cruddur_table, ann)} == set(groups)
+    assert {row.message_group_uuid for row in rows_of(cruddur_table, ANN)} == set(groups)
     for group in groups:
         (message,) = all_messages(store, group, 2)
-        (row,) = (row for row in rows_of(cruddur_table, ann) if row.message_group_uuid == group)
+        (row,) = (row for row in rows_of(cruddur_table, ANN) if row.message_group_uuid == group)
         assert row.sort_key == message.sort_key
 
 
 def test_an_invalid_start_is_rejected_with_a_reason(cruddur_table: CruddurTable) -> None:
-    ann, bo = person("ann"), person("bo")
     store = store_of(cruddur_table)
     crowd = [person("x") for _ in range(MAX_FIRST_MEMBERS + 1)]
     for members, sender, error, why in (
-        ([ann], ann, errors.TooFewMembersError, "at least 2 members, not 1"),
-        ([], ann, errors.TooFewMembersError, "not 0"),
-        ([ann, ann], ann, errors.RepeatedMemberError, "named twice"),
-        ([ann, bo, User(bo.uuid, "Other", "other")], ann, errors.RepeatedMemberError, f"user {bo.uuid} is named"),
+        ([ANN], ANN, errors.TooFewMembersError, "at least 2 members, not 1"),
+        ([], ANN, errors.TooFewMembersError, "not 0"),
+        ([ANN, ANN], ANN, errors.RepeatedMemberError, "named twice"),
+        ([ANN, BO, User(BO.uuid, "Other", "other")], ANN, errors.RepeatedMemberError, f"user {BO.uuid} is named"),
         (crowd, crowd[0], errors.TooManyMembersError, "at most 99 members, not 100: add the others later"),
-        ([ann, bo], person("eve"), errors.SenderNotMemberError, "is not among the members"),
-        ([ann, User("bo", "Bo", "bo")], ann, errors.InvalidUuidError, "member is not a UUID: 'bo'"),
+        ([ANN, BO], person("eve"), errors.SenderNotMemberError, "is not among the members"),
+        ([ANN, User("bo", "Bo", "bo")], ANN, errors.InvalidUuidError, "member is not a UUID: 'bo'"),
     ):
         with pytest.raises(error, match=why):
             store.start_conversation(members, sender=sender, message="hi")
@@ -257,29 +220,27 @@ def test_an_invalid_start_is_rejected_with_a_reason(cruddur_table: CruddurTable)
 def test_a_new_member_gets_a_row_with_the_current_time_and_an_existing_one_keeps_theirs(
     cruddur_table: CruddurTable,
 ) -> None:
-    ann, bo, cy, dan = person("ann"), person("bo"), person("cy"), person("dan")
     store = store_of(cruddur_table)
-    group = store.start_conversation([ann, bo, cy], sender=ann, message="hi").message_group_uuid
+    group = store.start_conversation([ANN, BO, CY], sender=ANN, message="hi").message_group_uuid
     settle(cruddur_table, group)
-    newest = store.send(group, sender=bo, message="newer")
-    before = rows_of(cruddur_table, ann)
-    assert store.add_member(group, ann).last_message_at == before[0].sort_key
-    joined = store.add_member(group, dan, asked_by=cy.uuid)
-    assert (joined.last_message_at, joined.message, joined.other) == (newest.sort_key, "newer", ann)
-    assert store.list_conversations(dan.uuid).items == (joined,)
-    assert rows_of(cruddur_table, ann) == before
+    newest = store.send(group, sender=BO, message="newer")
+    before = rows_of(cruddur_table, ANN)
+    assert store.add_member(group, ANN).last_message_at == before[0].sort_key
+    joined = store.add_member(group, DAN, asked_by=CY.uuid)
+    assert (joined.last_message_at, joined.message, joined.other) == (newest.sort_key, "newer", ANN)
+    assert store.list_conversations(DAN.uuid).items == (joined,)
+    assert rows_of(cruddur_table, ANN) == before
     settle(cruddur_table, group)
-    assert {rows_of(cruddur_table, member)[0].sort_key for member in (ann, bo, cy, dan)} == {newest.sort_key}
+    assert {rows_of(cruddur_table, member)[0].sort_key for member in (ANN, BO, CY, DAN)} == {newest.sort_key}
 
 
 def test_a_new_member_does_not_overwrite_the_row_of_another_conversation(cruddur_table: CruddurTable) -> None:
-    ann, bo, cy, dan = person("ann"), person("bo"), person("cy"), person("dan")
     store = store_of(cruddur_table, clock=lambda: START)
-    group = store.start_conversation([ann, bo, dan], sender=ann, message="hi").message_group_uuid
-    put_row(cruddur_table, cy, timestamps.canonical(START), str(uuid.uuid4()), message="mine")
-    joined = store.add_member(group, cy)
+    group = store.start_conversation([ANN, BO, DAN], sender=ANN, message="hi").message_group_uuid
+    put_row(cruddur_table, CY, timestamps.canonical(START), str(uuid.uuid4()), message="mine")
+    joined = store.add_member(group, CY)
     assert joined.last_message_at == timestamps.canonical(START + timestamps.MICROSECOND)
-    assert len(rows_of(cruddur_table, cy)) == 2
+    assert len(rows_of(cruddur_table, CY)) == 2
 
 
 def test_nobody_joins_a_conversation_that_does_not_exist(cruddur_table: CruddurTable) -> None:
@@ -292,11 +253,10 @@ def test_a_conversation_without_a_message_can_be_joined(
     cruddur_table_on: Callable[[str], CruddurTable], ministack_endpoint: str
 ) -> None:
     cruddur_table = cruddur_table_on(ministack_endpoint)  # this release of DynamoDB Local refuses empty strings
-    ann, bo, cy = person("ann"), person("bo"), person("cy")
     group = str(uuid.uuid4())
     put_row(
-        cruddur_table, ann, "2024-01-01T00:00:00", group, user_uuid=bo.uuid, user_handle="bo", message="", is_group=True
+        cruddur_table, ANN, "2024-01-01T00:00:00", group, user_uuid=BO.uuid, user_handle="bo", message="", is_group=True
     )
-    joined = store_of(cruddur_table).add_member(group, cy)
+    joined = store_of(cruddur_table).add_member(group, CY)
     assert (joined.last_message_at, joined.message) == ("2024-01-01T00:00:00.000000+00:00", "")
     assert joined.other.handle == "bo"
