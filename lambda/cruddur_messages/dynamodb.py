@@ -18,6 +18,10 @@ MAX_ACTIONS = 100
 MOST_KEYS = 100
 """DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
 
+READINGS = 2
+"""How often an inbox is read before a row counts as missing: a query may fall between the delete and the put of a move
+(Developer Guide, "Transactions", read-committed)."""
+
 CONDITION_FAILED = "ConditionalCheckFailed"
 NO_REASON = "None"
 """Codes of CancellationReasons: an action's condition did not hold; nothing was wrong with an action."""
@@ -85,9 +89,14 @@ def backoff(retry: int, *, first: float, longest: float, draw: float) -> float:
 
 
 def partition_query(
-    partition: str, *, before: str | None = None, after: str | None = None, equal: tuple[str, str] | None = None
+    partition: str,
+    *,
+    before: str | None = None,
+    after: str | None = None,
+    equal: tuple[str, str] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
-    """The arguments of a consistent query for the items of a partition.
+    """The arguments of a query for the items of a partition, consistent unless `more` says otherwise.
 
     `before` or `after` is the sort key before or after which they must be, `equal` a string attribute that they must
     have and its value.
@@ -101,7 +110,7 @@ def partition_query(
     if equal is not None:
         arguments["FilterExpression"] = "#equal = :equal"
         names["#equal"], values[":equal"] = equal[0], {"S": equal[1]}
-    return {**arguments, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values}
+    return {**arguments, "ExpressionAttributeNames": names, "ExpressionAttributeValues": values, **more}
 
 
 def query_items(

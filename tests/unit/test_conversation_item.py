@@ -1,4 +1,4 @@
-"""The conversation item, read and written."""
+"""The size of the conversation item, and what it says of the message that is shown."""
 
 from typing import Any
 
@@ -10,33 +10,6 @@ from tests.projection.memory_engine import MemoryEngine
 from tests.unit.projection.case import DAYS, message, strings
 
 pytestmark = pytest.mark.check
-
-ROWS = {"a": DAYS[0], "b": DAYS[0], "c": DAYS[1]}
-
-
-def written(*updates: Any) -> ConversationItem:
-    engine = MemoryEngine()
-    for one in updates:
-        engine.update_item(**one)
-    return ConversationItem.from_attributes(engine.items["CONV#g", "CONV"])
-
-
-FIRST = update("t", "g", read=None, then=ConversationItem({"S": "1"}, ROWS, "f"))
-
-
-def test_what_is_written_is_read_again() -> None:
-    assert written(FIRST) == ConversationItem({"S": "1"}, ROWS, "f")
-
-
-def test_rows_without_shown_are_unfinished() -> None:
-    unfinished = ConversationItem({"S": "2"}, ROWS, None)
-    assert written(FIRST, update("t", "g", read={"S": "1"}, then=unfinished)) == unfinished
-
-
-@pytest.mark.parametrize("read", [None, {"S": "0"}])
-def test_an_update_from_another_version_fails(read: dict[str, str] | None) -> None:
-    with pytest.raises(Exception, match="ConditionalCheckFailed"):
-        written(FIRST, update("t", "g", read=read, then=ConversationItem({"S": "2"}, {}, None)))
 
 
 def test_the_item_is_in_no_index_and_fifty_members_fit_into_two_kilobytes() -> None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import ROWS, ConversationItem
-from cruddur_messages.dynamodb import get_items, partition_query, query_items, rows_in_index
+from cruddur_messages.dynamodb import READINGS, get_items, partition_query, query_items, rows_in_index
 from cruddur_messages.items import USER_UUID, AttributeMap, GroupRow, group_rows, key_attributes, text_or_empty
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ ATTRIBUTES = (
     ROWS,
 )
 """The attributes that `Traces` reads."""
-
-READINGS = 2
-"""How often the inbox is read: a query may fall between the delete and the put of a move (Developer Guide,
-"Transactions", read-committed)."""
 
 
 @dataclass
@@ -107,5 +103,4 @@ class Person:
         return self._partition(schema.message_partition(message_group_uuid), equal=(USER_UUID, self.user_uuid))
 
     def _partition(self, partition: str, *, equal: tuple[str, str] | None = None) -> Iterator[AttributeMap]:
-        arguments: dict[str, Any] = partition_query(partition, equal=equal)
-        return query_items(self.client.query, TableName=self.table_name, **arguments)
+        return query_items(self.client.query, TableName=self.table_name, **partition_query(partition, equal=equal))

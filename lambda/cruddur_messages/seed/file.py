@@ -79,10 +79,8 @@ class SeedConversation:
         return tuple(first_rows(self.messages[0], self.members))
 
 
-@dataclass(frozen=True)
-class _Line:
-    person: int
-    text: str
+_Line = tuple[int, str]
+"""The number of a person, counted from 1, and a text."""
 
 
 def load(conversations_path: Path = CONVERSATIONS_PATH, users_path: Path = USERS_PATH) -> tuple[SeedConversation, ...]:
@@ -216,11 +214,11 @@ def _line(number: int, stripped: str, users: Sequence[User]) -> _Line:
         raise SeedFileError(f"line {number}: expected 1 to {MAX_MESSAGE_CHARACTERS} characters of text, {found}")
     if control := _CONTROL.search(text):
         raise SeedFileError(f"line {number}: expected text without control characters, found U+{ord(control[0]):04X}")
-    return _Line(person, text)
+    return person, text
 
 
 def _conversation(position: int, lines: Sequence[_Line], users: Sequence[User], *, end: int) -> SeedConversation:
-    speakers = sorted({line.person for line in lines})
+    speakers = sorted({person for person, _ in lines})
     if len(speakers) < 2:
         found = f"found Person {speakers[0]} alone" if speakers else "found no line of any"
         raise SeedFileError(f"line {end}: expected at least two persons in the conversation that ends here, {found}")
@@ -231,8 +229,8 @@ def _conversation(position: int, lines: Sequence[_Line], users: Sequence[User], 
         message_group_uuid,
         members,
         tuple(
-            _message(message_group_uuid, instant, users[line.person - 1], line.text)
-            for line, instant in zip(lines, times(position, len(lines)), strict=True)
+            _message(message_group_uuid, instant, users[person - 1], text)
+            for (person, text), instant in zip(lines, times(position, len(lines)), strict=True)
         ),
     )
 

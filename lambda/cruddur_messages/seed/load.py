@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import dynamodb, schema, timestamps
-from cruddur_messages.dynamodb import OutOfTimeError, TransientError, backoff, translate
+from cruddur_messages.dynamodb import READINGS, OutOfTimeError, TransientError, backoff, translate
 from cruddur_messages.items import (
     MESSAGE_UUID,
     USER_UUID,
@@ -38,9 +38,6 @@ BATCH_SIZE: Final = 25
 ATTEMPTS: Final = 12
 FIRST_BACKOFF_SECONDS: Final = 0.05
 LONGEST_BACKOFF_SECONDS: Final = 5.0
-
-READINGS: Final = 2
-"""How often an inbox is read before a row counts as missing: a query can miss a row that is moved meanwhile."""
 
 
 class SeedError(Exception):
@@ -191,30 +188,24 @@ class SeedLoader:
         If somebody sends a message meanwhile, the rows are put back for the projection to settle.
         """
         removed: dict[str, AttributeMap] = {}
-        count = failures = readings_without = 0
+        failures = readings_without = 0
         while readings_without < READINGS:
-            rows = [
-                item
+            rows = {
+                member: item
                 for member in conversation.member_uuids
                 for item in self._inbox(member)
                 if text_or_empty(item, schema.INDEX_PARTITION_KEY) == conversation.message_group_uuid
-            ]
-            if not rows:
-                readings_without += 1
-                continue
-            if count:
+            }
+            if rows and removed:
                 failures = self._wait(failures, "rows of a conversation to remove are put back each time")
-            self._write(_deletes(rows))
-            removed.update({text_or_empty(item, schema.PARTITION_KEY): item for item in rows})
-            count += len(rows)
-            readings_without = 0
-        if removed and not self._is_without_messages(conversation):
-            # Without the id of the message that it shows, the projection settles a row.
-            self._write(
-                _puts([{n: value for n, value in item.items() if n != MESSAGE_UUID} for item in removed.values()])
-            )
-            return Counter()
-        return Counter(rows_removed=count)
+            self._write(_deletes(list(rows.values())))
+            removed |= rows
+            readings_without = 0 if rows else readings_without + 1
+        if self._is_without_messages(conversation):
+            return Counter(rows_removed=len(removed))
+        # Without the id of the message that it shows, the projection settles a row.
+        self._write(_puts([{n: value for n, value in item.items() if n != MESSAGE_UUID} for item in removed.values()]))
+        return Counter()
 
     def _inbox(self, member_uuid: str) -> Iterator[AttributeMap]:
         return self._query(schema.group_row_partition(member_uuid))

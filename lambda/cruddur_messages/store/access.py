@@ -12,6 +12,7 @@ from cruddur_messages import member_item, schema
 from cruddur_messages.dynamodb import (
     CONDITION_FAILED,
     NO_REASON,
+    READINGS,
     TRANSIENT_CODES,
     backoff,
     get_items,
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 10
 FIRST_BACKOFF_SECONDS = 0.02
 LONGEST_BACKOFF_SECONDS = 1.0
-
-READINGS = 2
-"""How often an inbox is read for a row: a query may fall between the delete and the put of a move (Developer Guide,
-"Transactions", read-committed)."""
 
 _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
@@ -109,22 +106,14 @@ class Access:
                 attempts.failed(error)
         raise AssertionError("attempts end with an error")
 
-    def newest_first(
-        self,
-        partition: str,
-        *,
-        before: str | None = None,
-        after: str | None = None,
-        equal: tuple[str, str] | None = None,
-        **more: Any,
-    ) -> Iterator[AttributeMap]:
-        """The items of a partition: Query, consistent unless `more` says otherwise."""
-        arguments = partition_query(partition, before=before, after=after, equal=equal) | more
-        return query_items(self.client.query, TableName=self.table_name, ScanIndexForward=False, **arguments)
+    def newest_first(self, partition: str, **how: Any) -> Iterator[AttributeMap]:
+        """The items of a partition; `how` are the arguments of `partition_query`."""
+        arguments = partition_query(partition, ScanIndexForward=False, **how)
+        return query_items(self.client.query, TableName=self.table_name, **arguments)
 
-    def messages(self, message_group_uuid: str, **more: Any) -> Iterator[Message]:
+    def messages(self, message_group_uuid: str, **how: Any) -> Iterator[Message]:
         """The messages of a conversation, newest first, as `newest_first` reads them; malformed ones are skipped."""
-        for attributes in self.newest_first(schema.message_partition(message_group_uuid), **more):
+        for attributes in self.newest_first(schema.message_partition(message_group_uuid), **how):
             with suppress(MalformedItemError):
                 yield Message.from_attributes(attributes)
 

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
@@ -42,8 +42,6 @@ CONVERSATIONS_ON_A_PAGE = 20
 
 MAX_TAKEN_KEYS = 1000
 """How many microseconds are tried in turn for a message when another message has its key."""
-
-SECONDS_A_DAY = 86_400
 
 _Item = TypeVar("_Item")
 
@@ -245,8 +243,8 @@ class MessageStore:
     def _attributes(self, message: Message) -> "dict[str, AttributeValueTypeDef]":
         if not self.keep_days:
             return message.to_attributes()
-        expires_at = int(message.instant.timestamp()) + self.keep_days * SECONDS_A_DAY
-        return {**message.to_attributes(), schema.EXPIRES_AT: {"N": str(expires_at)}}
+        expires_at = message.instant + timedelta(days=self.keep_days)
+        return {**message.to_attributes(), schema.EXPIRES_AT: {"N": str(int(expires_at.timestamp()))}}
 
     def _put(self, message: Message) -> None:
         """Put a message; ConditionFailedError if another one has its key. A repeated call for the same succeeds."""

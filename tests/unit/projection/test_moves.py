@@ -54,12 +54,6 @@ def test_without_a_message_the_preview_is_empty_and_the_row_stays() -> None:
     assert move.to_next_place() is None
 
 
-def test_where_duplicate_rows_differ_the_newest_wins() -> None:
-    (move,) = planned(row("a", pin={"S": "old"}), row("a", sort_key="2026-01-01T09:00:00", pin={"S": "new"}))
-    assert move.target.attributes["pin"] == {"S": "new"}
-    assert len(move.deleted) == 2
-
-
 def test_the_keys_of_a_tie_are_all_different_and_limited() -> None:
     (move,) = planned(row("a"))
     places = [move.target.sort_key]
@@ -70,11 +64,6 @@ def test_the_keys_of_a_tie_are_all_different_and_limited() -> None:
     assert len(set(places)) == TIE_PLACES + 1
     assert max(places) == canonical(NEWEST.instant + MAX_TIE_OFFSET)
     assert all(stands_for(place, NEWEST) for place in places)
-
-
-def test_conversations_try_different_keys_first() -> None:
-    seconds = {planned(row("a", group=f"g{n}"))[0].to_next_place().target.sort_key for n in range(100)}  # type: ignore[union-attr]
-    assert len(seconds) > 80
 
 
 def test_a_row_of_a_tie_stays_only_if_its_message_is_known_to_be_shown() -> None:

@@ -15,12 +15,19 @@ pytestmark = pytest.mark.check
 SLOWEST_CALL_SECONDS = 7.0
 
 
-@pytest.fixture
-def case() -> Case:
-    return Case()
+class Silent:
+    """A client whose calls take as long as one that never returns."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def get_item(self, **_arguments: Any) -> Any:
+        self.now += SLOWEST_CALL_SECONDS
+        raise ReadTimeoutError(endpoint_url="")
 
 
-def test_an_unexpected_error_fails_only_its_own_conversation(case: Case) -> None:
+def test_an_unexpected_error_fails_only_its_own_conversation() -> None:
+    case = Case()
     query = case.engine.query
 
     def faulty(**arguments: Any) -> Any:
@@ -37,46 +44,36 @@ def test_an_unexpected_error_fails_only_its_own_conversation(case: Case) -> None
 
 @pytest.mark.parametrize("seconds", [20.0, 21.0, 28.0, 60.0])
 def test_no_call_starts_that_could_outlast_the_invocation(seconds: float) -> None:
-    """Every call takes as long as one that never returns. The last one must end before the invocation."""
-    now = [0.0]
+    silent = Silent()
 
-    class Silent:
-        def get_item(self, **_arguments: Any) -> Any:
-            now[0] += SLOWEST_CALL_SECONDS
-            raise ReadTimeoutError(endpoint_url="")
+    def sleep(pause: float) -> None:
+        silent.now += pause
 
     projection = Settler(
-        client=cast("Any", Silent()),
+        client=cast("Any", silent),
         table_name="t",
-        seconds_left=lambda: seconds - reserve_of(seconds) - now[0],
-        sleep=lambda pause: now.__setitem__(0, now[0] + pause),
+        seconds_left=lambda: seconds - reserve_of(seconds) - silent.now,
+        sleep=sleep,
     )
     assert projection.settle(DirtyConversation(GROUP)).failure is not None
-    assert 0 < now[0] < seconds
+    assert 0 < silent.now < seconds
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_without_time_everything_is_reported_and_no_call_starts(case: Case, seconds: float) -> None:
+def test_without_time_everything_is_reported_and_no_call_starts(seconds: float) -> None:
+    case = Case()
     records = case.put(row("a"), message(), message(group="h"))
     assert case.handle(records, seconds) == [number_of(one) for one in records]
     assert case.calls == []
 
 
 def test_the_pauses_before_retries_double_up_to_a_second() -> None:
-    class Silent:
-        def get_item(self, **_arguments: Any) -> Any:
-            raise ReadTimeoutError(endpoint_url="")
-
     def pauses(draw: float) -> list[float]:
         slept: list[float] = []
-        projection = Settler(
-            client=cast("Any", Silent()),
-            table_name="t",
-            seconds_left=lambda: 60.0,
-            sleep=slept.append,
-            draw=lambda: draw,
-        )
-        assert projection.settle(DirtyConversation(GROUP)).failure == "ReadTimeoutError"
+        client: Any = Silent()
+        given: Any = {"seconds_left": lambda: 60.0, "sleep": slept.append, "draw": lambda: draw}
+        settled = Settler(client=client, table_name="t", **given).settle(DirtyConversation(GROUP))
+        assert settled.failure == "ReadTimeoutError"
         return slept
 
     assert pauses(1.0) == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0])

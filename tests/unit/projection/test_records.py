@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cruddur_messages.projection.records import DirtyConversation, fold
+from cruddur_messages.projection.records import fold
 from tests.unit.projection.case import DAYS, message, record, row, strings
 
 pytestmark = pytest.mark.check
@@ -60,7 +60,3 @@ def test_the_newest_change_is_kept(times: list[Any], newest: float | None) -> No
         one["dynamodb"]["ApproximateCreationDateTime"] = time
     (dirty,) = fold(records).dirty
     assert dirty.newest_change == newest
-
-
-def test_a_dirty_conversation_begins_with_nothing() -> None:
-    assert DirtyConversation("g") == DirtyConversation("g", [], set(), must_read_rows=False, newest_change=None)

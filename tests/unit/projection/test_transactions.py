@@ -1,7 +1,5 @@
 """Moves as transactions: packed within DynamoDB's limits, conditioned on what was read; their reasons explained."""
 
-from typing import Any, cast
-
 import pytest
 
 from cruddur_messages.items import GroupRow, Message
@@ -30,13 +28,6 @@ def test_a_transaction_has_no_more_bytes_than_dynamodb_accepts() -> None:
     packed = list(pack(moves_of(*"abcdefgh", size=390_000), 100))
     assert all(sum(move.size for move in moves) <= MAX_BYTES for moves in packed)
     assert sum(len(moves) for moves in packed) == 8
-
-
-def test_every_action_is_conditioned() -> None:
-    for action in [action for move in moves_of("a", "b") for action in move.actions("t")]:
-        ((_, body),) = cast("dict[str, Any]", action).items()
-        assert body["ConditionExpression"]
-        assert body["TableName"] == "t"
 
 
 def test_a_row_of_many_attributes_is_compared_up_to_the_expression_limit() -> None:
