@@ -14,6 +14,9 @@ from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import person, ticking
 from tests.engines.fixtures import CruddurTable
 
+SIZES = (2, 2, 2, 3, 4)
+"""How many members conversations have."""
+
 KEPT = (USER_UUID, USER_DISPLAY_NAME, USER_HANDLE, schema.INDEX_PARTITION_KEY)
 
 
@@ -56,7 +59,7 @@ def write(
     *,
     conversations: int,
     messages: int,
-    sizes: Sequence[int] = (2, 2, 2, 3, 4),
+    sizes: Sequence[int] = SIZES,
 ) -> Written:
     """Write conversations; some members never write, and no handler moves the rows."""
     written = Written()

@@ -1,11 +1,14 @@
 """One person's data: what is exported, what a new name reaches, and that an erasure always ends in the same state.
 
-The rivals of these tests write between two calls of the one under test, so that every schedule can be repeated.
+Most rivals of these tests write between two calls of the one under test, so that every schedule can be repeated.
 """
 
+import itertools
 import json
 import random
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,13 +34,11 @@ from cruddur_messages.items import (
 from cruddur_messages.person import ATTRIBUTES, Erasure, Person, StillChangingError, Traces, export, refresh
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.store import MessageStore
-from cruddur_messages.store.errors import RejectedError
+from cruddur_messages.store.errors import ContendedError, RejectedError
 from tests.access_patterns.people import BetweenCalls, items_of, person, rows_of, store_of
 from tests.cli.conftest import At
 from tests.engines.fixtures import CruddurTable, on_both_engines
 from tests.seed.faults import CrashError, crash_at
-
-Write = Callable[[int, str], None]
 
 
 @dataclass
@@ -177,7 +178,7 @@ def test_the_other_of_two_can_leave_then_and_no_earlier(world: World) -> None:
 
 
 def crash_points(calls: int) -> list[Any]:
-    return [n if n % 19 == 5 else pytest.param(n, marks=pytest.mark.proof) for n in range(calls)]
+    return [n if n % 37 == 5 else pytest.param(n, marks=pytest.mark.proof) for n in range(calls)]
 
 
 @pytest.mark.parametrize("number", crash_points(110))
@@ -190,40 +191,79 @@ def test_a_killed_erasure_is_completed_by_the_next(ministack_table: CruddurTable
     world.check_erased()
 
 
-def rival(world: World, chance: random.Random) -> Callable[[], Any]:
-    """One step of somebody else: a message, an edit, a settlement, Zoe added again or started with, or another run."""
-    zoe, ann, bo, _, di = world.people.values()
+def steps_of_others(world: World) -> list[Callable[[], Any]]:
+    """What others do meanwhile: they write, edit, read, leave a group, come back, start another, and settle."""
+    _, ann, bo, cy, di = world.people.values()
     group, store = world.groups["group"], MessageStore(client=world.table.client, table_name=world.table.name)
 
     def edit() -> None:
         sent = world.send("group", ann, "typo")
         store.edit(group, sent.sort_key, message_uuid=sent.message_uuid, editor=ann.uuid, message="edited")
 
-    return chance.choice(
-        [
-            lambda: world.send("group", ann, "meanwhile"),
-            lambda: world.send("pair", zoe, "in flight"),
-            edit,
-            lambda: world.settle("group", "pair"),
-            lambda: store.add_member(group, zoe, asked_by=bo.uuid),
-            lambda: store.mark_read(group, di.uuid, up_to="2026-03-01T12:00:09+00:00"),
-            lambda: store.start_conversation([di, zoe], sender=di, message="hello"),
-            lambda: world.erasure().run(),
-        ]
-    )
+    return [
+        lambda: world.send("group", ann, "meanwhile"),
+        edit,
+        lambda: store.mark_read(group, di.uuid, up_to="2026-03-01T12:00:09+00:00"),
+        lambda: store.leave(group, cy.uuid),
+        lambda: store.add_member(group, cy, asked_by=bo.uuid),
+        lambda: store.start_conversation([bo, cy, di], sender=cy, message="another group"),
+        lambda: world.settle("group", "pair"),
+    ]
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(2, 40))])
-def test_others_may_write_while_a_person_is_erased(ministack_table: CruddurTable, seed: int) -> None:
+def steps_in_flight(world: World) -> list[Callable[[], Any]]:
+    """What may still arrive after the login is disabled: Zoe's messages, Zoe added again, or started with."""
+    zoe, _, bo, _, di = world.people.values()
+    group, store = world.groups["group"], MessageStore(client=world.table.client, table_name=world.table.name)
+    return [
+        lambda: world.send("pair", zoe, "in flight"),
+        lambda: store.leave(group, zoe.uuid),
+        lambda: store.add_member(group, zoe, asked_by=bo.uuid),
+        lambda: store.start_conversation([di, zoe], sender=di, message="hello"),
+    ]
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 40))])
+def test_others_may_write_between_the_calls_of_an_erasure(ministack_table: CruddurTable, seed: int) -> None:
     chance, world = random.Random(seed), World(ministack_table, messages=1)  # noqa: S311
     times = chance.sample(range(60), 8)
+    steps = [*steps_of_others(world), *steps_in_flight(world), lambda: world.erasure().run()]
 
     def write(number: int, _name: str) -> None:
         if number in times:
             with suppress(RejectedError):  # whoever is erased may do nothing any more
-                rival(world, chance)()
+                chance.choice(steps)()
 
     world.erasure(BetweenCalls(ministack_table.client, before=write)).run()
+    world.check_erased()
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 6))])
+def test_a_person_is_erased_while_others_write(ministack_table: CruddurTable, seed: int) -> None:
+    """From threads: what is in flight ends before the first pause, and the others never stop."""
+    world = World(ministack_table, messages=1)
+    ended, writers = threading.Event(), []
+
+    def write(steps: Sequence[Callable[[], Any]], number: int, times: Iterable[int]) -> None:
+        chance = random.Random(f"{seed} {number}")  # noqa: S311
+        for _ in times:
+            with suppress(RejectedError, ContendedError):
+                chance.choice(steps)()
+            if ended.is_set():
+                return
+
+    with ThreadPoolExecutor(4) as pool:
+        in_flight = [pool.submit(write, steps_in_flight(world), number, range(10)) for number in range(2)]
+        writers += [pool.submit(write, steps_of_others(world), number, itertools.count()) for number in (2, 3)]
+        try:
+            replace(world.erasure(), sleep=lambda _: [one.result() for one in in_flight]).run()
+        finally:
+            ended.set()
+    for writer in writers:
+        writer.result()
+    texts = [message[MESSAGE]["S"] for message in world.messages_of_others()]
+    assert texts.count("meanwhile") + texts.count("edited") > 0
+    world.settle("group")
     world.check_erased()
 
 

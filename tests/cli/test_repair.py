@@ -4,7 +4,7 @@ import random
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from cruddur_local.waiting import wait_until
 from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.checks import Finding, Problem, check_table
 from cruddur_messages.audit.reader import ConversationReader
-from cruddur_messages.items import AttributeMap, GroupRow, Message, User
+from cruddur_messages.items import AttributeMap, GroupRow, Key, Message, User, key_attributes, key_of
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MessageStore
@@ -34,6 +34,9 @@ from tests.engines.fixtures import CruddurTable
 
 BEFORE_THE_CALENDAR = "0001-01-01T00:00:00+14:00"
 """A timestamp in a form with an offset, of an instant whose date in UTC does not exist."""
+
+SEED_OF_EVERY_KIND = 1
+"""A schedule of the bootcamp's handler that leaves stale, duplicate and missing rows."""
 
 
 def settle(table: CruddurTable, group: str) -> None:
@@ -86,47 +89,62 @@ def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
             assert 0 <= (instant - newest.instant) / timestamps.MICROSECOND < 10
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 6))])
-def test_what_the_bootcamps_handler_damages_is_repaired(ministack_table: CruddurTable, seed: int) -> None:
+def check_that_rebuild_repairs(
+    table: CruddurTable, seed: int, *expected: Problem, messages: int, sizes: Sequence[int]
+) -> None:
+    """Let the bootcamp's handler damage a table; one rebuild repairs it, changes no message, and a second nothing."""
     chance = random.Random(seed)  # noqa: S311
-    written = damage.write(ministack_table, chance, conversations=12, messages=6)
-    damage.run_the_bootcamps_handler(ministack_table, written, chance)
-    before = messages_of(ministack_table)
-    assert problems(ministack_table) >= {Problem.STALE_PREVIEW}
+    written = damage.write(table, chance, conversations=12, messages=messages, sizes=sizes)
+    damage.run_the_bootcamps_handler(table, written, chance)
+    before = messages_of(table)
+    assert problems(table) >= {*expected}
     everyone = [user for members in written.members.values() for user in members]
-    assert [repair.failure for repair in rebuild(ministack_table, everyone) if repair.failure] == []
-    assert verify(ministack_table) == []
-    check_inboxes(ministack_table, written)
-    assert messages_of(ministack_table) == before
-    repaired = items_of(ministack_table)
-    assert rebuild(ministack_table) == []
-    assert items_of(ministack_table) == repaired
+    assert [repair.failure for repair in rebuild(table, everyone) if repair.failure] == []
+    assert verify(table) == []
+    check_inboxes(table, written)
+    assert messages_of(table) == before
+    repaired = items_of(table)
+    assert rebuild(table) == []
+    assert items_of(table) == repaired
+
+
+def test_every_kind_of_damage_by_the_bootcamps_handler_is_repaired(ministack_table: CruddurTable) -> None:
+    every_kind = (Problem.STALE_PREVIEW, Problem.DUPLICATE_ROW, Problem.MISSING_ROW)
+    check_that_rebuild_repairs(ministack_table, SEED_OF_EVERY_KIND, *every_kind, messages=6, sizes=damage.SIZES)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", range(6))
+def test_what_the_bootcamps_handler_damages_is_repaired(ministack_table: CruddurTable, seed: int) -> None:
+    check_that_rebuild_repairs(ministack_table, seed, Problem.STALE_PREVIEW, messages=6, sizes=damage.SIZES)
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.proof)])
-def test_pairs_that_the_bootcamps_handler_has_damaged_are_repaired_on_each_engine(
-    cruddur_table: CruddurTable, seed: int
-) -> None:
-    chance = random.Random(seed)  # noqa: S311
-    written = damage.write(cruddur_table, chance, conversations=12, messages=3, sizes=(2,))
-    damage.run_the_bootcamps_handler(cruddur_table, written, chance)
-    before = messages_of(cruddur_table)
-    assert problems(cruddur_table) >= {Problem.STALE_PREVIEW}
-    everyone = [user for members in written.members.values() for user in members]
-    assert [repair.failure for repair in rebuild(cruddur_table, everyone) if repair.failure] == []
-    assert verify(cruddur_table) == []
-    check_inboxes(cruddur_table, written)
-    assert messages_of(cruddur_table) == before
-    repaired = items_of(cruddur_table)
-    assert rebuild(cruddur_table) == []
-    assert items_of(cruddur_table) == repaired
+def test_damaged_pairs_are_repaired_on_each_engine(cruddur_table: CruddurTable, seed: int) -> None:
+    check_that_rebuild_repairs(cruddur_table, seed, Problem.STALE_PREVIEW, messages=3, sizes=(2,))
 
 
-def test_these_tables_have_all_kinds_of_damage(ministack_table: CruddurTable) -> None:
-    chance = random.Random(1)  # noqa: S311
-    written = damage.write(ministack_table, chance, conversations=40, messages=6)
-    damage.run_the_bootcamps_handler(ministack_table, written, chance)
-    assert problems(ministack_table) >= {Problem.STALE_PREVIEW, Problem.DUPLICATE_ROW, Problem.MISSING_ROW}
+def conversation_item(table: CruddurTable, group: str) -> dict[str, Any]:
+    key = {"pk": {"S": schema.conversation_partition(group)}, "sk": {"S": schema.CONVERSATION_SORT_KEY}}
+    item: dict[str, Any] = table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True)["Item"]
+    return item
+
+
+def put_item(table: CruddurTable, item: dict[str, Any]) -> None:
+    table.client.put_item(TableName=table.name, Item=item)
+
+
+def rows_of_group(table: CruddurTable, member: User, group: str) -> list[AttributeMap]:
+    key = {"S": schema.group_row_partition(member.uuid)}
+    return [i for i in items_of(table) if i["pk"] == key and i.get("message_group_uuid") == {"S": group}]
+
+
+def delete_item(table: CruddurTable, item: AttributeMap) -> None:
+    table.client.delete_item(TableName=table.name, Key=key_attributes(key_of(item)))
+
+
+def by_key(items: Sequence[AttributeMap]) -> dict[Key, AttributeMap]:
+    return {key_of(item): item for item in items}
 
 
 def healthy_pair(table: CruddurTable) -> tuple[str, User, User]:
@@ -138,10 +156,6 @@ def healthy_pair(table: CruddurTable) -> tuple[str, User, User]:
     return group, ann, bo
 
 
-def change(table: CruddurTable, row: GroupRow, **changed: Any) -> None:
-    table.client.put_item(TableName=table.name, Item={**row.attributes, **changed})
-
-
 def check_repaired(table: CruddurTable, *members: User, known: Collection[User] = ()) -> None:
     assert [repair.failure for repair in rebuild(table, known) if repair.failure] == []
     assert verify(table) == []
@@ -149,52 +163,127 @@ def check_repaired(table: CruddurTable, *members: User, known: Collection[User] 
 
 
 def test_a_correct_table_has_no_finding_and_is_not_changed(cruddur_table: CruddurTable) -> None:
-    for _ in range(3):
-        healthy_pair(cruddur_table)
+    healthy_pair(cruddur_table)
+    gone, ann, bo = healthy_pair(cruddur_table)
+    for item in items_of(cruddur_table):
+        if gone in str(item) and not item["pk"]["S"].startswith("PAIR#"):
+            delete_item(cruddur_table, item)
+    # Its first rows are not settled yet.
+    store_of(cruddur_table).start_conversation([person("cy"), ann], sender=ann, message="hi")
     before = items_of(cruddur_table)
+    assert rows_of(cruddur_table, bo) == []
     assert verify(cruddur_table) == []
     assert rebuild(cruddur_table) == []
     assert items_of(cruddur_table) == before
 
 
-def test_a_row_that_the_projection_has_not_settled_yet_is_no_finding(cruddur_table: CruddurTable) -> None:
-    ann, bo = person("ann"), person("bo")
-    store_of(cruddur_table).start_conversation([ann, bo], sender=ann, message="hi")
+Damage = Callable[[CruddurTable, str, User, User], None]
+"""Damages the conversation of Ann and Bo."""
+
+
+def row_changed(**changed: Any) -> Damage:
+    """Bo's row with other attributes."""
+
+    def damage_row(table: CruddurTable, _group: str, _ann: User, bo: User) -> None:
+        (row,) = rows_of(table, bo)
+        delete_rows(table, bo)
+        put_item(table, {**row.attributes, **changed})
+
+    return damage_row
+
+
+def item_changed(**changed: Any) -> Damage:
+    """The conversation item with other attributes, or without those that are None."""
+
+    def damage_item(table: CruddurTable, group: str, _ann: User, _bo: User) -> None:
+        item = {**conversation_item(table, group), **changed}
+        put_item(table, {name: value for name, value in item.items() if value is not None})
+
+    return damage_item
+
+
+def with_an_old_row(table: CruddurTable, group: str, ann: User, bo: User) -> None:
+    names = {"user_uuid": bo.uuid, "user_handle": "bo", "user_display_name": "Bo"}
+    put_row(table, ann, "2020-01-01T00:00:00+00:00", group, message="old", **names)
+
+
+DAMAGE: dict[str, tuple[Problem, Damage]] = {
+    "Bo's row is missing": (Problem.MISSING_ROW, lambda table, _, ann, bo: delete_rows(table, bo)),  # noqa: ARG005
+    "Ann's row is missing": (Problem.MISSING_ROW, lambda table, _, ann, bo: delete_rows(table, ann)),  # noqa: ARG005
+    "both are missing": (Problem.MISSING_ROW, lambda table, _, ann, bo: delete_rows(table, ann, bo)),
+    "a duplicate": (Problem.DUPLICATE_ROW, with_an_old_row),
+    "another text": (Problem.STALE_PREVIEW, row_changed(message={"S": "something else"})),
+    "another message": (Problem.STALE_PREVIEW, row_changed(message_uuid={"S": str(uuid.uuid4())})),
+    "too early": (Problem.STALE_PREVIEW, row_changed(sk={"S": "2020-01-01T00:00:00+00:00"})),
+    "too late, in another form": (Problem.STALE_PREVIEW, row_changed(sk={"S": "2030-01-01T00:00:00"})),
+    "no time": (Problem.MALFORMED_TIMESTAMP, row_changed(sk={"S": "yesterday"})),
+    **{
+        f"an item with {changed}": (Problem.WRONG_CONVERSATION_ITEM, item_changed(**changed))
+        for changed in (
+            {"shown": {"S": "something else"}},
+            {"shown": None},
+            {"rows": None},
+            {"rows": {"M": {}}},
+            {"rows": {"S": "nonsense"}},
+            {"rows": {"M": {"yesterday": {"N": "1"}}}},
+            {"rows": None, "shown": None, "version": {"N": "5"}},
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_damaged_conversation_is_found_and_becomes_what_it_was(cruddur_table: CruddurTable, case: str) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    problem, damage_it = DAMAGE[case]
+    right = items_of(cruddur_table)
+    damage_it(cruddur_table, group, ann, bo)
+    found = {finding.problem for finding in verify(cruddur_table)}
+    assert problem in found
+    if problem is Problem.WRONG_CONVERSATION_ITEM:
+        assert found == {problem}
+    check_repaired(cruddur_table, ann, bo, known=[bo] if case == "Ann's row is missing" else [ann, bo])
+    assert by_key(without_versions(items_of(cruddur_table))) == by_key(without_versions(right))
+
+
+def test_a_row_is_put_again_with_the_names_of_the_messages(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    store_of(cruddur_table).send(group, sender=bo, message="three")
+    delete_rows(cruddur_table, ann, bo)
+    check_repaired(cruddur_table, ann, bo)
+    names = [row.attributes["user_handle"]["S"] for member in (ann, bo) for row in rows_of(cruddur_table, member)]
+    assert names == ["bo", "ann"]
+
+
+def test_duplicate_rows_become_one_with_the_attributes_of_both(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    put_row(cruddur_table, ann, "2020-01-01T00:00:00+00:00", group, user_uuid=bo.uuid, message="old", pinned="yes")
+    check_repaired(cruddur_table, ann, bo)
+    assert rows_of(cruddur_table, ann)[0].attributes["pinned"] == {"S": "yes"}
+
+
+def test_a_conversation_item_without_a_version_is_no_finding(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    item_changed(version=None)(cruddur_table, group, ann, bo)
     assert verify(cruddur_table) == []
 
 
-def test_a_missing_row_is_put_with_the_names_of_the_messages(cruddur_table: CruddurTable) -> None:
-    _, ann, bo = healthy_pair(cruddur_table)
-    delete_rows(cruddur_table, bo)
-    assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} >= {(Problem.MISSING_ROW, bo.uuid)}
-    check_repaired(cruddur_table, ann, bo)
-    (row,) = rows_of(cruddur_table, bo)
-    assert (row.other_uuid, row.attributes["user_handle"]) == (ann.uuid, {"S": "ann"})
-
-
-def test_a_missing_row_is_put_with_the_names_of_the_users(cruddur_table: CruddurTable) -> None:
-    _, ann, bo = healthy_pair(cruddur_table)
-    delete_rows(cruddur_table, ann)
-    check_repaired(cruddur_table, ann, bo, known=[bo])
-    (row,) = rows_of(cruddur_table, ann)
-    assert (row.other_uuid, row.attributes["user_handle"]) == (bo.uuid, {"S": "bo"})
-
-
-def test_a_missing_row_of_a_group_names_the_person_that_the_other_rows_name(cruddur_table: CruddurTable) -> None:
+def test_the_row_of_a_member_who_never_wrote_names_the_person_that_the_other_rows_name(
+    cruddur_table: CruddurTable,
+) -> None:
     members = sorted((person(name) for name in ("ann", "bo", "cy", "dan")), key=lambda user: user.uuid)
     for first in members:
         group = [first, *(user for user in members if user is not first)]
-        store = store_of(cruddur_table)
-        started = store.start_conversation(group, sender=group[1], message="hi").message_group_uuid
+        started = store_of(cruddur_table).start_conversation(group, sender=first, message="hi").message_group_uuid
         settle(cruddur_table, started)
-        lost = next(row for row in rows_of(cruddur_table, group[1]) if row.message_group_uuid == started)
-        cruddur_table.client.delete_item(
-            TableName=cruddur_table.name, Key={"pk": {"S": lost.partition}, "sk": {"S": lost.sort_key}}
-        )
+        (lost,) = rows_of_group(cruddur_table, group[1], started)
+        delete_item(cruddur_table, lost)
+        assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} == {
+            (Problem.MISSING_ROW, group[1].uuid),
+            (Problem.WRONG_CONVERSATION_ITEM, ""),
+        }
         check_repaired(cruddur_table)
-        back = next(row for row in rows_of(cruddur_table, group[1]) if row.message_group_uuid == started)
-        assert back.other_uuid == first.uuid
-        assert back.attributes["user_handle"] == {"S": first.handle}
+        assert rows_of_group(cruddur_table, group[1], started) == [lost]
 
 
 def test_a_row_that_the_index_does_not_show_is_not_put_again(cruddur_table: CruddurTable) -> None:
@@ -213,108 +302,6 @@ def test_a_row_that_the_index_does_not_show_is_not_put_again(cruddur_table: Crud
     assert [row.sort_key for member in (ann, bo) for row in rows_of(cruddur_table, member)] == [newest.sort_key] * 2
 
 
-def test_if_both_rows_of_two_are_missing_both_are_put(cruddur_table: CruddurTable) -> None:
-    _, ann, bo = healthy_pair(cruddur_table)
-    delete_rows(cruddur_table, ann, bo)
-    check_repaired(cruddur_table, ann, bo, known=[ann, bo])
-    assert (rows_of(cruddur_table, ann)[0].other_uuid, rows_of(cruddur_table, bo)[0].other_uuid) == (bo.uuid, ann.uuid)
-
-
-def test_a_pair_without_a_conversation_is_no_finding(cruddur_table: CruddurTable) -> None:
-    healthy_pair(cruddur_table)
-    for item in items_of(cruddur_table):
-        if not item["pk"]["S"].startswith("PAIR#"):
-            key = {name: item[name] for name in ("pk", "sk")}
-            cruddur_table.client.delete_item(TableName=cruddur_table.name, Key=key)
-    assert len(items_of(cruddur_table)) == 1
-    assert verify(cruddur_table) == []
-
-
-def test_if_all_rows_are_missing_those_of_the_senders_are_put(cruddur_table: CruddurTable) -> None:
-    group, ann, bo = healthy_pair(cruddur_table)
-    store_of(cruddur_table).send(group, sender=bo, message="three")
-    delete_rows(cruddur_table, ann, bo)
-    check_repaired(cruddur_table, ann, bo)
-    assert {rows_of(cruddur_table, ann)[0].other_uuid, rows_of(cruddur_table, bo)[0].other_uuid} == {ann.uuid, bo.uuid}
-
-
-def test_duplicate_rows_become_one_with_the_attributes_of_both(cruddur_table: CruddurTable) -> None:
-    group, ann, bo = healthy_pair(cruddur_table)
-    put_row(cruddur_table, ann, "2020-01-01T00:00:00+00:00", group, user_uuid=bo.uuid, message="old", pinned="yes")
-    assert Problem.DUPLICATE_ROW in problems(cruddur_table)
-    check_repaired(cruddur_table, ann, bo)
-    assert rows_of(cruddur_table, ann)[0].attributes["pinned"] == {"S": "yes"}
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"message": {"S": "something else"}},
-        {"message_uuid": {"S": str(uuid.uuid4())}},
-    ],
-)
-def test_a_stale_preview_is_found_and_repaired(cruddur_table: CruddurTable, changed: dict[str, Any]) -> None:
-    _, ann, bo = healthy_pair(cruddur_table)
-    (row,) = rows_of(cruddur_table, bo)
-    change(cruddur_table, row, **changed)
-    assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} == {(Problem.STALE_PREVIEW, bo.uuid)}
-    check_repaired(cruddur_table, ann, bo)
-    assert rows_of(cruddur_table, bo)[0].attributes == row.attributes
-
-
-@pytest.mark.parametrize("sort_key", ["2020-01-01T00:00:00+00:00", "2030-01-01T00:00:00", "yesterday"])
-def test_a_row_in_the_wrong_place_is_found_and_moved(cruddur_table: CruddurTable, sort_key: str) -> None:
-    _, ann, bo = healthy_pair(cruddur_table)
-    (row,) = rows_of(cruddur_table, bo)
-    delete_rows(cruddur_table, bo)
-    change(cruddur_table, row, sk={"S": sort_key})
-    expected = Problem.MALFORMED_TIMESTAMP if sort_key == "yesterday" else Problem.STALE_PREVIEW
-    assert expected in problems(cruddur_table)
-    check_repaired(cruddur_table, ann, bo)
-    assert rows_of(cruddur_table, bo)[0].sort_key == row.sort_key
-
-
-def conversation_item(table: CruddurTable, group: str) -> dict[str, Any]:
-    key = {"pk": {"S": schema.conversation_partition(group)}, "sk": {"S": schema.CONVERSATION_SORT_KEY}}
-    item: dict[str, Any] = table.client.get_item(TableName=table.name, Key=key, ConsistentRead=True)["Item"]
-    return item
-
-
-def put_item(table: CruddurTable, item: dict[str, Any]) -> None:
-    table.client.put_item(TableName=table.name, Item=item)
-
-
-@pytest.mark.parametrize(
-    "doctored",
-    [
-        {"shown": {"S": "something else"}},
-        {"shown": None},
-        {"rows": None},
-        {"rows": {"M": {}}},
-        {"rows": {"S": "nonsense"}},
-        {"rows": {"M": {"yesterday": {"N": "1"}}}},
-        {"rows": None, "shown": None, "version": {"N": "5"}},
-        {"version": None},
-    ],
-    ids=str,
-)
-def test_a_conversation_item_that_does_not_agree_with_the_rows_is_found_and_repaired(
-    cruddur_table: CruddurTable, doctored: dict[str, Any]
-) -> None:
-    group, ann, bo = healthy_pair(cruddur_table)
-    right = conversation_item(cruddur_table, group)
-    changed = {name: value for name, value in {**right, **doctored}.items() if value is not None}
-    put_item(cruddur_table, changed)
-    if doctored.keys() == {"version"}:
-        assert verify(cruddur_table) == []
-        return
-    assert problems(cruddur_table) == {Problem.WRONG_CONVERSATION_ITEM}
-    check_repaired(cruddur_table, ann, bo)
-    repaired = conversation_item(cruddur_table, group)
-    assert {**repaired, "version": right["version"]} == right
-    assert repaired["version"] != right["version"]
-
-
 def test_a_member_whom_only_the_item_names_gets_a_row(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     cy = person("cy")
@@ -322,22 +309,6 @@ def test_a_member_whom_only_the_item_names_gets_a_row(cruddur_table: CruddurTabl
     put_item(cruddur_table, {**item, "rows": {"M": {**item["rows"]["M"], "2020": {"SS": [cy.uuid]}}}})
     assert problems(cruddur_table) == {Problem.WRONG_CONVERSATION_ITEM, Problem.MISSING_ROW}
     check_repaired(cruddur_table, ann, bo, cy)
-
-
-def test_the_row_of_a_member_who_never_wrote_is_restored(cruddur_table: CruddurTable) -> None:
-    ann, bo, cy = (person(name) for name in ("ann", "bo", "cy"))
-    group = store_of(cruddur_table).start_conversation([ann, bo, cy], sender=ann, message="x").message_group_uuid
-    settle(cruddur_table, group)
-    (before,) = rows_of(cruddur_table, cy)
-    delete_rows(cruddur_table, cy)
-    assert {(f.problem, f.member_uuid) for f in verify(cruddur_table)} == {
-        (Problem.MISSING_ROW, cy.uuid),
-        (Problem.WRONG_CONVERSATION_ITEM, ""),
-    }
-    check_repaired(cruddur_table, ann, bo, cy, known=[ann, bo, cy])
-    (after,) = rows_of(cruddur_table, cy)
-    assert (after.key, after.attributes["message"]) == (before.key, before.attributes["message"])
-    assert after.other_uuid in {ann.uuid, bo.uuid}
 
 
 def test_a_restored_table_whose_items_are_older_than_its_rows_is_repaired(cruddur_table: CruddurTable) -> None:
@@ -374,8 +345,7 @@ def test_a_writer_without_a_row_is_found_and_gets_a_row(cruddur_table: CruddurTa
 def test_a_writer_after_the_scan_gets_a_row_from_the_repair(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
     cy, dan = person("cy"), person("dan")
-    (row,) = rows_of(cruddur_table, bo)
-    change(cruddur_table, row, message={"S": "stale"})
+    row_changed(message={"S": "stale"})(cruddur_table, group, ann, bo)
     snapshot = read_table(cruddur_table.client, cruddur_table.name)
     (suspect,) = suspects_of(snapshot, list(check_table(snapshot)))
     store = store_of(cruddur_table, clock=lambda: START + timedelta(hours=1))
@@ -389,12 +359,17 @@ def test_a_writer_after_the_scan_gets_a_row_from_the_repair(cruddur_table: Crudd
 def test_a_row_whose_messages_are_deleted_shows_an_empty_preview(ministack_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(ministack_table)
     for message in messages_of(ministack_table):
-        ministack_table.client.delete_item(
-            TableName=ministack_table.name, Key={name: message[name] for name in ("pk", "sk")}
-        )
+        delete_item(ministack_table, message)
     assert problems(ministack_table) == {Problem.ROW_WITHOUT_CONVERSATION, Problem.WRONG_CONVERSATION_ITEM}
     check_repaired(ministack_table, ann, bo)
     assert rows_of(ministack_table, ann)[0].attributes["message"] == {"S": ""}
+
+
+def put_rows_of_two(table: CruddurTable, group: str, ann: User, bo: User) -> None:
+    """Rows as an older backend put them, for the message of ten o'clock."""
+    ten = "2026-05-01T10:00:00"
+    for member, other in ((ann, bo), (bo, ann)):
+        put_row(table, member, ten, group, user_uuid=other.uuid, user_handle=other.handle, message=ten)
 
 
 def test_mixed_timestamps_of_messages_get_one_form(cruddur_table: CruddurTable) -> None:
@@ -402,16 +377,7 @@ def test_mixed_timestamps_of_messages_get_one_form(cruddur_table: CruddurTable) 
     group = str(uuid.uuid4())
     for key in ("2026-05-01T10:00:00", "2026-05-01T12:00:00.5+02:00", "2026-05-01T09:00:00Z"):
         put_message(cruddur_table, group, key, ann)
-    for member, other in ((ann, bo), (bo, ann)):
-        put_row(
-            cruddur_table,
-            member,
-            "2026-05-01T10:00:00",
-            group,
-            user_uuid=other.uuid,
-            user_handle=other.handle,
-            message="x",
-        )
+    put_rows_of_two(cruddur_table, group, ann, bo)
     assert Problem.MIXED_TIMESTAMPS in problems(cruddur_table)
     check_repaired(cruddur_table, ann, bo)
     assert sorted((m["sk"]["S"], m["message"]["S"]) for m in messages_of(cruddur_table)) == [
@@ -460,16 +426,7 @@ def test_mixed_timestamps_of_an_inbox_get_one_form(cruddur_table: CruddurTable) 
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     old = str(uuid.uuid4())
     put_message(cruddur_table, old, "2026-05-01T10:00:00", ann)
-    for member, other in ((ann, bo), (bo, ann)):
-        put_row(
-            cruddur_table,
-            member,
-            "2026-05-01T10:00:00",
-            old,
-            user_uuid=other.uuid,
-            user_handle=other.handle,
-            message="2026-05-01T10:00:00",
-        )
+    put_rows_of_two(cruddur_table, old, ann, bo)
     assert verify(cruddur_table) == []
     new = store_of(cruddur_table).start_conversation([ann, cy], sender=ann, message="hi").message_group_uuid
     settle(cruddur_table, new)
@@ -482,21 +439,15 @@ def test_mixed_timestamps_of_an_inbox_get_one_form(cruddur_table: CruddurTable) 
 
 def test_what_cannot_be_repaired_is_listed_and_not_changed(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
-    client, name = cruddur_table.client, cruddur_table.name
-    client.put_item(TableName=name, Item={"pk": {"S": f"MSG#{group}"}, "sk": {"S": "2027-01-01T00:00:00+00:00"}})
+    for partition, sort_key in (
+        (f"MSG#{group}", "2027-01-01T00:00:00+00:00"),
+        (f"GRP#{ann.uuid}", "2026-01-01T00:00:00+00:00"),
+        ("OTHER#1", "1"),
+    ):
+        put_item(cruddur_table, {"pk": {"S": partition}, "sk": {"S": sort_key}})
+    sent = {"message": {"S": "when?"}, "message_uuid": {"S": "1"}, "user_uuid": {"S": ann.uuid}}
     for sort_key in ("sometime", BEFORE_THE_CALENDAR):
-        client.put_item(
-            TableName=name,
-            Item={
-                "pk": {"S": f"MSG#{group}"},
-                "sk": {"S": sort_key},
-                "message": {"S": "when?"},
-                "message_uuid": {"S": "1"},
-                "user_uuid": {"S": ann.uuid},
-            },
-        )
-    client.put_item(TableName=name, Item={"pk": {"S": f"GRP#{ann.uuid}"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}})
-    client.put_item(TableName=name, Item={"pk": {"S": "OTHER#1"}, "sk": {"S": "1"}})
+        put_item(cruddur_table, {"pk": {"S": f"MSG#{group}"}, "sk": {"S": sort_key}, **sent})
     before = items_of(cruddur_table)
     rebuild(cruddur_table)
     assert without_versions(items_of(cruddur_table)) == without_versions(before)
@@ -509,11 +460,6 @@ def test_what_cannot_be_repaired_is_listed_and_not_changed(cruddur_table: Cruddu
     assert [len(rows_of_group(cruddur_table, member, group)) for member in (ann, bo)] == [1, 1]
 
 
-def rows_of_group(table: CruddurTable, member: User, group: str) -> list[AttributeMap]:
-    key = {"S": schema.group_row_partition(member.uuid)}
-    return [i for i in items_of(table) if i["pk"] == key and i.get("message_group_uuid") == {"S": group}]
-
-
 def test_a_row_that_is_put_does_not_overwrite_another_conversations_row(cruddur_table: CruddurTable) -> None:
     ann, bo, cy = person("ann"), person("bo"), person("cy")
     store = store_of(cruddur_table, clock=lambda: START)
@@ -521,10 +467,8 @@ def test_a_row_that_is_put_does_not_overwrite_another_conversations_row(cruddur_
     second = store.start_conversation([bo, cy], sender=cy, message="y").message_group_uuid
     for group in (first, second):
         settle(cruddur_table, group)
-    row = next(row for row in rows_of(cruddur_table, bo) if row.message_group_uuid == first)
-    table_key: AttributeMap = {"pk": {"S": row.partition}, "sk": {"S": row.sort_key}}
-    cruddur_table.client.delete_item(TableName=cruddur_table.name, Key=table_key)
-    put_row(cruddur_table, bo, row.sort_key, str(uuid.uuid4()))
+    (row,) = rows_of_group(cruddur_table, bo, first)
+    put_row(cruddur_table, bo, row["sk"]["S"], str(uuid.uuid4()))
     check_repaired(cruddur_table, ann, cy, known=[bo])
     assert len(rows_of(cruddur_table, bo)) == 3
 
