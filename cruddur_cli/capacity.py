@@ -57,14 +57,6 @@ class CapacityMeter:
             if self._rate is not None:
                 self._free_at = max(self._free_at, self._clock()) + units / self._rate
 
-    def summary(self) -> dict[str, Any]:
-        """Units and calls so far."""
-        return {
-            "read_units": self.read_units,
-            "write_units": self.write_units,
-            "calls": dict(sorted(self.calls.items())),
-        }
-
     def __str__(self) -> str:
         calls = ", ".join(f"{count} {operation}" for operation, count in sorted(self.calls.items())) or "no call"
         return f"{self.read_units:g} read units, {self.write_units:g} write units ({calls})"

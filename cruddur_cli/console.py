@@ -96,10 +96,9 @@ class Output:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self._ensure_ascii = not (sys.stdout.encoding or "").lower().startswith("utf")
-        self._began_on_a_terminal = is_terminal = sys.stdout.isatty()
-        self.console = Console(
-            file=sys.stdout, highlight=False, soft_wrap=False, width=None if is_terminal else WIDTH_OF_A_PIPE
-        )
+        self.is_terminal = sys.stdout.isatty()
+        width = None if self.is_terminal else WIDTH_OF_A_PIPE
+        self.console = Console(file=sys.stdout, highlight=False, soft_wrap=False, width=width)
         self._notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def document(self, document: Any) -> None:
@@ -128,11 +127,6 @@ class Output:
         """Whether there is room for the necessary columns only."""
         return self.console.width < NARROW
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the output goes to a terminal."""
-        return self._began_on_a_terminal
-
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
         """Print a table for people."""
         self.console.print(self._table(columns, rows))
@@ -140,9 +134,9 @@ class Output:
     def _table(self, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Table:
         """A table whose cells have no control characters."""
         order = list(range(len(columns)))
-        if not self._began_on_a_terminal:
+        if not self.is_terminal:
             order.sort(key=lambda number: columns[number].grows)
-        drawn = Table(box=None, pad_edge=False, header_style="bold", expand=self._began_on_a_terminal)
+        drawn = Table(box=None, pad_edge=False, header_style="bold", expand=self.is_terminal)
         for number in order:
             column = columns[number]
             drawn.add_column(
@@ -157,10 +151,9 @@ class Output:
             drawn.add_row(*(Text(printable(str(row[number]))) for number in order))
         return drawn
 
-    def _min_width(self, column: Column, cells: Sequence[str]) -> int | None:
-        if column.cut is Cut.NEVER:
-            return max(map(cell_len, [column.title, *cells]))
-        return min(max(map(cell_len, [column.title, *cells])), 8)
+    def _min_width(self, column: Column, cells: Sequence[str]) -> int:
+        widest = max(map(cell_len, [column.title, *cells]))
+        return widest if column.cut is Cut.NEVER else min(widest, 8)
 
     def paragraph(self, text: str) -> None:
         """Print a line for people, wrapped and never cut."""
@@ -172,11 +165,11 @@ class Output:
 
     def require_reader(self) -> None:
         """Raise BrokenPipeError if the terminal is gone or the pipe is closed."""
-        if self._began_on_a_terminal and not sys.stdout.isatty():
+        if self.is_terminal and not sys.stdout.isatty():
             raise BrokenPipeError
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
-        if not self._began_on_a_terminal and any(poll.poll(0)):
+        if not self.is_terminal and any(poll.poll(0)):
             raise BrokenPipeError
 
     @contextmanager

@@ -39,8 +39,8 @@ class Target:
     """A table and its endpoint.
 
     `reason` says why it was chosen. `has_projection` is True if a deployed Lambda settles what is written here.
-    `system` is the description that `make up` wrote of its system, empty elsewhere. The access key and `ca_bundle`,
-    the certificates to trust, are None if boto3 finds them itself, on AWS.
+    `system` is the description that `make up` wrote of its system, empty elsewhere. On AWS, boto3 itself finds the
+    access key and the certificates to trust, `ca_bundle`.
     """
 
     table_name: str
@@ -48,8 +48,8 @@ class Target:
     region: str | None
     has_projection: bool
     reason: str = ""
-    access_key_id: str | None = None
-    secret_access_key: str | None = None
+    access_key_id: str = LOCAL_KEY
+    secret_access_key: str = LOCAL_KEY
     ca_bundle: str | None = None
     system: Mapping[str, str] = field(default_factory=dict)
 
@@ -88,8 +88,8 @@ class Target:
         if self.is_aws:
             return boto3.Session(region_name=self.region)
         return local_system.session(
-            access_key_id=self.access_key_id or LOCAL_KEY,
-            secret_access_key=self.secret_access_key or LOCAL_KEY,
+            access_key_id=self.access_key_id,
+            secret_access_key=self.secret_access_key,
             region=self.region or LOCAL_REGION,
         )
 

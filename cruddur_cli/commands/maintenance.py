@@ -185,16 +185,13 @@ def redrive(
     context.require_table()
     context.output.note(f"redriving {context.target}")
     table_name = context.target.table_name
-    reader = ConversationReader(client=context.client, table_name=table_name)
     redriving = Redrive(
         client=context.client,
         streams=context.target.streams(),
         queues=context.target.queues(),
         queue_url=url,
         table_name=table_name,
-        repairer=Repairer(
-            client=context.client, table_name=table_name, reader=reader, named=lambda uuid: context.users.by_uuid(uuid)
-        ),
+        repairer=Repairer(client=context.client, table_name=table_name, named=lambda uuid: context.users.by_uuid(uuid)),
         note=context.output.note,
     )
     redriving.run()

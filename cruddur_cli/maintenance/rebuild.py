@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
+from cruddur_cli.maintenance.scan import in_parallel
 from cruddur_cli.maintenance.verify import confirm_all, read_table
 from cruddur_messages.audit.checks import Finding, Problem, check_table
-from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.audit.snapshot import Contents, TableSnapshot
 from cruddur_messages.items import UUID, User
 
@@ -66,8 +65,8 @@ class Rebuild:
         self._expected_items = expected_items
         self._show_progress = show_progress
         self._sleep = sleep
-        self._reader = ConversationReader(client=client, table_name=table_name)
-        self._repairer = Repairer(client=client, table_name=table_name, reader=self._reader, named=named, sleep=sleep)
+        self._repairer = Repairer(client=client, table_name=table_name, named=named, sleep=sleep)
+        self._reader = self._repairer.reader
 
     def preview(self) -> Outcome:
         """What `run` would do, without any write."""
@@ -114,25 +113,14 @@ class Rebuild:
         """Work on conversations in parallel. An error or an interrupt stops it after those in progress."""
         if not suspects:
             return []
-        stopped = Event()
         with self._show_progress(what, len(suspects)) as progress:
 
-            def work_unless_stopped(suspect: Suspect) -> Repair | None:
-                if stopped.is_set():
-                    return None
-                try:
-                    repair = work(suspect)
-                except BaseException:
-                    stopped.set()
-                    raise
+            def work_on(suspect: Suspect, _stopped: Event) -> Repair:
+                made = work(suspect)
                 progress.advance(1)
-                return repair
+                return made
 
-            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-                try:
-                    return [repair for repair in pool.map(work_unless_stopped, suspects) if repair is not None]
-                finally:
-                    stopped.set()
+            return in_parallel(work_on, suspects, threads=SIDE_BY_SIDE)
 
 
 def suspects_of(snapshot: TableSnapshot | None, findings: Collection[Finding]) -> list[Suspect]:

@@ -81,16 +81,15 @@ class Repairer:
         *,
         client: "DynamoDBClient",
         table_name: str,
-        reader: ConversationReader,
         named: Callable[[str], User | None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._table_name = table_name
-        self._reader = reader
+        self.reader = ConversationReader(client=client, table_name=table_name)
         self._named = named
         self._sleep = sleep
-        self._rekeying = Rekeying(client=client, table_name=table_name, reader=reader, sleep=sleep)
+        self._rekeying = Rekeying(client=client, table_name=table_name, reader=self.reader, sleep=sleep)
         self._projection = Settler(client=client, table_name=table_name, seconds_left=lambda: math.inf, sleep=sleep)
 
     def repair(self, suspect: Suspect) -> Repair:
@@ -104,7 +103,7 @@ class Repairer:
                 repair.done["messages_rekeyed"] = self._rekeying.run(suspect.message_group_uuid)
             for attempt in range(ATTEMPTS):
                 if attempt:
-                    self._reader.forget_inboxes()
+                    self.reader.forget_inboxes()
                     self._sleep(PAUSE_SECONDS * attempt)
                 repair.failure = self._try(suspect, repair.done)
                 if repair.failure is None:
@@ -143,16 +142,16 @@ class Repairer:
     def _read(self, suspect: Suspect) -> "_Seen":
         """Read the conversation in the order of a settlement: first the item, then messages, then rows."""
         group = suspect.message_group_uuid
-        item = self._reader.item(group)
-        messages = self._reader.messages_since(group, suspect.newest_key)
+        item = self.reader.item(group)
+        messages = self.reader.messages_since(group, suspect.newest_key)
         senders = {message.sender.uuid for message in messages} - {""}
         known = {*suspect.known_members, *item.rows, *senders}
-        rows = self._reader.rows(group, known)
+        rows = self.reader.rows(group, known)
         with_row = {row.member_uuid for row in rows}
         known |= {row.other_uuid for row in rows}
         without_row = {uuid for uuid in known - with_row if UUID.fullmatch(uuid)}
         known = with_row | without_row
-        known -= self._reader.left(group, known)
+        known -= self.reader.left(group, known)
         newest = messages[0] if messages else None
         return _Seen(group, newest, rows, frozenset(known), is_shown=item.shown == fingerprint(newest))
 
@@ -194,7 +193,7 @@ class Repairer:
             if text_or_empty(row.attributes, USER_HANDLE)
         }
         unknown = set(members) - users.keys()
-        for item in islice(self._reader.messages(message_group_uuid), MOST_MESSAGES_FOR_NAMES):
+        for item in islice(self.reader.messages(message_group_uuid), MOST_MESSAGES_FOR_NAMES):
             if not unknown:
                 break
             try:

@@ -1,10 +1,10 @@
 """A parallel scan of a whole table."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cruddur_messages.items import AttributeMap
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 SEGMENTS = max(4, min(16, 2 * (os.cpu_count() or 2)))
 """The number of parallel workers."""
 
+Task = TypeVar("Task")
+Done = TypeVar("Done")
 Receive = Callable[[Sequence[AttributeMap]], None]
 Place = Mapping[str, Any]
 """A key: what follows it is read."""
@@ -66,15 +68,19 @@ def pages(
             return
 
 
-def in_parallel(work: Callable[[int, Event], None], numbers: Iterable[int]) -> None:
-    """Call `work` for each number at the same time. It ends early when the event is set: another one has failed."""
+def in_parallel(
+    work: Callable[[Task, Event], Done], tasks: Sequence[Task], *, threads: int | None = None
+) -> list[Done]:
+    """Call `work` for each task, all at the same time or with fewer threads; returns the results in their order.
+
+    An error or an interrupt sets the event, waits for those in progress, and begins no more.
+    """
     stopped = Event()
-    todo = list(numbers)
-    with ThreadPoolExecutor(max(len(todo), 1)) as pool:
+    with ThreadPoolExecutor(threads or max(len(tasks), 1)) as pool:
+        calls = [pool.submit(work, task, stopped) for task in tasks]
         try:
-            workers = [pool.submit(work, number, stopped) for number in todo]
-            wait(workers, return_when=FIRST_EXCEPTION)
+            wait(calls, return_when=FIRST_EXCEPTION)
         finally:
             stopped.set()
-    for worker in workers:
-        worker.result()
+            pool.shutdown(cancel_futures=True)
+    return [call.result() for call in calls]

@@ -310,14 +310,6 @@ def test_many_findings_are_summarized_with_examples(at: At, ministack_table: Cru
     assert len(at(ministack_table, "verify", "--json", "--examples", "7").json["examples"]) == 7
 
 
-def test_what_cannot_be_repaired_gives_exit_status_1(at: At, cruddur_table: CruddurTable) -> None:
-    item = {"pk": {"S": "MSG#1"}, "sk": {"S": "sometime"}, "message": {"S": "x"}, "message_uuid": {"S": "1"}}
-    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
-    result = at(cruddur_table, "rebuild")
-    assert result.status == 1
-    assert "what is left cannot be repaired automatically" in result.err
-
-
 def test_an_interrupted_rebuild_continues(
     at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -65,19 +65,6 @@ def test_other_lines_are_lambdas_or_printed_unchanged(message: str, line: str | 
     assert for_people(message) == line
 
 
-def test_kept_data_stays_after_down_until_it_is_deleted(local: Path) -> None:
-    (local / "state").mkdir()
-    (local / "state" / "cruddur-table-name").write_text("mine\n")
-    (local / "passing-state").mkdir()
-    system.down(keep_state=None, console=Console(quiet=True))
-    assert (local / "state").exists()
-    assert not (local / "passing-state").exists()
-    assert "table mine" in system.status()["kept for make up KEEP=1"]
-    system.down(keep_state=False, console=Console(quiet=True))
-    assert not (local / "state").exists()
-    assert system.status()["kept for make up KEEP=1"] == "nothing"
-
-
 def test_another_table_than_the_kept_one_is_refused(local: Path) -> None:
     (local / "state").mkdir()
     (local / "state" / "cruddur-table-name").write_text("mine\n")

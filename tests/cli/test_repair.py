@@ -21,7 +21,6 @@ from cruddur_cli.maintenance.verify import verify as verify_table
 from cruddur_local.waiting import wait_until
 from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.checks import Finding, Problem, check_table
-from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.items import AttributeMap, GroupRow, Key, Message, User, key_attributes, key_of
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
@@ -59,8 +58,7 @@ def rebuild(table: CruddurTable, known: Collection[User] = ()) -> list[Repair]:
 
 
 def repairer(client: Any, table: CruddurTable, named: Callable[[str], User | None] = lambda _: None) -> Repairer:
-    reader = ConversationReader(client=client, table_name=table.name)
-    return Repairer(client=client, table_name=table.name, reader=reader, named=named, sleep=lambda _: None)
+    return Repairer(client=client, table_name=table.name, named=named, sleep=lambda _: None)
 
 
 def messages_of(table: CruddurTable) -> list[AttributeMap]:

@@ -1,7 +1,5 @@
 """bin/ddb smoke: what it reports of a projection that works and of others, and that it leaves no item."""
 
-import signal
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +11,7 @@ from cruddur_cli.smoke import notes, runs
 from cruddur_cli.smoke.report import LoadReport, Report, highest_steady
 from cruddur_cli.smoke.talk import Place, smoke_uuid
 from cruddur_messages import schema
-from tests.cli.conftest import DDB, At, Environment
+from tests.cli.conftest import At
 from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable
 
@@ -196,28 +194,3 @@ def test_a_fault_gives_exit_status_1_and_the_reason(
     assert result.out.splitlines()[-1] == "it does not work"
     shown = at(table, "smoke", "--seconds", "0.1", "--json")
     assert shown.json["median_seconds"] is None
-
-
-@pytest.mark.proof
-def test_ctrl_c_and_sigkill(process_environment: Environment, table: CruddurTable) -> None:
-    environment = process_environment | {"AWS_ENDPOINT_URL_DYNAMODB": table.endpoint}
-    words = ("smoke", "--messages", "1000", "--table", table.name)
-
-    def begun(how_many: int) -> "subprocess.Popen[bytes]":
-        process = subprocess.Popen([str(DDB), *words], env=environment, stderr=subprocess.PIPE)
-        while len(list(Place(table.client, table.name).read(schema.SMOKE_PARTITION))) < how_many:
-            assert process.poll() is None
-        return process
-
-    killed = begun(1)
-    while len(items(table.client, table.name)) < 5:
-        assert killed.poll() is None
-    killed.kill()
-    killed.communicate()
-    assert items(table.client, table.name)
-    interrupted = begun(2)
-    interrupted.send_signal(signal.SIGINT)
-    _, err = interrupted.communicate()
-    assert interrupted.returncode == 130
-    assert err.endswith(b"ddb: stopped\n")
-    assert items(table.client, table.name) == []

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -26,38 +26,6 @@ SYSTEM = {
 }
 
 pytestmark = [pytest.mark.check, pytest.mark.usefixtures("nowhere")]
-
-
-def test_the_endpoint_variable_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:9999")
-    found = target.resolve(prod=False, table_name=None)
-    assert (found.endpoint, found.table_name, found.has_projection) == (
-        "http://localhost:9999",
-        "cruddur-messages",
-        False,
-    )
-    assert (found.access_key_id, found.region) == ("test", "us-east-1")
-
-
-def test_the_general_endpoint_variable_comes_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    with responding("application/x-amz-json-1.0") as endpoint:
-        monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:9998")
-        assert target.resolve(prod=False, table_name=None).endpoint == "http://localhost:9998"
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:9999")
-        assert target.resolve(prod=False, table_name=None).endpoint == "http://localhost:9999"
-
-
-def test_the_variables_of_make_env_lead_to_the_system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    with responding("application/x-amz-json-1.0") as endpoint:
-        monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", SYSTEM["endpoint"])
-        found = target.resolve(prod=False, table_name=None)
-    assert (found.table_name, found.has_projection) == ("messages-of-make-up", True)
-    assert found.reason == "AWS_ENDPOINT_URL is set to the system of make up"
 
 
 @contextmanager
@@ -131,13 +99,58 @@ def test_dynamodb_on_port_8000_comes_next(
     assert target.resolve(prod=False, table_name=None).endpoint == dynamodb_local_endpoint
 
 
-def test_another_server_on_port_8000_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+GENERAL, OF_DYNAMODB = "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"
+ONE, ANOTHER, OF_MAKE_UP = "http://localhost:9998", "http://localhost:9999", SYSTEM["endpoint"]
+DYNAMODB = "application/x-amz-json-1.0"
+
+
+@pytest.mark.parametrize(
+    ("variables", "at_port_8000", "endpoint", "because"),
+    [
+        ({OF_DYNAMODB: ONE}, None, ONE, f"{OF_DYNAMODB} is set"),
+        ({GENERAL: ONE}, DYNAMODB, ONE, f"{GENERAL} is set"),
+        ({GENERAL: ONE, OF_DYNAMODB: ANOTHER}, DYNAMODB, ANOTHER, f"{OF_DYNAMODB} is set"),
+        ({GENERAL: OF_MAKE_UP}, DYNAMODB, OF_MAKE_UP, f"{GENERAL} is set to the system of make up"),
+        ({OF_DYNAMODB: f"{OF_MAKE_UP}/"}, None, OF_MAKE_UP, f"{OF_DYNAMODB} is set to the system of make up"),
+        ({}, "text/html", OF_MAKE_UP, "no endpoint variable is set, and the system of make up is up"),
+        ({}, None, OF_MAKE_UP, "no endpoint variable is set, and the system of make up is up"),
+    ],
+)
+def test_the_variables_come_first_and_the_system_of_make_up_last(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variables: dict[str, str],
+    at_port_8000: str | None,
+    endpoint: str,
+    because: str,
+) -> None:
+    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with responding(at_port_8000) if at_port_8000 else nullcontext(target.DYNAMODB_LOCAL) as there:
+        monkeypatch.setattr(target, "DYNAMODB_LOCAL", there)
+        found = target.resolve(prod=False, table_name=None)
+        assert target.resolve(prod=False, table_name="other").table_name == "other"
+    of_make_up = target.Target(
+        table_name="messages-of-make-up",
+        endpoint=OF_MAKE_UP,
+        region="eu-west-1",
+        has_projection=True,
+        reason=because,
+        access_key_id="key",
+        secret_access_key="secret",
+        ca_bundle="/somewhere/server.crt",
+        system=SYSTEM,
+    )
+    elsewhere = target.Target("cruddur-messages", endpoint, "us-east-1", has_projection=False, reason=because)
+    assert found == (of_make_up if endpoint == OF_MAKE_UP else elsewhere)
+
+
+def test_another_server_on_port_8000_is_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
     with responding("text/html") as endpoint:
         monkeypatch.setattr(target, "DYNAMODB_LOCAL", endpoint)
         with pytest.raises(DdbError, match="is not DynamoDB and no system is up"):
             target.resolve(prod=False, table_name=None)
-        (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-        assert target.resolve(prod=False, table_name=None).endpoint == SYSTEM["endpoint"]
 
 
 def test_a_silent_server_on_port_8000_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,28 +193,6 @@ def test_a_whole_key_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     found = target.resolve(prod=False, table_name=None)
     assert (found.access_key_id, found.secret_access_key) == ("key", "secret")
-
-
-@pytest.mark.parametrize("variable", [None, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_the_system_of_make_up_is_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None) -> None:
-    (tmp_path / "system.json").write_text(json.dumps(SYSTEM))
-    if variable:
-        monkeypatch.setenv(variable, SYSTEM["endpoint"] + "/")
-    found = target.resolve(prod=False, table_name=None)
-    assert found == target.Target(
-        table_name="messages-of-make-up",
-        endpoint="https://localhost:4599",
-        region="eu-west-1",
-        has_projection=True,
-        reason=f"{variable} is set to the system of make up"
-        if variable
-        else "no endpoint variable is set, and the system of make up is up",
-        access_key_id="key",
-        secret_access_key="secret",
-        ca_bundle="/somewhere/server.crt",
-        system=SYSTEM,
-    )
-    assert target.resolve(prod=False, table_name="other").table_name == "other"
 
 
 def test_without_a_target_the_error_says_what_to_do() -> None:
