@@ -22,7 +22,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple, cast
 
@@ -36,7 +36,7 @@ from cruddur_messages.projection.settlement import Settlement, attempt
 from cruddur_messages.projection.table import ProjectionTable
 from tests import report
 from tests.projection.memory_engine import Item, MemoryEngine, key_of_action, strings
-from tests.projection.promises import broken_by_row, broken_together, text
+from tests.projection.promises import ViolationError, broken_by_row, broken_together, text
 
 GROUP = "g"
 NOW, OLD = "now", "old"
@@ -50,10 +50,6 @@ MOST_CACHED = 200_000
 """How many tables are remembered from one case to the next."""
 
 
-class BrokenPromiseError(AssertionError):
-    """A promise is broken in a state that can be reached; the text has the steps to it."""
-
-
 @dataclass(frozen=True)
 class Case:
     """The start of a run, the changes in order, and whether transactions are also applied item by item."""
@@ -65,31 +61,25 @@ class Case:
     is_gradual: bool = False
 
 
-def cases(changes: int, *, members: tuple[int, ...] = (1, 2, 3)) -> Iterator[Case]:
+def cases(changes: int, *, members: tuple[int, ...] = (1, 2, 3), **more: Any) -> Iterator[Case]:
     """All cases with this number of changes."""
     for kinds in itertools.product(CHANGES, repeat=changes):
         for number in members:
             for is_known in (True, False):
-                yield Case(number, is_known, kinds)
+                yield Case(number, is_known, kinds, **more)
 
 
-def explore_all(
-    cases: Iterable[Case],
-    record_property: Callable[[str, object], None],
-    *,
-    max_actions: int = 100,
-    is_gradual: bool = False,
-) -> None:
-    """Visit every state of all cases, and record their number. Raises BrokenPromiseError."""
+def explore_all(cases: Iterable[Case], record_property: Callable[[str, object], None]) -> None:
+    """Visit every state of all cases, and record their number. Raises ViolationError."""
     begin = cache(History)
-    states = sum(explore(replace(case, max_actions=max_actions, is_gradual=is_gradual), begin) for case in cases)
+    states = sum(explore(case, begin) for case in cases)
     record_property(report.COUNTED, ("states of small cases explored, every interleaving", states))
 
 
 def explore(case: Case, begin: "Callable[[Beginning], History] | None" = None) -> int:
     """Visit every state of a case; returns how many there are. `begin` is kept from case to case, which is faster.
 
-    Raises BrokenPromiseError.
+    Raises ViolationError, with the steps to the broken promise.
     """
     if _table.cache_info().currsize > MOST_CACHED:
         for cached in (_table, _remainder, _with_item, _half_applied, _changed, _respond, _wrong_in_commit):
@@ -324,7 +314,7 @@ class _Explorer:
         while (before := self._came_from[state]) is not None:
             way.append(next(step for step, following in self._steps(before) if following == state))
             state = before
-        raise BrokenPromiseError("\n".join([str(self._case), *reversed(way), f"=> {why}"]))
+        raise ViolationError("\n".join([str(self._case), *reversed(way), f"=> {why}"]))
 
 
 def _next_call(beginning: Beginning, responses: tuple[str, ...]) -> Call:

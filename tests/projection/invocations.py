@@ -1,7 +1,8 @@
 """The projection, run as greenlets that stop before every API call, with a clock and faults of the simulation."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NoReturn, cast
 
@@ -112,14 +113,14 @@ class FaultyClient:
         return call()
 
 
+@dataclass
 class World:
     """The shared state of all invocations of a schedule: the client, the limits, and the numbers of versions."""
 
-    def __init__(self, client: FaultyClient, *, max_actions: int = dynamodb.MAX_ACTIONS) -> None:
-        self.client = client
-        self.max_actions = max_actions
-        self.versions = itertools.count(1)
-        self.numbers = itertools.count(1)
+    client: FaultyClient
+    max_actions: int = dynamodb.MAX_ACTIONS
+    versions: Iterator[int] = field(default_factory=partial(itertools.count, 1))
+    numbers: Iterator[int] = field(default_factory=partial(itertools.count, 1))
 
 
 class Invocation:
@@ -142,6 +143,9 @@ class Invocation:
         self._crashed = False
         self._main = Thread(self._run, self, 0.0)
         self._go(self._main)
+
+    def __str__(self) -> str:
+        return f"invocation {self.number}"
 
     @property
     def told(self) -> str:

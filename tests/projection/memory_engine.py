@@ -95,15 +95,12 @@ class MemoryEngine:
         self._on_commit = on_commit
 
     def put_item(self, **arguments: Any) -> dict[str, Any]:
-        """PutItem."""
         return self._write_one("PutItem", {"Put": arguments})
 
     def delete_item(self, **arguments: Any) -> dict[str, Any]:
-        """DeleteItem."""
         return self._write_one("DeleteItem", {"Delete": arguments})
 
     def update_item(self, **arguments: Any) -> dict[str, Any]:
-        """UpdateItem."""
         return self._write_one("UpdateItem", {"Update": arguments})
 
     def get_item(self, *, Key: Item, **_arguments: Any) -> dict[str, Any]:  # noqa: N803

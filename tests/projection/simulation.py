@@ -238,7 +238,7 @@ class Simulation:
         choice = self._choose["order"].below(len(threads) + len(idle))
         if choice < len(threads):
             thread = threads[choice]
-            self._writer = self._name(thread.invocation)
+            self._writer = str(thread.invocation)
             thread.invocation.step(thread)
             self._writer = CLIENT
             if thread.invocation.ended:
@@ -263,16 +263,13 @@ class Simulation:
     def _invoke(self, records: list[Any]) -> Invocation:
         invocation = Invocation(self._world, records, available=self._available if self._is_wild else SECONDS_AT_REST)
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
-        self._tell(f"  {self._name(invocation)} gets {', '.join(numbers)}")
+        self._tell(f"  {invocation} gets {', '.join(numbers)}")
         return invocation
-
-    def _name(self, invocation: Invocation) -> str:
-        return f"invocation {invocation.number}"
 
     def _take_responses(self) -> None:
         for lane, invocation in list(self._busy.items()):
             if invocation.ended:
-                self._tell(f"  {self._name(invocation)} returns {invocation.told}")
+                self._tell(f"  {invocation} returns {invocation.told}")
                 lane.report(invocation.response)
                 del self._busy[lane]
         self._extra = [invocation for invocation in self._extra if not invocation.ended]
@@ -304,7 +301,7 @@ class Simulation:
         """Deliver every record again: no row may change."""
         changes = len(self._engine.changes)
         invocation = self._invoke([record for record in self._records if self._can_be_settled(_group_of(record))])
-        self._writer = self._name(invocation)
+        self._writer = str(invocation)
         invocation.finish()
         if invocation.response != {"batchItemFailures": []}:
             raise Violation("a second run fails")

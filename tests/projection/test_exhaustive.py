@@ -14,13 +14,13 @@ Record = Callable[[str, object], None]
 @pytest.mark.parametrize("is_gradual", [False, True], ids=["at once", "item by item"])
 @pytest.mark.parametrize("max_actions", [100, FEW_ACTIONS])
 def test_every_interleaving_of_one_change(max_actions: int, is_gradual: bool, record_property: Record) -> None:
-    exhaustive.explore_all(exhaustive.cases(1), record_property, max_actions=max_actions, is_gradual=is_gradual)
+    exhaustive.explore_all(exhaustive.cases(1, max_actions=max_actions, is_gradual=is_gradual), record_property)
 
 
 @pytest.mark.parametrize(("members", "max_actions"), [((1, 2, 3), 100), ((2,), FEW_ACTIONS)])
 def test_every_interleaving_of_two_changes(members: tuple[int, ...], max_actions: int, record_property: Record) -> None:
-    exhaustive.explore_all(exhaustive.cases(2, members=members), record_property, max_actions=max_actions)
+    exhaustive.explore_all(exhaustive.cases(2, members=members, max_actions=max_actions), record_property)
 
 
 def test_every_interleaving_of_two_changes_seen_item_by_item_by_one_member(record_property: Record) -> None:
-    exhaustive.explore_all(exhaustive.cases(2, members=(1,)), record_property, is_gradual=True)
+    exhaustive.explore_all(exhaustive.cases(2, members=(1,), is_gradual=True), record_property)
