@@ -159,8 +159,9 @@ def _checked_endpoint(variable: str, endpoint: str) -> str:
 
 
 def _local_target(endpoint: str, table_name: str | None, reason: str) -> Target:
-    own = [os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
-    key, secret = own if all(own) else (LOCAL_KEY, LOCAL_KEY)
+    key, secret = (os.environ.get(name, "") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
+    if not key or not secret:
+        key = secret = LOCAL_KEY
     return Target(
         table_name or schema.TABLE_NAME,
         endpoint,

@@ -116,11 +116,6 @@ def test_a_refused_command_is_one_line_and_status_1_and_changes_nothing(at: At, 
     assert items_of(seeded) == before
 
 
-def test_a_finished_rebuild_deletes_its_state_file(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
-    assert at(ministack_table, "rebuild", "--state", str(tmp_path / "deep" / "left")).status == 0
-    assert list((tmp_path / "deep").iterdir()) == []
-
-
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x07", "\x7f", "\x85", "\x0b"])
 def test_a_control_character_in_a_seed_file_is_refused_by_its_line(tmp_path: Path, character: str) -> None:
     file = tmp_path / "conversations.txt"

@@ -11,8 +11,10 @@ from cruddur_cli.smoke import notes, runs
 from cruddur_cli.smoke.report import LoadReport, Report, highest_steady
 from cruddur_cli.smoke.talk import Place, smoke_uuid
 from cruddur_messages import schema
+from cruddur_messages.items import AttributeMap
+from tests.access_patterns.people import items_of
 from tests.cli.conftest import At
-from tests.end_to_end.inboxes import items
+from tests.cli.test_repair import delete_item, messages_of, put_item
 from tests.engines.fixtures import CruddurTable
 
 SECONDS = 60.0
@@ -25,30 +27,21 @@ def table(ministack_table: CruddurTable, quick: None) -> CruddurTable:  # noqa: 
     return ministack_table
 
 
-def place(table: CruddurTable, afterwards: Callable[[str, list[Any]], None] | None = None) -> Place:
-    """The table, settled after each write; then `afterwards` damages it, given the conversation and its rows."""
+def place(table: CruddurTable, afterwards: Callable[[list[AttributeMap]], None] = lambda _: None) -> Place:
+    """The table, settled after each write; then `afterwards` damages it, given the rows of the conversation."""
 
     def settle_and_spoil(group: str) -> None:
         assert settlement.settle(table.client, table.name, [group]) == {}
-        if afterwards:
-            afterwards(group, [item for item in items(table.client, table.name) if is_row(item, group)])
+        afterwards([item for item in items_of(table) if item.get(schema.INDEX_PARTITION_KEY) == {"S": group}])
 
     return Place(table.client, table.name, settle_and_spoil)
-
-
-def is_row(item: Any, group: str) -> bool:
-    return bool(item.get(schema.INDEX_PARTITION_KEY) == {"S": group})
-
-
-def key(item: Any) -> Any:
-    return {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)}
 
 
 def test_every_message_is_awaited_and_nothing_is_left(cruddur_table: CruddurTable) -> None:
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item={"pk": {"S": "USER#real"}, "sk": {"S": "1"}})
     seen: list[int] = []
 
-    def look(_: str, rows: list[Any]) -> None:
+    def look(rows: list[AttributeMap]) -> None:
         seen.append(len(rows))
         assert all(row["pk"]["S"].startswith("GRP#5e1f7e57-") for row in rows)
 
@@ -58,7 +51,7 @@ def test_every_message_is_awaited_and_nothing_is_left(cruddur_table: CruddurTabl
     assert sorted(report.figures.values()) == list(report.figures.values())
     assert seen[0] == 3
     assert seen[-1] == 4
-    assert [item["pk"]["S"] for item in items(cruddur_table.client, cruddur_table.name)] == ["USER#real"]
+    assert [item["pk"]["S"] for item in items_of(cruddur_table)] == ["USER#real"]
 
 
 def test_a_load_is_held(table: CruddurTable) -> None:
@@ -66,7 +59,7 @@ def test_a_load_is_held(table: CruddurTable) -> None:
     assert [one.asked for one in held] == [2, 4, 8, 16]
     assert [one.report.problems for one in held] == [[], [], [], []]
     assert all(one.report.delays for one in held)
-    assert items(table.client, table.name) == []
+    assert items_of(table) == []
 
 
 def _late(table: CruddurTable) -> Place:
@@ -74,15 +67,17 @@ def _late(table: CruddurTable) -> Place:
 
 
 def _missing(table: CruddurTable) -> Place:
-    return place(
-        table, lambda _, rows: [table.client.delete_item(TableName=table.name, Key=key(row)) for row in rows].clear()
-    )
+    def delete(rows: list[AttributeMap]) -> None:
+        for row in rows:
+            delete_item(table, row)
+
+    return place(table, delete)
 
 
 def _duplicate(table: CruddurTable) -> Place:
-    def put_again(_: str, rows: list[Any]) -> None:
+    def put_again(rows: list[AttributeMap]) -> None:
         for row in rows:
-            table.client.put_item(TableName=table.name, Item={**row, "sk": {"S": row["sk"]["S"] + "0"}})
+            put_item(table, {**row, "sk": {"S": row["sk"]["S"] + "0"}})
 
     return place(table, put_again)
 
@@ -90,20 +85,19 @@ def _duplicate(table: CruddurTable) -> Place:
 def _backwards(table: CruddurTable) -> Place:
     shown: list[Any] = []
 
-    def show_old(_: str, rows: list[Any]) -> None:
+    def show_the_first(rows: list[AttributeMap]) -> None:
         shown.extend(row["message_uuid"] for row in rows[:1])
         for row in rows if len(shown) > 2 else ():
-            table.client.put_item(TableName=table.name, Item={**row, "message_uuid": shown[0]})
+            put_item(table, {**row, "message_uuid": shown[0]})
 
-    return place(table, show_old)
+    return place(table, show_the_first)
 
 
 def _reordered(table: CruddurTable) -> Place:
-    def lose_the_first(group: str, _: list[Any]) -> None:
-        found = items(table.client, table.name)
-        messages = [item for item in found if item["pk"]["S"] == schema.message_partition(group)]
+    def lose_the_first(_: list[AttributeMap]) -> None:
+        messages = messages_of(table)
         if len(messages) == 3:
-            table.client.delete_item(TableName=table.name, Key=key(min(messages, key=lambda item: item["sk"]["S"])))
+            delete_item(table, min(messages, key=lambda item: item["sk"]["S"]))
 
     return place(table, lose_the_first)
 
@@ -127,17 +121,17 @@ def test_a_fault_of_the_projection_is_reported_and_nothing_is_left(
     report = runs.talk(broken(table), messages=3, limit_seconds=limit)
     assert report.problems
     assert report.problems[0].startswith(problem)
-    assert items(table.client, table.name) == []
+    assert items_of(table) == []
 
 
 def test_ctrl_c_leaves_nothing(table: CruddurTable) -> None:
     def press() -> None:
-        assert items(table.client, table.name)
+        assert items_of(table)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         runs.talk(place(table), messages=3, limit_seconds=SECONDS, on_delivered=press)
-    assert items(table.client, table.name) == []
+    assert items_of(table) == []
 
 
 def test_a_run_removes_what_a_killed_run_left_and_nothing_of_a_running_one(
@@ -146,13 +140,13 @@ def test_a_run_removes_what_a_killed_run_left_and_nothing_of_a_running_one(
     with monkeypatch.context() as killed:
         killed.setattr(notes.Note, "remove", lambda _: None)
         runs.talk(place(table), messages=2, limit_seconds=SECONDS)
-    left = items(table.client, table.name)
+    left = items_of(table)
     assert [item["pk"]["S"] for item in left if not item["pk"]["S"].startswith("SMOKE#")]
 
     living = notes.begin(place(table), {smoke_uuid(): [smoke_uuid(), smoke_uuid()]})
     monkeypatch.setattr(notes, "BEAT_SECONDS", 0.0)
     runs.talk(place(table), messages=2, limit_seconds=SECONDS, on_delivered=living.renew)
-    assert [item["sk"]["S"] for item in items(table.client, table.name)] == [living.key]
+    assert [item["sk"]["S"] for item in items_of(table)] == [living.key]
 
 
 def held(rate: float, delay: float, *problems: str) -> LoadReport:
