@@ -73,7 +73,10 @@ def test_a_conversation_starts_with_a_row_for_each_member_and_a_message(cruddur_
 @pytest.mark.parametrize("size", [2, 5])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_crash_at_any_call_writes_all_or_nothing(cruddur_table: CruddurTable, size: int, moment: str) -> None:
-    all_or_nothing: tuple[Counter[str], ...] = (Counter(), Counter(GRP=size, MSG=1, **({"PAIR": 1} if size == 2 else {})))
+    all_or_nothing: tuple[Counter[str], ...] = (
+        Counter(),
+        Counter(GRP=size, MSG=1, **({"PAIR": 1} if size == 2 else {})),
+    )
     for number in range(4):
         members = [person(f"member{number}") for number in range(size)]
         before = kinds_of(cruddur_table)
