@@ -190,7 +190,8 @@ class Settings:
             raise SettingsError(f"zones are {', '.join(self.zones)}; they take zones of the region {self.region}")
         if self.subnet_ids and self.vpc_id is None:
             raise SettingsError("subnet_ids belong to a VPC that exists; name it with vpc_id")
-        if self.stream_arn is not None and f":table/{self.table_name}/stream/" not in self.stream_arn:
+        stream = rf"arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{{12}}:table/{re.escape(self.table_name)}/stream/[0-9A-Z:.-]+"
+        if self.stream_arn is not None and not re.fullmatch(stream, self.stream_arn):
             raise SettingsError(
                 f"stream_arn is {self.stream_arn!r}; it takes the stream of the table {self.table_name!r}, as in "
                 f"arn:aws:dynamodb:<region>:<account>:table/{self.table_name}/stream/<time>"

