@@ -12,17 +12,6 @@ from playwright.sync_api import Browser, Dialog, Locator, Page, expect, sync_pla
 VARIABLE = "CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-"""Options for a browser in a container that connects only to the page's own server."""
-
 HANG_MILLISECONDS = 120_000
 WIDE = {"width": 1280, "height": 800}
 NARROW = {"width": 390, "height": 800}
@@ -40,7 +29,7 @@ def chromium() -> Iterator[Browser]:
         raise NoChromiumError(f"no Chromium on this machine: apt-get install chromium, or name it in {VARIABLE}")
     with sync_playwright() as driver:
         expect.set_options(timeout=HANG_MILLISECONDS)
-        browser = driver.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        browser = driver.chromium.launch(executable_path=path)
         yield browser
         browser.close()
 
