@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cruddur_cli.capacity import CapacityMeter
+from cruddur_cli.maintenance.verify import verify
 from cruddur_messages import schema
-from cruddur_messages.audit.checks import Problem, check_table
-from cruddur_messages.audit.snapshot import TableSnapshot
+from cruddur_messages.audit.checks import Problem
 from cruddur_messages.items import GROUP_MARK, User, key_attributes, key_of
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.projection.records import DirtyConversation
@@ -56,7 +56,7 @@ class Group:
     def members(self) -> set[str]:
         """Who is in, after a settlement that leaves nothing for verify to find."""
         self.settle()
-        assert list(check_table(snapshot_of(self.table))) == []
+        assert findings_of(self.table) == []
         inside = {user.handle for user in self.people if rows_of(self.table, user)}
         for user in self.people:
             with suppress(errors.NotAMemberError):
@@ -69,10 +69,8 @@ class Group:
         return self.table.client.get_item(TableName=self.table.name, Key=key).get("Item", {})
 
 
-def snapshot_of(table: CruddurTable) -> TableSnapshot:
-    snapshot = TableSnapshot()
-    snapshot.add(items_of(table))
-    return snapshot
+def findings_of(table: CruddurTable) -> list[Problem]:
+    return [finding.problem for finding in verify(table.client, table.name, sleep=lambda _: None).findings]
 
 
 class Answering(BetweenCalls):
@@ -306,7 +304,7 @@ def test_whoever_left_is_out_although_the_index_still_shows_their_row(cruddur_ta
     ):
         with pytest.raises(errors.NotAMemberError, match=f"{group.bo.uuid} is not a member"):
             refused()
-    assert Problem.ROW_AFTER_LEAVING in {finding.problem for finding in check_table(snapshot_of(cruddur_table))}
+    assert Problem.ROW_AFTER_LEAVING in findings_of(cruddur_table)
 
 
 @pytest.mark.parametrize(("settles", "end"), [(leave, WITHOUT_BO), (add_again, EVERYBODY)])
@@ -317,6 +315,13 @@ def test_a_row_beside_left_at_is_settled_by_either(cruddur_table: CruddurTable, 
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item=row.attributes)  # by an old handler
     settles(group, None)
     assert group.members() == end
+
+
+def test_a_leave_deletes_all_own_rows(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    put_row(cruddur_table, group.bo, "2024-01-01T00:00:00", group.uuid, is_group=True, message="x")  # a duplicate
+    leave(group)
+    assert rows_of(cruddur_table, group.bo) == []
 
 
 def test_leaving_alone_and_twice(cruddur_table: CruddurTable) -> None:

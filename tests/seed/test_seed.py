@@ -1,6 +1,5 @@
 """The seed in a real table: complete after any interruption, without duplicates, and without losing other items."""
 
-import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cruddur_cli import settlement
 from cruddur_messages import schema
 from cruddur_messages.dynamodb import partition_query, query_items
 from cruddur_messages.items import AttributeMap, GroupRow, User, key_attributes, key_of
-from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settler import Settler
 from cruddur_messages.seed.file import SeedConversation, parse
 from cruddur_messages.seed.load import ATTEMPTS, SeedError, SeedLoader, missing_rows
 from tests.access_patterns.people import BetweenCalls
@@ -74,15 +72,8 @@ class World:
         return sent.to_attributes()
 
     def settle(self, conversations: Sequence[SeedConversation]) -> None:
-        """Let the projection settle the conversations, with a clock that advances with its calls."""
-        for conversation in conversations:
-            projection = Settler(
-                client=self.table.client,
-                table_name=self.table.name,
-                seconds_left=map(float, itertools.count(60, -1)).__next__,
-                sleep=lambda _: None,
-            )
-            projection.settle(DirtyConversation(conversation.message_group_uuid))
+        """Let the projection settle the conversations."""
+        settlement.settle(self.table.client, self.table.name, [c.message_group_uuid for c in conversations])
 
 
 @pytest.fixture
@@ -207,19 +198,6 @@ def test_replace_leaves_the_new_file_and_what_users_wrote(
         for group, text in newest.items()
         for member in members[group]
     )
-
-
-def test_items_of_both_files_are_never_missing_during_a_replace(world: World) -> None:
-    old = world.conversations([[1, 2, 1], [1, 3]])
-    new = (*world.conversations([[1, 2, 1]]), *world.conversations([[1, 2], [1, 4]])[1:])
-    world.seed().load(old)
-
-    def look(_number: int, _name: str) -> None:
-        assert in_order(world.messages(old[:1])) == expected_messages(old[:1])
-        assert all(row.attributes in world.rows() for row in old[0].group_rows)
-
-    world.seed(BetweenCalls(world.table.client, before=look)).replace([c.loaded for c in old], new)
-    assert in_order(world.messages((*old, *new))) == expected_messages(new)
 
 
 def test_a_row_that_moves_between_read_and_delete_is_deleted_under_its_new_key(world: World) -> None:
