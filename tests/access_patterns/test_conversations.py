@@ -68,6 +68,7 @@ def test_a_conversation_starts_with_a_row_for_each_member_and_a_message(cruddur_
             "user_uuid": other.uuid,
             "user_handle": other.handle,
         }
+        assert row.is_group == (size > 2)
         assert "message_uuid" not in row.attributes  # so that the stream's filter lets the record through
 
 

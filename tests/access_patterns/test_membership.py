@@ -1,76 +1,36 @@
-"""Leaving and joining, editing and deleting: alone, against each other at every call, and with lost responses."""
+"""Who is in a conversation and who is out, what authors do with their messages, and what each call costs."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from cruddur_cli.capacity import CapacityMeter
-from cruddur_cli.maintenance.verify import verify
 from cruddur_messages import schema
 from cruddur_messages.audit.checks import Problem
-from cruddur_messages.items import GROUP_MARK, User, key_attributes, key_of
+from cruddur_messages.items import GROUP_MARK, key_attributes, key_of
 from cruddur_messages.projection.filters import patterns
-from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settler import Settler
-from cruddur_messages.store import MessageStore, errors
-from tests.access_patterns.people import BetweenCalls, items_of, person, rows_of, store_of, ticking
+from cruddur_messages.store import errors
+from tests.access_patterns.groups import (
+    EVERYBODY,
+    WITHOUT_BO,
+    Action,
+    Group,
+    add,
+    add_again,
+    delete,
+    edit,
+    findings_of,
+    leave,
+    move,
+    read,
+)
+from tests.access_patterns.people import BetweenCalls, items_of, rows_of
 from tests.access_patterns.test_paging import put_row
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.projection.event_source_mapping import passes
-
-
-@dataclass
-class Group:
-    """A settled group of ann, bo and cy, who wrote the newest message of two; dan is not in it."""
-
-    table: CruddurTable
-    size: int = 3
-    clock: Callable[[], Any] = field(default_factory=ticking)
-
-    def __post_init__(self) -> None:
-        self.ann, self.bo, self.cy, self.dan = self.people = [person(name) for name in ("ann", "bo", "cy", "dan")]
-        members = self.people[: self.size]
-        started = self.store().start_conversation(members, sender=members[-1], message="hello")
-        self.uuid = started.message_group_uuid
-        self.first = started.message
-        self.newest = self.store().send(self.uuid, sender=members[-1], message="hello again")
-        self.settle()
-
-    def store(self, client: Any = None) -> MessageStore:
-        return store_of(self.table, client=client, clock=self.clock)
-
-    def settle(self) -> None:
-        """Settle it as for a record of each row that no settlement has written."""
-        rows = [row for user in self.people for row in rows_of(self.table, user)]
-        put = {row.key for row in rows if row.message_group_uuid == self.uuid and "message_uuid" not in row.attributes}
-        projection = Settler(client=self.table.client, table_name=self.table.name, seconds_left=lambda: 60)
-        dirty = DirtyConversation(self.uuid, put_keys=put, must_read_rows=True)
-        assert projection.settle(dirty).failure is None
-
-    def members(self) -> set[str]:
-        """Who is in, after a settlement that leaves nothing for verify to find."""
-        self.settle()
-        assert findings_of(self.table) == []
-        inside = {user.handle for user in self.people if rows_of(self.table, user)}
-        for user in self.people:
-            with suppress(errors.NotAMemberError):
-                self.store().require_member(self.uuid, user.uuid)
-                assert user.handle in inside
-        return inside
-
-    def item_of(self, user: User) -> Any:
-        key = key_attributes((schema.member_partition(user.uuid), self.uuid))
-        return self.table.client.get_item(TableName=self.table.name, Key=key).get("Item", {})
-
-
-def findings_of(table: CruddurTable) -> list[Problem]:
-    return [finding.problem for finding in verify(table.client, table.name, sleep=lambda _: None).findings]
 
 
 class Answering(BetweenCalls):
@@ -85,150 +45,6 @@ class Answering(BetweenCalls):
         if name != "query":
             return real
         return lambda **asked: {"Items": []} if self._hidden(asked) else real(**asked)
-
-
-Action = Callable[[Group, Any], object]
-
-
-def leave(group: Group, client: Any = None) -> None:
-    group.store(client).leave(group.uuid, group.bo.uuid)
-
-
-def add_again(group: Group, client: Any = None) -> None:
-    group.store(client).add_member(group.uuid, group.bo, asked_by=group.ann.uuid)
-
-
-def add(group: Group, client: Any = None) -> None:
-    group.store(client).add_member(group.uuid, group.dan, asked_by=group.ann.uuid)
-
-
-def edit(group: Group, client: Any = None) -> None:
-    group.store(client).edit(
-        group.uuid,
-        group.newest.sort_key,
-        message_uuid=group.newest.message_uuid,
-        editor=group.cy.uuid,
-        message="edited",
-    )
-
-
-def delete(group: Group, client: Any = None) -> None:
-    group.store(client).delete(
-        group.uuid, group.newest.sort_key, message_uuid=group.newest.message_uuid, by=group.cy.uuid
-    )
-
-
-def move(group: Group, client: Any = None) -> None:
-    group.store(client).send(group.uuid, sender=group.ann, message="newer")
-    group.settle()
-
-
-def read(group: Group, client: Any = None) -> None:
-    group.store(client).mark_read(group.uuid, group.bo.uuid, up_to=group.newest.sort_key)
-
-
-def read_one(group: Group, client: Any = None) -> None:
-    group.store(client).mark_read(group.uuid, group.bo.uuid, up_to=group.first.sort_key)
-
-
-WITHOUT_BO, EVERYBODY = {"ann", "cy"}, {"ann", "bo", "cy"}
-RACES: list[tuple[Action, Action, list[set[str]]]] = [
-    (edit, delete, [EVERYBODY]),
-    (delete, edit, [EVERYBODY]),
-    (delete, delete, [EVERYBODY]),
-    (leave, move, [WITHOUT_BO]),
-    (move, leave, [WITHOUT_BO]),
-    (leave, leave, [WITHOUT_BO]),
-    (leave, add_again, [WITHOUT_BO, EVERYBODY]),
-    (add_again, leave, [WITHOUT_BO, EVERYBODY]),
-    (add, add, [{*EVERYBODY, "dan"}]),
-    (add, move, [{*EVERYBODY, "dan"}]),
-    (read, leave, [WITHOUT_BO]),
-    (read, read_one, [EVERYBODY]),
-    (read_one, read, [EVERYBODY]),
-]
-NO_SUCH = (errors.NoSuchMessageError, errors.NotAMemberError)
-
-
-def run(action: Action, group: Group, client: Any = None) -> None:
-    with suppress(*NO_SUCH):
-        action(group, client)
-
-
-def check_end(group: Group, actions: tuple[Action, Action], ends: list[set[str]], when: str) -> None:
-    members = group.members()
-    assert members in ends, when
-    if delete in actions:
-        assert [message.message for message in group.store().get_conversation(group.uuid).items] == ["hello"], when
-    if read in actions and "bo" in members:
-        assert group.item_of(group.bo)[schema.READ_UP_TO] == {"S": group.newest.sort_key}, when
-
-
-@pytest.mark.parametrize(("action", "rival", "ends"), RACES, ids=lambda value: getattr(value, "__name__", ""))
-def test_whatever_comes_between_two_calls_the_state_is_one_of_a_sequence(
-    cruddur_table: CruddurTable, action: Action, rival: Action, ends: list[set[str]]
-) -> None:
-    was_interrupted, interrupted = True, 0
-    while was_interrupted:
-        group, was_interrupted = Group(cruddur_table), False
-
-        def interrupt(number: int, _name: str, at: int = interrupted, group: Group = group) -> None:
-            nonlocal was_interrupted
-            if number == at:
-                was_interrupted = True
-                run(rival, group)
-
-        run(action, group, BetweenCalls(cruddur_table.client, before=interrupt))
-        if not was_interrupted:
-            run(rival, group)
-        check_end(group, (action, rival), ends, f"{rival.__name__} before call {interrupted}")
-        interrupted += 1
-
-
-def losing_a_response(client: Any, before_it_is_lost: Callable[[], object] = lambda: None) -> BetweenCalls:
-    """A client whose first write succeeds without a response."""
-    lost = iter([True])
-
-    def lose(_number: int, name: str) -> None:
-        if name in ("transact_write_items", "update_item", "delete_item") and next(lost, False):
-            before_it_is_lost()
-            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, name)
-
-    return BetweenCalls(client, after=lose)
-
-
-@pytest.mark.parametrize(("action", "rival", "ends"), RACES, ids=lambda value: getattr(value, "__name__", ""))
-def test_in_threads_too_of_which_some_lose_a_response(
-    cruddur_table: CruddurTable, action: Action, rival: Action, ends: list[set[str]]
-) -> None:
-    group, client = Group(cruddur_table), cruddur_table.client
-    runs = [(one, how) for one in (action, rival) * 2 for how in (client, losing_a_response(client))]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda one: run(one[0], group, one[1]), runs))
-    ends = [WITHOUT_BO, EVERYBODY] if add_again in (action, rival) else ends
-    check_end(group, (action, rival), ends, "in threads")
-
-
-@pytest.mark.parametrize(
-    ("action", "then", "end"),
-    [
-        (leave, None, WITHOUT_BO),
-        (leave, add_again, EVERYBODY),  # the retry of a leave must not take out who was added since
-        (add, None, {*EVERYBODY, "dan"}),
-        (add, lambda group: group.store().leave(group.uuid, group.dan.uuid), EVERYBODY),  # nor put back who left since
-        (edit, None, EVERYBODY),
-        (delete, None, EVERYBODY),
-        (read, None, EVERYBODY),
-    ],
-)
-def test_a_lost_response_and_a_late_retry_do_it_once(
-    cruddur_table: CruddurTable, action: Action, then: Callable[[Group], object] | None, end: set[str]
-) -> None:
-    group, happened = Group(cruddur_table), list[object]()
-    client = losing_a_response(cruddur_table.client, lambda: happened.append(then and then(group)))
-    action(group, client)
-    assert len(happened) == 1
-    assert group.members() == end
 
 
 def test_a_delete_that_botocore_has_retried_is_a_success(cruddur_table: CruddurTable) -> None:
