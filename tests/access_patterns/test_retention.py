@@ -6,10 +6,16 @@ import pytest
 
 from cruddur_cli import settlement
 from cruddur_cli.maintenance.verify import verify
+from cruddur_cli.smoke import runs
+from cruddur_cli.smoke.talk import Place
 from cruddur_messages import schema
+from cruddur_messages.canary import run as canary
 from cruddur_messages.items import MESSAGE, key_attributes
+from cruddur_messages.seed import file as seed_file
+from cruddur_messages.seed.load import SeedLoader
 from cruddur_messages.store import MessageStore
 from tests.access_patterns.people import ANN, BO, CY, items_of, rows_of, ticking
+from tests.engines import tables
 from tests.engines.fixtures import CruddurTable, on_both_engines
 
 
@@ -38,11 +44,33 @@ def test_messages_alone_expire(cruddur_table: CruddurTable) -> None:
 
 
 @pytest.mark.parametrize("keep_days", [None, 0])
-def test_messages_are_kept_for_ever_unless_told_otherwise(cruddur_table: CruddurTable, keep_days: int | None) -> None:
-    store = MessageStore(client=cruddur_table.client, table_name=cruddur_table.name, keep_days=keep_days)
+def test_without_a_number_and_of_what_the_project_writes_itself_nothing_expires(
+    cruddur_table: CruddurTable, keep_days: int | None
+) -> None:
+    """The project's own: the seed, the canary and the smoke test, which removes what it has written."""
+    client, name = tables.dynamodb(cruddur_table.endpoint), cruddur_table.name
+    written: list[str] = []
+    client.meta.events.register("before-call.dynamodb", lambda params, **_: written.append(str(params["body"])))
+
+    def settle(group: str) -> None:
+        assert settlement.settle(client, name, [group]) == {}
+
+    store = MessageStore(client=client, table_name=name, keep_days=keep_days)
     group = store.start_conversation([ANN, BO], sender=ANN, message="one").message_group_uuid
     store.send(group, sender=BO, message="two")
-    assert not any(schema.EXPIRES_AT in item for item in items_of(cruddur_table))
+    SeedLoader(client=client, table_name=name).load(seed_file.load()[-1:])
+    canary.run(
+        client=client,
+        table_name=name,
+        clock=ticking(),
+        sleep=lambda _: settle(canary.MESSAGE_GROUP_UUID),
+        seconds_left=lambda: 1.0,
+        emit=lambda *_, **__: None,
+    )
+    runs.talk(Place(client, name, settle), messages=2, limit_seconds=60)
+    for kind in ("two", canary.TEXT, "message 2"):
+        assert any(kind in body for body in written)
+    assert not any(schema.EXPIRES_AT in body for body in written)
 
 
 def test_a_negative_number_of_days_is_refused(cruddur_table: CruddurTable) -> None:
