@@ -43,39 +43,29 @@ class ConditionFailedError(Exception):
         self.is_retry = is_retry
 
 
+@dataclass
 class Attempts:
-    """The attempts of one call, counted from 0, with a pause after a temporary error. Iterate it once.
+    """The failed attempts of one call, and the pauses after them. After ATTEMPTS, it raises ContendedError."""
 
-    After the last attempt it raises ContendedError.
-    """
+    sleep: Callable[[float], None]
+    draw: Callable[[], float]
+    failed: int = 0
 
-    def __init__(self, sleep: Callable[[float], None], draw: Callable[[], float]) -> None:
-        self._sleep = sleep
-        self._draw = draw
-        self._number = 0
-        self._pause = 0.0
-
-    def __iter__(self) -> Iterator[int]:
-        for self._number in range(ATTEMPTS):
-            if self._pause:
-                self._sleep(self._pause)
-            self._pause = 0.0
-            yield self._number
-        raise errors.ContendedError(ATTEMPTS)
-
-    def failed(self, error: ClientError) -> None:
-        """Prepare the next attempt, without a pause after a condition that failed; raise the error if none helps."""
+    def wait_after(self, error: ClientError) -> None:
+        """Wait before the next attempt, unless a condition alone has failed; raise the error if none helps."""
         codes = set(reasons(error)) - {NO_REASON}
         if not codes <= TRANSIENT_CODES | {CONDITION_FAILED}:
             raise error
-        if not codes <= {CONDITION_FAILED}:
-            self.pause()
+        self.wait(is_temporary=not codes <= {CONDITION_FAILED})
 
-    def pause(self) -> None:
-        """Wait before the next attempt."""
-        self._pause = backoff(
-            self._number + 1, first=FIRST_BACKOFF_SECONDS, longest=LONGEST_BACKOFF_SECONDS, draw=self._draw()
-        )
+    def wait(self, *, is_temporary: bool = True) -> None:
+        """Count a failed attempt; wait if the error is a temporary one."""
+        self.failed += 1
+        if self.failed == ATTEMPTS:
+            raise errors.ContendedError(ATTEMPTS)
+        if is_temporary:
+            first, longest = FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS
+            self.sleep(backoff(self.failed, first=first, longest=longest, draw=self.draw()))
 
 
 @dataclass(frozen=True)
@@ -96,15 +86,15 @@ class Access:
         self, call: Callable[_Arguments, _Answer], *arguments: _Arguments.args, **named: _Arguments.kwargs
     ) -> _Answer:
         """Call until there is no temporary error. Raises ConditionFailedError and ContendedError."""
-        for attempt in (attempts := self.attempts()):
+        attempts = self.attempts()
+        while True:
             try:
                 return call(*arguments, **named)
             except ClientError as error:
                 if reasons(error) == [CONDITION_FAILED]:
                     by_botocore = error.response.get("ResponseMetadata", {}).get("RetryAttempts")
-                    raise ConditionFailedError(is_retry=bool(attempt or by_botocore)) from error
-                attempts.failed(error)
-        raise AssertionError("attempts end with an error")
+                    raise ConditionFailedError(is_retry=bool(attempts.failed or by_botocore)) from error
+                attempts.wait_after(error)
 
     def newest_first(self, partition: str, **how: Any) -> Iterator[AttributeMap]:
         """The items of a partition; `how` are the arguments of `partition_query`."""
@@ -142,12 +132,4 @@ class Access:
     def member_items(self, message_group_uuids: Collection[str], user_uuid: str) -> Iterator[AttributeMap]:
         """A person's member items of some conversations, as far as there are: BatchGetItem, consistent."""
         keys = [member_item.key(group, user_uuid) for group in sorted(set(message_group_uuids))]
-        attempts = self.attempts()
-        numbers = iter(attempts)
-        next(numbers)
-
-        def wait() -> None:
-            attempts.pause()
-            next(numbers)
-
-        return get_items(self.client, self.table_name, keys, when_unprocessed=wait)
+        return get_items(self.client, self.table_name, keys, when_unprocessed=self.attempts().wait)

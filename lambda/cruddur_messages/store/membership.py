@@ -43,7 +43,8 @@ def join(access: Access, message_group_uuid: str, member: User, *, asked_by: str
     """Add a person to a group; an existing member keeps their row."""
     read = access.member_item(message_group_uuid, member.uuid)
     instant: datetime | None = None
-    for _ in (attempts := access.attempts()):
+    attempts = access.attempts()
+    while True:
         row = next(access.rows_of(message_group_uuid, member.uuid), None)
         if row is not None and schema.LEFT_AT not in read:
             return Conversation.from_attributes(row.attributes)
@@ -60,21 +61,21 @@ def join(access: Access, message_group_uuid: str, member: User, *, asked_by: str
         try:
             access.client.transact_write_items(TransactItems=[noted, put])
         except ClientError as error:
-            attempts.failed(error)
             if reasons(error)[0] != CONDITION_FAILED:
+                attempts.wait_after(error)
                 taken = timestamps.parse(row.sort_key) if CONDITION_FAILED in reasons(error) else None
                 instant = taken + timestamps.MICROSECOND if taken else None
                 continue
             # Joined already, by a lost attempt or by somebody else. Who has left since stays out.
             row = next(access.rows_of(message_group_uuid, member.uuid), row)
         return Conversation.from_attributes(row.attributes)
-    raise AssertionError("attempts end with an error")
 
 
 def leave(access: Access, message_group_uuid: str, user_uuid: str) -> None:
     """Delete a person's rows of a group and note that they left; who has left already stays out."""
     read = access.member_item(message_group_uuid, user_uuid)
-    for _ in (attempts := access.attempts()):
+    attempts = access.attempts()
+    while True:
         rows = list(access.rows_of(message_group_uuid, user_uuid))
         if not rows:
             if schema.LEFT_AT in access.member_item(message_group_uuid, user_uuid):
@@ -88,9 +89,9 @@ def leave(access: Access, message_group_uuid: str, user_uuid: str) -> None:
         try:
             access.client.transact_write_items(TransactItems=[noted, *deletes])
         except ClientError as error:
-            attempts.failed(error)
             if reasons(error)[0] == CONDITION_FAILED:
                 return  # left already, as above; who was added since stays in
+            attempts.wait_after(error)
         else:
             return
 

@@ -135,7 +135,8 @@ class MessageStore:
         checks.check_members(members, sender)
         instant = self.clock()
         message_group_uuid, message_uuid = self.new_uuid(), self.new_uuid()
-        for _ in (attempts := self._access.attempts()):
+        attempts = self._access.attempts()
+        while True:
             pair: list[TransactWriteItemTypeDef] = []
             if len(members) == 2:
                 one, other = (member.uuid for member in members)
@@ -153,15 +154,14 @@ class MessageStore:
                     TransactItems=pair + [put_new(self.table_name, item) for item in items]
                 )
             except ClientError as error:
-                attempts.failed(error)
                 # It may be committed although a response was lost; then the same keys are no longer free.
                 if next(self._access.newest_first(schema.message_partition(message_group_uuid), Limit=1), None) is None:
+                    attempts.wait_after(error)
                     if CONDITION_FAILED in reasons(error):
                         # A member has a row of another conversation with this time, or the pair item has changed.
                         instant = max(self.clock(), instant + timestamps.MICROSECOND)
                     continue
             return StartedConversation(message_group_uuid, first, is_new=True)
-        raise AssertionError("attempts end with an error")
 
     def add_member(self, message_group_uuid: str, member: User, *, asked_by: str | None = None) -> Conversation:
         """Add a person to a group; an existing member keeps their row.

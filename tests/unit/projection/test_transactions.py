@@ -19,12 +19,9 @@ def moves_of(*members: str, size: int = 0) -> list[Move]:
     return plan(rows, NEWEST, is_shown=False)
 
 
-def test_a_transaction_has_no_more_actions_than_dynamodb_accepts() -> None:
+def test_a_transaction_has_no_more_actions_and_bytes_than_dynamodb_accepts() -> None:
     packed = list(pack(moves_of(*(f"u{number}" for number in range(120))), 100))
     assert [sum(len(move.actions("t")) for move in moves) for moves in packed] == [98, 98, 44]
-
-
-def test_a_transaction_has_no_more_bytes_than_dynamodb_accepts() -> None:
     packed = list(pack(moves_of(*"abcdefgh", size=390_000), 100))
     assert all(sum(move.size for move in moves) <= MAX_BYTES for moves in packed)
     assert sum(len(moves) for moves in packed) == 8
