@@ -29,9 +29,9 @@ SORT_KEYS = ("2026-01-01T00:00:00.000000+00:00", "2026-01-01T00:00:01+00:00", "2
 VALUES = ({"S": "a"}, {"S": "b"}, {"N": "1"}, {"N": "2"}, {"BOOL": True}, {"NULL": True}, {"B": b"a"})
 NAMES = ("message", "message_uuid", "note")
 
-keys = st.builds(
-    lambda pk, sk: {"pk": {"S": pk}, "sk": {"S": sk}}, st.sampled_from(PARTITIONS[:3]), st.sampled_from(SORT_KEYS)
-)
+EVERY_KEY = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk in PARTITIONS[:3] for sk in SORT_KEYS]
+
+keys = st.sampled_from(EVERY_KEY)
 attributes = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), max_size=3)
 groups = st.sampled_from([{}, {"message_group_uuid": {"S": "g0"}}, {"message_group_uuid": {"S": "g1"}}])
 items = st.builds(lambda key, others, group: {**key, **others, **group}, keys, attributes, groups)
@@ -107,8 +107,10 @@ transactions = st.builds(
     lambda chosen: ("transact_write_items", {"TransactItems": chosen}),
     st.lists(actions, min_size=1, max_size=4, unique_by=key_of_action),
 )
+puts = st.builds(lambda item, condition: ("put_item", {"Item": item, **condition}), items, conditions())
 operations = st.one_of(
-    st.builds(lambda item, condition: ("put_item", {"Item": item, **condition}), items, conditions()),
+    puts,
+    puts,
     st.builds(lambda key, condition: ("delete_item", {"Key": key, **condition}), keys, conditions()),
     st.builds(lambda update: ("update_item", update), conversation_updates),
     transactions,
@@ -119,6 +121,11 @@ operations = st.one_of(
         st.lists(keys, min_size=1, max_size=4, unique_by=str),
     ),
 )
+reads_of_everything: list[Operation] = [
+    ("batch_get_item", {"Keys": EVERY_KEY, "ConsistentRead": True}),
+    *(query(kind) for kind in (*PARTITIONS, *GROUPS)),
+    *(query(kind, forward=False, limit=1) for kind in (*PARTITIONS, *GROUPS)),
+]
 
 
 def perform(client: Any, name: str, operation: Operation, number: int = 0) -> Any:
@@ -185,7 +192,7 @@ def test_generated_operations_end_alike(cruddur_table: CruddurTable, sequences: 
     def check(sequence: list[Operation]) -> None:
         number = next(_numbers)
         memory = MemoryEngine()
-        for operation in (*sequence, *map(query, (*PARTITIONS, *GROUPS))):
+        for operation in (*sequence, *reads_of_everything):
             expected = perform(memory, "t", operation, number)
             assert perform(cruddur_table.client, cruddur_table.name, operation, number) == expected
 
