@@ -129,13 +129,15 @@ def test_for_records_that_the_stream_no_longer_has_the_table_is_rebuilt(
 
 
 def test_other_messages_and_those_about_another_table_stay(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
-    queue.put("hello")
+    others = ("hello", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5")
+    for body in others:
+        queue.put(body)
     queue.put(notice("arn:aws:dynamodb:us-east-1:1:table/other/stream/x", "shard", "1", "2"))
     result = redrive(at, ministack_table, queue)
     assert result.status == 1
-    assert "it is not a notice of a failed stream batch" in result.err
+    assert result.err.count("it is not a notice of a failed stream batch") == len(others)
     assert "it is about other" in result.err
-    assert queue.length() == 2
+    assert queue.length() == len(others) + 1
 
 
 def test_a_message_that_cannot_be_settled_stays(
@@ -169,12 +171,6 @@ def test_a_missing_queue_is_one_line(at: At, ministack_table: CruddurTable, queu
     result = at(ministack_table, "redrive", "--queue", queue.url + "-not")
     assert result.status == 1
     assert result.err.splitlines()[-1].startswith("ddb: there is no such queue")
-
-
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5"])
-def test_a_message_of_another_form_is_refused(body: str) -> None:
-    with pytest.raises((ValueError, KeyError, TypeError)):
-        FailedBatch.from_body(body)
 
 
 def test_sequence_numbers_keep_their_leading_zeros() -> None:
