@@ -4,13 +4,16 @@ import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from cruddur_messages import schema
 from cruddur_messages.conversation_item import VERSION
+from cruddur_messages.dynamodb import partition_query, query_items
 from cruddur_messages.items import AttributeMap, GroupRow, Message, User
-from cruddur_messages.store import Conversation, MessageStore, Page
+from cruddur_messages.store import MessageStore, Page
 from tests.engines.fixtures import CruddurTable
+
+_Item = TypeVar("_Item")
 
 MOST_PAGES = 100
 
@@ -61,34 +64,26 @@ def without_versions(items: list[AttributeMap]) -> list[AttributeMap]:
 
 def rows_of(table: CruddurTable, user: User) -> list[GroupRow]:
     """A person's group rows."""
-    return [
-        GroupRow.from_attributes(item)
-        for item in items_of(table)
-        if item[schema.PARTITION_KEY] == {"S": schema.group_row_partition(user.uuid)}
-    ]
+    inbox = partition_query(schema.group_row_partition(user.uuid))
+    return [GroupRow.from_attributes(item) for item in query_items(table.client.query, TableName=table.name, **inbox)]
 
 
-def all_messages(store: MessageStore, message_group_uuid: str, limit: int) -> list[Message]:
-    """Every message of a conversation, page by page, oldest first."""
-    pages: list[Page[Message]] = []
-    cursor: str | None = None
-    while not pages or cursor is not None:
-        assert len(pages) < MOST_PAGES
-        pages.append(store.get_conversation(message_group_uuid, limit=limit, before=cursor))
-        cursor = pages[-1].cursor
-    return [message for page in reversed(pages) for message in page.items]
-
-
-def all_conversations(store: MessageStore, user: User, limit: int) -> Iterator[Conversation]:
-    """Every conversation of a person, page by page, newest first."""
+def all_pages(read: Callable[..., Page[_Item]], of: str, limit: int) -> Iterator[Page[_Item]]:
+    """Every page of a conversation or of an inbox, newest first."""
     cursor: str | None = None
     for _ in range(MOST_PAGES):
-        page = store.list_conversations(user.uuid, limit=limit, before=cursor)
-        yield from page.items
+        page = read(of, limit=limit, before=cursor)
+        yield page
         cursor = page.cursor
         if cursor is None:
             return
     raise AssertionError("the pages do not end")
+
+
+def all_messages(store: MessageStore, message_group_uuid: str, limit: int) -> list[Message]:
+    """Every message of a conversation, page by page, oldest first."""
+    pages = list(all_pages(store.get_conversation, message_group_uuid, limit))
+    return [message for page in reversed(pages) for message in page.items]
 
 
 class BetweenCalls:

@@ -104,12 +104,19 @@ def test_an_edit_and_a_deletion_are_shown_in_every_inbox(cruddur_table: CruddurT
     assert rows_of(cruddur_table, group.bo)[0].attributes["message"] == {"S": "hello again"}
 
 
+class StaleReads(BetweenCalls):
+    """A client whose reads of items find none yet, unless they are consistent."""
+
+    def get_item(self, **asked: Any) -> Any:
+        return self._client.get_item(**asked) if asked.get("ConsistentRead") else {}
+
+
 def test_whoever_left_is_out_although_the_index_still_shows_their_row(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table)
     (row,) = rows_of(cruddur_table, group.bo)
     leave(group)
     put_row(cruddur_table, group.bo, row.sort_key, group.uuid, is_group=True, message="hello")
-    store = group.store()
+    store = group.store(StaleReads(cruddur_table.client))
     for refused in (
         lambda: store.require_member(group.uuid, group.bo.uuid),
         lambda: store.get_conversation(group.uuid, reader_uuid=group.bo.uuid),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import GROUP_MARK, GroupRow, Message, User
 from cruddur_messages.store import MAX_PAGE, errors
-from tests.access_patterns.people import all_conversations, all_messages, person, store_of
+from tests.access_patterns.people import all_messages, all_pages, person, store_of
 from tests.engines.fixtures import CruddurTable, on_an_engine
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
@@ -71,8 +71,8 @@ def test_the_pages_have_each_message_and_each_conversation_once(
         put_row(cruddur_table, ann, key, str(uuid.uuid4()), message=key)
     store = store_of(cruddur_table)
     assert [message.sort_key for message in all_messages(store, group, limit)] == sorted(keys)
-    conversations = all_conversations(store, ann, limit)
-    assert [line.last_message_at for line in conversations] == sorted(keys, reverse=True)
+    inbox = all_pages(store.list_conversations, ann.uuid, limit)
+    assert [line.last_message_at for page in inbox for line in page.items] == sorted(keys, reverse=True)
     assert store.get_conversation(group, limit=max(len(keys), 1)).cursor is None
 
 
