@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cruddur_infra.constructs.statements import Conditions, allow
 from cruddur_infra.settings import SettingsError
 from cruddur_messages import schema
 
@@ -130,27 +131,13 @@ def _projection_only(table_arn: str, role_arn: str) -> list[iam.PolicyStatement]
     A gateway endpoint accepts only the principal `*`, so a condition names the role (VPC guide, "Control access to VPC
     endpoints using endpoint policies", "Principals for gateway endpoints").
     """
-    return [
-        iam.PolicyStatement(
-            sid=sid,
-            principals=[iam.StarPrincipal()],
-            actions=actions,
-            resources=[resource],
-            conditions={"ArnEquals": {"aws:PrincipalArn": role_arn}},
-        )
-        for sid, resource, actions in (
-            (
-                "ProjectionOnTheTable",
-                table_arn,
-                [
-                    "dynamodb:BatchGetItem",
-                    "dynamodb:DeleteItem",
-                    "dynamodb:GetItem",
-                    "dynamodb:PutItem",
-                    "dynamodb:Query",
-                    "dynamodb:UpdateItem",
-                ],
-            ),
-            ("ProjectionOnTheIndex", f"{table_arn}/index/{schema.INDEX_NAME}", ["dynamodb:Query"]),
-        )
+    only_the_projection: Conditions = {"ArnEquals": {"aws:PrincipalArn": role_arn}}
+    on_table = ["BatchGetItem", "DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem"]
+    index_arn = f"{table_arn}/index/{schema.INDEX_NAME}"
+    statements = [
+        allow("ProjectionOnTheTable", [f"dynamodb:{name}" for name in on_table], [table_arn], only_the_projection),
+        allow("ProjectionOnTheIndex", ["dynamodb:Query"], [index_arn], only_the_projection),
     ]
+    for statement in statements:
+        statement.add_principals(iam.StarPrincipal())
+    return statements

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.session import get_session
 
+from cruddur_infra.stages import load
 from cruddur_messages import schema
 from tests.operations import metric_math
 from tests.operations.cloudwatch_metrics import KEPT
@@ -192,12 +193,12 @@ def test_each_expression_distinguishes_failures_from_traffic(
 
 
 def test_thresholds_follow_the_stage_and_the_settings(templates: Callable[..., Templates]) -> None:
-    def above(stage: str, name: str, **overrides: str) -> float:
-        return float(alarms(templates, stage, **overrides)[name]["Threshold"])
+    def above(stage: str, name: str) -> float:
+        return float(alarms(templates, stage)[name]["Threshold"])
 
     assert above("prod", "inboxes-behind") == 60_000 < above("dev", "inboxes-behind")
-    assert above("dev", "table-throttled", alarm_failures="9") == 9 > above("prod", "table-throttled")
-    assert above("dev", "function-slow", timeout_seconds="100") == 80_000
+    assert above("dev", "table-throttled") == load()["dev"].alarm_failures
+    assert above("dev", "function-slow") == 0.8 * load()["dev"].timeout_seconds * 1000
     assert {above(stage, "failure-queue") for stage in STAGES} == {0}
 
 

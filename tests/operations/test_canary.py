@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from cruddur_infra.settings import CANARY_MINUTES, Settings
+from cruddur_infra.stages import load
 from cruddur_messages import schema
+from cruddur_messages.canary import RESERVE_SECONDS
 from cruddur_messages.canary import run as canary
 from tests.operations import alarm_state
 from tests.operations.night import Night
@@ -153,7 +156,7 @@ def test_the_entry_runs_it_with_the_time_of_the_invocation(
     templates: Callable[..., Templates],
 ) -> None:
     """Nobody delivers: the first run starts the conversation with its rows, the second one waits in vain."""
-    from cruddur_messages.canary import RESERVE_SECONDS, handler
+    from cruddur_messages.canary import handler
 
     class Context:
         def get_remaining_time_in_millis(self) -> int:
@@ -249,20 +252,28 @@ def test_its_alarm(
 
 
 @pytest.mark.check
-def test_it_runs_once_in_each_period_after_the_projection_can_and_never_into_the_next(
-    templates: Callable[..., Templates],
+@pytest.mark.parametrize(("stage", "cron"), [("dev", "30/60"), ("prod", "2/5")])
+def test_it_runs_once_in_each_period_after_the_projection_can(
+    stage: str, cron: str, templates: Callable[..., Templates]
 ) -> None:
-    for minutes in ("5", "10", "15", "20", "30", "60"):
-        main = templates("dev", canary_minutes=minutes)["main"]
-        rule = only(main, "AWS::Events::Rule")
-        assert rule["Properties"]["ScheduleExpression"] == f"cron({int(minutes) // 2}/{minutes} * * * ? *)"
-        (target,) = rule["Properties"]["Targets"]
-        assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
-        assert only(main, "AWS::Lambda::EventInvokeConfig")["Properties"]["MaximumRetryAttempts"] == 0
-        assert function(main, "canary")["Timeout"] < int(minutes) * 60
-        assert "VpcConfig" not in function(main, "canary")
-        (mapping,) = resources(main, "AWS::Lambda::EventSourceMapping")
-        assert mapping in rule["DependsOn"]
+    main = templates(stage)["main"]
+    rule = only(main, "AWS::Events::Rule")
+    assert rule["Properties"]["ScheduleExpression"] == f"cron({cron} * * * ? *)"
+    (target,) = rule["Properties"]["Targets"]
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+    assert only(main, "AWS::Lambda::EventInvokeConfig")["Properties"]["MaximumRetryAttempts"] == 0
+    assert "VpcConfig" not in function(main, "canary")
+    (mapping,) = resources(main, "AWS::Lambda::EventSourceMapping")
+    assert mapping in rule["DependsOn"]
+    assert function(main, "canary")["Timeout"] == load()[stage].canary_wait_seconds + RESERVE_SECONDS
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("minutes", [minutes for minutes in CANARY_MINUTES if minutes])
+def test_it_never_runs_into_the_next_period(minutes: int) -> None:
+    for age in (1, 300, 86_400):
+        settings = Settings(stage="dev", canary_minutes=minutes, alarm_age_seconds=age)
+        assert 0 < settings.canary_wait_seconds + RESERVE_SECONDS < min(minutes * 60, 901)
 
 
 @pytest.mark.check

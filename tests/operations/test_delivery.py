@@ -43,10 +43,6 @@ def written(value: Any) -> str:
     return re.sub(r'\{"Ref": "AWS::(\w+)"\}', r"<\1>", json.dumps(value))
 
 
-def test_there_is_no_delivery_stack_by_default(templates: Callable[..., Templates]) -> None:
-    assert "delivery" not in templates("prod")
-
-
 @pytest.mark.parametrize(
     ("output", "subjects"),
     [
@@ -220,7 +216,3 @@ def test_a_change_that_would_lose_the_table_or_its_stream_stops_the_workflow(
 def test_dependabot_updates_dependencies_of_every_kind() -> None:
     ecosystems = {update["package-ecosystem"] for update in loaded("dependabot.yml")["updates"]}
     assert ecosystems == {"pip", "npm", "github-actions"}
-
-
-def test_the_changelog_has_a_section_for_unreleased_changes() -> None:
-    assert "## Unreleased" in (REPOSITORY / "CHANGELOG.md").read_text()

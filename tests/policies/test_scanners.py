@@ -17,12 +17,15 @@ pytestmark = pytest.mark.proof
 PACKS = ("AwsSolutionsChecks", "ServerlessChecks", "NIST80053R5Checks", "HIPAASecurityChecks", "PCIDSS321Checks")
 CFN_LINT = paths.ENVIRONMENT_BIN / "cfn-lint"
 
-AUDIT = {"audit_days": "1", "audit_key_arn": "arn:aws:kms:us-east-1:111122223333:key/1"}
-
 SCANNED: Mapping[str, Mapping[str, str]] = {
     "local": {},
     "dev": {},
-    "prod": {**EVERY_STACK, "alarm_email": "team@example.com", "encryption": "customer-managed", **AUDIT},
+    "prod": {
+        **EVERY_STACK,
+        "alarm_email": "team@example.com",
+        "encryption": "customer-managed",
+        "audit_key_arn": "arn:aws:kms:us-east-1:111122223333:key/1",
+    },
 }
 """The overrides with which each stage is scanned."""
 
@@ -40,6 +43,7 @@ CANARY = "/Canary/Canary"
 TABLE_POLICY = "/Messages/TablePolicy"
 LOG_STREAMS = "IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws/lambda/<system>-"
 AUDIT_BUCKET, AUDIT_JOB, AUDIT_RUN = (f"-audit/Audit/{part}" for part in ("Bucket", "JobRole", "RunRole"))
+AUDIT_ROLES = (AUDIT_JOB, AUDIT_RUN, "-audit/Audit/ScheduleRole")
 OBJECTS = "IAM5[Resource::<AuditBucket7486E833.Arn>"
 GLUE_LOGS = "IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws-glue/jobs/*"
 EXPORTS = "IAM5[Resource::arn:<AWS::Partition>:dynamodb:<AWS::Region>:<AWS::AccountId>:table/cruddur-messages/export/*]"
@@ -55,6 +59,7 @@ ACCEPTED = (
             f"{CANARY}/Role",
             f"{VPC}/FlowLog/IAMRole/DefaultPolicy",
             *GITHUB_ROLES,
+            *AUDIT_ROLES,
         ),
         ("IAMNoInlinePolicy",),
         "The policy belongs to this role only, and is read, changed and deleted with it.",
@@ -64,13 +69,14 @@ ACCEPTED = (
         ("CloudWatchLogGroupEncrypted",),
         "They hold ids, counts and addresses of these subnets. CloudWatch Logs encrypts them with a key of its own.",
     ),
-    Accepted(
-        (f"{PROJECTION}/Role",),
-        (f"{LOG_STREAMS}projection:*]",),
-        "The streams of its own log group. Lambda generates their names.",
+    *(
+        Accepted(
+            (f"{function}/Role",),
+            (f"{LOG_STREAMS}{part}:*]",),
+            "The streams of its own log group. Lambda generates their names.",
+        )
+        for function, part in ((PROJECTION, "projection"), (SEED, "seed"), (CANARY, "canary"))
     ),
-    Accepted((f"{SEED}/Role",), (f"{LOG_STREAMS}seed:*]",), "As for the projection."),
-    Accepted((f"{CANARY}/Role",), (f"{LOG_STREAMS}canary:*]",), "As for the projection."),
     Accepted(
         (f"{CANARY}/Function",),
         ("LambdaDLQ", "LambdaConcurrency", "LambdaTracing"),
@@ -132,14 +138,14 @@ ACCEPTED = (
         "A notification has an alarm's name and threshold, and no message text. monitoring=full adds a key.",
     ),
     Accepted(
-        ("/Monitoring/Alarms/Email",),
+        ("/Monitoring/Alarms/Email", "-audit/Monitoring/Alarms/Email"),
         ("SNSRedrivePolicy",),
         "SNS has no redrive policy for e-mail. The dashboard shows the alarm's state.",
     ),
     Accepted(
         (f"{SEED}/Function",),
-        ("LambdaDLQ",),
-        "CloudFormation invokes it, and treats a missing response as a failure after the service timeout.",
+        ("LambdaDLQ", "LambdaConcurrency"),
+        "CloudFormation invokes it once for each change of the stack, and takes a missing response for a failure.",
     ),
     Accepted(
         (f"{SEED}/Function/EventInvokeConfig",),
@@ -148,18 +154,8 @@ ACCEPTED = (
     ),
     Accepted(
         (f"{SEED}/Function",),
-        ("LambdaConcurrency",),
-        "CloudFormation invokes it once for each change of the stack.",
-    ),
-    Accepted(
-        (f"{SEED}/Function",),
         ("LambdaInsideVPC",),
         "It sends its response to a URL of S3, and reads and writes made-up conversations only.",
-    ),
-    Accepted(
-        (AUDIT_JOB, AUDIT_RUN, "-audit/Audit/ScheduleRole"),
-        ("IAMNoInlinePolicy",),
-        "The policy belongs to this role only, and is read, changed and deleted with it.",
     ),
     Accepted(
         (AUDIT_JOB,),
@@ -182,7 +178,6 @@ ACCEPTED = (
         ("SF1", "SF2", "StepFunctionStateMachineXray"),
         "A standard state machine keeps the history of each execution for 90 days, step by step.",
     ),
-    Accepted(("-audit/Monitoring/Alarms/Email",), ("SNSRedrivePolicy",), "As for the main stack."),
     Accepted(
         ("-delivery/Delivery/Diff",),
         tuple(f"{STACK}{part}/*]" for part in ("", "-table", "-seed", "-audit", "-delivery")),

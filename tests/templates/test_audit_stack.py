@@ -11,8 +11,6 @@ import pytest
 from botocore.session import get_session
 
 from cruddur_infra.constructs.audit import RECOVERY_IS_OFF, definition
-from cruddur_infra.settings import SettingsError
-from cruddur_infra.stages import read
 from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import _Account as Account
@@ -122,21 +120,6 @@ def test_the_bucket_is_closed_and_forgets(audit: Any) -> None:
     assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules} == {"exports/": 1, "findings/": 90}
     (statement,) = only(audit["audit"], "AWS::S3::BucketPolicy")["Properties"]["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
-
-
-@pytest.mark.parametrize(
-    ("overrides", "words"),
-    [
-        ({"audit_days": "7"}, "0 to 6"),
-        ({"audit_days": "1", "point_in_time_recovery": "false"}, "leave it on"),
-        ({"audit_days": "1", "encryption": "customer-managed"}, "audit_key_arn"),
-        ({"audit_key_arn": KEY}, "only used with audit_days"),
-        ({"audit_days": "1", "audit_key_arn": "x"}, "the ARN of a KMS key"),
-    ],
-)
-def test_what_cannot_work_is_refused(overrides: dict[str, str], words: str) -> None:
-    with pytest.raises(SettingsError, match=words):
-        read(overrides)
 
 
 def test_the_error_that_is_caught_by_name_is_one_of_the_call() -> None:

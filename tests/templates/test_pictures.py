@@ -32,29 +32,15 @@ def labels(templates: Templates) -> set[str]:
     }
 
 
-def missing(templates: Templates) -> set[str]:
-    picture = OVERVIEW.read_text()
-    return {label for label in labels(templates) if f">{label}</text>" not in picture}
-
-
 def test_the_overview_says_what_prod_has(templates: Callable[..., Templates]) -> None:
-    assert missing(templates("prod")) == set(), "correct these labels in docs/overview.svg"
-
-
-def test_the_overview_would_notice_a_change(templates: Callable[..., Templates]) -> None:
-    assert missing(templates("prod", batch_size="77")) == {"up to 77 records"}
+    picture = OVERVIEW.read_text()
+    missing = {label for label in labels(templates("prod")) if f">{label}</text>" not in picture}
+    assert missing == set(), "correct these labels in docs/overview.svg"
 
 
 def test_the_architecture_is_up_to_date(templates: Callable[..., Templates]) -> None:
     document = DOCUMENT.read_text()
     assert documented(document, draw(templates("prod", **EVERY_STACK))) == document, "run make drawing"
-
-
-def test_the_architecture_would_notice_a_change(templates: Callable[..., Templates]) -> None:
-    changed = draw(templates("prod", **EVERY_STACK, batch_size="77"))
-    document = DOCUMENT.read_text()
-    assert "77 records" in changed
-    assert documented(document, changed) != document
 
 
 @pytest.mark.parametrize("picture", sorted(OVERVIEW.parent.glob("**/*.svg")), ids=lambda path: str(path.name))

@@ -27,11 +27,8 @@ NUMBERS = [name for name, kind in typing.get_type_hints(Settings).items() if kin
 SWITCHES = [name for name, kind in typing.get_type_hints(Settings).items() if kind is bool]
 
 
-def test_the_default_stage_is_dev() -> None:
+def test_the_default_stage_is_dev_and_keys_of_cdk_itself_are_ignored() -> None:
     assert read({}) == STAGES["dev"]
-
-
-def test_keys_of_cdk_itself_are_ignored() -> None:
     cdk = {"@aws-cdk/core:newStyleStackSynthesis": True, "aws:cdk:enable-path-metadata": True, "vpc-provider:x": {}}
     assert read(cdk) == STAGES["dev"]
 
@@ -41,7 +38,6 @@ def test_keys_of_cdk_itself_are_ignored() -> None:
     [
         ({"batch_size": "7"}, "batch_size", 7),
         ({"seed": "true"}, "seed", True),
-        ({"seed": False}, "seed", False),
         ({"billing": "provisioned"}, "billing", "provisioned"),
         ({"max_write_units": "40"}, "max_write_units", 40),
         ({"subnet_ids": "subnet-1, subnet-2", "vpc_id": "vpc-0a1b2c3d"}, "subnet_ids", ("subnet-1", "subnet-2")),
@@ -52,11 +48,8 @@ def test_keys_of_cdk_itself_are_ignored() -> None:
         ({"account": "012345678901"}, "account", "012345678901"),
         ({"region": "us-gov-west-1"}, "region", "us-gov-west-1"),
         ({"region": "eusc-de-east-1"}, "region", "eusc-de-east-1"),
-        ({"monitoring": "none"}, "monitoring", "none"),
         ({"billing": "provisioned"}, "max_read_units", None),
         ({"zones": "us-east-1a,us-east-1c"}, "zones", ("us-east-1a", "us-east-1c")),
-        ({"architecture": "x86_64"}, "architecture", "x86_64"),
-        ({"runtime": "python3.13"}, "runtime", "python3.13"),
     ],
 )
 def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: str, value: object) -> None:
@@ -70,37 +63,29 @@ def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: s
         ({"sede": "true"}, ["unknown setting", "'sede'", "did you mean 'seed'"]),
         ({"batch_size": "many"}, ["batch_size", "'many'", "whole number"]),
         ({"batch_size": "0"}, ["batch_size", "0", "1 to 10000"]),
-        ({"batch_size": "10001"}, ["batch_size", "10001", "1 to 10000"]),
         ({"batch_size": ""}, ["batch_size", "''"]),
         ({"seed": "yes"}, ["seed", "'yes'", "true or false"]),
         ({"billing": "ondemand"}, ["billing", "'ondemand'", "did you mean 'on-demand'"]),
-        ({"table_name": ""}, ["table_name", "''"]),
         ({"table_name": "a b"}, ["table_name", "'a b'", "3 to 255"]),
         ({"log_retention_days": "2"}, ["log_retention_days", "2", "3"]),
         ({"billing": "provisioned", "max_read_units": "5"}, ["max_read_units", "provisioned_read_units"]),
         ({"stage": "prod", "seed": "true"}, ["seed=true", "prod", "seed_protected=true"]),
         ({"seed_protected": "true"}, ["seed_protected", "leave it out"]),
         ({"protect": "true", "seed": "true"}, ["seed=true", "dev", "protected", "seed_protected=true"]),
-        ({"zones": "us-east-1a"}, ["zones", "us-east-1a", "two availability zones"]),
         ({"zones": "us-east-1a,us-east-1a"}, ["zones", "two availability zones"]),
         ({"zones": "eu-west-1a,eu-west-1b", "region": "us-east-1"}, ["zones", "eu-west-1a", "us-east-1"]),
         ({"zones": "eu-west-1a,eu-west-1b", "vpc_id": "vpc-0a1b2c3d"}, ["zones", "vpc_id"]),
-        ({"runtime": "python3.9"}, ["runtime", "'python3.9'", "python3.14"]),
         ({"architecture": "arm"}, ["architecture", "'arm'", "did you mean 'arm64'"]),
         ({"name": "Cruddur"}, ["name", "'Cruddur'", "a-z"]),
         ({"name": "cr"}, ["name", "'cr'", "3 to 32"]),
         ({"name": "c" * 33}, ["name", "3 to 32"]),
-        ({"name": "cruddur_messages"}, ["name", "hyphens"]),
         ({"name": "-cruddur"}, ["name", "a letter first"]),
         ({"name": "cruddur-"}, ["name", "no hyphen last"]),
         ({"name": "aws-messages"}, ["name", "'aws'"]),
         ({"name": "ssm-messages"}, ["name", "'ssm'"]),
-        ({"name": ""}, ["name", "''"]),
         ({"account": "12345678901"}, ["account", "'12345678901'", "twelve digits"]),
-        ({"account": "1234567890123"}, ["account", "twelve digits"]),
         ({"account": "my-account"}, ["account", "'my-account'", "twelve digits"]),
         ({"region": "Virginia"}, ["region", "'Virginia'", "us-east-1"]),
-        ({"monitoring": "all"}, ["monitoring", "'all'", "none, essential, full"]),
         ({"monitoring": "ful"}, ["monitoring", "did you mean 'full'"]),
         ({"monitoring": "none", "alarm_email": "team@example.com"}, ["alarm_email", "monitoring=none"]),
         ({"stage": "local", "flow_logs": "true"}, ["flow_logs", "emulator"]),
@@ -109,13 +94,18 @@ def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: s
         ({"vpc_cidr": "10.0.0.0"}, ["vpc_cidr", "'10.0.0.0'", "/"]),
         ({"vpc_cidr": "10.0.0.0/29"}, ["vpc_cidr", "'10.0.0.0/29'", "/16", "/26"]),
         ({"vpc_cidr": "127.0.0.0/16"}, ["vpc_cidr", "'127.0.0.0/16'", "private"]),
-        ({"vpc_id": "vpc-"}, ["vpc_id", "'vpc-'", "vpc-0123456789abcdef0"]),
         ({"batching_window_seconds": "300"}, ["batching_window_seconds", "300", "alarm_age_seconds", "shorter"]),
         ({"alarm_email": "nobody"}, ["alarm_email", "'nobody'", "team@example.com"]),
         ({"alarm_age_seconds": "0"}, ["alarm_age_seconds", "0", "1 to 86400"]),
         ({"delivery_repository": "cruddur"}, ["delivery_repository", "'cruddur'", "owner/name"]),
         ({"delivery_repository": "acme@1/cruddur"}, ["delivery_repository", "owner@id/name@id"]),
         ({"stream_arn": f'"{STREAM}"'}, ["stream_arn", STREAM, "arn:aws:dynamodb:<region>"]),
+        ({"stream_arn": "arn:aws:dynamodb:eu-west-1:1:table/t"}, ["stream_arn", "stream"]),
+        ({"audit_days": "7"}, ["audit_days", "0 to 6"]),
+        ({"audit_days": "1", "point_in_time_recovery": "false"}, ["audit_days", "point_in_time_recovery: leave it on"]),
+        ({"audit_days": "1", "encryption": "customer-managed"}, ["audit_days", "audit_key_arn"]),
+        ({"audit_key_arn": "arn:aws:kms:us-east-1:111122223333:key/1"}, ["only used with audit_days"]),
+        ({"audit_days": "1", "audit_key_arn": "x"}, ["audit_key_arn", "'x'", "the ARN of a KMS key"]),
     ],
 )
 def test_an_invalid_value_is_refused_in_one_line(context: dict[str, Any], words: list[str]) -> None:

@@ -62,8 +62,3 @@ def test_each_kind_of_difference_is_seen() -> None:
     template = {"same": 1, "gone": 2, "deep": {"list": [1, 2]}, "longer": [1]}
     other = {"same": 1, "new": 3, "deep": {"list": [1, 5]}, "longer": [1, 2]}
     assert changed(template, other) == {"/gone": None, "/new": 3, "/deep/list/1": 5, "/longer": [1, 2]}
-
-
-def test_scrubbing_leaves_no_hash_in_keys_or_values() -> None:
-    hash_ = "0123456789abcdef" * 4
-    assert scrubbed({f"Asset-{hash_}": [f"{hash_}.zip", {"n": 1}]}) == {"Asset-<hash>": ["<hash>.zip", {"n": 1}]}

@@ -81,6 +81,7 @@ def test_every_stack_has_its_tags_and_the_bootstrap_stack_of_the_setting(tmp_pat
         assert "cdk-ours-deploy-role" in str(stack.assume_role_arn), stack.stack_name
 
 
+@pytest.mark.proof
 def test_every_recommended_feature_flag_is_set(tmp_path: Path) -> None:
     ended = subprocess.run(
         [str(REPOSITORY / "node_modules/.bin/cdk"), "flags", "--unstable=flags", "--output", str(tmp_path / "out")],

@@ -1,4 +1,4 @@
-"""The properties of the table that are fixed, and those that settings change."""
+"""What of the table must never change, or CloudFormation would replace it and lose its data; what settings change."""
 
 import json
 from collections.abc import Callable
@@ -8,9 +8,19 @@ import pytest
 
 from cruddur_messages import schema
 from tests.templates.fixtures import each_stage
-from tools.synthesis import Templates, only
+from tools.synthesis import Templates, only, resources
 
 TABLE = "AWS::DynamoDB::Table"
+
+LOCKED = {
+    "logical id": "MessagesTable",
+    "TableName": "cruddur-messages",
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "ImportSourceSpecification": None,
+    "index": ("message-group-sk-index", ("message_group_uuid", "HASH"), ("sk", "RANGE")),
+    "attribute types": {"pk": "S", "sk": "S", "message_group_uuid": "S"},
+}
+"""CloudFormation reference, AWS::DynamoDB::Table: what "requires replacement"; and the index."""
 
 
 def table_of(templates: Callable[..., Templates], stage: str, **overrides: object) -> dict[str, Any]:
@@ -18,8 +28,22 @@ def table_of(templates: Callable[..., Templates], stage: str, **overrides: objec
 
 
 @each_stage
+def test_a_deployed_table_is_not_replaced(stage: str, templates: Callable[..., Templates]) -> None:
+    ((logical_id, table),) = resources(templates(stage)["table"], TABLE).items()
+    properties = table["Properties"]
+    (index,) = properties["GlobalSecondaryIndexes"]
+    assert {
+        "logical id": logical_id,
+        "TableName": properties.get("TableName"),
+        "KeySchema": properties["KeySchema"],
+        "ImportSourceSpecification": properties.get("ImportSourceSpecification"),
+        "index": (index["IndexName"], *((key["AttributeName"], key["KeyType"]) for key in index["KeySchema"])),
+        "attribute types": {a["AttributeName"]: a["AttributeType"] for a in properties["AttributeDefinitions"]},
+    } == LOCKED, "CloudFormation would replace the table or its index, and lose its data"
+
+
+@each_stage
 def test_index_and_stream_have_what_their_readers_need(stage: str, templates: Callable[..., Templates]) -> None:
-    """The keys are locked in test_lock.py."""
     properties = table_of(templates, stage)["Properties"]
     assert properties["GlobalSecondaryIndexes"][0]["Projection"] == {"ProjectionType": "ALL"}
     assert properties["StreamSpecification"]["StreamViewType"] == schema.STREAM_VIEW_TYPE == "NEW_IMAGE"
@@ -37,12 +61,12 @@ def test_prod_retains_its_data_and_the_other_stages_delete_theirs(
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == policies
 
 
-def test_on_demand_has_no_limit_by_default(templates: Callable[..., Templates]) -> None:
+def test_on_demand_has_no_limit_in_prod_and_one_in_dev(templates: Callable[..., Templates]) -> None:
     free = table_of(templates, "prod")["Properties"]
     assert free["BillingMode"] == "PAY_PER_REQUEST"
     assert "OnDemandThroughput" not in free
-    capped = table_of(templates, "dev", max_read_units="30", max_write_units="20")["Properties"]
-    ceiling = {"MaxReadRequestUnits": 30, "MaxWriteRequestUnits": 20}
+    capped = table_of(templates, "dev")["Properties"]
+    ceiling = {"MaxReadRequestUnits": 400, "MaxWriteRequestUnits": 200}
     assert capped["OnDemandThroughput"] == ceiling
     assert capped["GlobalSecondaryIndexes"][0]["OnDemandThroughput"] == ceiling
 
@@ -64,11 +88,12 @@ def test_provisioned_is_five_and_five_as_in_the_bootcamp(templates: Callable[...
     ],
 )
 def test_encryption_is_a_choice(encryption: str, expected: dict[str, Any], templates: Callable[..., Templates]) -> None:
-    template = templates("dev", encryption=encryption)["table"]
+    template = templates("prod", encryption=encryption)["table"]
     specification = only(template, TABLE)["Properties"].get("SSESpecification")
     if encryption == "customer-managed":
-        key = only(template, "AWS::KMS::Key")["Properties"]
-        assert key["EnableKeyRotation"] is True
+        key = only(template, "AWS::KMS::Key")
+        assert key["Properties"]["EnableKeyRotation"] is True
+        assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
         assert specification.pop("KMSMasterKeyId")["Fn::GetAtt"][1] == "Arn"
     assert specification == expected
 
@@ -78,11 +103,6 @@ def test_an_existing_table_is_used_by_the_arn_of_its_stream(templates: Callable[
     found = templates("dev", stream_arn=arn)
     assert "table" not in found
     assert only(found["main"], "AWS::Lambda::EventSourceMapping")["Properties"]["EventSourceArn"] == arn
-
-
-def test_a_customer_managed_key_is_retained_with_the_table(templates: Callable[..., Templates]) -> None:
-    key = only(templates("prod", encryption="customer-managed")["table"], "AWS::KMS::Key")
-    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_only_the_stream_is_exported_to_the_main_stack(templates: Callable[..., Templates]) -> None:
