@@ -92,9 +92,9 @@ def _print(context: Context, report: Report, more: dict[str, object]) -> int:
 
 
 def _figures(report: Report) -> dict[str, float | None]:
+    names = {"median": "median_seconds", "99 of 100": "seconds_of_99_in_100", "largest": "largest_seconds"}
     # JSON has no NaN.
-    found = {name: round(value, 3) if report.delays else None for name, value in report.figures.items()}
-    return dict(zip(("median_seconds", "seconds_of_99_in_100", "largest_seconds"), found.values(), strict=True))
+    return {names[name]: round(value, 3) if report.delays else None for name, value in report.figures.items()}
 
 
 def _histogram(delays: Sequence[float]) -> list[tuple[str, str, str]]:

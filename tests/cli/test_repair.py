@@ -5,6 +5,7 @@ import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -481,33 +482,27 @@ def test_a_table_is_repaired_while_people_write(ministack_table: CruddurTable) -
     everyone = [user for members in written.members.values() for user in members]
     senders = mentioned(ministack_table, written)
     stopped = threading.Event()
-    failures: list[BaseException] = []
     sent: list[Message] = []
 
     def write_and_settle(worker: int) -> None:
         own = random.Random(worker)  # noqa: S311
         store = MessageStore(client=ministack_table.client, table_name=ministack_table.name)
         projection = Settler(client=ministack_table.client, table_name=ministack_table.name, seconds_left=lambda: 60)
-        try:
-            while not stopped.is_set():
-                group = own.choice(list(written.members))
-                sent.append(store.send(group, sender=own.choice(senders[group]), message=f"live {len(sent)}"))
-                projection.settle(DirtyConversation(group))
-        except BaseException as error:
-            failures.append(error)
+        while not stopped.is_set():
+            group = own.choice(list(written.members))
+            sent.append(store.send(group, sender=own.choice(senders[group]), message=f"live {len(sent)}"))
+            projection.settle(DirtyConversation(group))
 
-    writers = [threading.Thread(target=write_and_settle, args=(number,)) for number in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write_and_settle, number) for number in range(2)]
+        try:
+            assert wait_until(lambda: len(sent) >= 10 or any(writer.done() for writer in writers))
+            rebuild(ministack_table, everyone)
+            rebuild(ministack_table, everyone)
+        finally:
+            stopped.set()
     for writer in writers:
-        writer.start()
-    try:
-        assert wait_until(lambda: len(sent) >= 10 or failures)
-        rebuild(ministack_table, everyone)
-        rebuild(ministack_table, everyone)
-    finally:
-        stopped.set()
-        for writer in writers:
-            writer.join()
-    assert failures == []
+        writer.result()
     for message in sent:
         written.messages[message.message_group_uuid].append(message)
     for group, messages in written.messages.items():
