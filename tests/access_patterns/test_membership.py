@@ -1,12 +1,15 @@
 """Who is in a conversation and who is out, what authors do with their messages, and what each call costs."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from cruddur_cli.capacity import CapacityMeter
+from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.rebuild import Rebuild
 from cruddur_messages import schema
 from cruddur_messages.audit.checks import Problem
 from cruddur_messages.items import GROUP_MARK, key_attributes, key_of
@@ -26,7 +29,7 @@ from tests.access_patterns.groups import (
     move,
     read,
 )
-from tests.access_patterns.people import BetweenCalls, items_of, rows_of
+from tests.access_patterns.people import EVE, BetweenCalls, items_of, rows_of
 from tests.access_patterns.test_paging import put_row
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
@@ -147,6 +150,14 @@ def test_a_leave_deletes_all_own_rows(cruddur_table: CruddurTable) -> None:
     assert rows_of(cruddur_table, group.bo) == []
 
 
+def test_a_newcomers_row_names_somebody_who_is_still_there(cruddur_table: CruddurTable) -> None:
+    group = Group(cruddur_table)
+    at, bo = group.newest.sort_key, group.bo.uuid
+    put_row(cruddur_table, group.dan, at, group.uuid, is_group=True, message="hello", user_uuid=bo)
+    leave(group)  # bo, whom two of three rows name
+    assert group.store().add_member(group.uuid, EVE).other.uuid == group.ann.uuid
+
+
 def test_leaving_alone_and_twice(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table)
     with pytest.raises(errors.NotAMemberError):
@@ -250,6 +261,18 @@ def test_the_projection_marks_a_group_and_everybody_who_joins_it(cruddur_table: 
     assert group.members() == WITHOUT_BO
     add(group)
     assert {row.is_group for user in group.people for row in rows_of(cruddur_table, user)} == {True}
+
+
+def test_a_rebuild_marks_an_idle_group_of_an_older_backend(cruddur_table: CruddurTable, tmp_path: Path) -> None:
+    group = Group(cruddur_table, size=2)
+    put_row(cruddur_table, group.cy, group.newest.sort_key, group.uuid, message="hello again")
+    assert Problem.UNMARKED_GROUP in findings_of(cruddur_table)
+    client, nobody = cruddur_table.client, lambda _: None
+    rebuilding = Rebuild(client=client, table_name=cruddur_table.name, named=nobody, sleep=nobody)
+    rebuilding.run(Checkpoint(tmp_path / "left.jsonl"))
+    assert findings_of(cruddur_table) == []
+    leave(group)
+    assert group.members() == WITHOUT_BO
 
 
 @pytest.mark.parametrize(
