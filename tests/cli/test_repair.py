@@ -180,6 +180,15 @@ Damage = Callable[[CruddurTable, str, User, User], None]
 """Damages the conversation of Ann and Bo."""
 
 
+def rows_missing(*handles: str) -> Damage:
+    """Without the rows of some."""
+
+    def delete(table: CruddurTable, _group: str, ann: User, bo: User) -> None:
+        delete_rows(table, *(user for user in (ann, bo) if user.handle in handles))
+
+    return delete
+
+
 def row_changed(**changed: Any) -> Damage:
     """Bo's row with other attributes."""
 
@@ -216,9 +225,9 @@ OF_ITEMS: tuple[dict[str, Any], ...] = (
     {"rows": None, "shown": None, "version": {"N": "5"}},
 )
 DAMAGE: dict[str, tuple[Problem, Damage]] = {
-    "Bo's row is missing": (Problem.MISSING_ROW, lambda table, _, ann, bo: delete_rows(table, bo)),  # noqa: ARG005
-    "Ann's row is missing": (Problem.MISSING_ROW, lambda table, _, ann, bo: delete_rows(table, ann)),  # noqa: ARG005
-    "both are missing": (Problem.MISSING_ROW, lambda table, _, ann, bo: delete_rows(table, ann, bo)),
+    "Bo's row is missing": (Problem.MISSING_ROW, rows_missing("bo")),
+    "Ann's row is missing": (Problem.MISSING_ROW, rows_missing("ann")),
+    "both are missing": (Problem.MISSING_ROW, rows_missing("ann", "bo")),
     "a duplicate": (Problem.DUPLICATE_ROW, with_an_old_row),
     "another text": (Problem.STALE_PREVIEW, row_changed(message={"S": "something else"})),
     "another message": (Problem.STALE_PREVIEW, row_changed(message_uuid={"S": str(uuid.uuid4())})),

@@ -62,6 +62,7 @@ REFUSED = [
     (("get-conversation", "mina", "--of", "tomas"), "tomas and mina have no conversation of their own"),
     (("get-conversation", "--of", "nobody"), "nobody is called 'nobody'"),
     (("list-conversations", ""), "nobody is called ''"),
+    (("list-conversations", PAIR), f"nobody is called '{PAIR}'"),  # an id that no user and no member has
     (("list-conversations", "@@bayko"), "nobody is called '@@bayko'"),
     (("list-conversations", "bayko "[:3]), "nobody is called 'bay'"),
     (("send", PAIR, ""), "the message is blank"),
