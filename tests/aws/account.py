@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from cruddur_cli import errors as ddb_errors
 from cruddur_infra import REPOSITORY
+from cruddur_local.waiting import wait_until
 
 TAG = "cruddur-aws-tests"
 """The tag of everything that the tests create; its value is the name of the run."""
@@ -87,12 +87,9 @@ class Account:
 
     def within(self, minutes: float, what: str, look: Callable[[], _Found]) -> _Found:
         """Call `look` until it returns something true, and return that; the test fails if that takes too long."""
-        pause, over = wait_fixed(0.3 if self.is_emulator else 5), stop_after_delay(minutes * 60)
-        looking = Retrying(retry=retry_if_result(lambda found: not found), wait=pause, stop=over)
-        try:
-            return looking(look)
-        except RetryError:
-            raise AssertionError(f"not within {minutes:g} minutes: {what}") from None
+        found = wait_until(look, within_seconds=60 * minutes, pause_seconds=0.3 if self.is_emulator else 5)
+        assert found, f"not within {minutes:g} minutes: {what}"
+        return found
 
 
 def code(error: ClientError) -> str:

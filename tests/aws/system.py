@@ -19,7 +19,7 @@ from tests.aws.account import TAG, Account
 TABLE_POLICY = "table"
 """The inline policy of the projection's role that names the table; the other one is for Lambda itself."""
 
-QUICK_TO_FAIL = {"retry_attempts": "2", "record_age_seconds": "120", "alarm_failures": "0"}
+QUICK_TO_FAIL = {"retry_attempts": "2", "record_age_seconds": "120", "alarm_failures": "0", "canary_minutes": "5"}
 """Limits so small that failed records are in the queue, and alarms start, within minutes."""
 
 LATE_SECONDS = 60.0
@@ -104,6 +104,12 @@ class System:
         listed = self.account.client("lambda").list_event_source_mappings(FunctionName=f"{self.stack}-projection")
         (only,) = listed["EventSourceMappings"]
         return dict(only)
+
+    def enable_mapping(self, *, enabled: bool) -> None:
+        """Enable or disable the mapping, and wait until it is."""
+        mapping, state = self.mapping()["UUID"], "Enabled" if enabled else "Disabled"
+        self.account.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=enabled)
+        self.account.within(10, f"the mapping is {state}", lambda: self.mapping()["State"] == state)
 
     def function(self) -> Mapping[str, Any]:
         client = self.account.client("lambda")

@@ -22,6 +22,14 @@ def test_smoke_passes(dev: System) -> None:
     dev.require_smoke(messages=20)
 
 
+def test_canary(dev: System) -> None:
+    """The canary's message reaches both inboxes, with no other permissions than its own."""
+    invoke = dev.account.client("lambda").invoke
+    # The first run starts the conversation, the second finds it and deletes the first message.
+    for _ in range(2):
+        assert "FunctionError" not in invoke(FunctionName=f"{dev.stack}-canary")
+
+
 @pytest.mark.only_on_aws("the emulator needs no permission to read the stream, and creates no network interface")
 def test_source_function_arn(dev: System) -> None:
     """Lambda's own calls for stream and network do not carry lambda:SourceFunctionArn: the Deny does not apply."""

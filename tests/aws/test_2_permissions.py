@@ -1,10 +1,11 @@
 """The permissions of the projection: evaluated by AWS's policy simulator, and tried."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -19,6 +20,7 @@ from tests.engines.fixtures import CruddurTable
 from tests.policies import aws_simulator
 from tests.policies.conftest import case_of
 from tests.policies.scenarios import Recording, record_all
+from tools.synthesis import resources, synthesize
 
 DENY_ALL = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
 
@@ -38,7 +40,7 @@ def test_simulator_agrees(account: Account, recording: Recording, stage: str) ->
 
 def test_enclosing_operation(dev: System) -> None:
     """DynamoDB tells IAM that an action is part of a transaction (dynamodb:EnclosingOperation)."""
-    with role_of_the_projection(dev, anywhere=True) as dynamodb:
+    with role_with(dev, [from_anywhere(one) for one in dev.role_policy()[1]["Statement"]]) as dynamodb:
         row = key(schema.GROUP_ROW_PREFIX)
         dev.account.within(1, "a transaction is allowed", lambda: not is_denied(lambda: delete(dev, dynamodb, row)))
         assert is_denied(lambda: dynamodb.delete_item(TableName=dev.table_name, Key=row))
@@ -47,7 +49,7 @@ def test_enclosing_operation(dev: System) -> None:
 @pytest.mark.only_on_aws("the emulator does not enforce dynamodb:LeadingKeys")
 def test_leading_keys(dev: System) -> None:
     """In a transaction, dynamodb:LeadingKeys holds only the keys of the elements with the action that is evaluated."""
-    with role_of_the_projection(dev, anywhere=True) as dynamodb:
+    with role_with(dev, [from_anywhere(one) for one in dev.role_policy()[1]["Statement"]]) as dynamodb:
         row, other = key(schema.GROUP_ROW_PREFIX), key(schema.GROUP_ROW_PREFIX)
         conversation, message = key(schema.CONVERSATION_PREFIX), key(schema.MESSAGE_PREFIX)
         # Policies take a moment to be in force everywhere, so a first denial proves nothing.
@@ -66,16 +68,28 @@ def test_leading_keys(dev: System) -> None:
         assert is_denied(lambda: delete(dev, dynamodb, row, message))
 
 
+@pytest.mark.only_on_aws("the emulator does not enforce dynamodb:LeadingKeys")
+def test_leading_keys_of_an_index(dev: System) -> None:
+    """On an index, dynamodb:LeadingKeys holds the partition key of the index: smoke can query made-up groups alone."""
+    delivery = synthesize("dev", delivery_repository="owner/name")["delivery"]
+    policies = [
+        one for role in resources(delivery, "AWS::IAM::Role").values() for one in role["Properties"]["Policies"]
+    ]
+    statements = [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
+    (of_index,) = [one for one in statements if one["Sid"] == "FindGroupRows"]
+    index = f"{dev.table()['TableArn']}/index/{schema.INDEX_NAME}"
+    with role_with(dev, [of_index | {"Resource": index}]) as dynamodb:
+        made_up = partial(query_index, dev, dynamodb, smoke_uuid())
+        dev.account.within(1, "a made-up group is allowed", lambda: not is_denied(made_up))
+        assert is_denied(lambda: query_index(dev, dynamodb, str(uuid4())))
+
+
 @pytest.mark.only_on_aws("the emulator has no endpoint and does not enforce the queue's policy")
 def test_outside_callers(dev: System) -> None:
     """The projection's permissions work only through its endpoint, and nobody else can send to its failure queue."""
-    with role_of_the_projection(dev, anywhere=False) as dynamodb:
-        for index in ({}, {"IndexName": schema.INDEX_NAME}):
-            names = {"#key": schema.INDEX_PARTITION_KEY if index else schema.PARTITION_KEY}
-            values = {":key": {"S": schema.MESSAGE_PREFIX + smoke_uuid()}}
-            asked = {"ExpressionAttributeNames": names, "ExpressionAttributeValues": values, **index}
-            query = partial(dynamodb.query, TableName=dev.table_name, KeyConditionExpression="#key = :key", **asked)
-            assert is_denied(query)
+    with role_with(dev, dev.role_policy()[1]["Statement"]) as dynamodb:
+        assert is_denied(lambda: query(dev, dynamodb, schema.PARTITION_KEY, schema.MESSAGE_PREFIX + smoke_uuid()))
+        assert is_denied(lambda: query_index(dev, dynamodb, smoke_uuid()))
         assert is_denied(lambda: delete(dev, dynamodb, key(schema.GROUP_ROW_PREFIX)))
     # As an administrator.
     queue = dev.outputs()["FailureQueueUrl"]
@@ -96,11 +110,10 @@ def test_endpoint_policy(dev: System) -> None:
 
 
 @contextmanager
-def role_of_the_projection(system: System, *, anywhere: bool) -> Iterator[Any]:
-    """DynamoDB under a role with the projection's policy; with `anywhere`, without its network conditions."""
+def role_with(system: System, permissions: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+    """DynamoDB under a role with these statements."""
     account, name = system.account, f"{system.stack}-probe"
-    iam = account.client("iam")
-    statements = [from_anywhere(one) if anywhere else one for one in system.role_policy()[1]["Statement"]]
+    iam, statements = account.client("iam"), list(permissions)
     # Added for this test: the call that shows that the policy is in force.
     statements.append({"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"})
     root = f"arn:{account.session.get_partition_for_region(account.region)}:iam::{account.number}:root"
@@ -136,6 +149,17 @@ def from_anywhere(statement: Mapping[str, Any]) -> dict[str, Any]:
         object_hook=lambda part: {name: one for name, one in part.items() if name not in network and one != {}},
     )
     return found
+
+
+def query_index(system: System, dynamodb: Any, group: str) -> object:
+    """Query the index for the rows of a conversation."""
+    return query(system, dynamodb, schema.INDEX_PARTITION_KEY, group, IndexName=schema.INDEX_NAME)
+
+
+def query(system: System, dynamodb: Any, name: str, value: str, **index: str) -> object:
+    """Query for the items with a partition key."""
+    asked = {"KeyConditionExpression": f"{name} = :value", "ExpressionAttributeValues": {":value": {"S": value}}}
+    return dynamodb.query(TableName=system.table_name, **asked, **index)
 
 
 def delete(system: System, dynamodb: Any, *keys: Mapping[str, Any]) -> object:

@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from cruddur_cli.smoke import notes
-from cruddur_cli.smoke.talk import Talk, person, smoke_uuid
-from cruddur_messages import schema
+from cruddur_cli.smoke.talk import person
+from cruddur_messages.store import MessageStore
 from tests.aws.account import TAG
 from tests.aws.system import System, policy
 from tests.policies.mutants import without
@@ -28,13 +27,11 @@ class Failure:
     """Two made-up people write while the projection lacks a permission; `restore` ends that."""
 
     def __init__(self, system: System, restoring: ExitStack) -> None:
-        self._system, self._place, group = system, system.place, smoke_uuid()
+        self._system, self._store = system, MessageStore(client=system.place.client, table_name=system.table_name)
         self._members = [person(name) for name in ("Ann", "Bo")]
-        self._note = notes.begin(self._place, {group: [one.uuid for one in self._members]})
-        self._talk = Talk(self._place, group, self._members, limit_seconds=0)
-        restoring.callback(self._note.remove)
-        self._newest = self._talk.speak()
-        system.account.within(5, "the first message is in both inboxes", self.has_arrived)
+        self._newest = self._store.start_conversation(self._members, sender=self._members[0], message="first").message
+        self.send()
+        system.account.within(5, "the first messages are in both inboxes", self.has_arrived)
         iam, (names, document) = system.account.client("iam"), system.role_policy()
         self.restore = partial(iam.put_role_policy, **names, PolicyDocument=json.dumps(document))
         restoring.callback(self.restore)
@@ -42,19 +39,19 @@ class Failure:
         system.account.within(5, "the permission is gone", lambda: self.send() and self.refusals())
 
     def send(self) -> str:
-        """Send a message and return its id."""
-        self._note.renew()
-        self._newest = self._talk.speak()
-        return self._newest
+        """Send a message and return its text, which is its own."""
+        group, text = self._newest.message_group_uuid, str(uuid4())
+        self._newest = self._store.send(group, sender=self._members[0], message=text)
+        return text
 
     def has_arrived(self) -> bool:
         """Whether every inbox shows the newest message, and no other."""
-        shown = [[row.get("message_uuid", {}).get("S") for row in inbox] for inbox in self.inboxes()]
-        return shown == [[self._newest]] * 2
+        return self.inboxes() == [[self._newest.message]] * len(self._members)
 
-    def inboxes(self) -> list[list[Any]]:
-        """The rows of each member."""
-        return [list(self._place.read(schema.group_row_partition(one.uuid))) for one in self._members]
+    def inboxes(self) -> list[list[str]]:
+        """What the rows of each member show."""
+        inboxes = (self._store.list_conversations(one.uuid).items for one in self._members)
+        return [[row.message for row in inbox] for inbox in inboxes]
 
     def refusals(self) -> int:
         """How many failures the projection has logged."""
@@ -111,7 +108,7 @@ def test_failure_queue(dev: System, failure: Failure) -> None:
 @pytest.mark.usefixtures("notices")
 def test_alarms_start(dev: System, failure: Failure) -> None:
     """The alarms on failing conversations and on the failure queue start."""
-    dev.account.within(20, "both alarms start", lambda: failure.send() and states(dev) == ["ALARM"] * len(ALARMS))
+    dev.account.within(20, "both alarms start", lambda: failure.send() and are(dev, "ALARM", *ALARMS))
 
 
 @no_alarms
@@ -145,7 +142,19 @@ def test_redrive(dev: System, failure: Failure) -> None:
 def test_alarms_end(dev: System, failure: Failure) -> None:
     """Alarms return to OK when their cause is over."""
     failure.restore()
-    dev.account.within(30, "both alarms end", lambda: states(dev) == ["OK"] * len(ALARMS))
+    dev.account.within(30, "both alarms end", lambda: are(dev, "OK", *ALARMS))
+
+
+@no_alarms
+def test_canary_alarm(dev: System) -> None:
+    """The canary's alarm starts while the mapping is disabled, although nobody writes, and ends afterwards."""
+    dev.account.within(30, "the canary runs", lambda: are(dev, "OK", "canary"))
+    try:
+        dev.enable_mapping(enabled=False)
+        dev.account.within(30, "its alarm starts", lambda: are(dev, "ALARM", "canary"))
+    finally:
+        dev.enable_mapping(enabled=True)
+    dev.account.within(30, "its alarm ends", lambda: are(dev, "OK", "canary"))
 
 
 def in_queue(system: System) -> int:
@@ -156,8 +165,8 @@ def in_queue(system: System) -> int:
     return sum(int(found[name]) for name in names)
 
 
-def states(system: System) -> list[str]:
-    """The states of the two alarms."""
-    names = [f"{system.stack}-projection-{alarm}" for alarm in ALARMS]
+def are(system: System, state: str, *alarms: str) -> bool:
+    """Whether all of these alarms have a state."""
+    names = [f"{system.stack}-projection-{alarm}" for alarm in alarms]
     found = system.account.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNames=names)
-    return [one["StateValue"] for one in found]
+    return [one["StateValue"] for one in found] == [state] * len(alarms)

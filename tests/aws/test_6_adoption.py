@@ -8,6 +8,7 @@ import pytest
 from tests.aws.account import Account
 from tests.aws.system import FIRST_BATCH_SECONDS, System
 from tests.cli import damage
+from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable
 
 
@@ -93,8 +94,7 @@ def require_repaired(system: System, messages: list[str]) -> None:
 
 def messages_in(system: System) -> list[str]:
     """Key and text of each message of the table, in order."""
-    asked = {"TableName": system.table_name, "ConsistentRead": True}
-    found = system.account.pages("dynamodb", "scan", "Items", **asked)
+    found = items(system.place.client, system.table_name)
     messages = [one for one in found if one["pk"]["S"].startswith("MSG#")]
     return sorted(f"{one['pk']['S']} {one['sk']['S']} {one['message']['S']}" for one in messages)
 
