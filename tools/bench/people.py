@@ -33,7 +33,7 @@ def costs(endpoint: str) -> Iterator[tuple[str, Cost]]:
     yield "a message", cost(lambda: store.send(group, sender=reader, message=TEXT))
     yield "a leave from a group of ten", cost(lambda: store.leave(group, people[1].uuid))
     yield (
-        "a join of a group of nine, without the projection's invocation",
+        "a join of a group of nine",
         cost(lambda: store.add_member(group, people[1])),
     )
     for other in others:

@@ -6,7 +6,7 @@ Writes the tables of docs/bench/projection.md.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
 from io import StringIO
@@ -30,8 +30,6 @@ from tools.bench.metering import CALLS, WRITE_UNITS, Cost, engine, metered
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MESSAGES, CONVERSATIONS, MEMBERS = (1, 10, 100, 1000), (1, 10, 100), (2, 10, 50)
-MOST_MOVES = 2000
 BATCH_SIZE = 100
 DOCUMENT = REPOSITORY / "docs/bench/projection.md"
 
@@ -46,9 +44,14 @@ class Load(NamedTuple):
     members: int
 
 
+LOADS = (
+    *(Load(1, 1, members) for members in (2, 10, 50)),
+    *(Load(10, 1, members) for members in (2, 10, 50)),
+    *(Load(100, conversations, members) for members in (2, 10) for conversations in (1, 10, 100)),
+    *(Load(1000, conversations, 2) for conversations in (1, 10, 100)),
+)
+
 Handler = Callable[["DynamoDBClient", Sequence[AttributeMap]], None]
-Results = Mapping[Load, tuple[Cost, Cost]]
-"""The costs of the projection and of the baseline."""
 
 
 def projection(client: "DynamoDBClient", items: Sequence[AttributeMap]) -> None:
@@ -90,7 +93,10 @@ def measure(load: Load, handler: Handler, endpoint: str) -> Cost:
 
 def measure_small_changes(endpoint: str) -> Iterator[tuple[str, Cost]]:
     """A record that changes nothing, and a new member."""
-    for members, what in ((2, "a record that changes nothing"), (10, "a new member in a conversation of ten")):
+    for members, what in (
+        (2, "an invocation for a record that changes nothing"),
+        (10, "an invocation for a new member of a group of ten"),
+    ):
         number = next(_numbers)
         whole = conversation(number, messages=1, members=members)
         put_all(endpoint, list(settled(whole)))
@@ -123,39 +129,18 @@ def put_all(endpoint: str, items: Sequence[AttributeMap]) -> None:
 
 def main() -> None:
     """Measure every load with both, and write the document."""
-    loads = [
-        Load(messages, conversations, members)
-        for members in MEMBERS
-        for conversations in CONVERSATIONS
-        for messages in MESSAGES
-        if conversations <= messages and messages * members <= MOST_MOVES
-    ]
     with engine() as endpoint:
-        results = {
-            load: (measure(load, projection, endpoint), measure(load, baseline, endpoint)) for load in track(loads)
-        }
-        small = dict(measure_small_changes(endpoint))
-        library = list(people.costs(endpoint))
-    rows = (
-        (*load, *(f"{_short(our)} / {_short(their)}" for our, their in zip(*costs, strict=True)))
-        for load, costs in results.items()
-    )
-    by_people = ((what, *map(_short, cost)) for what, cost in library)
-    tables_of = {"| messages |": rows, "| | calls |": _summary(results, small), "| | milliseconds |": by_people}
-    document.write(DOCUMENT, tables_of)
+        rows = [
+            (*load, *_cells(measure(load, projection, endpoint), measure(load, baseline, endpoint)))
+            for load in track(LOADS)
+        ]
+        single = [(what, *_cells(cost)) for what, cost in (*measure_small_changes(endpoint), *people.costs(endpoint))]
+    document.write(DOCUMENT, {"| messages |": rows, "| | milliseconds |": single})
 
 
-def _summary(results: Results, small: dict[str, Cost]) -> Iterator[tuple[object, ...]]:
-    """The totals that other documents quote."""
-    single = {f"a single message, {members} members": results[Load(1, 1, members)][0] for members in MEMBERS}
-    for what, cost in (single | small).items():
-        yield what, f"{cost.calls:.0f}", f"{cost.write_units:.0f}"
-    for who, cost in zip(("projection", "baseline"), results[Load(100, 1, 2)], strict=True):
-        yield (
-            f"100 messages in one conversation of 2: {who}",
-            f"{100 * cost.calls:.0f}",
-            f"{100 * cost.write_units:.0f}",
-        )
+def _cells(*costs: Cost) -> list[str]:
+    """A cell for each figure of a cost; of two costs, both."""
+    return [" / ".join(map(_short, figures)) for figures in zip(*costs, strict=True)]
 
 
 def _short(value: float) -> str:

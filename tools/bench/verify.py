@@ -163,19 +163,13 @@ def row(conversations: int, messages: int) -> Iterator[str]:
     if any(figure.result != (size if way is bare_scan else 0) for way, figure in figures.items()):
         raise RuntimeError("an item was not read, or a correct table has findings")
 
-    def seconds(way: Way) -> str:
-        return f"{figures[way].seconds:.2f} s" if way in figures else ""
-
     def ratio(way: Way, base: Way) -> str:
         return f"{figures[way].seconds / figures[base].seconds:.2f}" if base in figures else ""
 
-    def memory(way: Way) -> str:
-        return f"{figures[way].mebibytes:.0f} MiB" if way in figures else ""
-
-    yield from (f"{size:,}", f"{conversations:,}", seconds(bare_scan))
-    yield from (seconds(verify), ratio(verify, bare_scan))
-    yield from (seconds(from_export), ratio(from_export, verify), seconds(on_spark))
-    yield from (memory(bare_scan), memory(verify), memory(from_export))
+    yield from (f"{size:,}", f"{conversations:,}")
+    for way in (bare_scan, verify, from_export, on_spark):
+        yield f"{figures[way].seconds:.2f} s, {figures[way].mebibytes:.0f} MiB" if way in figures else ""
+    yield from (ratio(verify, bare_scan), ratio(from_export, verify))
 
 
 def main() -> None:
