@@ -1,4 +1,4 @@
-"""The templates of a stage, synthesized in this process as `cdk synth` does: for drawings, tests and figures."""
+"""The templates of a stage, synthesized in this process as `cdk synth` does: for tests and figures."""
 
 import json
 import tempfile

@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -159,22 +160,20 @@ def _write_page(item: pytest.Function, report: pytest.TestReport) -> None:
 @pytest.fixture(scope="session")
 def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """The account of the command line; without one, an emulator. At the end, everything that was created is removed."""
-    if request.config.option.account:
-        try:
-            yield request.config.stash[ACCOUNT]
-        finally:
-            finish(request.config.stash[ACCOUNT])
-        return
-    checkout = Checkout.make(tmp_path_factory.mktemp("account"))
-    try:
-        checkout.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
-        variables = checkout.variables()
-        variables |= {"AWS_ENDPOINT_URL_DYNAMODB": variables["AWS_ENDPOINT_URL"], "HOME": os.environ.get("HOME", "")}
-        account = Account(NAME, variables["AWS_REGION"], {"PATH": os.environ["PATH"]} | variables, checkout.folder)
-        yield account
-        finish(account)
-    finally:
-        checkout.make_target("down")
+    with ExitStack() as ending:
+        found = request.config.stash.get(ACCOUNT, None) or emulated(tmp_path_factory.mktemp("account"), ending)
+        ending.callback(finish, found)
+        yield found
+
+
+def emulated(folder: Path, ending: ExitStack) -> Account:
+    """The account of an emulator that enforces IAM, with the CDK's bootstrap stack."""
+    checkout = Checkout.make(folder)
+    ending.callback(checkout.make_target, "down")
+    checkout.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
+    variables = checkout.variables()
+    variables |= {"AWS_ENDPOINT_URL_DYNAMODB": variables["AWS_ENDPOINT_URL"], "HOME": os.environ.get("HOME", "")}
+    return Account(NAME, variables["AWS_REGION"], {"PATH": os.environ["PATH"]} | variables, checkout.folder)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pytest
@@ -123,19 +122,7 @@ class System:
 
     def require_no_drift(self) -> None:
         """Let CloudFormation compare every stack with its resources."""
-        cloudformation = self.account.client("cloudformation")
-
-        def status(detection: str) -> str:
-            found = cloudformation.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
-            is_over = found["DetectionStatus"] != "DETECTION_IN_PROGRESS"
-            return str(found.get("StackDriftStatus", found["DetectionStatus"])) if is_over else ""
-
-        for stack in self.stacks():
-            detection = cloudformation.detect_stack_drift(StackName=stack)["StackDriftDetectionId"]
-            found = self.account.within(10, f"drift detection of {stack} ends", partial(status, detection))
-            asked = {"StackName": stack, "StackResourceDriftStatusFilters": ["MODIFIED", "DELETED"]}
-            drifted = cloudformation.describe_stack_resource_drifts(**asked)["StackResourceDrifts"]
-            assert (found, [one["LogicalResourceId"] for one in drifted]) == ("IN_SYNC", []), stack
+        self.cdk("drift", *self.stacks(), "--fail")
 
 
 def policy(*statements: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ from cruddur_infra import REPOSITORY
 from tests.aws import conftest, removal
 from tests.aws.account import TAG, Account
 from tests.aws.system import System
-from tests.end_to_end.checkout import Checkout
 from tests.engines import ministack
 from tests.engines.fixtures import free_port
 
@@ -94,12 +95,8 @@ def test_an_account_is_refused_or_not_confirmed(empty: Account, monkeypatch: pyt
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """The account of an emulator that enforces IAM, with the CDK's bootstrap stack."""
-    checkout = Checkout.make(tmp_path_factory.mktemp("checkout"))
-    try:
-        checkout.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
-        yield Account(NAME, REGION, checkout.variables())
-    finally:
-        checkout.make_target("down")
+    with ExitStack() as ending:
+        yield replace(conftest.emulated(tmp_path_factory.mktemp("checkout"), ending), name=NAME, repository=REPOSITORY)
 
 
 def begun(environment: dict[str, str], page: Path) -> "subprocess.Popen[str]":

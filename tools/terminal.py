@@ -3,9 +3,9 @@
 To draw the pictures of the README again, where nothing runs:
 
     export TERM=xterm-256color TTY_COMPATIBLE=1 TTY_INTERACTIVE=0 COLUMNS=80 PYTEST_ADDOPTS=--color=yes
-    make up | sed '/^What to do next:/,$d' | .venv/bin/python -m tools.drawings.terminal 80 make up > docs/make-up.svg
+    make up | sed '/^What to do next:/,$d' | .venv/bin/python -m tools.terminal 80 make up > docs/make-up.svg
     make test | sed -n '/What was proven/,/└/p; $p' |
-        .venv/bin/python -m tools.drawings.terminal 90 make test > docs/make-test.svg
+        .venv/bin/python -m tools.terminal 90 make test > docs/make-test.svg
 """
 
 import io

@@ -1,1 +1,0 @@
-"""Pictures of what is deployed, drawn from the synthesized templates; `make drawing` draws them again."""
