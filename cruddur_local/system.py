@@ -46,9 +46,11 @@ def _start(
     elif paths.KEPT_STATE.exists():
         _say(console, "A new system starts: the kept data stays for make up KEEP=1")
     try:
-        emulator = Emulator.start(port=port, keep_state=keep_state)
-        _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
-        _deploy_and_show(emulator, settings, overrides, console)
+        with deployment.synthesis(overrides):
+            emulator = Emulator.start(port=port, keep_state=keep_state)
+            _say(console, f"The emulator runs: {emulator.endpoint}, with TLS, IAM enforced")
+            _bootstrap(emulator, console)
+        _deploy_and_show(emulator, settings, overrides, console, is_synthesized=True)
     except BaseException as error:
         if paths.SYSTEM.exists() and isinstance(error, BrokenPipeError | SystemExit):
             # Everything is deployed; only the reader of the output is gone.
@@ -74,7 +76,9 @@ def _update(
     emulator = _keep_if_asked(emulator, keep_state=keep_state, console=console)
     _tell_of_another_table(emulator, settings, console)
     try:
-        _deploy_and_show(emulator, settings, overrides, console)
+        if not paths.BOOTSTRAPPED.exists():
+            _bootstrap(emulator, console)
+        _deploy_and_show(emulator, settings, overrides, console, is_synthesized=False)
     except KeyboardInterrupt:
         raise LocalSystemError("interrupted; the system still runs, and make up continues") from None
 
@@ -174,15 +178,11 @@ def _settings(overrides: Sequence[str]) -> Settings:
     return settings
 
 
-def _bootstrap(emulator: Emulator, overrides: Sequence[str], console: Console) -> bool:
-    """Bootstrap the emulator's account, unless that has been done; returns whether it has synthesized meanwhile."""
-    if paths.BOOTSTRAPPED.exists():
-        return False
+def _bootstrap(emulator: Emulator, console: Console) -> None:
     with console.status("cdk bootstrap, and cdk synth meanwhile"):
-        seconds = _timed(lambda: deployment.bootstrap(emulator, overrides))
+        seconds = _timed(lambda: deployment.bootstrap(emulator))
     paths.BOOTSTRAPPED.touch()
-    _say(console, f"Bootstrapped with cdk bootstrap, and synthesized meanwhile ({seconds:.0f} s)")
-    return True
+    _say(console, f"Bootstrapped with cdk bootstrap ({seconds:.0f} s), and synthesized meanwhile")
 
 
 def _refuse_other_port(emulator: Emulator, port: int | None) -> None:
@@ -234,8 +234,9 @@ def _kept_table() -> str:
         return ""
 
 
-def _deploy_and_show(emulator: Emulator, settings: Settings, overrides: Sequence[str], console: Console) -> None:
-    is_synthesized = _bootstrap(emulator, overrides, console)
+def _deploy_and_show(
+    emulator: Emulator, settings: Settings, overrides: Sequence[str], console: Console, *, is_synthesized: bool
+) -> None:
     outputs: dict[str, Mapping[str, str]] = {}
     with console.status("cdk deploy --all"):
         seconds = _timed(lambda: outputs.update(deployment.deploy(emulator, overrides, is_synthesized=is_synthesized)))
