@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from cruddur_local import paths
@@ -19,20 +18,12 @@ MESSAGE = "Sent by make up: this conversation is on top now."
 
 def await_projection(store: MessageStore, conversations: Sequence[SeedConversation], *, console: Console) -> None:
     """Wait until every member's inbox shows the newest message of each conversation. Raises LocalSystemError."""
-    waiting = [(conversation, member) for conversation in conversations for member in conversation.members]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        total = len(waiting)
-        task = progress.add_task("Inboxes that are up to date", total=total)
-
-        def is_settled() -> bool:
-            waiting[:] = [
-                (conversation, member) for conversation, member in waiting if not _shows(store, conversation, member)
-            ]
-            progress.update(task, completed=total - len(waiting))
-            return not waiting
-
-        _wait(is_settled, "the projection did not update every inbox")
+    members = [(conversation, member) for conversation in conversations for member in conversation.members]
+    with console.status("The projection settles the seed"):
+        _wait(
+            lambda: all(_shows(store, conversation, member) for conversation, member in members),
+            "the projection did not update every inbox",
+        )
 
 
 def show(store: MessageStore, conversations: Sequence[SeedConversation], *, console: Console) -> None:

@@ -121,23 +121,24 @@ MIRROR = "https://user:a b'c@mirror.example/simple"
 
 
 @pytest.mark.parametrize(
-    ("files", "variables", "expected"),
+    ("files", "variables", "for_uv"),
     [
-        ({}, {"PIP_INDEX_URL": MIRROR}, {"PIP_INDEX_URL": MIRROR, "UV_DEFAULT_INDEX": MIRROR}),
+        ({}, {"PIP_INDEX_URL": MIRROR}, {"UV_DEFAULT_INDEX": MIRROR}),
         ({".config/pip/pip.conf": f"[global]\nindex-url = {MIRROR}\nuser = yes\n"}, {}, {"UV_DEFAULT_INDEX": MIRROR}),
-        ({".pip/pip.conf": f"[install]\nindex-url = {MIRROR}\n"}, {"PIP_INDEX_URL": "x"}, {"PIP_INDEX_URL": "x"}),
-        ({}, {"PIP_INDEX_URL": "x", "UV_DEFAULT_INDEX": MIRROR}, {"UV_DEFAULT_INDEX": MIRROR, "PIP_INDEX_URL": "x"}),
-        ({}, {"PIP_CERT": "/c.pem"}, {"PIP_CERT": "/c.pem", "SSL_CERT_FILE": "/c.pem"}),
-        ({}, {"PIP_PROXY": "http://p:1"}, {"HTTPS_PROXY": "http://p:1", "HTTP_PROXY": "http://p:1"}),
-        ({}, {"PIP_TRUSTED_HOST": "m"}, {"PIP_TRUSTED_HOST": "m", "UV_INSECURE_HOST": "m"}),
+        ({".pip/pip.conf": f"[install]\nindex-url = {MIRROR}\n"}, {"PIP_INDEX_URL": "x"}, {}),
+        ({}, {"PIP_INDEX_URL": "x", "UV_DEFAULT_INDEX": MIRROR, "UV_INDEX_CORP_PASSWORD": "p"}, {}),
+        (
+            {},
+            {"PIP_CERT": "/c.pem", "PIP_PROXY": "http://p", "PIP_TRUSTED_HOST": "m"},
+            {"SSL_CERT_FILE": "/c.pem", "HTTPS_PROXY": "http://p", "HTTP_PROXY": "http://p", "UV_INSECURE_HOST": "m"},
+        ),
         ({}, {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/w"}, {"UV_NO_INDEX": "1", "UV_FIND_LINKS": "/w"}),
-        ({}, {"UV_INDEX_CORP_PASSWORD": "p"}, {"UV_INDEX_CORP_PASSWORD": "p"}),
     ],
 )
-def test_the_users_mirrors_are_kept(
-    tmp_path: Path, files: dict[str, str], variables: dict[str, str], expected: dict[str, str]
+def test_the_users_mirrors_are_kept_and_uv_gets_those_of_pip(
+    tmp_path: Path, files: dict[str, str], variables: dict[str, str], for_uv: dict[str, str]
 ) -> None:
-    assert expected.items() <= sources(tmp_path, files, **variables)[0].items()
+    assert (variables | for_uv).items() <= sources(tmp_path, files, **variables)[0].items()
 
 
 def test_of_uvs_own_files_the_mirrors_are_kept(tmp_path: Path) -> None:

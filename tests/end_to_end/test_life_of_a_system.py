@@ -83,6 +83,7 @@ def test_the_environment_points_to_the_system(
     assert "By hand" not in json.dumps(logged)
 
 
+@pytest.mark.proof
 def test_up_again_changes_no_stack(checkout: Checkout, connection: Connection) -> None:
     before = versions(connection)
     assert set(before) == set(STACKS)
@@ -90,6 +91,7 @@ def test_up_again_changes_no_stack(checkout: Checkout, connection: Connection) -
     assert versions(connection) == before
 
 
+@pytest.mark.proof
 def test_a_change_of_the_function_changes_the_main_stack_alone(checkout: Checkout, connection: Connection) -> None:
     functions = connection.client("lambda")
     name = "cruddur-messages-local-projection"
@@ -132,6 +134,7 @@ def test_a_wrong_line_is_refused_with_its_number_before_anything_changes(
     assert versions(connection) == before
 
 
+@pytest.mark.proof
 def test_destroying_the_seed_removes_what_it_loaded(
     checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
 ) -> None:
