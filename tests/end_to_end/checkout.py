@@ -5,14 +5,12 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import boto3
 
 from cruddur_infra import REPOSITORY
+from cruddur_local.emulator import REGION
+from tests.aws.account import Account
 from tests.end_to_end import hostile
 
 COPIED = (
@@ -107,9 +105,9 @@ class Checkout:
         lines = self.make_target("-s", "env").stdout.splitlines()
         return {found[1]: found[2] for found in map(_EXPORT.fullmatch, lines) if found}
 
-    def connection(self) -> "Connection":
-        """boto3 against the running system."""
-        return Connection(self.variables())
+    def connection(self) -> Account:
+        """Clients of the running system."""
+        return Account(name="", region=REGION, environment=self.variables())
 
     def _environment(self) -> dict[str, str]:
         return _inherited() | hostile.VARIABLES | hostile.behind(self.proxy) | {"HOME": str(self.folder / "home")}
@@ -117,21 +115,3 @@ class Checkout:
 
 def _inherited(*more: str) -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", *more) if name in os.environ}
-
-
-@dataclass(frozen=True)
-class Connection:
-    """Clients for the running system."""
-
-    variables: Mapping[str, str]
-
-    def client(self, service: str) -> Any:
-        """A boto3 client."""
-        session = boto3.Session(
-            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.variables["AWS_REGION"],
-        )
-        # The service decides the type; mypy knows only services that are given as a literal.
-        create: Any = session.client
-        return create(service, endpoint_url=self.variables["AWS_ENDPOINT_URL"], verify=self.variables["AWS_CA_BUNDLE"])

@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 from cruddur_messages import schema
 from cruddur_messages.seed.file import SeedConversation, load
 from cruddur_messages.store import MessageStore
+from tests.aws.account import Account
 from tests.end_to_end import hostile
-from tests.end_to_end.checkout import Checkout, Connection
+from tests.end_to_end.checkout import Checkout
 from tests.end_to_end.inboxes import await_exact, items
 
 STACKS = [f"cruddur-messages-local{part}" for part in ("", "-table", "-seed")]
@@ -41,19 +42,19 @@ def printed(checkout: Checkout) -> str:
 
 
 @pytest.fixture(scope="module")
-def connection(checkout: Checkout, printed: str) -> Connection:
+def connection(checkout: Checkout, printed: str) -> Account:
     """Clients of the system that `make up` runs."""
     assert printed
     return checkout.connection()
 
 
-def versions(connection: Connection) -> dict[str, Any]:
+def versions(connection: Account) -> dict[str, Any]:
     """The time of the last change of each stack."""
     stacks = connection.client("cloudformation").describe_stacks()["Stacks"]
     return {s["StackName"]: s.get("LastUpdatedTime", s["CreationTime"]) for s in stacks if s["StackName"] in STACKS}
 
 
-def test_up_shows_a_conversation_move_to_the_top(printed: str, connection: Connection) -> None:
+def test_up_shows_a_conversation_move_to_the_top(printed: str, connection: Account) -> None:
     before, after = re.split("a moment later", printed)
     sent = "Sent by make up"
     rows_before = [line for line in before.splitlines() if line.startswith("│")]
@@ -66,7 +67,7 @@ def test_up_shows_a_conversation_move_to_the_top(printed: str, connection: Conne
 
 
 def test_the_environment_points_to_the_system(
-    checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
+    checkout: Checkout, connection: Account, seeded: tuple[SeedConversation, ...]
 ) -> None:
     conversation = seeded[-1]
     sent = MessageStore(client=connection.client("dynamodb"), table_name=schema.TABLE_NAME).send(
@@ -84,7 +85,7 @@ def test_the_environment_points_to_the_system(
 
 
 @pytest.mark.proof
-def test_up_again_changes_no_stack(checkout: Checkout, connection: Connection) -> None:
+def test_up_again_changes_no_stack(checkout: Checkout, connection: Account) -> None:
     before = versions(connection)
     assert set(before) == set(STACKS)
     checkout.make_target("up")
@@ -92,7 +93,7 @@ def test_up_again_changes_no_stack(checkout: Checkout, connection: Connection) -
 
 
 @pytest.mark.proof
-def test_a_change_of_the_function_changes_the_main_stack_alone(checkout: Checkout, connection: Connection) -> None:
+def test_a_change_of_the_function_changes_the_main_stack_alone(checkout: Checkout, connection: Account) -> None:
     functions = connection.client("lambda")
     name = "cruddur-messages-local-projection"
     code = functions.get_function(FunctionName=name)["Configuration"]["CodeSha256"]
@@ -107,7 +108,7 @@ def test_a_change_of_the_function_changes_the_main_stack_alone(checkout: Checkou
 
 
 def test_a_changed_seed_file_replaces_what_the_old_one_loaded_and_nothing_else(
-    checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
+    checkout: Checkout, connection: Account, seeded: tuple[SeedConversation, ...]
 ) -> None:
     file = checkout.folder / CONVERSATIONS
     old = seeded[0].messages[-1].message
@@ -121,7 +122,7 @@ def test_a_changed_seed_file_replaces_what_the_old_one_loaded_and_nothing_else(
 
 
 def test_a_wrong_line_is_refused_with_its_number_before_anything_changes(
-    checkout: Checkout, connection: Connection
+    checkout: Checkout, connection: Account
 ) -> None:
     file = checkout.folder / CONVERSATIONS
     good = file.read_text()
@@ -136,7 +137,7 @@ def test_a_wrong_line_is_refused_with_its_number_before_anything_changes(
 
 @pytest.mark.proof
 def test_destroying_the_seed_removes_what_it_loaded(
-    checkout: Checkout, connection: Connection, seeded: tuple[SeedConversation, ...]
+    checkout: Checkout, connection: Account, seeded: tuple[SeedConversation, ...]
 ) -> None:
     loaded = {message.message_uuid for conversation in seeded for message in conversation.messages}
     checkout.cdk("destroy", STACKS[-1], "--force")
@@ -150,7 +151,7 @@ def test_destroying_the_seed_removes_what_it_loaded(
     await_exact(connection.client("dynamodb"))
 
 
-def test_destroying_everything_leaves_nothing(checkout: Checkout, connection: Connection) -> None:
+def test_destroying_everything_leaves_nothing(checkout: Checkout, connection: Account) -> None:
     checkout.cdk("destroy", "--all", "--force")
     stacks = connection.client("cloudformation").describe_stacks()["Stacks"]
     assert [stack["StackName"] for stack in stacks if stack["StackName"] in STACKS] == []

@@ -1,23 +1,19 @@
 """The AWS emulator MiniStack without TLS and IAM, as a process of its own."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cruddur_local import engine_process
-
-MISLEADING = ("AWS_", "SSL_", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Prefixes of environment variables that would point the emulator's own clients elsewhere."""
+from cruddur_local import engine_process, environment
 
 
 @contextmanager
 def running(port: int, directory: Path) -> Iterator[str]:
     """Run the emulator on a port of this machine, with its files in a directory; yields its endpoint."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(MISLEADING)}
-    environment |= {
+    # Other variables of the user would point the emulator's own clients elsewhere.
+    variables = environment.basic() | {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
@@ -27,7 +23,7 @@ def running(port: int, directory: Path) -> Iterator[str]:
     with log.open("wb") as output:
         engine = subprocess.Popen(
             [str(Path(sys.executable).with_name("ministack"))],
-            env=environment,
+            env=variables,
             cwd=directory,
             stdout=output,
             stderr=subprocess.STDOUT,

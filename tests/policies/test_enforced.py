@@ -50,7 +50,7 @@ class System:
         iam.create_user(UserName=name)
         iam.attach_user_policy(UserName=name, PolicyArn=policy_arn)
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        variables = self._connection.variables
+        variables = self._connection.environment
         session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=variables["AWS_REGION"])
         return session.client("dynamodb", endpoint_url=variables["AWS_ENDPOINT_URL"], verify=variables["AWS_CA_BUNDLE"])
 
