@@ -88,22 +88,17 @@ def actions(policy: dict[str, Any]) -> str:
     return ", ".join(sorted(names))
 
 
-PICTURES = [
-    (OVERVIEW, labels_of_the_overview, "up to 77 records</text>"),
-    (DIAGRAM, labels_of_the_diagram, "up to 77 "),
-]
-
-
-@pytest.mark.parametrize(("picture", "labels", "other"), PICTURES, ids=["overview", "diagram"])
-def test_a_picture_says_what_prod_has_and_would_notice_a_change(
-    picture: Path, labels: Callable[[Templates], Iterator[str]], other: str, templates: Callable[..., Templates]
+@pytest.mark.parametrize(
+    ("picture", "labels"),
+    [(OVERVIEW, labels_of_the_overview), (DIAGRAM, labels_of_the_diagram)],
+    ids=["overview", "diagram"],
+)
+def test_a_picture_says_what_prod_has(
+    picture: Path, labels: Callable[[Templates], Iterator[str]], templates: Callable[..., Templates]
 ) -> None:
     drawn = picture.read_text()
     wrong = [label for label in labels(templates("prod", **EVERY_STACK)) if label not in drawn]
     assert wrong == [], f"correct these labels in {picture}"
-    changed = templates("prod", **EVERY_STACK, batch_size="77")
-    (noticed,) = [label for label in labels(changed) if label not in drawn]
-    assert other in noticed
 
 
 def test_the_diagram_has_every_stack_and_every_role_of_the_delivery(templates: Callable[..., Templates]) -> None:
