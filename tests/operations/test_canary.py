@@ -184,7 +184,7 @@ def test_a_clock_that_was_ahead_does_not_make_later_runs_succeed_by_themselves(r
     assert runs.failures == [0, 0, 1]
 
 
-@pytest.mark.parametrize("runs_before", [0, 1])
+@pytest.mark.parametrize("runs_before", [0, pytest.param(1, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("at", ["query", "transact_write_items", "put_item", "sleep", "delete_item"])
 def test_two_at_once_both_succeed(runs: Runs, runs_before: int, at: str) -> None:
     """Another whole run takes place before a call of the first."""
