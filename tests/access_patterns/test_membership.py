@@ -130,6 +130,7 @@ def test_whoever_left_is_out_although_the_index_still_shows_their_row(cruddur_ta
     ):
         with pytest.raises(errors.NotAMemberError, match=f"{group.bo.uuid} is not a member"):
             refused()
+    assert store.unread(group.bo.uuid, store.list_conversations(group.bo.uuid).items) == {group.uuid: 0}
     assert Problem.ROW_AFTER_LEAVING in findings_of(cruddur_table)
 
 
