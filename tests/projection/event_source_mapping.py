@@ -63,7 +63,6 @@ class Lane:
     """
 
     retries: int | None = None
-    bisects: bool = True
     is_too_old: Callable[[Record], bool] = lambda _record: False
     waiting: deque[Record] = field(default_factory=deque)
     dropped: list[Record] = field(default_factory=list)
@@ -101,7 +100,7 @@ class Lane:
         remaining = batch.records[first_failure:]
         if self.retries is not None and batch.failures >= self.retries:
             self.dropped += remaining
-        elif self.bisects and response is _CRASHED and len(remaining) > 1:
+        elif response is _CRASHED and len(remaining) > 1:
             middle = len(remaining) // 2
             self._batches.appendleft(Batch(remaining[middle:], batch.failures))
             self._batches.appendleft(Batch(remaining[:middle], batch.failures))

@@ -116,7 +116,7 @@ class Table:
 
     def engine(self, locked: frozenset[Key]) -> MemoryEngine:
         """An engine with this table, in which some items cannot be written."""
-        engine = MemoryEngine(has_size_limits=False)
+        engine = MemoryEngine()
         engine.items = {key: json.loads(item) for key, item in self.items}
         engine.unapplied = dict.fromkeys(locked)
         return engine

@@ -67,7 +67,7 @@ class MemoryEngine:
     versions back they are shown.
 
     `page_size` bounds the items of a page of the index, as 1 MB does in DynamoDB. `on_commit` is called after each
-    write with the changes that it made together. Sizes are checked unless `has_size_limits` is off, which is faster.
+    write with the changes that it made together.
 
     `unapplied` is what a committed transaction has still to apply, by key. DynamoDB applies it item by item, which
     whoever reads outside a transaction can see (Developer Guide, "DynamoDB Transactions: How it works", "Isolation").
@@ -77,7 +77,6 @@ class MemoryEngine:
     def __init__(
         self,
         *,
-        has_size_limits: bool = True,
         lag: Callable[[Mapping[Key, list[Version]]], Mapping[Key, int]] = lambda _versions: {},
         page_size: Callable[[], int] = lambda: 1_000_000,
         unprocessed: Callable[[int], int] = lambda _keys: 0,
@@ -88,7 +87,6 @@ class MemoryEngine:
         self.changes: list[Change] = []
         self.versions: dict[Key, list[Version]] = {}
         self._ever_in_index: dict[Key, None] = {}
-        self._has_size_limits = has_size_limits
         self.lag = lag
         self._page_size = page_size
         self._unprocessed = unprocessed
@@ -202,13 +200,10 @@ class MemoryEngine:
         if key in self.unapplied:
             return "TransactionConflict", None, 0
         if not _holds(before, body):
-            return "ConditionalCheckFailed", None, self._size(before)
+            return "ConditionalCheckFailed", None, item_size(before or {})
         after = _after(before, kind, body)
-        size = self._size(after or before)
+        size = item_size(after or before or {})
         return "ValidationError" if after is not None and size > MAX_ITEM_BYTES else "None", after, size
-
-    def _size(self, item: Item | None) -> int:
-        return item_size(item or {}) if self._has_size_limits else 0
 
     def _commit(self, writes: dict[Key, Item | None]) -> None:
         changes = self._changes(writes)

@@ -80,7 +80,6 @@ class Simulation:
             page_size=self._page_size,
             unprocessed=self._unprocessed,
             on_commit=self._on_commit,
-            has_size_limits=False,
         )
         world = self._choose["world"]
         # A projection whose own writes are delivered would get their records before they are applied.

@@ -17,8 +17,6 @@ from botocore.exceptions import ClientError
 from cruddur_messages import timestamps
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.filters import patterns
-from cruddur_messages.projection.records import DirtyConversation
-from cruddur_messages.projection.settler import Settler
 from tests.access_patterns.people import items_of
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
@@ -117,10 +115,15 @@ class Writer:
         self._put(pk=f"MSG#{group}", sk=sort_key, message=text, message_uuid=text)
 
     def _put_row(self, group: str, user: str, named: str) -> None:
-        self._put(pk=f"GRP#{user}", sk=group, message_group_uuid=group, user_uuid=named, note=group)
+        self._put(pk=f"GRP#{user}", sk=group, message_group_uuid=group, user_uuid=named, **notes(group))
 
     def _put(self, **values: str) -> None:
         self._table.client.put_item(TableName=self._table.name, Item=strings(**values))
+
+
+def notes(group: str) -> dict[str, str]:
+    """Attributes of a conversation's rows that the code does not use: of some, more than a condition can compare."""
+    return {f"note{number}": group for number in range(300 if group.endswith("-0") else 1)}
 
 
 def rows_of(table: CruddurTable) -> list[Any]:
@@ -133,7 +136,7 @@ def test_every_inbox_is_right_in_the_end(cruddur_table: CruddurTable, handler: A
         streams=tables.streams(cruddur_table.endpoint),
         stream_arn=cruddur_table.client.describe_table(TableName=cruddur_table.name)["Table"]["LatestStreamArn"],
         patterns=patterns(),
-        lanes=[Lane() for _ in range(3)],
+        lanes=[Lane(retries=50) for _ in range(3)],
         batch_size=20,
     )
     writers = [Writer(cruddur_table, f"g{number}", seeded(number)) for number in range(rounds)]
@@ -142,6 +145,7 @@ def test_every_inbox_is_right_in_the_end(cruddur_table: CruddurTable, handler: A
         thread.start()
         poller.drain(handler(0.05), is_done=lambda thread=thread: not thread.is_alive())  # type: ignore[misc]
         thread.join()
+    assert not any(lane.dropped for lane in poller.lanes)
     rows = rows_of(cruddur_table)
     inboxes = {(row["pk"]["S"], row["message_group_uuid"]["S"]): row for row in rows}
     assert len(inboxes) == len(rows)
@@ -152,23 +156,10 @@ def test_every_inbox_is_right_in_the_end(cruddur_table: CruddurTable, handler: A
                 row = inboxes.pop((f"GRP#{user}", group))
                 assert row["message"]["S"] == row["message_uuid"]["S"] == writer.messages[group][newest]
                 assert row["sk"]["S"][:-9] == newest[:-9]
-                assert row["note"]["S"] == group
+                assert row.items() >= strings(**notes(group)).items()
     assert not inboxes
 
     for lane in poller.lanes:
         lane.waiting.extend(poller.records[: len(poller.records) // len(poller.lanes)])
     poller.drain(handler(0.0), is_done=lambda: True)
     assert rows == rows_of(cruddur_table)
-
-
-def test_a_row_of_more_attributes_than_a_condition_compares_moves_with_all_of_them(cruddur_table: CruddurTable) -> None:
-    notes = {f"note{number}": str(number) for number in range(300)}
-    sent = strings(pk="MSG#g", sk=timestamps.canonical(START + timedelta(seconds=1)), message="new", message_uuid="m")
-    before = {"sk": timestamps.canonical(START), "message_group_uuid": "g", "message": "old", **notes}
-    rows = [strings(pk=f"GRP#{member}", user_uuid=other, **before) for member, other in ("ab", "ba")]
-    for item in (*rows, sent):
-        cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
-    settling = Settler(client=cruddur_table.client, table_name=cruddur_table.name, seconds_left=lambda: 60.0)
-    assert settling.settle(DirtyConversation("g")).failure is None
-    shown = {name: sent[name] for name in ("sk", "message", "message_uuid")}
-    assert rows_of(cruddur_table) == sorted(({**row, **shown} for row in rows), key=str)
