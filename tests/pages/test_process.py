@@ -93,11 +93,6 @@ def test_another_sites_name_that_leads_here_is_refused(client: Callable[..., Fla
     assert (refused.status_code, refused.json) == (400, {"errors": ["bad_request"]})
 
 
-def test_the_environment_selects_the_users(client: Callable[..., FlaskClient], database: str) -> None:
-    ann = next(iter(ACCOUNTS))
-    assert client(DATABASE_URL=database).get("/api/users/@ann/short").json == vars(ann)
-
-
 @pytest.mark.parametrize("cruddur_table", ["ministack"], indirect=True)
 def test_the_environment_says_how_long_messages_are_kept(
     client: Callable[..., FlaskClient], cruddur_table: CruddurTable
@@ -111,8 +106,11 @@ def test_the_environment_says_how_long_messages_are_kept(
     assert int(message["expires_at"]["N"]) == int((sent_at + timedelta(days=30)).timestamp())
 
 
-def test_with_cognito_there_is_no_page_and_no_header(client: Callable[..., FlaskClient], database: str) -> None:
+def test_users_are_those_of_the_database_and_with_cognito_there_is_no_page_and_no_header(
+    client: Callable[..., FlaskClient], database: str
+) -> None:
     backend = client(DATABASE_URL=database, **COGNITO)
+    assert backend.get("/api/users/@ann/short").json == vars(next(iter(ACCOUNTS)))
     for path, status in (("/", 404), ("/api/users", 404), ("/api/rows/x", 404), ("/api/message_groups", 401)):
         assert backend.get(path, headers={USER_HEADER: "ann"}).status_code == status
 
