@@ -21,7 +21,6 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def person(name: str) -> User:
-    """A new user of this name."""
     return User(str(uuid.uuid4()), name.title(), name)
 
 
@@ -52,7 +51,6 @@ def store_of(
 
 
 def items_of(table: CruddurTable) -> list[AttributeMap]:
-    """Every item of the table."""
     pages = table.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
     return [item for page in pages for item in page["Items"]]
 
@@ -63,7 +61,6 @@ def without_versions(items: list[AttributeMap]) -> list[AttributeMap]:
 
 
 def rows_of(table: CruddurTable, user: User) -> list[GroupRow]:
-    """A person's group rows."""
     inbox = partition_query(schema.group_row_partition(user.uuid))
     return [GroupRow.from_attributes(item) for item in query_items(table.client.query, TableName=table.name, **inbox)]
 
@@ -107,7 +104,6 @@ class BetweenCalls:
 
     @property
     def calls(self) -> int:
-        """How many calls there were."""
         return len(self.names)
 
     def __getattr__(self, name: str) -> Any:

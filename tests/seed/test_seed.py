@@ -72,7 +72,6 @@ class World:
         return sent.to_attributes()
 
     def settle(self, conversations: Sequence[SeedConversation]) -> None:
-        """Let the projection settle the conversations."""
         settlement.settle(self.table.client, self.table.name, [c.message_group_uuid for c in conversations])
 
 

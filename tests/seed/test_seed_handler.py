@@ -100,7 +100,6 @@ class Function:
         return made | changed
 
     def respond(self, request_type: str, **changed: Any) -> dict[str, str]:
-        """The response to an event."""
         self.entry.handler(self.event(request_type, **changed), Context())
         return self.bucket.response()
 

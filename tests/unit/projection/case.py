@@ -36,7 +36,6 @@ class Case:
         self.meanwhile: dict[str, Callable[[], object]] = {}
 
     def __getattr__(self, operation: str) -> Any:
-        """The client's methods."""
         call = getattr(self.engine, operation)
 
         def counted(**arguments: Any) -> Any:
@@ -93,16 +92,13 @@ class Case:
         return by_member
 
     def shown(self) -> dict[str, str]:
-        """The text that each member sees."""
         return {member: str(row["message"]["S"]) for member, row in self.rows().items()}
 
     def conversation(self, group: str = GROUP) -> Item:
-        """The conversation item."""
         return self.engine.items[f"CONV#{group}", "CONV"]
 
 
 def strings(**values: str) -> Item:
-    """An item of strings."""
     return {name: {"S": value} for name, value in values.items()}
 
 
@@ -115,7 +111,6 @@ def row(member: str, other: str = "", sort_key: str = BEFORE, group: str = GROUP
 
 
 def message(sort_key: str = SENT, text: str = "new", group: str = GROUP) -> Item:
-    """A message."""
     return strings(pk=f"MSG#{group}", sk=sort_key, message=text, message_uuid=f"m-{sort_key}", user_uuid="a")
 
 
@@ -130,5 +125,4 @@ def record(item: Item, event_name: str = "INSERT") -> dict[str, Any]:
 
 
 def number_of(one: dict[str, Any]) -> str:
-    """The sequence number of a record."""
     return str(one["dynamodb"]["SequenceNumber"])
