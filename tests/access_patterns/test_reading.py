@@ -38,6 +38,7 @@ def inbox(table: CruddurTable, group: str, newest: str) -> list[Conversation]:
     since=st.none() | st.integers(-1, 601),
     deleted=st.sets(st.integers(0, 11), max_size=3),
 )
+@example(minutes=[0, 1], by_bo=3, form=FORMS[0], marks=[], since=0, deleted=set())
 @example(minutes=[0, 1], by_bo=3, form=FORMS[4], marks=[0], since=None, deleted=set())
 @example(minutes=[0, 1], by_bo=3, form=FORMS[5], marks=[0], since=None, deleted=set())
 def test_unread_is_what_others_wrote_after_the_last_mark(
