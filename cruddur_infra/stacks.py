@@ -30,9 +30,9 @@ class StageStack(Stack):
     def __init__(
         self,
         scope: Construct,
+        *,
         settings: Settings,
         env: Environment | None,
-        *,
         part: str | None,
         contents: str,
         is_protected: bool = False,
@@ -58,9 +58,11 @@ class StageStack(Stack):
 class TableStack(StageStack):
     """The table: the only stack that holds data."""
 
-    def __init__(self, scope: Construct, settings: Settings, env: Environment | None) -> None:
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
         contents = "the table, its index and stream"
-        super().__init__(scope, settings, env, part="table", contents=contents, is_protected=settings.protect)
+        super().__init__(
+            scope, settings=settings, env=env, part="table", contents=contents, is_protected=settings.protect
+        )
         is_provisioned = settings.billing == "provisioned"
         self.stream_arn = MessagesTable(
             self,
@@ -80,8 +82,10 @@ class TableStack(StageStack):
 class MainStack(StageStack):
     """Everything without data: network, projection, monitoring, and what the backend needs."""
 
-    def __init__(self, scope: Construct, settings: Settings, env: Environment | None, *, stream_arn: str) -> None:
-        super().__init__(scope, settings, env, part=None, contents="projection, network, monitoring, backend")
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, stream_arn: str) -> None:
+        super().__init__(
+            scope, settings=settings, env=env, part=None, contents="projection, network, monitoring, backend"
+        )
         self._zones = settings.zones
         table_arn = names.table_arn(settings.table_name)
         projection = ProjectionFunction(
@@ -189,8 +193,8 @@ class MainStack(StageStack):
 class DeliveryStack(StageStack):
     """The roles that deploy this stage from GitHub."""
 
-    def __init__(self, scope: Construct, settings: Settings, env: Environment | None, *, repository: str) -> None:
-        super().__init__(scope, settings, env, part="delivery", contents="roles of the GitHub workflow")
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None, repository: str) -> None:
+        super().__init__(scope, settings=settings, env=env, part="delivery", contents="roles of the GitHub workflow")
         roles = DeliveryRoles(
             self,
             "Delivery",
@@ -213,8 +217,8 @@ class DeliveryStack(StageStack):
 class AuditStack(StageStack):
     """The check of the whole table, every few days."""
 
-    def __init__(self, scope: Construct, settings: Settings, env: Environment | None) -> None:
-        super().__init__(scope, settings, env, part="audit", contents="the check of the whole table")
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(scope, settings=settings, env=env, part="audit", contents="the check of the whole table")
         audit = Audit(
             self,
             "Audit",
@@ -240,8 +244,8 @@ class AuditStack(StageStack):
 class SeedStack(StageStack):
     """Made-up conversations; deleting the stack removes them."""
 
-    def __init__(self, scope: Construct, settings: Settings, env: Environment | None) -> None:
-        super().__init__(scope, settings, env, part="seed", contents="made-up conversations")
+    def __init__(self, scope: Construct, *, settings: Settings, env: Environment | None) -> None:
+        super().__init__(scope, settings=settings, env=env, part="seed", contents="made-up conversations")
         SeedData(
             self,
             "Seed",
@@ -264,15 +268,15 @@ def _common(settings: Settings) -> FunctionSettings:
 
 def build(app: App, *, settings: Settings, env: Environment | None = None) -> None:
     """Add the stacks of a stage to an app. Raises SeedFileError if the files of a wanted seed are wrong."""
-    stream_arn = settings.stream_arn or TableStack(app, settings, env).stream_arn
-    main = MainStack(app, settings, env, stream_arn=stream_arn)
+    stream_arn = settings.stream_arn or TableStack(app, settings=settings, env=env).stream_arn
+    main = MainStack(app, settings=settings, env=env, stream_arn=stream_arn)
     if settings.seed:
         # The projection must exist before the seed's messages are written.
-        SeedStack(app, settings, env).add_stack_dependency(main)
+        SeedStack(app, settings=settings, env=env).add_stack_dependency(main)
     if settings.audit_days:
-        AuditStack(app, settings, env)
+        AuditStack(app, settings=settings, env=env)
     if settings.delivery_repository is not None:
-        DeliveryStack(app, settings, env, repository=settings.delivery_repository)
+        DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
     if settings.is_emulated:
         Aspects.of(app).add(ForTheEmulator())
 
