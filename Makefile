@@ -144,6 +144,10 @@ lock: $(VENV)/dev.stamp ## Write the lock files from pyproject.toml and package.
 
 # --- files that are generated from the code
 
+.PHONY: drawing
+drawing: $(VENV)/dev.stamp ## Draw docs/architecture.md again, from the templates
+	@$(PYTHON) -m tools.drawing
+
 .PHONY: screenshot
 screenshot: $(VENV)/dev.stamp node_modules/.stamp ## Take the picture of the messages page again
 	@PYTHONPATH=lambda $(PYTHON) -m tests.pages.screenshot

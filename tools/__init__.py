@@ -1,1 +1,1 @@
-"""What makes this repository: installation, checks, benchmarks, pictures of the terminal."""
+"""What makes this repository: installation, checks, benchmarks, pictures."""

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 Template = Mapping[str, Any]
 Templates = Mapping[str, Template]
-"""The templates of a stage by part: `table`, `main`, and if enabled `seed` and `delivery`."""
+"""The templates of a stage by part: `table`, `main`, and if enabled `seed`, `delivery` and `audit`."""
+
+
+EVERY_STACK = {"seed": "true", "seed_protected": "true", "delivery_repository": "owner/name", "audit_days": "1"}
+"""The settings with which prod has every stack."""
 
 
 def synthesize(stage: str, **overrides: object) -> Templates:

@@ -10,7 +10,7 @@ import pytest
 
 from cruddur_infra.stages import context_of_the_app
 from cruddur_local import paths
-from tests.templates.fixtures import EVERY_STACK
+from tools.synthesis import EVERY_STACK
 
 pytestmark = pytest.mark.proof
 

@@ -10,9 +10,6 @@ from tools.synthesis import Templates
 
 STAGES = ("local", "dev", "prod")
 
-EVERY_STACK = {"seed": "true", "seed_protected": "true", "delivery_repository": "owner/name", "audit_days": "1"}
-"""The settings with which prod has every stack."""
-
 each_stage = pytest.mark.parametrize("stage", ["local", "dev", pytest.param("prod", marks=pytest.mark.check)])
 """For tests of the templates of every stage; `make check` tests only those of prod."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from cruddur_infra import REPOSITORY
 from cruddur_infra.stages import context_of_the_app, read
-from tests.templates.fixtures import EVERY_STACK
+from tools.synthesis import EVERY_STACK
 
 SOURCES = ("app.py", "cdk.json", "stages.toml", "cruddur_infra", "lambda")
 ENVIRONMENT_BIN = REPOSITORY / ".venv" / "bin"
