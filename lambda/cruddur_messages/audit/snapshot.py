@@ -7,7 +7,6 @@ memory grows with the number of conversations, not of messages.
 
 import hashlib
 import json
-from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
@@ -49,30 +48,17 @@ class RowSnapshot(NamedTuple):
     is_group: bool
 
 
+@dataclass(slots=True)
 class Listed:
-    """The smallest MOST_LISTED texts of any number of them, and how many there were."""
+    """How many texts there were, and the smallest MOST_LISTED of them."""
 
-    __slots__ = ("count", "texts")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.texts: list[str] = []
-
-    def add(self, text: str) -> None:
-        """Count a text, and list it if it is among the smallest."""
-        self.count += 1
-        self._insert(text)
+    count: int
+    texts: list[str]
 
     def merge(self, other: Self) -> None:
         """Add what another has counted and listed."""
         self.count += other.count
-        for text in other.texts:
-            self._insert(text)
-
-    def _insert(self, text: str) -> None:
-        if len(self.texts) < MOST_LISTED or text < self.texts[-1]:
-            insort(self.texts, text)
-            del self.texts[MOST_LISTED:]
+        self.texts = sorted(self.texts + other.texts)[:MOST_LISTED]
 
 
 @dataclass(slots=True)
@@ -234,12 +220,10 @@ class TableSnapshot:
             is_time = timestamps.parse(sort_key) is not None
             newest = sort_key, item["message_uuid"]["S"], item["message"]["S"]
         except (KeyError, TypeError):
-            conversation.malformed_items = conversation.malformed_items or Listed()
-            conversation.malformed_items.add(sort_key)
+            conversation.malformed_items = _joint_list(conversation.malformed_items, Listed(1, [sort_key]))
             return
         if not is_time:
-            conversation.malformed_keys = conversation.malformed_keys or Listed()
-            conversation.malformed_keys.add(sort_key)
+            conversation.malformed_keys = _joint_list(conversation.malformed_keys, Listed(1, [sort_key]))
             return
         if conversation.form != MIXED:
             conversation.form = joint_form(conversation.form, form_of(sort_key))
@@ -272,8 +256,7 @@ class TableSnapshot:
         if inbox is None:
             inbox = self.inboxes[member_uuid] = InboxSnapshot()
         if not message_group_uuid or not member_uuid:
-            inbox.malformed = inbox.malformed or Listed()
-            inbox.malformed.add(sort_key)
+            inbox.malformed = _joint_list(inbox.malformed, Listed(1, [sort_key]))
             return
         row = RowSnapshot(
             member_uuid=member_uuid,
