@@ -28,3 +28,8 @@ def write_export(
     whole = {"tableArn": arn, "itemCount": sum(line["itemCount"] for line in lines), "outputFormat": "DYNAMODB_JSON"}
     (folder / "manifest-summary.json").write_text(json.dumps({**whole, "exportType": "FULL_EXPORT", **summary}))
     return str(folder)
+
+
+def no_s3() -> Any:
+    """For exports in a folder."""
+    raise AssertionError("there is no bucket here")

@@ -23,14 +23,10 @@ from cruddur_messages.audit.export import Export, ExportError
 from cruddur_messages.audit.snapshot import TableSnapshot
 from cruddur_messages.items import AttributeMap
 from tests.audit.damaged import GROUPS, TIMES, USERS, conversation, tables
-from tests.audit.exports import write_export
+from tests.audit.exports import no_s3, write_export
 from tests.audit.test_folds import long_conversation, peak_of_memory
 
 pytestmark = pytest.mark.check
-
-
-def no_s3() -> Any:
-    raise AssertionError("there is no bucket here")
 
 
 @st.composite

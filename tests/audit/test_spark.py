@@ -19,8 +19,8 @@ from cruddur_cli.maintenance.verify import check_export
 from cruddur_messages.audit.export import Export
 from cruddur_messages.items import AttributeMap
 from tests.audit.damaged import GROUPS, TIMES, USERS, conversation
-from tests.audit.exports import write_export
-from tests.audit.test_exports import cut, no_s3
+from tests.audit.exports import no_s3, write_export
+from tests.audit.test_exports import cut
 
 pytestmark = pytest.mark.proof
 

@@ -15,9 +15,6 @@ from cruddur_local.deployment import telling_line
 from cruddur_local.paths import CDK_CLI
 from tests.aws.account import TAG, Account
 
-TABLE_POLICY = "table"
-"""The inline policy of the projection's role that names the table; the other one is for Lambda itself."""
-
 QUICK_TO_FAIL = {"retry_attempts": "2", "record_age_seconds": "120", "alarm_failures": "0", "canary_minutes": "5"}
 """Limits so small that failed records are in the queue, and alarms start, within minutes."""
 
@@ -114,8 +111,8 @@ class System:
         client = self.account.client("lambda")
         return dict(client.get_function_configuration(FunctionName=f"{self.stack}-projection"))
 
-    def role_policy(self, name: str = TABLE_POLICY) -> tuple[dict[str, str], dict[str, Any]]:
-        """An inline policy of the projection's role, as arguments of IAM; and its text."""
+    def role_policy(self, name: str = "table") -> tuple[dict[str, str], dict[str, Any]]:
+        """An inline policy of the projection's role, as arguments of IAM; and its text. `projection` is for Lambda."""
         names = {"RoleName": f"{self.stack}-projection-{self.account.region}", "PolicyName": name}
         found = self.account.client("iam").get_role_policy(**names)["PolicyDocument"]
         return names, found if isinstance(found, dict) else json.loads(found)

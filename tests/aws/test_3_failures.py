@@ -14,9 +14,6 @@ from tests.aws.account import TAG
 from tests.aws.system import System, policy
 from tests.policies.mutants import without
 
-NEEDED = "dynamodb:PutItem"
-"""Without it, no row can be moved."""
-
 ALARMS = ("failure-queue", "conversations-failing")
 
 no_failure_queue = pytest.mark.only_on_aws("the emulator ignores retry limits, and delivers nothing to a failure queue")
@@ -35,7 +32,8 @@ class Failure:
         iam, (names, document) = system.account.client("iam"), system.role_policy()
         self.restore = partial(iam.put_role_policy, **names, PolicyDocument=json.dumps(document))
         restoring.callback(self.restore)
-        iam.put_role_policy(**names, PolicyDocument=json.dumps(without(document, NEEDED)))
+        # Without it, no row can be moved.
+        iam.put_role_policy(**names, PolicyDocument=json.dumps(without(document, "dynamodb:PutItem")))
         system.account.within(5, "the permission is gone", lambda: self.send() and self.refusals())
 
     def send(self) -> str:

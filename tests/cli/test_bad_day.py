@@ -18,8 +18,7 @@ from cruddur_messages.audit.export import Export
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.items import AttributeMap, Message, User
 from tests.access_patterns.people import START
-from tests.audit.exports import write_export
-from tests.audit.test_exports import no_s3
+from tests.audit.exports import no_s3, write_export
 
 KIB_OF_A_CONVERSATION = 10
 """Of a check that keeps conversations with findings; docs/audit.md says what it needs without."""

@@ -18,7 +18,7 @@ from cruddur_messages.audit.snapshot import TableSnapshot
 from tests.access_patterns.people import BetweenCalls, items_of, rows_of
 from tests.access_patterns.test_conversations import delete_rows
 from tests.access_patterns.test_paging import put_row
-from tests.audit.test_exports import no_s3
+from tests.audit.exports import no_s3
 from tests.cli.conftest import At
 from tests.cli.test_repair import healthy_pair, put_item
 from tests.engines.fixtures import CruddurTable

@@ -33,11 +33,11 @@ def test_the_dashboard_counts_with_the_same_prices() -> None:
 
 def test_dev_is_free_while_nobody_writes_and_prod_is_not(templates: Callable[..., Templates]) -> None:
     dev, prod = (Standing.of(templates(stage)["main"]) for stage in ("dev", "prod"))
-    assert dev.idle_dollars(free_tier=True) == dev.dollars(free_tier=True) == 0
-    assert 0 < dev.idle_dollars(free_tier=False) <= 1
-    assert prod.idle_dollars(free_tier=True) == pytest.approx(
+    assert dev.dollars(free_tier=True, is_idle=True) == dev.dollars(free_tier=True) == 0
+    assert 0 < dev.dollars(free_tier=False, is_idle=True) <= 1
+    assert prod.dollars(free_tier=True, is_idle=True) == pytest.approx(
         (prod.alarm_metrics - 10) * prices.ALARM_METRIC_MONTH + prices.KEY_MONTH
     )
     without = prod.alarm_metrics * prices.ALARM_METRIC_MONTH + prices.KEY_MONTH + prices.DASHBOARD_MONTH
-    assert prod.idle_dollars(free_tier=False) == pytest.approx(without)
+    assert prod.dollars(free_tier=False, is_idle=True) == pytest.approx(without)
     assert prod.dollars(free_tier=False) == pytest.approx(without + prod.own_metrics * prices.METRIC_MONTH)

@@ -137,8 +137,8 @@ def _standing_rows() -> Iterator[tuple[str, ...]]:
         "alarms, and metrics under alarm": lambda one: f"{one.alarms}, {one.alarm_metrics}",
         "metrics of the log and of the mapping": lambda one: f"{one.log_metrics} + {one.mapping_metrics}",
         "dashboards, keys": lambda one: f"{one.dashboards}, {one.keys}",
-        "idle, $ a month within the free tier": lambda one: f"{one.idle_dollars(free_tier=True):.2f}",
-        "idle, $ a month without": lambda one: f"{one.idle_dollars(free_tier=False):.2f}",
+        "idle, $ a month within the free tier": lambda one: f"{one.dollars(free_tier=True, is_idle=True):.2f}",
+        "idle, $ a month without": lambda one: f"{one.dollars(free_tier=False, is_idle=True):.2f}",
         "at work, $ a month within the free tier": lambda one: f"{one.dollars(free_tier=True):.2f}",
         "at work, $ a month without": lambda one: f"{one.dollars(free_tier=False):.2f}",
     }

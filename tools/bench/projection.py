@@ -22,6 +22,7 @@ from cruddur_messages.projection import handler as stream_handler
 from tests.cli.damage import bootcamp_invocation
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
+from tests.unit.projection.case import record
 from tools import document
 from tools.bench import people
 from tools.bench.conversations import TABLE, conversation, settled
@@ -56,17 +57,7 @@ Handler = Callable[["DynamoDBClient", Sequence[AttributeMap]], None]
 
 def projection(client: "DynamoDBClient", items: Sequence[AttributeMap]) -> None:
     """The stream handler, as it is deployed."""
-    records: list[Any] = [
-        {
-            "eventName": "INSERT",
-            "dynamodb": {
-                "Keys": {name: item[name] for name in (schema.PARTITION_KEY, schema.SORT_KEY)},
-                "NewImage": item,
-                "SequenceNumber": str(next(_numbers)),
-            },
-        }
-        for item in items
-    ]
+    records: list[Any] = [record(dict(item)) for item in items]
     with redirect_stdout(StringIO()):
         response = stream_handler.respond({"Records": records}, client=client, table_name=TABLE, seconds=30.0)
     if response["batchItemFailures"]:

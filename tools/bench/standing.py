@@ -42,20 +42,15 @@ class Standing:
         """Custom metrics, which cost while they have data."""
         return self.log_metrics + self.mapping_metrics
 
-    def idle_dollars(self, *, free_tier: bool) -> float:
-        """A month in which nobody writes: no metric has data."""
+    def dollars(self, *, free_tier: bool, is_idle: bool = False) -> float:
+        """A month in which every metric has data in every hour; an idle one, in which nobody writes, has no data."""
         free = prices.FREE_TIER if free_tier else prices.NO_FREE_TIER
+        with_data = 0 if is_idle else self.own_metrics
         return (
             max(0, self.alarm_metrics - free.alarm_metrics) * prices.ALARM_METRIC_MONTH
             + max(0, self.dashboards - free.dashboards) * prices.DASHBOARD_MONTH
+            + max(0, with_data - free.own_metrics) * prices.METRIC_MONTH
             + self.keys * prices.KEY_MONTH
-        )
-
-    def dollars(self, *, free_tier: bool) -> float:
-        """A month in which every metric has data in every hour."""
-        free = prices.FREE_TIER if free_tier else prices.NO_FREE_TIER
-        return (
-            self.idle_dollars(free_tier=free_tier) + max(0, self.own_metrics - free.own_metrics) * prices.METRIC_MONTH
         )
 
 

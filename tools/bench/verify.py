@@ -31,7 +31,7 @@ from cruddur_infra import REPOSITORY
 from cruddur_messages.audit.export import Export
 from cruddur_messages.audit.snapshot import ATTRIBUTES
 from cruddur_messages.items import AttributeMap
-from tests.audit.exports import write_export
+from tests.audit.exports import no_s3, write_export
 from tests.engines import tables
 from tools import document
 from tools.bench.conversations import TABLE, conversation, settled
@@ -47,12 +47,10 @@ ITEMS_PER_CONVERSATION = 20
 OTHER_ITEMS = 3
 """Items of a conversation of two that are not messages: their rows and the conversation item."""
 FEW_CONVERSATIONS = 500
-MASTER = "local[2]"
 
 ITEMS_PER_PAGE = 2500
 """About as many items as fit into the megabyte of a Scan response."""
 PAGE = "page"
-
 
 Way = Callable[[Path], int]
 """Reads the table that is recorded in a folder; returns a number of items or findings."""
@@ -85,13 +83,10 @@ def from_export(folder: Path) -> int:
 
 def on_spark(folder: Path) -> int:
     """Check the export on Spark, with its start; return the number of findings."""
-    return len(check_on(MASTER)(_export(folder), no_progress)[1])
+    return len(check_on("local[2]")(_export(folder), no_progress)[1])
 
 
 def _export(folder: Path) -> Export:
-    def no_s3() -> Any:
-        raise RuntimeError("the export is in a folder")
-
     return Export(str(folder / "export"), no_s3)
 
 
