@@ -1,4 +1,4 @@
-"""Names that must be known before anything is deployed; CloudFormation generates all others.
+"""Names that more than one place must know before anything is deployed.
 
 `system` is the name of the main stack, such as `cruddur-messages-dev`. Function and role have fixed names: the role's
 own Deny and the endpoint's policy name them, and a reference would be a cycle (docs/decisions/0005).

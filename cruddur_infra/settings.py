@@ -20,6 +20,9 @@ LONGEST_NAME_AND_STAGE = LONGEST_NAME + len("local")
 CANARY_MINUTES = (0, 5, 10, 15, 20, 30, 60)
 """Whole parts of an hour, so that the schedule and the alarm's periods stay in step; 0 is off."""
 
+LONGEST_FUNCTION_SECONDS = 900
+"""Lambda's limit (Developer Guide, "Lambda quotas")."""
+
 ZONE = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+[a-z]")
 
 NAME = re.compile(rf"(?!aws|ssm)(?=.{{3,{LONGEST_NAME}}}$)[a-z](-?[a-z0-9])*")
@@ -170,7 +173,7 @@ class Settings:
     seed_users_file: str = f"{SEED_DATA}/users.json"
 
     def __post_init__(self) -> None:
-        """Refuse values beyond their limits, and values that contradict each other."""
+        """Refuse values beyond their limits, and values that contradict each other; stages.py has checked the types."""
         for name, annotation in typing.get_type_hints(Settings, include_extras=True).items():
             value = getattr(self, name)
             for limit in getattr(annotation, "__metadata__", ()):
@@ -216,6 +219,7 @@ class Settings:
             raise SettingsError("seed_protected=true is only valid with protect=true and seed=true; leave it out")
         if self.is_emulated and self.flow_logs:
             raise SettingsError("flow_logs=true does not work in the emulator, which has no flow logs; leave it out")
+        # With stream_arn the table is not ours, nor its recovery and its key.
         if self.audit_days and not self.point_in_time_recovery and self.stream_arn is None:
             raise SettingsError("audit_days needs exports, and these point_in_time_recovery: leave it on")
         if self.audit_key_arn and not self.audit_days:
@@ -245,7 +249,8 @@ class Settings:
     @property
     def canary_wait_seconds(self) -> int:
         """How long the canary waits for the inboxes: as late as they may be, and never into its next run."""
-        return min(self.alarm_age_seconds, self.canary_minutes * 60 - 2 * RESERVE_SECONDS, 900 - RESERVE_SECONDS)
+        next_run = self.canary_minutes * 60 - RESERVE_SECONDS
+        return min(self.alarm_age_seconds, next_run - RESERVE_SECONDS, LONGEST_FUNCTION_SECONDS - RESERVE_SECONDS)
 
     @property
     def seed_path(self) -> Path:

@@ -32,6 +32,7 @@ def load(file: Path = FILE) -> Mapping[str, Settings]:
     except ValueError as error:
         raise SettingsError(f"{file.name} is not TOML: {error}") from None
     stages = {stage: _stage(file.name, stage, section) for stage, section in sections.items()}
+    # A stage without an account is deployed to that of the credentials, which nobody knows here.
     on_aws = [settings for settings in stages.values() if settings.account is not None and not settings.is_emulated]
     for one, other in itertools.combinations(on_aws, 2):
         if (one.account, one.region, one.table_name) == (other.account, other.region, other.table_name):
@@ -57,6 +58,7 @@ def read(context: Mapping[str, Any], *, file: Path = FILE, cdk_files: Iterable[P
         raise SettingsError(f"unknown stage {stage!r}{_suggestion(str(stage), stages)}; known are {', '.join(stages)}")
     overrides = {key: _checked(key, _from_text(value, _kind(key))) for key, value in given.items()}
     if "name" in overrides:
+        # Also instead of the stage's own table_name: another system must not take its table.
         overrides.setdefault("table_name", overrides["name"])
     if overrides.get("billing") == "provisioned":
         # The stage's ceilings belong to the billing that is overridden.
@@ -88,8 +90,10 @@ def _keys_of_cdk(files: Iterable[Path]) -> set[str]:
         if not file.exists():
             continue
         keys = json.loads(file.read_text()).get("context", {}).keys()
-        for key in sorted(keys & {"stage", *TYPES}):
-            raise SettingsError(f"{file.name} has the setting {key!r}, for every stage; move it to {FILE.name}")
+        if misplaced := sorted(keys & {"stage", *TYPES}):
+            raise SettingsError(
+                f"{file.name} has the setting {misplaced[0]!r}, for every stage; move it to {FILE.name}"
+            )
         found |= keys
     return found
 
@@ -108,7 +112,7 @@ def _suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def _kind(name: str) -> Any:
-    """The type of a setting, without None."""
+    """The type of a setting, without None. Raises SettingsError if there is no such setting."""
     if name not in TYPES:
         raise SettingsError(f"unknown setting {name!r}{_suggestion(name, TYPES)}; known are {', '.join(TYPES)}")
     kind = TYPES[name]

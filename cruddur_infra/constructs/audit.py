@@ -16,7 +16,7 @@ from constructs import Construct
 
 from cruddur_infra import LAMBDA_CODE, names
 from cruddur_infra.constructs import package
-from cruddur_infra.constructs.statements import allow
+from cruddur_infra.constructs.statements import allow, only_partitions
 from cruddur_messages import schema
 from cruddur_messages.audit.export import FORMAT
 
@@ -102,11 +102,26 @@ class Audit(Construct):
                 allow("ReadExports", ["s3:GetObject"], [self.bucket.arn_for_objects(f"{EXPORTS}/*")]),
                 # The files of findings: PutObject.
                 allow("WriteFindings", ["s3:PutObject"], [self.bucket.arn_for_objects(f"{FINDINGS}/*")]),
-                # What looks wrong, again: conversation items (GetItem), messages and inboxes (Query), member items.
+                # What looks wrong, again. Messages and inboxes: Query.
                 allow(
                     "ReadAgain",
-                    ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"],
+                    ["dynamodb:Query"],
                     [self._table_arn],
+                    only_partitions(schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX),
+                ),
+                # The conversation item: GetItem.
+                allow(
+                    "ReadConversation",
+                    ["dynamodb:GetItem"],
+                    [self._table_arn],
+                    only_partitions(schema.CONVERSATION_PREFIX),
+                ),
+                # Who has left: BatchGetItem.
+                allow(
+                    "ReadMembers",
+                    ["dynamodb:BatchGetItem"],
+                    [self._table_arn],
+                    only_partitions(schema.MEMBER_PREFIX),
                 ),
                 # The rows of a conversation: Query of the index.
                 allow("ReadRows", ["dynamodb:Query"], [f"{self._table_arn}/index/{schema.INDEX_NAME}"]),
@@ -157,7 +172,7 @@ class Audit(Construct):
                 # "Requesting a table export in DynamoDB", "IAM permissions").
                 allow(
                     "WriteExports",
-                    ["s3:AbortMultipartUpload", "s3:PutObject"],
+                    ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectAcl"],
                     [self.bucket.arn_for_objects(f"{EXPORTS}/*")],
                 ),
                 # The job, and how it goes on.
@@ -187,7 +202,12 @@ class Audit(Construct):
             description=f"Starts the check of {self._table_name}",
             schedule_expression=f"rate({every_days} day{'s' if every_days > 1 else ''})",
             flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(arn=machine.ref, role_arn=role.role_arn),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=machine.ref,
+                role_arn=role.role_arn,
+                # By default, Scheduler would start a run late, up to a day.
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_retry_attempts=0),
+            ),
         )
 
     def _role(self, name: str, service: str, description: str, statements: list[iam.PolicyStatement]) -> iam.Role:

@@ -51,7 +51,7 @@ class Canary(Construct):
             "Schedule",
             description=f"Runs the canary of {common.system}",
             # In the middle of the alarm's periods, so that each has exactly one run.
-            schedule=events.Schedule.cron(minute=f"{minutes // 2}/{minutes}"),
+            schedule=events.Schedule.cron(minute=",".join(map(str, range(minutes // 2, 60, minutes)))),
             targets=[targets.LambdaFunction(function.function, retry_attempts=0)],
         )
         # Without the first, an event could be retried before retries are turned off.

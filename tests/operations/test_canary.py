@@ -256,7 +256,7 @@ def test_its_alarm(
 
 
 @pytest.mark.check
-@pytest.mark.parametrize(("stage", "cron"), [("dev", "30/60"), ("prod", "2/5")])
+@pytest.mark.parametrize(("stage", "cron"), [("dev", "30"), ("prod", "2,7,12,17,22,27,32,37,42,47,52,57")])
 def test_it_runs_once_in_each_period_after_the_projection_can(
     stage: str, cron: str, templates: Callable[..., Templates]
 ) -> None:

@@ -57,6 +57,7 @@ ALLOWED = {
         ("dynamodb:DescribeExport", f"{TABLE}/export/*"),
         ("s3:AbortMultipartUpload", "bucket/exports/*"),
         ("s3:PutObject", "bucket/exports/*"),
+        ("s3:PutObjectAcl", "bucket/exports/*"),
         ("kms:Decrypt", KEY),
         ("glue:StartJobRun", "job"),
         ("glue:GetJobRun", "job"),

@@ -52,7 +52,7 @@ def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now:
                 failure=settlement.failure,
                 **settlement.counts,
             )
-        for user_uuid in sorted(settlement.left) if settlement.failure is None else ():
+        for user_uuid in sorted(settlement.without_row) if settlement.failure is None else ():
             emit("member_left", message_group_uuid=settlement.message_group_uuid, user_uuid=user_uuid)
     settled = {settlement.message_group_uuid for settlement in settlements if not settlement.failure}
     changes = [
@@ -68,7 +68,7 @@ def _log(batch: FoldedBatch, settlements: Sequence[Settlement], emit: Emit, now:
         records_unusable=len(batch.unusable),
         conversations_settled=len(settled),
         conversations_failed=len(settlements) - len(settled),
-        members_left=sum(len(settlement.left) for settlement in settlements if not settlement.failure),
+        members_left=sum(len(settlement.without_row) for settlement in settlements if not settlement.failure),
         # The time that the oldest settled change took from the table to the rows.
         lag_seconds=round(now - min(changes), 3) if changes else None,
         **{name: totals[name] for name in LOGGED_COUNTS},

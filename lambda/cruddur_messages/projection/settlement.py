@@ -6,15 +6,15 @@ A stream record only says which conversation is dirty. An attempt reads its stat
    still has the one that was read. So if somebody commits after this read, this attempt fails. If it commits, the reads
    below have seen everything from before it.
 2. Read the newest message. Records come late, twice or out of order, so what they contain is not used.
-3. If all records are new messages, and `shown` says that the rows show the newest one, no row is read. The next version
-   is committed all the same: it makes every attempt fail that has read an older message.
+3. If all records are new messages (else `must_read_rows`), and `shown` says that the rows show the newest one, no row
+   is read. The next version is committed all the same: it makes every attempt fail that has read an older message.
 4. Otherwise read the rows under the keys that the item lists, and under those that a backend has put: the index may not
    show these yet. Query the index only for rows that nobody names: if the item has no `shown` (it is new, or a
-   settlement is unfinished), or if a listed row is not in its place (an old handler has moved it).
-5. Compute the changes: a move for each member, and a departure for each listed member whose row is gone. A committed
-   transaction becomes visible item by item, so somebody else's, whose version was read in 1, may still be writing the
-   rows. But an item that is yet to be written conflicts with a write. So what the item says of a member changes only in
-   a transaction with a condition on that member's row, also if the row looks right or is missing.
+   settlement is unfinished), or if a listed row is not in its place (the bootcamp's handler has moved it).
+5. Compute the changes: a move for each member, and a departure for each listed member whose row is gone. What the item
+   says of a member changes only in a transaction with a condition on that member's row, also if the row looks right or
+   is missing. The reason: a transaction becomes visible item by item. That of somebody else, whose version was read in
+   1, may not be visible in a row yet; then a write of that row conflicts with it.
 6. Commit the changes in as few transactions as fit. Each lists the new places of its own members, and only the last one
    writes `shown`. If one is cancelled, everything is read again. One exception: a row of another conversation of the
    same instant may have the new key. Then the next microsecond is tried; but if the item lists that very key, it is a
@@ -46,13 +46,13 @@ class Settlement:
     """What became of a dirty conversation.
 
     `failure` says why it has to be settled again, None if it is settled; `may_retry` whether a retry may help now.
-    `left` are members without a row. `counts` are for the log.
+    `without_row` are members who have left. `counts` are for the log.
     """
 
     message_group_uuid: str
     failure: str | None = "not reached"
     may_retry: bool = True
-    left: frozenset[str] = frozenset()
+    without_row: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -83,13 +83,13 @@ class Changes:
 
 def attempt(conversation: DirtyConversation, before: Settlement, table: ProjectionTable) -> Settlement:
     """Read once and commit what differs; returns what became of the conversation in this attempt and those before."""
-    left, counts = before.left, before.counts + Counter(attempts=1)
+    without_row, counts = before.without_row, before.counts + Counter(attempts=1)
     failure, may_retry = None, False
     try:
         reading = read(conversation, table)
         counts["malformed_messages"] = reading.malformed_messages
         if reading.rows is not None:
-            left = (left | reading.item.rows.keys()) - {row.member_uuid for row in reading.rows}
+            without_row = (without_row | reading.item.rows.keys()) - {row.member_uuid for row in reading.rows}
         changes = changes_of(reading)
         counts["previews_cut"] = changes.previews_cut
         for done in commit(reading, changes, table):
@@ -105,7 +105,7 @@ def attempt(conversation: DirtyConversation, before: Settlement, table: Projecti
     except Exception as fault:  # unforeseen data must not fail the other conversations
         *_, at = traceback.extract_tb(fault.__traceback__)
         failure = f"unexpected {type(fault).__name__} at {Path(at.filename).name}:{at.lineno}"
-    return Settlement(conversation.message_group_uuid, failure, may_retry, left, counts)
+    return Settlement(conversation.message_group_uuid, failure, may_retry, without_row, counts)
 
 
 def read(conversation: DirtyConversation, table: ProjectionTable) -> Reading:
@@ -142,6 +142,7 @@ def changes_of(reading: Reading) -> Changes:
         for member, place in item.rows.items()
         if member not in members and (schema.group_row_partition(member), place) in reading.missing
     ]
+    # Also rows that look right, where the item says something else of them or will say something new.
     changed = [
         move
         for move in moves
@@ -150,6 +151,7 @@ def changes_of(reading: Reading) -> Changes:
     members |= {departure.member_uuid for departure in departures}
     return Changes(
         steps=(*departures, *changed),
+        # Another conversation's row in a listed place was put after the member's own had gone: no step is needed.
         listed={member: place for member, place in item.rows.items() if member in members},
         shown=shown if sum(len(move.rows) for move in moves) == len(reading.rows) else None,
         previews_cut=sum(
@@ -159,7 +161,10 @@ def changes_of(reading: Reading) -> Changes:
 
 
 def commit(reading: Reading, changes: Changes, table: ProjectionTable) -> Iterator[Counter[str]]:
-    """What 6 above says; yields what each transaction did. Raises TransientError, RefusedError and OutOfTimeError."""
+    """What 6 above says; yields what each transaction did, and commits the next one when it is asked for more.
+
+    Raises TransientError, RefusedError and OutOfTimeError.
+    """
     item = replace(reading.item, rows=changes.listed)
     refused: dict[str, str] = {}
     pending = deque(pack(changes.steps, table.max_actions))
@@ -179,7 +184,7 @@ def commit(reading: Reading, changes: Changes, table: ProjectionTable) -> Iterat
                 pending.extendleft((step,) for step in steps)
             else:
                 refused[steps[0].member_uuid] = str(error)
-                pending.appendleft(())
+                pending.appendleft(())  # if it was the last one, `shown` is still to be taken away
         except CancelledError as cancelled:
             verdict = judge(steps, cancelled.reasons)
             outdated = verdict.outdated
