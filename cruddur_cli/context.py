@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Context(typer.Context):
-    """One run of a command: typer's context, with what the shared options mean."""
+    """One run of a command: typer's context, with what the shared options mean; commands/group.py declares them."""
 
     @cached_property
     def target(self) -> Target:
@@ -83,7 +83,7 @@ class Context(typer.Context):
                 raise
             return member
 
-    def author(self, name: str | None) -> User:
+    def named_user(self, name: str | None) -> User:
         """A user to be named in what is written. Raises DdbError if there is none, or if nothing names them."""
         user = self.user(name)
         if user.handle == user.uuid:

@@ -23,7 +23,7 @@ def file_option(name: str, text: str) -> Any:
 
 
 def conversation_argument(metavar: str, text: str) -> Any:
-    """An argument that names a conversation, and must be given."""
+    """An argument that names a conversation."""
     completes = completion.conversations
     return typer.Argument(metavar=metavar, help=text, show_default=False, autocompletion=completes)
 

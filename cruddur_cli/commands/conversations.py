@@ -92,6 +92,7 @@ def get_conversation(
         if conversation is None
         else context.conversations.resolve(conversation, reader)
     )
+    # Membership is checked only for a person who is named: an operator may read any conversation.
     page = context.store.get_conversation(group, limit=limit, before=before, reader_uuid=reader.uuid if of else None)
     if not page.items and before is None:
         context.require_table()
@@ -122,7 +123,7 @@ def send(
     ] = True,
 ) -> None:
     """Send a message to a conversation (pattern C)."""
-    user = context.author(sender)
+    user = context.named_user(sender)
     if to is not None:
         if len(words) != 1:
             raise WrongUseError("with --to, give only the message; more than one word needs quotation marks")
@@ -149,8 +150,8 @@ def start(
     sender: Sender = None,
 ) -> None:
     """Start a conversation (pattern D); two people who already have one continue it."""
-    user = context.author(sender)
-    members = [user, *(context.author(other) for other in others)]
+    user = context.named_user(sender)
+    members = [user, *(context.named_user(other) for other in others)]
     context.require_table()
     context.output.note(f"{user.handle} writes to {', '.join(one.handle for one in members[1:])} in {context.target}")
     started = context.store.start_conversation(members, sender=user, message=message)
@@ -171,7 +172,7 @@ def add_member(
     of: Of = None,
 ) -> None:
     """Add a person to a conversation."""
-    user = context.author(handle)
+    user = context.named_user(handle)
     group = context.conversations.resolve(conversation, context.user(of))
     is_new = not _is_member(context, group, user)
     if is_new:

@@ -12,6 +12,7 @@ from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import (
     MAX_ACTIONS,
+    MOST_KEYS,
     OutOfTimeError,
     TransientError,
     partition_query,
@@ -25,9 +26,6 @@ from cruddur_messages.projection.steps import Step
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
-
-MOST_KEYS = 100
-"""DynamoDB's limit on the keys of one BatchGetItem (API reference)."""
 
 _Given = ParamSpec("_Given")
 _Response = TypeVar("_Response")
