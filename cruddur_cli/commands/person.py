@@ -59,7 +59,8 @@ def refresh(context: Context, handle: Handle) -> None:
     user = _user(context, handle)
 
     def current() -> User | None:
-        return context.users.by_uuid(user.uuid)
+        # Anew: context.users has what it read before.
+        return users.open_users(context.target.system.get("users_file")).by_uuid(user.uuid)
 
     if current() is None:
         raise DdbError(f"nobody in {context.users.name} has the uuid {user.uuid}, and the name comes from there")

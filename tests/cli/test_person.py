@@ -416,6 +416,23 @@ def test_two_refreshes_and_a_projection_at_once_end_with_the_last_name(
     assert verify(ministack_table.client, ministack_table.name, sleep=lambda _: None).findings == []
 
 
+def test_a_name_that_changes_during_a_refresh_is_not_undone_by_it(ministack_table: CruddurTable) -> None:
+    """The second refresh makes a pass in each pause of the first, which began with the name of before."""
+    world = World(ministack_table, messages=0)
+    users = [replace(world.zoe, handle="second")]
+
+    def stop(_: float) -> None:
+        raise CrashError
+
+    def pass_of_the_other(_: float) -> None:
+        users[0] = replace(world.zoe, handle="third")
+        with suppress(CrashError):
+            refresh(world.person(), lambda: users[0], sleep=stop)
+
+    refresh(world.person(), lambda: users[0], sleep=pass_of_the_other)
+    assert names_of_zoe(world) == {("Zoe", "third")}
+
+
 def test_the_commands(at: At, ministack_table: CruddurTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(ministack_table)
     users = tmp_path / "users.json"
@@ -432,7 +449,12 @@ def test_the_commands(at: At, ministack_table: CruddurTable, tmp_path: Path, mon
     assert json.loads(to.read_text()) == json.loads(printed.out)
     assert to.stat().st_mode & 0o077 == 0
     assert at(world.table, "person", "export", "zoe", "--to", str(tmp_path)).err.count("\n") == 1
-    users.write_text(json.dumps([{**one, "display_name": one["display_name"] + "!"} for one in everyone]))
+
+    def refresh_while_users_change(*arguments: Any, **named: Any) -> Any:
+        users.write_text(json.dumps([{**one, "display_name": one["display_name"] + "!"} for one in everyone]))
+        return refresh(*arguments, **named)
+
+    monkeypatch.setattr("cruddur_cli.commands.person.refresh_person", refresh_while_users_change)
     assert at(world.table, "person", "refresh", "zoe").status == 0
     assert names_of_zoe(world) == {("Zoe!", "zoe")}
     users.write_text(json.dumps(everyone[1:]))

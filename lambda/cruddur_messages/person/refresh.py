@@ -2,13 +2,13 @@
 
 Only attributes of rows that exist are changed, on condition that the row still is of this conversation and names the
 person: the projection's move, which compares every attribute, then begins again, or has moved the row away. Messages
-keep the name of their time. A row keeps its `message_uuid`, so the stream's filter drops the record.
+keep the name of their time. A row keeps its `message_uuid`, so the stream's filter drops the record; for a row
+that has none yet, the record leads to a settlement.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 
 from cruddur_messages import schema
 from cruddur_messages.items import USER_DISPLAY_NAME, USER_HANDLE, USER_UUID, GroupRow, User, key_attributes
@@ -25,20 +25,16 @@ def refresh(
 ) -> Counter[str]:
     """Write the name and handle that `current` returns into the rows of others; returns how many rows were changed.
 
-    It is asked again at the end: so two at once end with the same name. Nothing is done for a person whom it does not
+    It is asked before each pass: so two at once end with the same name. Nothing is done for a person whom it does not
     know. Raises StillChangingError.
     """
-    total: Counter[str] = Counter()
-    now, asked = None, current()
-    while asked is not None and asked != now:
-        now = asked
-        total += until_nothing_changes(partial(_pass, person, now, track), sleep)
-        asked = current()
-    return total
+    return until_nothing_changes(lambda: _pass(person, current(), track), sleep)
 
 
-def _pass(person: Person, now: User, track: Track) -> Pass:
+def _pass(person: Person, now: User | None, track: Track) -> Pass:
     made = Pass()
+    if now is None:
+        return made
     for group in track(person.conversations()):
         for row in person.rows_naming_them(group):
             if _differs(row, now):
