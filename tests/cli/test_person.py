@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cruddur_cli import settlement
 from cruddur_cli.maintenance.verify import verify
@@ -171,6 +172,44 @@ def test_an_older_group_of_three_does_not_become_a_conversation_of_two(world: Wo
     world.erasure().run()
     started = world.store.start_conversation([members[0], members[2]], sender=members[0], message="of two")
     assert started.is_new
+
+
+def test_members_whom_users_do_not_know_are_named_from_rows_and_messages(ministack_table: CruddurTable) -> None:
+    world = World(ministack_table)
+    replace(world.erasure(), named=lambda _: None).run()
+    world.check_erased()
+    everybody = {user.uuid: user for user in world.people.values()}
+    rows = [row for user in world.people.values() for row in rows_of(ministack_table, user)]
+    named = [User.from_attributes(row.attributes) for row in rows if row.message_group_uuid == world.groups["group"]]
+    assert [everybody.get(user.uuid) for user in named] == named
+    assert len(named) == 4
+
+
+class Throttling(BetweenCalls):
+    """A client whose transactions on pair items are throttled, until that is over."""
+
+    is_over = False
+
+    def transact_write_items(self, **asked: Any) -> Any:
+        if not self.is_over and schema.PAIR_PREFIX in str(asked):
+            response: Any = {"Error": {"Code": "ThrottlingException"}}
+            raise ClientError(response, "TransactWriteItems")
+        return self._client.transact_write_items(**asked)
+
+
+def test_a_pair_item_whose_deletion_was_throttled_is_deleted_although_the_other_wants_to_leave(
+    ministack_table: CruddurTable,
+) -> None:
+    world, client = World(ministack_table, messages=0), Throttling(ministack_table.client)
+
+    def others_leave(_: float) -> None:
+        client.is_over = True
+        for name, user in (("pair", "ann"), ("idle", "bo")):
+            with suppress(RejectedError):
+                world.store.leave(world.groups[name], world.people[user].uuid)
+
+    replace(world.erasure(client), sleep=others_leave).run()
+    world.check_erased()
 
 
 def crash_points(calls: int) -> list[Any]:

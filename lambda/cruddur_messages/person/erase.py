@@ -55,7 +55,7 @@ class Erasure:
     """Erases one person.
 
     `settle` settles a conversation and returns why it could not, or None. `named` looks up a member by id, for rows of
-    a group that named the person.
+    a group that named the person, where no row has the member's name.
     """
 
     person: Person
@@ -91,10 +91,13 @@ class Erasure:
             if found.is_unmarked_group and (failure := self.settle(group)):
                 made.failure = failure
                 continue
-            self._delete(made, "pair_items", found.pair_items)
+            if not self._delete(made, "pair_items", found.pair_items):
+                continue  # Without the rows, the next pass would not know whose pair item it is.
             self._leave(made, found)
+            known = list(islice(self._known_members(found), 2)) if found.naming else []
             for row in found.naming:
-                rename(made, self.person, row, self._instead(row, found.other_rows))
+                instead = next((user for user in known if user.uuid != row.member_uuid), ERASED)
+                rename(made, self.person, row, instead)
             self._delete(made, "messages", self.person.messages(group), unchanged=USER_UUID)
             # Also if nothing was written: a run may have been killed before it came to this.
             made.failure = self.settle(group) or made.failure
@@ -151,18 +154,30 @@ class Erasure:
         *,
         unchanged: str = schema.PARTITION_KEY,
         beside: "Sequence[TransactWriteItemTypeDef]" = (),
-    ) -> None:
-        """Delete items in transactions, each if the attribute `unchanged` is as it was read, beside other actions."""
-        left = iter(items)
+    ) -> bool:
+        """Delete items in transactions, each if the attribute `unchanged` is as it was read, beside other actions.
+
+        Returns whether all are deleted.
+        """
+        left, is_done = iter(items), True
         while some := list(islice(left, MOST_DELETES)):
             deletes = [delete_read(self.person.table_name, item, unchanged) for item in some]
             call = self.person.client.transact_write_items
-            made.write(what, call, number=len(some), TransactItems=[*beside, *deletes])
+            is_done &= made.write(what, call, number=len(some), TransactItems=[*beside, *deletes])
+        return is_done
 
-    def _instead(self, row: GroupRow, rows: Iterable[GroupRow]) -> User:
-        """Whom a row names when it no longer names the person: another member with a row, or nobody."""
-        names = {other.other_uuid: User.from_attributes(other.attributes) for other in rows}
-        for member in sorted({other.member_uuid for other in rows} - {row.member_uuid}):
+    def _known_members(self, found: _Found) -> Iterator[User]:
+        """Other members with a row whose names are known: from the rows, from `named`, else from the messages."""
+        members = {row.member_uuid for row in found.other_rows}
+        if len(members) < 2:
+            return  # The other of two has nobody else to name.
+        rows = [*found.own_rows, *(row.attributes for row in found.other_rows)]
+        names = {user.uuid: user for user in map(User.from_attributes, rows) if user.handle}
+        for member in sorted(members):
             if user := names.get(member) or self.named(member):
-                return user
-        return ERASED
+                members.remove(member)
+                yield user
+        for sender in self.person.senders(found.message_group_uuid) if members else ():
+            if sender.uuid in members:
+                members.remove(sender.uuid)
+                yield sender

@@ -31,16 +31,20 @@ class Pass:
     done: Counter[str] = field(default_factory=Counter)
     failure: str = ""
 
-    def write(self, what: str, call: Callable[..., object], *, number: int = 1, **arguments: Any) -> None:
-        """Make a conditional write and count it; if somebody else has written first, the next pass tries again."""
+    def write(self, what: str, call: Callable[..., object], *, number: int = 1, **arguments: Any) -> bool:
+        """Make a conditional write and count it; if somebody else has written first, the next pass tries again.
+
+        Returns whether it was made.
+        """
         try:
             call(**arguments)
         except ClientError as error:
             if not set(reasons(error)) <= {NO_REASON, CONDITION_FAILED, *TRANSIENT_CODES}:
                 raise
             self.failure = ", ".join(sorted({*reasons(error)} - {NO_REASON}))
-        else:
-            self.done[what] += number
+            return False
+        self.done[what] += number
+        return True
 
 
 def until_nothing_changes(one_pass: Callable[[], Pass], sleep: Callable[[float], None]) -> Counter[str]:
