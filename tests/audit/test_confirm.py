@@ -1,6 +1,8 @@
 """What looks wrong is read again: only so much of it, and only what is still wrong is confirmed."""
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -8,7 +10,8 @@ import pytest
 from cruddur_messages.audit.checks import Finding, Problem
 from cruddur_messages.audit.confirm import MOST_READ_AGAIN, READINGS, confirm, place_of, split
 from cruddur_messages.audit.snapshot import ConversationSnapshot
-from tests.audit.damaged import TIMES, USERS
+from cruddur_messages.conversation_item import ConversationItem
+from tests.audit.damaged import GROUPS, TIMES, USERS
 
 pytestmark = pytest.mark.check
 
@@ -39,3 +42,20 @@ def test_of_many_findings_some_are_read_again_and_none_is_lost() -> None:
     left = confirm(reader, again, sleep=lambda _: None)
     assert {finding.message_group_uuid for finding in left} == set(groups[MOST_READ_AGAIN // 2 : MOST_READ_AGAIN])
     assert set(readings.values()) == {2, READINGS}
+
+
+@pytest.mark.parametrize(("versions", "is_found"), [(count(), False), (iter([1] * READINGS), True)])
+def test_an_item_that_is_written_between_the_readings_is_no_finding(versions: Iterator[int], is_found: bool) -> None:
+    class Reader:
+        """A conversation of which each reading sees a message that is not settled yet."""
+
+        def again(self, *_: Any, **__: Any) -> ConversationSnapshot:
+            item = ConversationItem({"N": str(next(versions))}, {}, None)
+            return ConversationSnapshot(newest=(TIMES[0], "m", "hi"), item=item)
+
+        def forget_inboxes(self) -> None:
+            """Nothing is remembered."""
+
+    reader: Any = Reader()
+    finding = Finding(Problem.WRONG_CONVERSATION_ITEM, GROUPS[0], "", "")
+    assert confirm(reader, [finding], sleep=lambda _: None) == [finding] * is_found

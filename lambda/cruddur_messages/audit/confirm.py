@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from cruddur_messages.audit.checks import Finding, Problem, check_conversation, check_inbox
 from cruddur_messages.audit.reader import ConversationReader
@@ -49,19 +50,25 @@ def confirm(
     for finding in findings:
         lasting.setdefault(place_of(finding), set()).add(finding)
     unreadable = lasting.pop(("", ""), set())
+    versions: dict[str, Any] = {}
     for reading in range(READINGS):
         if not lasting:
             break
         if reading:
             reader.forget_inboxes()
             sleep(SECONDS_BETWEEN_READINGS)
-        lasting = _still_there(reader, lasting, (lambda _: None) if reading else advance)
+        lasting = _still_there(reader, lasting, versions, (lambda _: None) if reading else advance)
     return sorted([*unreadable, *(finding for found in lasting.values() for finding in found)])
 
 
 def _still_there(
-    reader: ConversationReader, findings: Mapping[Place, set[Finding]], advance: Callable[[int], None]
+    reader: ConversationReader,
+    findings: Mapping[Place, set[Finding]],
+    versions: dict[str, Any],
+    advance: Callable[[int], None],
 ) -> dict[Place, set[Finding]]:
+    """One reading; `versions` has those of the conversation items as they were read last."""
+
     def read_again(place: Place) -> set[Finding]:
         group, member = place
         found = findings[place]
@@ -74,6 +81,11 @@ def _still_there(
                 all_messages=any(f.problem in OF_ALL_MESSAGES and not f.member_uuid for f in found),
             )
             present = set(check_conversation(group, fresh))
+            version = fresh.item.version if fresh.item else None
+            if versions.setdefault(group, version) != version:
+                # It was written since: what is unfinished now is another change.
+                present.discard(Finding(Problem.WRONG_CONVERSATION_ITEM, group, "", ""))
+            versions[group] = version
         advance(1)
         return found & present
 
