@@ -116,14 +116,14 @@ class Audit(Construct):
                     [self._table_arn],
                     only_partitions(schema.CONVERSATION_PREFIX),
                 ),
-                # Who has left: BatchGetItem.
+                # The rows that the index names, and who has left: BatchGetItem.
                 allow(
                     "ReadMembers",
                     ["dynamodb:BatchGetItem"],
                     [self._table_arn],
-                    only_partitions(schema.MEMBER_PREFIX),
+                    only_partitions(schema.GROUP_ROW_PREFIX, schema.MEMBER_PREFIX),
                 ),
-                # The rows of a conversation: Query of the index.
+                # Where a conversation's rows are: Query of the index.
                 allow("ReadRows", ["dynamodb:Query"], [f"{self._table_arn}/index/{schema.INDEX_NAME}"]),
                 # The number of findings: PutMetricData, which has no resources.
                 allow(

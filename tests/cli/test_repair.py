@@ -22,6 +22,9 @@ from cruddur_cli.maintenance.verify import verify as verify_table
 from cruddur_local.waiting import wait_until
 from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.checks import Finding, Problem, check_table
+from cruddur_messages.audit.confirm import confirm
+from cruddur_messages.audit.reader import ConversationReader
+from cruddur_messages.audit.snapshot import TableSnapshot
 from cruddur_messages.items import AttributeMap, GroupRow, Key, Message, User, key_attributes, key_of
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
@@ -306,6 +309,25 @@ def test_a_row_that_the_index_does_not_show_is_not_put_again(cruddur_table: Crud
     client: Any = LaggingIndex(cruddur_table.client)
     assert repairer(client, cruddur_table).repair(Suspect(group, (ann.uuid, bo.uuid))).failure is None
     assert [row.sort_key for member in (ann, bo) for row in rows_of(cruddur_table, member)] == [newest.sort_key] * 2
+
+
+def test_rows_that_a_lagging_index_still_shows_are_no_finding(cruddur_table: CruddurTable) -> None:
+    group, ann, _ = healthy_pair(cruddur_table)
+    rows = [item for item in items_of(cruddur_table) if item["pk"]["S"].startswith("GRP#")]
+    store_of(cruddur_table, clock=lambda: START + timedelta(hours=1)).send(group, sender=ann, message="new")
+    table = TableSnapshot()
+    table.add(items_of(cruddur_table))
+    findings = list(check_table(table))
+    settle(cruddur_table, group)
+
+    class LaggingIndex(BetweenCalls):
+        def query(self, **arguments: Any) -> Any:
+            return {"Items": rows} if "IndexName" in arguments else cruddur_table.client.query(**arguments)
+
+    client: Any = LaggingIndex(cruddur_table.client)
+    reader = ConversationReader(client=client, table_name=cruddur_table.name)
+    assert findings
+    assert confirm(reader, findings, sleep=lambda _: None) == []
 
 
 def test_a_member_whom_only_the_item_names_gets_a_row(cruddur_table: CruddurTable) -> None:

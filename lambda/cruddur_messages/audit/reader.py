@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cruddur_messages import conversation_item, dynamodb, member_item, schema
 from cruddur_messages.audit.snapshot import ConversationSnapshot, InboxSnapshot, TableSnapshot
 from cruddur_messages.conversation_item import ConversationItem
-from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message
+from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message, group_rows, key_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -21,8 +21,8 @@ READINGS = 2
 class ConversationReader:
     """Reads conversations of one table. Safe to share between threads.
 
-    The index is eventually consistent: it may miss an existing row. Where that matters, the inbox is read. The inboxes
-    read last are cached: a row that a backend writes later is settled by the projection.
+    The index is eventually consistent: it may miss a row, or show one that has moved. So it only says where to read.
+    The inboxes read last are cached: a row that a backend writes later is settled by the projection.
     """
 
     def __init__(self, *, client: "DynamoDBClient", table_name: str) -> None:
@@ -32,10 +32,13 @@ class ConversationReader:
         self._lock = Lock()
 
     def rows(self, message_group_uuid: str, known_members: Collection[str]) -> list[GroupRow]:
-        """The rows that the index shows, and those of other known members as their inboxes have them."""
-        rows = list(self._rows_in_index(message_group_uuid))
+        """The rows under the keys that the index shows, and those of other known members as their inboxes have them."""
+        in_index = list(dynamodb.rows_in_index(self._client.query, self._table_name, message_group_uuid))
+        keys = sorted({row.key for row in in_index})
+        found = dynamodb.get_items(self._client, self._table_name, map(key_attributes, keys))
+        rows = list(group_rows(found, message_group_uuid))
         seen = {row.member_uuid for row in rows}
-        named = {row.other_uuid for row in rows} - {""}
+        named = {uuid for row in in_index for uuid in (row.member_uuid, row.other_uuid)} - {""}
         for member_uuid in sorted({*known_members, *named} - seen):
             rows += self._inbox(member_uuid).get(message_group_uuid, [])
         return rows
@@ -133,9 +136,6 @@ class ConversationReader:
     def _item(self, message_group_uuid: str) -> AttributeMap:
         key = conversation_item.key(message_group_uuid)
         return self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True).get("Item", {})
-
-    def _rows_in_index(self, message_group_uuid: str) -> Iterator[GroupRow]:
-        return dynamodb.rows_in_index(self._client.query, self._table_name, message_group_uuid)
 
     def _partition(self, partition: str, **arguments: Any) -> Iterator[AttributeMap]:
         return self._query(**dynamodb.partition_query(partition), **arguments)
