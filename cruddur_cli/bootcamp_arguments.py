@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+from cruddur_cli.commands.arguments import MESSAGE
 
 PATTERNS = "patterns/"
 PROD = "prod"
-FREE_TEXT = frozenset({"send", "start"})
-"""The commands that take a message. Its last word may be any word, also `prod`."""
 
 
 def modern(words: Sequence[str], commands: Mapping[str, TyperCommand]) -> list[str]:
@@ -16,9 +16,13 @@ def modern(words: Sequence[str], commands: Mapping[str, TyperCommand]) -> list[s
         return []
     name, *rest = words
     name = name.removeprefix(PATTERNS)
-    if name not in commands or name in FREE_TEXT:
+    if name not in commands:
         return [name, *rest]
-    options = [parameter for parameter in commands[name].params if isinstance(parameter, TyperOption)]
+    parameters = commands[name].params
+    arguments = [parameter for parameter in parameters if isinstance(parameter, TyperArgument)]
+    if any((argument.metavar or "").endswith(MESSAGE) for argument in arguments):
+        return [name, *rest]
+    options = [parameter for parameter in parameters if isinstance(parameter, TyperOption)]
     flags = {word for option in options if option.is_flag for word in option.opts}
     with_value = {word for option in options if not option.is_flag for word in option.opts}
     last = len(rest) - 1

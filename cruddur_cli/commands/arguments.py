@@ -30,8 +30,11 @@ def conversation_argument(metavar: str, text: str) -> Any:
 
 CONVERSATION = "The other person, or the conversation's id or the start of it."
 
+MESSAGE = "MESSAGE"
+"""The end of the metavar of an argument that takes a message. Its last word may be any word, also `prod`."""
+
 Conversation = Annotated[str, conversation_argument("CONVERSATION", CONVERSATION)]
-Text = Annotated[str, typer.Argument(metavar="MESSAGE", show_default=False)]
+Text = Annotated[str, typer.Argument(metavar=MESSAGE, show_default=False)]
 Handle = Annotated[str | None, handle_argument("The person; by default the first user.")]
 Sender = Annotated[str | None, handle_option("--from", "The sender; by default the first user.")]
 Of = Annotated[

@@ -6,6 +6,7 @@ import typer
 
 from cruddur_cli.commands.arguments import (
     CONVERSATION,
+    MESSAGE,
     Before,
     Conversation,
     Handle,
@@ -112,7 +113,7 @@ def get_conversation(
 def send(
     context: Context,
     words: Annotated[
-        list[str], conversation_argument("[CONVERSATION] MESSAGE", f"{CONVERSATION} Leave it out with --to.")
+        list[str], conversation_argument(f"[CONVERSATION] {MESSAGE}", f"{CONVERSATION} Leave it out with --to.")
     ],
     to: Annotated[
         str | None, handle_option("--to", "The recipient: the message goes to the conversation of the two.")

@@ -39,6 +39,8 @@ pytestmark = pytest.mark.check
         ("seed PROD", "seed PROD"),
         ("send 1 prod", "send 1 prod"),
         ("start prod", "start prod"),
+        ("edit bayko prod", "edit bayko prod"),
+        ("delete bayko prod", "delete bayko --prod"),
         ("", ""),
     ],
 )
@@ -52,6 +54,6 @@ def test_at_most_one_word_is_changed(words: list[str]) -> None:
     assert changed in ([], [("prod", "--prod")])
 
 
-@given(st.sampled_from(["send", "start", "nonsense"]), st.text(max_size=8))
+@given(st.sampled_from(["send", "start", "edit", "nonsense"]), st.text(max_size=8))
 def test_free_text_never_means_production(command: str, word: str) -> None:
     assert modern([command, word, "prod"]) == [command, word, "prod"]
