@@ -161,7 +161,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """Print a note on standard error."""
-        self._notes.print(Text(text))
+        self._notes.print(Text(printable(text)))
 
     def require_reader(self) -> None:
         """Raise BrokenPipeError if the terminal is gone or the pipe is closed."""
