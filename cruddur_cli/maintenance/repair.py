@@ -29,6 +29,7 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
+from cruddur_messages.person.erase import ERASED
 from cruddur_messages.projection.moves import plan
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
@@ -158,7 +159,8 @@ class Repairer:
     def _missing_rows(self, seen: "_Seen") -> list[GroupRow]:
         """A row for each known member without one, as a backend puts it, so that the projection settles it.
 
-        It names the person that most of the other rows name, and nobody who has left.
+        It names the person that most of the other rows name, and nobody who has left. It names ERASED if there is
+        nobody else, so that its owner can leave too.
         """
         rows, newest = seen.rows, seen.newest
         with_row = {row.member_uuid for row in rows}
@@ -166,13 +168,13 @@ class Repairer:
         missing = [member for member in members if member not in with_row]
         if not missing:
             return []
-        users = self._users(seen.message_group_uuid, members, rows)
+        users = self._users(seen.message_group_uuid, members, rows) | {ERASED.uuid: ERASED}
         named = Counter(row.other_uuid for row in rows)
         is_group = any(row.is_group for row in rows) or len(seen.known) > 2
         recreated: list[GroupRow] = []
         for member in missing:
             others = [other for other in members if other != member]
-            other = max(others, key=lambda uuid: (named[uuid], uuid in with_row), default="")
+            other = max(others, key=lambda uuid: (named[uuid], uuid in with_row), default=ERASED.uuid)
             recreated.append(
                 GroupRow.new(
                     member,

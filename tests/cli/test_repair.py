@@ -26,6 +26,8 @@ from cruddur_messages.audit.confirm import confirm
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.audit.snapshot import TableSnapshot
 from cruddur_messages.items import AttributeMap, GroupRow, Key, Message, User, key_attributes, key_of
+from cruddur_messages.person import Erasure, Person
+from cruddur_messages.person.erase import ERASED
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MessageStore
@@ -58,7 +60,7 @@ def rebuild(table: CruddurTable, known: Collection[User] = ()) -> list[Repair]:
     users = {user.uuid: user for user in known}
     rebuilding = Rebuild(client=table.client, table_name=table.name, named=users.get, sleep=lambda _: None)
     with TemporaryDirectory() as directory:
-        return rebuilding.run(Checkpoint(Path(directory) / "left.jsonl")).repairs
+        return rebuilding.run(Checkpoint(Path(directory) / "remaining.jsonl")).repairs
 
 
 def repairer(client: Any, table: CruddurTable, named: Callable[[str], User | None] = lambda _: None) -> Repairer:
@@ -79,8 +81,7 @@ def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
         assert len({row.member_uuid for row in own}) == len(own)
         assert {message.sender.uuid for message in messages} <= {row.member_uuid for row in own} <= members.keys()
         for row in own:
-            other = members[row.other_uuid] if row.other_uuid else User("", "unknown", "unknown")
-            assert row.other_uuid or len(own) == 1
+            other = ERASED if len(own) == 1 and row.other_uuid == ERASED.uuid else members[row.other_uuid]
             assert row.other_uuid != row.member_uuid
             assert row.attributes["user_handle"] == {"S": other.handle}
             assert row.attributes["user_display_name"] == {"S": other.display_name}
@@ -262,6 +263,21 @@ def test_a_row_is_put_again_with_the_names_of_the_messages(cruddur_table: Cruddu
     check_repaired(cruddur_table, ann, bo)
     names = [row.attributes["user_handle"]["S"] for member in (ann, bo) for row in rows_of(cruddur_table, member)]
     assert names == ["bo", "ann"]
+
+
+def test_the_row_of_whom_the_other_is_erased_is_put_again_as_it_was(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    Erasure(
+        person=Person(client=cruddur_table.client, table_name=cruddur_table.name, user_uuid=bo.uuid),
+        settle=lambda group: settle(cruddur_table, group),
+        named=lambda _: None,
+        sleep=lambda _: None,
+    ).run()
+    before = rows_of(cruddur_table, ann)
+    delete_rows(cruddur_table, ann)
+    check_repaired(cruddur_table, ann)
+    assert rows_of(cruddur_table, ann) == before
+    store_of(cruddur_table).leave(group, ann.uuid)
 
 
 def test_duplicate_rows_become_one_with_the_attributes_of_both(cruddur_table: CruddurTable) -> None:
