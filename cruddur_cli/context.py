@@ -58,7 +58,7 @@ class Context(typer.Context):
 
     @cached_property
     def users(self) -> Users:
-        """The users of the app, or of the seed."""
+        """The users of the app, or of the seed: on the system of `make up`, of the users file that it was made with."""
         return users.open_users(self.target.system.get("users_file"))
 
     @cached_property

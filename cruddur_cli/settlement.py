@@ -1,4 +1,4 @@
-"""Settles conversations where no Lambda does: DynamoDB Local has a stream, but nothing that reads it."""
+"""Settles conversations from the command line: where nothing reads the stream, or beside the deployed projection."""
 
 import math
 from collections.abc import Iterable
@@ -21,7 +21,8 @@ def projection(client: "DynamoDBClient", table_name: str) -> Settler:
 def settle(client: "DynamoDBClient", table_name: str, message_group_uuids: Iterable[str]) -> dict[str, str]:
     """Settle conversations with the rows of the index; returns the reason for each that could not be settled.
 
-    The index suffices: on an engine of this machine it does not lag.
+    On an engine of this machine the index does not lag. On AWS it may: there the deployed projection settles every
+    change too, and an erasure settles again after a pause until nothing changes.
     """
     table = ProjectionTable(client, table_name)
     dirty: list[DirtyConversation] = []
