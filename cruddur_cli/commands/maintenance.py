@@ -18,12 +18,13 @@ from cruddur_cli.errors import DdbError, WrongUseError
 from cruddur_cli.maintenance import findings_file
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Outcome, Rebuild
-from cruddur_cli.maintenance.redrive import LEFT, Redrive
+from cruddur_cli.maintenance.redrive import REMAINING, Redrive
 from cruddur_cli.maintenance.repair import Repairer
 from cruddur_cli.maintenance.spark import check_on
 from cruddur_cli.maintenance.table_export import TableExport
 from cruddur_cli.maintenance.verify import check_export, verify_export
 from cruddur_cli.maintenance.verify import verify as verify_table
+from cruddur_cli.output_file import require_writable
 from cruddur_messages.audit.checks import Finding
 from cruddur_messages.audit.export import Export
 from cruddur_messages.audit.reader import ConversationReader
@@ -82,6 +83,8 @@ def verify(
     if master != LOCAL_MASTER and engine is Engine.PROCESS:
         raise WrongUseError("--master goes with --engine spark")
     source = None
+    if findings:
+        require_writable(findings, option="--findings")
     if export is None:
         context.require_table()
         found = verify_table(
@@ -133,14 +136,14 @@ def rebuild(
     restart: Annotated[
         bool, typer.Option("--restart", help="Start again instead of continuing an interrupted run.")
     ] = False,
-    state: Annotated[Path | None, file_option("--state", "The file for what is left to do.")] = None,
+    state: Annotated[Path | None, file_option("--state", "The file for what remains to do.")] = None,
     findings: Annotated[
         Path | None, file_option("--findings", "Repair what this file names and nothing else, without a scan.")
     ] = None,
     examples: Examples = EXAMPLES,
     yes: Yes = False,
 ) -> int:
-    """Repair what verify finds, while the system runs; exit status 1 if something is left for a person.
+    """Repair what verify finds, while the system runs; exit status 1 if something remains for a person.
 
     A new run continues an interrupted one. Messages do not change, except the form of mixed timestamps.
     """
@@ -154,8 +157,8 @@ def rebuild(
         previewed = _rebuild_of(context, found).preview()
         report(context, previewed.contents, previewed.findings, examples, would_be_done=previewed.done)
         return 0
-    # A run for a file repairs what the file names, not what another run has left.
-    own_state = findings.with_name(f"{findings.name}.left") if findings else None
+    # A run for a file repairs what the file names, not what remains of another run. The folder `.` has no name.
+    own_state = Path(f"{findings.resolve()}.remaining") if findings else None
     checkpoint = _checkpoint(context, state or own_state)
     checkpoint.require_writable()
     context.require_table()
@@ -203,15 +206,15 @@ def redrive(
         outcome = _rebuild(context, _checkpoint(context, None), EXAMPLES)
         redriving.table_is_rebuilt(is_right=not outcome.findings)
     context.output.result(dict(redriving.counts), f"failure queue: {summary(redriving.counts)}")
-    return BROKEN if redriving.counts[LEFT] else 0
+    return BROKEN if redriving.counts[REMAINING] else 0
 
 
 def _rebuild(
     context: Context, checkpoint: Checkpoint, examples: int, found: Collection[Finding] | None = None
 ) -> Outcome:
     rebuilding = _rebuild_of(context, found)
-    if left := checkpoint.left():
-        context.output.note(f"continuing an interrupted run: {len(left):,} conversations are left")
+    if remaining := checkpoint.remaining():
+        context.output.note(f"continuing an interrupted run: {len(remaining):,} conversations remain")
     outcome = rebuilding.run(checkpoint)
     for repair in outcome.failures[:examples]:
         context.output.note(f"conversation {repair.message_group_uuid} is not settled: {repair.failure}")

@@ -15,6 +15,7 @@ from cruddur_cli.console import json_text, plain_value, summary
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError
 from cruddur_cli.maintenance.scan import scan
+from cruddur_cli.output_file import require_writable
 from cruddur_messages.items import UUID, AttributeMap, User
 from cruddur_messages.person import ATTRIBUTES, Erasure, Person, Traces
 from cruddur_messages.person import export as export_person
@@ -41,6 +42,8 @@ def export(
     scan_too: Scan = False,
 ) -> None:
     """Write everything that the table holds of a person, as one JSON document."""
+    if to is not None:
+        require_writable(to, option="--to")
     user = _user(context, handle)
     context.require_table()
     found = export_person(_person(context, user, scan_too=scan_too), track=_track(context, "export"))
@@ -49,6 +52,9 @@ def export(
         context.output.json_line(document)
         return
     with os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w", encoding="utf-8") as file:
+        if to.is_file():
+            # The mode above is for a new file only.
+            os.fchmod(file.fileno(), OWNER_ONLY)
         file.write(json_text(document) + "\n")
     context.output.note(f"{len(document['conversations']):,} conversations of {_name(user)} are in {to}")
 

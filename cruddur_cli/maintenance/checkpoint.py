@@ -1,4 +1,4 @@
-"""A file of what a rebuild has left to do, so that a new run continues an interrupted one."""
+"""A file of what remains to do of a rebuild, so that a new run continues an interrupted one."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,9 @@ from threading import Lock
 
 from cruddur_cli.errors import DdbError
 from cruddur_cli.maintenance.repair import Suspect
+from cruddur_cli.output_file import cannot_be_written, require_writable
+
+STATE = "--state"
 
 
 class Checkpoint:
@@ -23,13 +26,10 @@ class Checkpoint:
             if self.path.exists() and not self.path.is_file():
                 raise DdbError(f"{self.path} is not a file: name another one with --state")
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for path in (self.path, self._unfinished):
-                is_new = not path.exists()
-                path.open("a").close()
-                if is_new:
-                    path.unlink()
         except OSError as error:
-            raise self._cannot_be_written(error) from error
+            raise cannot_be_written(self.path, error, option=STATE) from error
+        for path in (self.path, self._unfinished):
+            require_writable(path, option=STATE)
 
     def begin(self, suspects: Sequence[Suspect]) -> None:
         """Write what there is to do. Raises DdbError if the file cannot be written."""
@@ -38,14 +38,14 @@ class Checkpoint:
             self._unfinished.write_text("".join(json.dumps(asdict(suspect)) + "\n" for suspect in suspects))
             self._unfinished.replace(self.path)
         except OSError as error:
-            raise self._cannot_be_written(error) from error
+            raise cannot_be_written(self.path, error, option=STATE) from error
 
     def done(self, suspect: Suspect) -> None:
         """Write that a conversation is repaired."""
         with self._lock, self.path.open("a") as notes:
             notes.write(json.dumps({"done": suspect.message_group_uuid}) + "\n")
 
-    def left(self) -> list[Suspect]:
+    def remaining(self) -> list[Suspect]:
         """What is still to do; empty if no run was interrupted. Raises DdbError if the file is not a checkpoint."""
         try:
             lines = [json.loads(line) for line in self.path.read_text().splitlines() if line.endswith("}")]
@@ -62,12 +62,9 @@ class Checkpoint:
         return [suspect for suspect in suspects if suspect.message_group_uuid not in done]
 
     def remove(self) -> None:
-        """Delete the file: nothing is left to do."""
+        """Delete the file: nothing remains to do."""
         self.path.unlink(missing_ok=True)
 
     @property
     def _unfinished(self) -> Path:
         return self.path.with_name(f"{self.path.name}.new")
-
-    def _cannot_be_written(self, error: OSError) -> DdbError:
-        return DdbError(f"{self.path} cannot be written ({error.strerror}): name another file with --state")

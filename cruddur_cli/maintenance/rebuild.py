@@ -76,7 +76,7 @@ class Rebuild:
         return Outcome(snapshot.contents if snapshot else None, findings, repairs)
 
     def run(self, checkpoint: Checkpoint) -> Outcome:
-        """Repair what an interrupted run has left, then what a scan finds. The findings are what is still broken.
+        """Repair what remains of an interrupted run, then what a scan finds. The findings are what is still broken.
 
         Raises DdbError if the checkpoint cannot be read or written.
         """
@@ -87,7 +87,7 @@ class Rebuild:
                 checkpoint.done(suspect)
             return made
 
-        repairs = self._each("repair", checkpoint.left(), repair)
+        repairs = self._each("repair", checkpoint.remaining(), repair)
         findings, snapshot = self._find()
         suspects = suspects_of(snapshot, findings)
         if suspects:

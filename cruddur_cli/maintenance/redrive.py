@@ -21,7 +21,7 @@ SECONDS_TO_SETTLE = 900
 
 MOST_EMPTY_PAGES = 100
 MESSAGES_AT_ONCE = 10
-LEFT = "left in the queue"
+REMAINING = "remaining in the queue"
 GONE = frozenset({"ResourceNotFoundException", "TrimmedDataAccessException"})
 
 
@@ -84,7 +84,7 @@ def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBa
 class Redrive:
     """Settles what is in the failure queue, where the mapping sends its failed batches.
 
-    `note` is called for each message that stays there.
+    `note` is called for each message that remains there.
     `counts` is what was done so far. `too_old` are messages with records that the stream no longer has: their
     conversations are unknown, so the whole table has to be rebuilt.
     """
@@ -127,7 +127,7 @@ class Redrive:
                 self._queues.change_message_visibility(
                     QueueUrl=self._queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
                 )
-                self.counts[LEFT] += 1
+                self.counts[REMAINING] += 1
 
     def _take(self) -> "list[MessageTypeDef]":
         """Receive some messages, which nobody else receives for SECONDS_TO_SETTLE; none if the queue is empty."""
@@ -142,10 +142,10 @@ class Redrive:
         try:
             failed = FailedBatch.from_body(message.get("Body", ""))
         except (ValueError, KeyError, TypeError):
-            self._leave(message, "it is not a notice of a failed stream batch")
+            self._keep(message, "it is not a notice of a failed stream batch")
             return
         if failed.table_name != self._table_name:
-            self._leave(message, f"it is about {failed.table_name}")
+            self._keep(message, f"it is about {failed.table_name}")
             return
         batch = read_batch(self._streams, failed)
         if batch is None:
@@ -153,7 +153,7 @@ class Redrive:
         elif self._settle(batch):
             self._remove(message)
         else:
-            self.counts[LEFT] += 1
+            self.counts[REMAINING] += 1
 
     def _settle(self, batch: FoldedBatch) -> bool:
         self.counts["unusable records"] += len(batch.unusable)
@@ -166,9 +166,9 @@ class Redrive:
                 is_settled = False
         return is_settled
 
-    def _leave(self, message: "MessageTypeDef", why: str) -> None:
-        self._note(f"message {message.get('MessageId')} is left in the queue: {why}")
-        self.counts[LEFT] += 1
+    def _keep(self, message: "MessageTypeDef", why: str) -> None:
+        self._note(f"message {message.get('MessageId')} remains in the queue: {why}")
+        self.counts[REMAINING] += 1
 
     def _remove(self, message: "MessageTypeDef") -> None:
         self._queues.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])

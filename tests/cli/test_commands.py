@@ -179,8 +179,10 @@ def test_consumed_capacity_is_printed_on_request(at: At, seeded: CruddurTable) -
 
 def test_a_message_cannot_steer_the_terminal(at: At, seeded: CruddurTable) -> None:
     sent = at(seeded, "start", "\x1b[2J[red]\x07 boo\r\n!", "--to", "bayko", "--to", "tomas", "--json").json
-    for words in (("get-conversation", sent["message_group_uuid"]), ("list-conversations",), ("scan",)):
-        out = at(seeded, *words).out
+    group = sent["message_group_uuid"]
+    for words in (("get-conversation", group), ("list-conversations",), ("scan",), ("delete", group, "--yes")):
+        result = at(seeded, *words)
+        out = result.out + result.err
         assert "[red]" in out
         assert all(character.isprintable() for character in out if character != "\n")
 
@@ -276,9 +278,13 @@ def broken_table(table: CruddurTable) -> damage.Written:
     return written
 
 
-def test_verify_reports_problems_and_rebuild_repairs_them(at: At, cruddur_table: CruddurTable) -> None:
+def test_verify_reports_problems_and_rebuild_repairs_them(
+    at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     broken_table(cruddur_table)
-    verified = at(cruddur_table, "verify", "--json")
+    (tmp_path / "findings").mkdir()
+    monkeypatch.chdir(tmp_path / "findings")
+    verified = at(cruddur_table, "verify", "--json", "--findings", "all.jsonl")
     assert (verified.status, verified.json["ok"]) == (1, False)
     assert sum(verified.json["problems"].values()) > 3
     assert all(
@@ -292,6 +298,7 @@ def test_verify_reports_problems_and_rebuild_repairs_them(at: At, cruddur_table:
     rebuilt = at(cruddur_table, "rebuild", "--json")
     assert (rebuilt.status, rebuilt.json["ok"]) == (0, True)
     assert rebuilt.err.splitlines()[0] == f"rebuilding {cruddur_table.name} at {cruddur_table.endpoint}"
+    assert at(cruddur_table, "rebuild", "--findings", ".").status == 0
     assert at(cruddur_table, "verify").status == 0
 
 
@@ -315,7 +322,7 @@ def test_an_interrupted_rebuild_continues(
     at: At, cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken_table(cruddur_table)
-    state = tmp_path / "state" / "left.jsonl"
+    state = tmp_path / "state" / "remaining.jsonl"
     words = ("rebuild", "--state", str(state))
     repaired: list[str] = []
     repair = Repairer.repair
@@ -331,12 +338,12 @@ def test_an_interrupted_rebuild_continues(
     stopped = at(cruddur_table, *words)
     assert (stopped.status, stopped.err.splitlines()[-1]) == (130, "ddb: stopped")
     monkeypatch.setattr(Repairer, "repair", repair)
-    left = Checkpoint(state).left()
-    assert left
-    assert {suspect.message_group_uuid for suspect in left}.isdisjoint(repaired)
+    remaining = Checkpoint(state).remaining()
+    assert remaining
+    assert {suspect.message_group_uuid for suspect in remaining}.isdisjoint(repaired)
     resumed = at(cruddur_table, *words)
     assert resumed.status == 0
-    assert f"continuing an interrupted run: {len(left)} conversations are left" in resumed.err
+    assert f"continuing an interrupted run: {len(remaining)} conversations remain" in resumed.err
     assert not state.exists()
     assert at(cruddur_table, "verify").status == 0
 

@@ -483,6 +483,8 @@ def test_the_commands(at: At, ministack_table: CruddurTable, tmp_path: Path, mon
     assert "nobody is called 'zed'" in unknown.err
     assert "a uuid also names somebody" in unknown.err
     to = tmp_path / "zoe.json"
+    to.touch()
+    to.chmod(0o644)
     assert at(world.table, "person", "export", "@Zoe", "--to", str(to)).status == 0
     printed = at(world.table, "person", "export", world.zoe.uuid)
     assert json.loads(to.read_text()) == json.loads(printed.out)

@@ -6,7 +6,7 @@ import pytest
 
 from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of
-from tests.cli.conftest import At, Result
+from tests.cli.conftest import At, Ddb, Result
 from tests.engines.fixtures import CruddurTable
 
 PAIR = "2c8cfd87-e3c0-5ade-a324-c64f93c6000e"
@@ -115,6 +115,19 @@ def test_a_refused_command_is_one_line_and_status_1_and_changes_nothing(at: At, 
         assert why in result.err.splitlines()[-1], (words, result)
         assert result.out == "", (words, result)
     assert items_of(seeded) == before
+
+
+@pytest.mark.parametrize(
+    "words", [("verify", "--findings"), ("person", "export", "bayko", "--to"), ("rebuild", "--state")]
+)
+def test_a_file_that_cannot_be_written_is_refused_before_any_call(
+    ddb: Ddb, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9")
+    result = ddb(*words, "/proc/nowhere/file")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("ddb: /proc/nowhere")
+    assert result.err.endswith(f"name another file with {words[-1]}\n")
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x07", "\x7f", "\x85", "\x0b"])
