@@ -200,15 +200,16 @@ class Throttling(BetweenCalls):
 def test_a_pair_item_whose_deletion_was_throttled_is_deleted_although_the_other_wants_to_leave(
     ministack_table: CruddurTable,
 ) -> None:
-    world, client = World(ministack_table, messages=0), Throttling(ministack_table.client)
+    """They share no other conversation, so a later pass cannot find the pair item by one."""
+    world, client, eve = World(ministack_table, messages=0), Throttling(ministack_table.client), person("eve")
+    pair = world.store.start_conversation([eve, world.zoe], sender=eve, message="hello").message_group_uuid
 
-    def others_leave(_: float) -> None:
+    def eve_leaves(_: float) -> None:
         client.is_over = True
-        for name, user in (("pair", "ann"), ("idle", "bo")):
-            with suppress(RejectedError):
-                world.store.leave(world.groups[name], world.people[user].uuid)
+        with suppress(RejectedError):
+            world.store.leave(pair, eve.uuid)
 
-    replace(world.erasure(client), sleep=others_leave).run()
+    replace(world.erasure(client), sleep=eve_leaves).run()
     world.check_erased()
 
 
