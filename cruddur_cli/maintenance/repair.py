@@ -20,6 +20,7 @@ from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.conversation_item import fingerprint
 from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
 from cruddur_messages.items import (
+    ERASED,
     KEY_IS_FREE,
     USER_HANDLE,
     UUID,
@@ -29,7 +30,6 @@ from cruddur_messages.items import (
     User,
     text_or_empty,
 )
-from cruddur_messages.person.erase import ERASED
 from cruddur_messages.projection.moves import plan
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
@@ -47,9 +47,6 @@ OF_THIS_CONVERSATION = frozenset(
     {"ConditionalCheckFailedException", "TransactionCanceledException", "ValidationException"}
 )
 """Errors that concern one item only."""
-
-UNKNOWN = "unknown"
-"""The name of a person whose name is unknown."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +178,7 @@ class Repairer:
                     seen.message_group_uuid,
                     timestamps.canonical(_last_time(rows, newest)),
                     newest.message if newest else "",
-                    users.get(other, User(other, UNKNOWN, UNKNOWN)),
+                    users.get(other, User(other, schema.UNKNOWN, schema.UNKNOWN)),
                     is_group=is_group,
                 )
             )

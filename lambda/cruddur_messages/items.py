@@ -1,4 +1,4 @@
-"""The two kinds of items in the table, as typed values over DynamoDB's own attribute maps.
+"""Messages and group rows, as typed values over DynamoDB's own attribute maps, and what all kinds of items share.
 
 An item keeps every attribute that it was read with, so writing it back loses none that this code does not know.
 """
@@ -96,6 +96,10 @@ class User:
             USER_DISPLAY_NAME: {"S": self.display_name},
             USER_HANDLE: {"S": self.handle},
         }
+
+
+ERASED = User(schema.ERASED, schema.ERASED, schema.ERASED)
+"""Whom a row names if there is nobody else to name."""
 
 
 @dataclass(frozen=True)

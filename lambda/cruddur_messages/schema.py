@@ -41,6 +41,9 @@ EXPIRES_AT: Final = "expires_at"
 ERASED: Final = "erased"
 """What a row has for uuid, name and handle of the other person, if they are erased and nobody else is left."""
 
+UNKNOWN: Final = "unknown"
+"""What a row has for name and handle of a person whose name is unknown."""
+
 CONVERSATION_PREFIX: Final = "CONV#"
 """The prefix of conversation items, on which the projection locks (docs/decisions/0004)."""
 

@@ -12,7 +12,7 @@ from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Rebuild
 from cruddur_messages import schema
 from cruddur_messages.audit.checks import Problem
-from cruddur_messages.items import GROUP_MARK, key_attributes, key_of
+from cruddur_messages.items import GROUP_MARK, User, key_attributes, key_of
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.store import errors
 from tests.access_patterns.groups import (
@@ -157,6 +157,19 @@ def test_a_newcomers_row_names_somebody_who_is_still_there(cruddur_table: Cruddu
     put_row(cruddur_table, group.dan, at, group.uuid, is_group=True, message="hello", user_uuid=bo)
     leave(group)  # bo, whom two of three rows name
     assert group.store().add_member(group.uuid, EVE).other.uuid == group.ann.uuid
+
+
+def test_the_row_of_the_first_member_who_comes_back_names_somebody_else(cruddur_table: CruddurTable) -> None:
+    """All rows name the first member: so it is a sender, and if no message is left, a member whose name is unknown."""
+    group = Group(cruddur_table)
+    store, ann = group.store(), group.ann
+    store.leave(group.uuid, ann.uuid)
+    assert store.add_member(group.uuid, ann, asked_by=group.bo.uuid).other == group.cy
+    store.leave(group.uuid, ann.uuid)
+    for sent in (group.first, group.newest):
+        store.delete(group.uuid, sent.sort_key, message_uuid=sent.message_uuid, by=group.cy.uuid)
+    first = min(group.bo.uuid, group.cy.uuid)
+    assert store.add_member(group.uuid, ann, asked_by=group.bo.uuid).other == User(first, "unknown", "unknown")
 
 
 def test_leaving_alone_and_twice(cruddur_table: CruddurTable) -> None:

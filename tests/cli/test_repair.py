@@ -25,9 +25,8 @@ from cruddur_messages.audit.checks import Finding, Problem, check_table
 from cruddur_messages.audit.confirm import confirm
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.audit.snapshot import TableSnapshot
-from cruddur_messages.items import AttributeMap, GroupRow, Key, Message, User, key_attributes, key_of
+from cruddur_messages.items import ERASED, AttributeMap, GroupRow, Key, Message, User, key_attributes, key_of
 from cruddur_messages.person import Erasure, Person
-from cruddur_messages.person.erase import ERASED
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MessageStore

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING
 
 from cruddur_messages import member_item, schema, timestamps
 from cruddur_messages.dynamodb import delete_read, get_items
-from cruddur_messages.items import USER_UUID, AttributeMap, GroupRow, User, key_attributes, key_of, text_or_empty
+from cruddur_messages.items import (
+    ERASED,
+    USER_UUID,
+    AttributeMap,
+    GroupRow,
+    User,
+    key_attributes,
+    key_of,
+    text_or_empty,
+)
 from cruddur_messages.person.passes import Pass, Track, until_nothing_changes
 from cruddur_messages.person.refresh import rename
 from cruddur_messages.person.traces import Person
@@ -27,9 +36,6 @@ if TYPE_CHECKING:
 
 MOST_DELETES = 9
 """Of one transaction: DynamoDB Local from npm refuses more than ten actions."""
-
-ERASED = User(schema.ERASED, schema.ERASED, schema.ERASED)
-"""Whom a row names when the other of two is erased."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ lost response, a late retry or two at once end in one state, and the later of a 
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from cruddur_messages import member_item, schema, timestamps
 from cruddur_messages.dynamodb import CONDITION_FAILED, delete_read, put_new, reasons
 from cruddur_messages.items import (
+    ERASED,
     GROUP_MARK,
     MESSAGE_UUID,
     GroupRow,
@@ -26,6 +28,10 @@ from cruddur_messages.store.values import Conversation
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+
+MOST_SENDERS = 100
+"""How many of the newest messages are searched for somebody whom a new row can name."""
 
 
 def require_member(access: Access, message_group_uuid: str, user_uuid: str) -> None:
@@ -138,14 +144,24 @@ def _new_row(
 ) -> GroupRow:
     """A new member's row, at the newest message's time, or at `instant` if another row has that key.
 
-    It names the person that most of the rows name, if possible one with a row. In a group that is the first member.
+    It names the person that most of the rows name, if possible one with a row. In a group that is the first member; if
+    they are the new one, it is somebody else.
     """
     owners = {row.member_uuid for row in rows}
     named = Counter(User.from_attributes(row.attributes) for row in rows if row.other_uuid not in ("", member.uuid))
-    other = max(named, key=lambda user: (user.uuid in owners, named[user]), default=User("", "", ""))
+    other = max(named, key=lambda user: (user.uuid in owners, named[user]), default=None)
     newest = next(access.messages(message_group_uuid, Limit=2), None)
     if instant is None:
         latest = [newest.instant] if newest else [timestamps.parse(row.sort_key) for row in rows]
         instant = max((known for known in latest if known is not None), default=access.clock())
     sort_key, message = timestamps.canonical(instant), newest.message if newest else ""
+    other = other or _somebody_else(access, message_group_uuid, member, owners - {member.uuid})
     return GroupRow.new(member.uuid, message_group_uuid, sort_key, message, other, is_group=True)
+
+
+def _somebody_else(access: Access, message_group_uuid: str, member: User, others: Collection[str]) -> User:
+    """A sender of the newest messages, if possible one with a row, else a person with a row, whose name is unknown."""
+    newest = islice(access.messages(message_group_uuid, Limit=MOST_SENDERS), MOST_SENDERS)
+    senders = [one.sender for one in newest if one.sender.handle and one.sender.uuid not in ("", member.uuid)]
+    nameless = User(min(others), schema.UNKNOWN, schema.UNKNOWN) if others else ERASED
+    return max(senders, key=lambda user: user.uuid in others, default=nameless)
