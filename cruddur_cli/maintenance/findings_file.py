@@ -20,6 +20,8 @@ def write(path: Path, *, confirmed: Collection[Finding], unconfirmed: Collection
 def read(path: Path) -> list[Finding]:
     """The findings of a file, or of all files `*.jsonl` in a folder. Raises DdbError for anything else."""
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    if not files:
+        raise DdbError(f"{path} has no file *.jsonl: name the folder of an audit's findings")
     return [finding for file in files for finding in _lines(file)]
 
 

@@ -37,6 +37,11 @@ def check_on(master: str) -> Callable[[Export, ShowProgress], tuple[Contents, li
                 raise DdbError(_reason(finished.stderr))
             found = findings_file.read(Path(folder, "findings")) if Path(folder, "findings").exists() else []
         summary: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+        if len(found) != (written := summary["confirmed"] + summary["unconfirmed"]):
+            raise DdbError(
+                f"Spark has written {written:,} findings, of which {len(found):,} are here: set TMPDIR to a folder "
+                "that this machine and all workers share, or use --master 'local[*]'"
+            )
         return Contents(Counts(**summary["counts"]), summary["conversations"]), found
 
     return check

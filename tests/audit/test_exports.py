@@ -1,6 +1,7 @@
 """An export of a table gives the findings of a scan, and a damaged or unsuitable one is refused in one line."""
 
 import gzip
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -84,8 +85,12 @@ def _drop_a_line(path: Path) -> None:
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
 
 
+def _drop_counts(path: Path) -> None:
+    path.write_text(re.sub(r'"itemCount": \d+', '"itemCount": null', path.read_text()))
+
+
 @pytest.mark.parametrize("name", ["manifest-summary.json", "manifest-files.json", "data/1.json.gz"])
-@pytest.mark.parametrize("damage", [Path.unlink, _truncate, _append, _drop_an_item, _drop_a_line])
+@pytest.mark.parametrize("damage", [Path.unlink, _truncate, _append, _drop_an_item, _drop_a_line, _drop_counts])
 def test_a_missing_truncated_or_altered_file_is_named(
     tmp_path: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
@@ -131,10 +136,16 @@ def test_an_export_of_another_table_is_refused(tmp_path: Path) -> None:
             f"exec {sys.executable} $@",
             "there is no Java or no PySpark in {folder}: remove the folder and run make spark",
         ),
+        (
+            """touch ${0%/*}/java
+            [ $1 = -c ] && echo ${0%/bin/python} || echo '{"confirmed": 0, "unconfirmed": 2}'""",
+            "Spark has written 2 findings, of which 0 are here: set TMPDIR to a folder that this machine and all "
+            "workers share, or use --master 'local[*]'",
+        ),
     ],
-    ids=["no Spark", "no Java", "no PySpark"],
+    ids=["no Spark", "no Java", "no PySpark", "findings on other machines"],
 )
-def test_spark_that_is_not_whole_is_refused(
+def test_spark_that_is_not_whole_or_not_here_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str | None, text: str
 ) -> None:
     export = Export(write_export(tmp_path / "x", []), no_s3)

@@ -1,6 +1,7 @@
 """The audit stack: each role may do what its calls need and no more, and each path of the state machine ends right."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -90,6 +91,12 @@ def test_each_role_may_do_what_its_calls_need_and_nothing_else(audit: Any) -> No
                 short = ASSET_HASH.sub("<hash>", short.removeprefix("arn:aws:s3:::"))
                 found.setdefault(policy["PolicyName"], set()).update((action, short) for action in actions)
     assert found == ALLOWED
+
+
+def test_the_job_may_read_who_left_and_the_rows_that_the_index_names(audit: Any) -> None:
+    text = json.dumps(audit["audit"])
+    (condition,) = re.findall(r'"dynamodb:BatchGetItem", "Condition": (.*?), "Effect"', text)
+    assert [prefix in condition for prefix in ("GRP#*", "MEMBER#*")] == [True, True]
 
 
 def test_the_bucket_is_closed_and_forgets(audit: Any) -> None:

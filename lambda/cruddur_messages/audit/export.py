@@ -64,7 +64,7 @@ class Export:
         self._s3 = s3
         summary = self._summary()
         self.table_name = str(summary["tableArn"]).rpartition("/")[2]
-        self.items = int(summary["itemCount"])
+        self.items = self._count(SUMMARY, summary)
         self.files = self._files()
 
     def require_table(self, table_name: str) -> None:
@@ -131,12 +131,18 @@ class Export:
             entry = self._json(FILES, line)
             try:
                 name = str(entry["dataFileS3Key"]).rpartition("/")[2]
-                files.append(DataFile(name, int(entry["itemCount"]), str(entry["md5Checksum"])))
-            except (KeyError, ValueError) as error:
+                files.append(DataFile(name, self._count(FILES, entry), str(entry["md5Checksum"])))
+            except KeyError as error:
                 self._refuse(FILES, f"a line has no {error}")
         if (listed := sum(file.items for file in files)) != self.items:
             self._refuse(FILES, f"it lists {listed:,} of {self.items:,} items")
         return tuple(files)
+
+    def _count(self, name: str, entry: Mapping[str, Any]) -> int:
+        count = entry["itemCount"]
+        if not isinstance(count, int):
+            self._refuse(name, f"itemCount is {count!r}, not a number of items")
+        return count
 
     def _json(self, name: str, text: str) -> Mapping[str, Any]:
         try:
