@@ -20,8 +20,8 @@ from cruddur_messages.items import AttributeMap
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-ITEMS_IN_A_FILE = 50_000
-"""What an interrupt loses at most, in each segment."""
+ITEMS_AT_ONCE = 50_000
+"""About how many items all segments hold together before each writes a file: what an interrupt loses at most."""
 
 NOTES = "unfinished.jsonl"
 """What is written so far: a line about the table, then one per file."""
@@ -66,7 +66,8 @@ class TableExport:
                 start = done[segment]["last"] if segment in done else None
                 numbers = count(sum(note["segment"] == segment for note in notes))
                 read = pages(self._client, self._table_name, segment, segments, start=start)
-                for number, (items, last) in zip(numbers, _files(read, stopped), strict=False):
+                files = _files(read, stopped, ITEMS_AT_ONCE // segments)
+                for number, (items, last) in zip(numbers, files, strict=False):
                     written = self._write(f"{segment:03}-{number:05}.json.gz", items)
                     self._note({"segment": segment, "last": last, "items": len(items), **written})
                     progress.advance(len(items))
@@ -132,7 +133,7 @@ class TableExport:
 
 
 def _files(
-    read: Iterator[tuple[Sequence[AttributeMap], Place | None]], stopped: Event
+    read: Iterator[tuple[Sequence[AttributeMap], Place | None]], stopped: Event, items_in_a_file: int
 ) -> Iterator[tuple[list[AttributeMap], Place | None]]:
     """Pages joined to the contents of files; at once nothing more if another segment has failed."""
     items: list[AttributeMap] = []
@@ -140,7 +141,7 @@ def _files(
         items += page
         if stopped.is_set():
             return
-        if last is None or len(items) >= ITEMS_IN_A_FILE:
+        if last is None or len(items) >= items_in_a_file:
             yield items, last
             items = []
 

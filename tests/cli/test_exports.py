@@ -91,7 +91,7 @@ def test_an_interrupted_export_is_continued(
 ) -> None:
     for _ in range(4):
         healthy_pair(ministack_table)
-    monkeypatch.setattr(table_export, "ITEMS_IN_A_FILE", 2)
+    monkeypatch.setattr(table_export, "ITEMS_AT_ONCE", 4)
     monkeypatch.setattr(table_export, "SEGMENTS", 2)
     read: list[int] = []
 
@@ -111,7 +111,9 @@ def test_an_interrupted_export_is_continued(
     assert table_export.TableExport(**arguments).run() == len(items_of(ministack_table))
     table = TableSnapshot()
     table.add(items_of(ministack_table))
-    assert check_export(Export(str(tmp_path), no_s3), no_progress)[0] == table.contents
+    export = Export(str(tmp_path), no_s3)
+    assert check_export(export, no_progress)[0] == table.contents
+    assert max(file.items for file in export.files) == 2
 
 
 def test_a_part_of_another_table_is_refused(ministack_table: CruddurTable, tmp_path: Path) -> None:
@@ -158,3 +160,4 @@ def test_a_file_that_holds_no_findings_is_refused(at: At, ministack_table: Crudd
     file.write_text('{"problem": "nonsense"}\n')
     assert f"line 1 of {file} is not a finding" in at(ministack_table, "rebuild", "--findings", str(file)).err
     assert "cannot be read" in at(ministack_table, "rebuild", "--findings", str(tmp_path / "y")).err
+    assert f"{tmp_path} has no file *.jsonl" in at(ministack_table, "rebuild", "--findings", str(tmp_path)).err

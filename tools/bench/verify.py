@@ -26,7 +26,6 @@ from cruddur_cli.maintenance import verify as verifying
 from cruddur_cli.maintenance.progress import no_progress
 from cruddur_cli.maintenance.scan import scan
 from cruddur_cli.maintenance.spark import check_on
-from cruddur_cli.maintenance.table_export import ITEMS_IN_A_FILE
 from cruddur_infra import REPOSITORY
 from cruddur_messages.audit.export import Export
 from cruddur_messages.audit.snapshot import ATTRIBUTES
@@ -51,6 +50,8 @@ FEW_CONVERSATIONS = 500
 ITEMS_PER_PAGE = 2500
 """About as many items as fit into the megabyte of a Scan response."""
 PAGE = "page"
+
+ITEMS_PER_FILE = 50_000
 
 Way = Callable[[Path], int]
 """Reads the table that is recorded in a folder; returns a number of items or findings."""
@@ -147,7 +148,7 @@ def row(conversations: int, messages: int) -> Iterator[str]:
     ways: list[Way] = [from_export, on_spark]
     with TemporaryDirectory() as directory:
         folder = Path(directory)
-        write_export(folder / "export", batches(items(), ITEMS_IN_A_FILE))
+        write_export(folder / "export", batches(items(), ITEMS_PER_FILE))
         if size <= LARGEST_SCAN:
             record(folder, items())
             ways += [bare_scan, verify]
