@@ -136,14 +136,14 @@ def rebuild(
     restart: Annotated[
         bool, typer.Option("--restart", help="Start again instead of continuing an interrupted run.")
     ] = False,
-    state: Annotated[Path | None, file_option("--state", "The file for what remains to do.")] = None,
+    state: Annotated[Path | None, file_option("--state", "The file for what is left to do.")] = None,
     findings: Annotated[
         Path | None, file_option("--findings", "Repair what this file names and nothing else, without a scan.")
     ] = None,
     examples: Examples = EXAMPLES,
     yes: Yes = False,
 ) -> int:
-    """Repair what verify finds, while the system runs; exit status 1 if something remains for a person.
+    """Repair what verify finds, while the system runs; exit status 1 if something is left for a person.
 
     A new run continues an interrupted one. Messages do not change, except the form of mixed timestamps.
     """
@@ -214,7 +214,7 @@ def _rebuild(
 ) -> Outcome:
     rebuilding = _rebuild_of(context, found)
     if remaining := checkpoint.remaining():
-        context.output.note(f"continuing an interrupted run: {len(remaining):,} conversations remain")
+        context.output.note(f"continuing an interrupted run: {len(remaining):,} conversations are left")
     outcome = rebuilding.run(checkpoint)
     for repair in outcome.failures[:examples]:
         context.output.note(f"conversation {repair.message_group_uuid} is not settled: {repair.failure}")

@@ -21,7 +21,7 @@ SECONDS_TO_SETTLE = 900
 
 MOST_EMPTY_PAGES = 100
 MESSAGES_AT_ONCE = 10
-REMAINING = "remaining in the queue"
+REMAINING = "left in the queue"
 GONE = frozenset({"ResourceNotFoundException", "TrimmedDataAccessException"})
 
 
@@ -167,7 +167,7 @@ class Redrive:
         return is_settled
 
     def _keep(self, message: "MessageTypeDef", why: str) -> None:
-        self._note(f"message {message.get('MessageId')} remains in the queue: {why}")
+        self._note(f"message {message.get('MessageId')} is left in the queue: {why}")
         self.counts[REMAINING] += 1
 
     def _remove(self, message: "MessageTypeDef") -> None:
