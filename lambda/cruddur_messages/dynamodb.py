@@ -92,18 +92,19 @@ def partition_query(
     partition: str,
     *,
     before: str | None = None,
+    up_to: str | None = None,
     after: str | None = None,
     equal: tuple[str, str] | None = None,
     **more: Any,
 ) -> dict[str, Any]:
     """The arguments of a query for the items of a partition, consistent unless `more` says otherwise.
 
-    `before` or `after` is the sort key before or after which they must be, `equal` a string attribute that they must
-    have and its value.
+    `before` or `after` is the sort key before or after which they must be, `up_to` the last one, `equal` a string
+    attribute that they must have and its value.
     """
     names, values = {"#pk": schema.PARTITION_KEY}, {":pk": {"S": partition}}
     arguments: dict[str, Any] = {"ConsistentRead": True, "KeyConditionExpression": "#pk = :pk"}
-    for sign, bound in (("<", before), (">", after)):
+    for sign, bound in (("<", before), ("<=", up_to), (">", after)):
         if bound is not None:
             arguments["KeyConditionExpression"] += f" AND #sk {sign} :bound"
             names["#sk"], values[":bound"] = schema.SORT_KEY, {"S": bound}

@@ -89,13 +89,24 @@ def test_a_mark_is_the_newest_message_that_is_not_newer(cruddur_table: CruddurTa
     ):
         store.mark_read(group, ANN.uuid, up_to=up_to)
         assert (mark(), store.unread(ANN.uuid, lines)) == (expected, {group: unread})
-    for wrong in ("", "yesterday", None, 3):
+    for wrong in ("", "yesterday", "2026-01-01T00:00:00." + "0" * 1024, None, 3):
         with pytest.raises(errors.InvalidTimestampError, match="is not an ISO 8601 timestamp: take the time of a mess"):
             store.mark_read(group, ANN.uuid, up_to=wrong)  # type: ignore[arg-type]
     with pytest.raises(errors.NotAMemberError):
         store.mark_read(group, EVE.uuid, up_to=keys[0])
     newest = write(cruddur_table, group, BO, NOON + timedelta(hours=1), timestamps.canonical)
     assert store.unread(ANN.uuid, inbox(cruddur_table, group, newest)) == {group: 1}
+
+
+@pytest.mark.parametrize("after", [0, 30])
+def test_a_mark_is_the_newest_message_also_of_mixed_forms(cruddur_table: CruddurTable, after: int) -> None:
+    """As a text, the older message is the later one."""
+    group, store = str(uuid.uuid4()), store_of(cruddur_table)
+    write(cruddur_table, group, BO, NOON, timestamps.canonical)
+    write(cruddur_table, group, BO, NOON - timedelta(hours=1), FORMS[5])
+    lines = inbox(cruddur_table, group, "2026-03-02")
+    store.mark_read(group, ANN.uuid, up_to=timestamps.canonical(NOON + timedelta(seconds=after)))
+    assert store.unread(ANN.uuid, lines) == {group: 0}
 
 
 def test_a_page_of_an_inbox_that_is_read_is_one_call_and_at_most_100_count(cruddur_table: CruddurTable) -> None:
@@ -116,6 +127,16 @@ def test_a_page_of_an_inbox_that_is_read_is_one_call_and_at_most_100_count(crudd
     for second in range(MOST_UNREAD + 1):
         newest = write(cruddur_table, group, BO, NOON + timedelta(hours=1, seconds=second), timestamps.canonical)
     assert store.unread(ANN.uuid, inbox(cruddur_table, group, newest)) == {group: MOST_UNREAD}
+    for after, queries in ((0, 1), (1, 3)):  # the time of the first of them, and one between two
+        up_to = timestamps.canonical(NOON + timedelta(hours=1, milliseconds=after))
+        client = BetweenCalls(cruddur_table.client)
+        store_of(cruddur_table, client=client).mark_read(group, ANN.uuid, up_to=up_to)
+        assert client.names == [
+            "get_item",
+            "query",
+            *["query"] * queries,
+            "update_item",
+        ]  # the first two: who asks is a member
     before = items_of(cruddur_table)
     store.unread(ANN.uuid, lines)
     assert items_of(cruddur_table) == before

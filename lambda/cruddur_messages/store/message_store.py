@@ -213,7 +213,7 @@ class MessageStore:
         """
         instant = reading.instant_of(up_to)
         self.require_member(message_group_uuid, user_uuid)
-        reading.mark_read(self._access, message_group_uuid, user_uuid, up_to=instant)
+        reading.mark_read(self._access, message_group_uuid, user_uuid, sort_key=up_to, instant=instant)
 
     def unread(self, user_uuid: str, conversations: Iterable[Conversation]) -> Mapping[str, int]:
         """How many messages of each conversation of an inbox are by others and not read, of the newest 100.

@@ -14,6 +14,7 @@ from cruddur_messages import member_item, schema, timestamps
 from cruddur_messages.items import text_or_empty
 from cruddur_messages.store import errors
 from cruddur_messages.store.access import Access, ConditionFailedError
+from cruddur_messages.store.checks import may_be_sort_key
 from cruddur_messages.store.values import Conversation
 
 MOST_UNREAD = 100
@@ -22,16 +23,21 @@ MOST_UNREAD = 100
 READ_AT_ONCE = 10
 """How many messages are read to find the one to mark: usually it is the first."""
 
+MOST_SEARCHED = 100
+"""How many messages are read, twice, if it is not among these."""
+
 SIDE_BY_SIDE = 8
 
 WIDEST_OFFSET = timedelta(days=1)
 """How far the text of a sort key with an offset may be from its instant in UTC, at most."""
 
 
-def mark_read(access: Access, message_group_uuid: str, user_uuid: str, *, up_to: datetime) -> None:
-    """Note the newest message that is not newer than an instant; a later mark stays, and who has left gets none."""
-    messages = access.messages(message_group_uuid, before=_shifted(up_to, WIDEST_OFFSET), Limit=READ_AT_ONCE)
-    newest = next((message for message in messages if message.instant <= up_to), None)
+def mark_read(access: Access, message_group_uuid: str, user_uuid: str, *, sort_key: str, instant: datetime) -> None:
+    """Note the newest message that is not newer than a sort key, whose instant is given.
+
+    A later mark stays, and who has left gets none.
+    """
+    newest = _newest(access, message_group_uuid, sort_key, instant)
     if newest is None:
         return
     with suppress(ConditionFailedError):
@@ -42,7 +48,7 @@ def mark_read(access: Access, message_group_uuid: str, user_uuid: str, *, up_to:
             UpdateExpression=f"SET {schema.READ_UP_TO} = :mark",
             ConditionExpression=f"{member_item.STAYS_A_MEMBER} AND "
             f"(attribute_not_exists({schema.READ_UP_TO}) OR {schema.READ_UP_TO} < :mark)",
-            ExpressionAttributeValues={":mark": {"S": timestamps.canonical(newest.instant)}},
+            ExpressionAttributeValues={":mark": {"S": timestamps.canonical(newest)}},
         )
 
 
@@ -70,10 +76,28 @@ def unread(
 
 def instant_of(up_to: object) -> datetime:
     """The instant of a sort key. Raises InvalidTimestampError if it is none."""
-    instant = timestamps.parse(up_to) if isinstance(up_to, str) else None
+    instant = timestamps.parse(up_to) if isinstance(up_to, str) and may_be_sort_key(up_to) else None
     if instant is None:
         raise errors.InvalidTimestampError(up_to)
     return instant
+
+
+def _newest(access: Access, message_group_uuid: str, sort_key: str, up_to: datetime) -> datetime | None:
+    """The instant of the newest message up to a sort key, in three queries, one if the table has the sort key.
+
+    If it does not, and the conversation is a busy one of mixed forms, it may be that of an older message.
+    """
+    found: list[datetime] = []
+    for most, bound in (
+        (READ_AT_ONCE, {"up_to": sort_key}),
+        (MOST_SEARCHED, {"before": _shifted(up_to, WIDEST_OFFSET)}),
+        (MOST_SEARCHED, {"before": _shifted(up_to, -WIDEST_OFFSET)}),
+    ):
+        messages = islice(access.messages(message_group_uuid, Limit=most, **bound), most)
+        found += [message.instant for message in messages if message.instant <= up_to]
+        if up_to in found:
+            break
+    return max(found, default=None)
 
 
 def _count(access: Access, user_uuid: str, message_group_uuid: str, mark: datetime | None) -> int:
