@@ -162,6 +162,14 @@ def test_whatever_names_a_person_is_erased_and_what_others_wrote_stays(world: Wo
     world.check_erased()
 
 
+def test_a_row_that_names_no_conversation_is_counted_and_erased(ministack_table: CruddurTable) -> None:
+    world = World(ministack_table, messages=0)
+    key = key_attributes((schema.group_row_partition(world.zoe.uuid), "2020-01-01T00:00:00"))
+    ministack_table.client.put_item(TableName=ministack_table.name, Item=key)
+    assert world.erasure().preview()["own_rows"] == world.erasure().run()["own_rows"] == 4
+    world.check_erased()
+
+
 def test_an_older_group_of_three_does_not_become_a_conversation_of_two(world: World) -> None:
     members = [world.people[name] for name in ("cy", "zoe", "di")]
     group = world.store.start_conversation(members, sender=members[0], message="of old").message_group_uuid

@@ -95,7 +95,7 @@ class _Canary:
         return message
 
     def is_shown(self, message: Message) -> bool:
-        """Whether each member has one row, at the time of the message or later."""
+        """Whether each member has a row, and every row is at the time of the message or later."""
         rows = self._rows()
         instants = [timestamps.parse(row.sort_key) for row in rows]
         return {row.member_uuid for row in rows} == {member.uuid for member in MEMBERS} and all(

@@ -73,7 +73,7 @@ class Erasure:
     def preview(self, track: Track = iter) -> Counter[str]:
         """What the table holds of the person, in numbers."""
         groups = self.person.conversations()
-        counts = Counter(conversations=len(groups))
+        counts = Counter(conversations=len(groups), own_rows=len(self.person.inbox().get("", [])))
         pairs = set(map(key_of, self._pair_items(self.person.traces.partners)))
         for found in self._each(track, groups):
             counts["own_rows"] += len(found.own_rows)

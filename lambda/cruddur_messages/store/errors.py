@@ -169,7 +169,12 @@ class InvalidTimestampError(RejectedError):
 
 
 class ContendedError(Exception):
-    """Other writers won every attempt. Nothing was written; a retry is safe."""
+    """Other writers won every attempt, or DynamoDB was too busy.
+
+    An attempt whose response was lost may have written: then a retry of `send` or `start_conversation` writes a second
+    message, a retry of any other call nothing more.
+    """
 
     def __init__(self, attempts: int) -> None:
-        super().__init__(f"the table was too busy with these items for {attempts} attempts: try again")
+        text = f"the table was too busy with these items for {attempts} attempts; one may have written"
+        super().__init__(f"{text}: look before you try again")
