@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.session import get_session
 
-from cruddur_infra.constructs.audit import RECOVERY_IS_OFF, definition
+from cruddur_infra.constructs.audit_steps import RECOVERY_IS_OFF, definition
 from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import ACCOUNT, REGION
 from tests.policies.deployed import _Account as Account
