@@ -343,7 +343,7 @@ def test_an_interrupted_rebuild_continues(
     assert {suspect.message_group_uuid for suspect in remaining}.isdisjoint(repaired)
     resumed = at(cruddur_table, *words)
     assert resumed.status == 0
-    assert f"continuing an interrupted run: {len(remaining)} conversations remain" in resumed.err
+    assert f"continuing an interrupted run: {len(remaining)} conversations are left" in resumed.err
     assert not state.exists()
     assert at(cruddur_table, "verify").status == 0
 
