@@ -160,11 +160,12 @@ def test_a_newcomers_row_names_somebody_who_is_still_there(cruddur_table: Cruddu
 
 
 def test_the_row_of_the_first_member_who_comes_back_names_somebody_else(cruddur_table: CruddurTable) -> None:
-    """All rows name the first member: so it is a sender, and if no message is left, a member whose name is unknown."""
+    """All rows name the first member: so it is another sender, and if there is none, a member whose name is unknown."""
     group = Group(cruddur_table)
     store, ann = group.store(), group.ann
     store.leave(group.uuid, ann.uuid)
     assert store.add_member(group.uuid, ann, asked_by=group.bo.uuid).other == group.cy
+    store.send(group.uuid, sender=ann, message="the only one left")
     store.leave(group.uuid, ann.uuid)
     for sent in (group.first, group.newest):
         store.delete(group.uuid, sent.sort_key, message_uuid=sent.message_uuid, by=group.cy.uuid)
