@@ -10,6 +10,9 @@ settings.register_profile("cruddur", deadline=None, print_blob=True, suppress_he
 settings.load_profile("cruddur")
 
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+# What says how to print is for whoever runs the tests, not for the programs that they run.
+for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)
 
 pytest_plugins = ["tests.engines.fixtures", "tests.report", "tests.templates.fixtures"]
 
