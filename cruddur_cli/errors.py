@@ -3,6 +3,7 @@
 from botocore import exceptions as botocore_errors
 
 from cruddur_messages.audit.export import ExportError
+from cruddur_messages.dynamodb import error_code
 from cruddur_messages.person import StillChangingError
 from cruddur_messages.seed.file import SeedFileError
 from cruddur_messages.seed.load import SeedError
@@ -81,7 +82,7 @@ def explained(error: Exception) -> str | None:
 
 
 def _refused(error: botocore_errors.ClientError) -> str:
-    code = error.response.get("Error", {}).get("Code", "unknown error")
+    code = error_code(error)
     reason = one_line(error.response.get("Error", {}).get("Message", ""))
     if code == "ResourceNotFoundException":
         return f"there is no such table here ({reason}): create it with bin/ddb schema-load, or check table and region"

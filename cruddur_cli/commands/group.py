@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 from cruddur_cli import completion
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError
+from cruddur_messages.dynamodb import error_code
 from cruddur_messages.store.errors import RejectedError
 
 PROGRAM = "bin/ddb"
@@ -72,7 +73,7 @@ class TableCommand(TyperCommand):
             text, user_uuid = str(rejected), rejected.user_uuid
             raise DdbError(text.replace(user_uuid, context.name_of(user_uuid)) if user_uuid else text) from rejected
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in ANOTHER_LAYOUT:
+            if error_code(error) in ANOTHER_LAYOUT:
                 context.require_table()
             raise
         finally:

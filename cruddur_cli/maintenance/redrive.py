@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cruddur_cli.maintenance.repair import Repairer, Suspect
 from cruddur_cli.settlement import projection
+from cruddur_messages.dynamodb import error_code
 from cruddur_messages.projection.records import FoldedBatch, fold
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBa
             empty_pages = 0 if numbered else empty_pages + 1
             iterator = page.get("NextShardIterator")
     except streams.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in GONE:
+        if error_code(error) not in GONE:
             raise
     return None
 

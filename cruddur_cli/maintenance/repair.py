@@ -18,7 +18,7 @@ from cruddur_cli.maintenance.rekey import Rekeying
 from cruddur_messages import member_item, schema, timestamps
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.conversation_item import fingerprint
-from cruddur_messages.dynamodb import CONDITION_FAILED, reasons
+from cruddur_messages.dynamodb import CONDITION_FAILED, error_code, reasons
 from cruddur_messages.items import (
     ERASED,
     KEY_IS_FREE,
@@ -107,7 +107,7 @@ class Repairer:
                 if repair.failure is None:
                     break
         except self._client.exceptions.ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in OF_THIS_CONVERSATION:
+            if error_code(error) not in OF_THIS_CONVERSATION:
                 raise
             repair.failure = str(error)
         return repair

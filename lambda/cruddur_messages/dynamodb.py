@@ -65,7 +65,7 @@ class CancelledError(Exception):
 
 def reasons(error: ClientError) -> list[str]:
     """Why a call failed: a code for each action of a cancelled transaction, in order, else one code."""
-    code = _code(error)
+    code = error_code(error)
     if code == "ConditionalCheckFailedException":
         return [CONDITION_FAILED]
     if code == "TransactionCanceledException":
@@ -77,7 +77,7 @@ def translate(error: ClientError | BotoCoreError) -> CancelledError | TransientE
     """What botocore has raised, as one of this module's errors."""
     if not isinstance(error, ClientError):
         return TransientError(type(error).__name__)
-    code = _code(error)
+    code = error_code(error)
     if code in ("ConditionalCheckFailedException", "TransactionCanceledException"):
         return CancelledError(reasons(error))
     return (TransientError if code in TRANSIENT_CODES else RefusedError)(code)
@@ -180,5 +180,6 @@ def rows_in_index(
     return group_rows(found, message_group_uuid)
 
 
-def _code(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
+    """The error code of a response."""
     return error.response.get("Error", {}).get("Code", "unknown error")

@@ -4,25 +4,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cruddur_cli import errors as ddb_errors
+from cruddur_cli.errors import NO_CREDENTIALS, REFUSED_CREDENTIALS
 from cruddur_infra import REPOSITORY
 from cruddur_local.waiting import wait_until
+from cruddur_messages.dynamodb import error_code
 
 TAG = "cruddur-aws-tests"
 """The tag of everything that the tests create; its value is the name of the run."""
 
 DENIED = {"AccessDenied", "AWS.SimpleQueueService.AccessDenied", "UnauthorizedOperation"}
-LOST = ddb_errors.REFUSED_CREDENTIALS | {"AuthFailure", "OptInRequired", "RequestExpired"}
+LOST = REFUSED_CREDENTIALS | {"AuthFailure", "OptInRequired", "RequestExpired"}
 
 _Found = TypeVar("_Found")
 
@@ -38,7 +38,6 @@ class Account:
     region: str
     environment: Mapping[str, str]
     repository: Path = REPOSITORY
-    _making_clients: Lock = field(default_factory=Lock)
 
     @property
     def is_emulator(self) -> bool:
@@ -63,9 +62,7 @@ class Account:
         options: Any = {"ignore_configured_endpoint_urls": not self.is_emulator}
         config = Config(retries={"mode": "standard", "total_max_attempts": 8}, **options)
         endpoint, trusted = (self.environment.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"))
-        # A session is for one thread at a time, and people write in another.
-        with self._making_clients:
-            return create(service, endpoint_url=endpoint, verify=trusted, config=config)
+        return create(service, endpoint_url=endpoint, verify=trusted, config=config)
 
     def pages(self, service: str, operation: str, key: str, **asked: Any) -> list[Any]:
         """All results of a paginated operation."""
@@ -92,17 +89,12 @@ class Account:
         return found
 
 
-def code(error: ClientError) -> str:
-    """The error code of a response."""
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
 def is_denied(call: Callable[[], object]) -> bool:
     """Whether a call is denied; other errors are raised."""
     try:
         call()
     except ClientError as error:
-        codes = {code(error), *(one.get("Code", "") for one in error.response.get("CancellationReasons", []))}
+        codes = {error_code(error), *(one.get("Code", "") for one in error.response.get("CancellationReasons", []))}
         if DENIED.isdisjoint(one.removesuffix("Exception") for one in codes):
             raise
         return True
@@ -111,4 +103,4 @@ def is_denied(call: Callable[[], object]) -> bool:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the credentials are missing, or no longer accepted, so that no test can go on."""
-    return isinstance(error, ddb_errors.NO_CREDENTIALS) or (isinstance(error, ClientError) and code(error) in LOST)
+    return isinstance(error, NO_CREDENTIALS) or (isinstance(error, ClientError) and error_code(error) in LOST)

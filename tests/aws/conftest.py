@@ -25,7 +25,6 @@ from tests.aws.system import System
 from tests.end_to_end.checkout import Checkout
 from tests.engines.fixtures import free_port
 
-HERE = Path(__file__).parent
 NAME = "cruddur-aws-tests"
 NAMES = re.compile(r"(?!aws|ssm)(?=.{3,24}$)[a-z](-?[a-z0-9])+")
 """One of these with `-adopted` is a value of the setting `name`."""
@@ -35,8 +34,8 @@ MADE = f"""This deploys the system into an account three times, tests claims abo
   region    {{region}}
   makes     stacks, tables, roles, queues, log groups called {{name}}-..., all with the tag {TAG}={{name}}
   costs     less than a dollar, by AWS's prices; not measured on AWS yet
-  takes     between half an hour and two hours; this has not been timed on AWS yet.
-            Most of it is waiting for alarms, and for AWS to delete network interfaces: 20 minutes each time"""
+  takes     between half an hour and two hours, most of it waiting; this has not been timed on AWS yet
+Type the account's number to continue:"""
 
 CLEAN_UP = "make test-aws CLEAN_UP=1 NAME={0.name} REGION={0.region}"
 ACCOUNT = pytest.StashKey[Account]()
@@ -50,7 +49,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--region", help="The region; by default that of the AWS configuration.")
     group.addoption("--yes", action="store_true", help="Do not ask for confirmation.")
     group.addoption("--clean-up", action="store_true", help="Remove what a killed run has left; test nothing.")
-    group.addoption("--page", type=Path, help="The file to write the page to.")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,8 +99,7 @@ def check(account: Account) -> None:
 
 def confirm(account: Account) -> None:
     """Say what will be done, and ask once."""
-    print(MADE.format(account=account.number, region=account.region, name=account.name))  # noqa: T201
-    print("Type the account's number to continue:", flush=True)  # noqa: T201
+    print(MADE.format(account=account.number, region=account.region, name=account.name), flush=True)  # noqa: T201
     typed = sys.stdin.readline().strip()
     if typed != account.number:
         raise pytest.UsageError(f"not confirmed: {typed!r} is not {account.number}, nothing was done; YES=1 skips this")
@@ -123,7 +120,7 @@ def finish(account: Account) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark every test of this folder, and skip on the emulator what only AWS can show."""
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if item.nodeid.startswith("tests/aws/"):
             item.add_marker(pytest.mark.aws)
             only = item.get_closest_marker("only_on_aws")
             if only and config.option.account != "aws":
@@ -147,12 +144,11 @@ def _write_page(item: pytest.Function, report: pytest.TestReport) -> None:
     if report.when != "call" and report.passed:
         return
     account, rows = item.config.stash[ACCOUNT], item.config.stash.setdefault(ROWS, {})
-    outcome = report.outcome if report.when == "call" or report.skipped else "error"
     claim = " ".join((item.obj.__doc__ or "").split())
-    rows[item.name] = f"| {item.name} | {claim} | {outcome} | {report.duration:.0f} |"
+    rows[item.name] = f"| {item.name} | {claim} | {report.outcome} | {report.duration:.0f} |"
     place = f"{'the emulator' if account.is_emulator else 'AWS'}, account ...{account.number[-4:]}, {account.region}"
     head = [f"# Claims, tested on {place}", "", "| test | claim | outcome | seconds |", "|---|---|---|---|"]
-    page = item.config.option.page or REPOSITORY / ".local/aws-tests" / f"{account.name}.md"
+    page = REPOSITORY / f".local/aws-tests/{account.name}.md"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n".join([*head, *rows.values(), ""]))
 
@@ -171,9 +167,7 @@ def emulated(folder: Path, ending: ExitStack) -> Account:
     checkout = Checkout.make(folder)
     ending.callback(checkout.make_target, "down")
     checkout.make_target("up", f"PORT={free_port()}", "SETTINGS=seed=false")
-    variables = checkout.variables()
-    variables |= {"AWS_ENDPOINT_URL_DYNAMODB": variables["AWS_ENDPOINT_URL"], "HOME": os.environ.get("HOME", "")}
-    return Account(NAME, variables["AWS_REGION"], {"PATH": os.environ["PATH"]} | variables, checkout.folder)
+    return checkout.account(NAME)
 
 
 @pytest.fixture(scope="session")
@@ -191,5 +185,4 @@ def prod(account: Account) -> System:
 def _deployed(account: Account, stage: str) -> System:
     system = System(account, account.name, stage, f"{account.name}-{stage}")
     system.deploy()
-    account.within(5, "the mapping is enabled", lambda: system.mapping()["State"] == "Enabled")
     return system

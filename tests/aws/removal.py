@@ -1,12 +1,13 @@
 """What the tests have created in the account: found by name and tag, and removed, whatever state it is in."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from tests.aws.account import TAG, Account, code
+from cruddur_messages.dynamodb import error_code
+from tests.aws.account import TAG, Account
 
 GONE = {"AWS.SimpleQueueService.NonExistentQueue", "NoSuchEntity", "NotFound", "QueueDoesNotExist"}
 GONE |= {"ResourceNotFoundException", "ValidationError"}
@@ -31,11 +32,8 @@ def find(account: Account) -> list[Found]:
     prefix, found = f"{account.name}-", list[Found]()
 
     def add(kind: str, id_: str, tags: Callable[[], Mapping[str, Any]]) -> None:
-        def judge() -> None:
-            found.append(Found(kind, id_, is_ours=(TAG, account.name) in _pairs(tags())))
-
         if id_.rpartition("/")[2].startswith(prefix):
-            is_there(judge)
+            is_there(lambda: found.append(Found(kind, id_, is_ours=(TAG, account.name) in _pairs(tags()))))
 
     for stack in account.pages("cloudformation", "describe_stacks", "Stacks"):
         add("stack", stack["StackName"], partial(_tags_of_stack, account, stack))
@@ -83,21 +81,10 @@ def is_there(call: Callable[[], object]) -> bool:
     try:
         call()
     except ClientError as error:
-        if code(error) not in GONE:
+        if error_code(error) not in GONE:
             raise
         return False
     return True
-
-
-def tagged(account: Account) -> Iterator[str]:
-    """The ARNs of the resources that have the tag of this run; AWS also lists deleted ones for a time."""
-    asked = {"TagFilters": [{"Key": TAG, "Values": [account.name]}]}
-    for one in account.pages("resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", **asked):
-        arn = one["ResourceARN"]
-        service, resource = arn.split(":", 5)[2::3]
-        describe = partial(account.client("dynamodb").describe_table, TableName=resource.partition("/")[2])
-        if service != "dynamodb" or is_there(describe):
-            yield arn
 
 
 def _begin_deletion(account: Account, stack: str) -> None:

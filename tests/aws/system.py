@@ -18,7 +18,6 @@ from tests.aws.account import TAG, Account
 QUICK_TO_FAIL = {"retry_attempts": "2", "record_age_seconds": "120", "alarm_failures": "0", "canary_minutes": "5"}
 """Limits so small that failed records are in the queue, and alarms start, within minutes."""
 
-LATE_SECONDS = 60.0
 FIRST_BATCH_SECONDS = 300.0
 """How long a new mapping may take for its first batch."""
 
@@ -39,8 +38,8 @@ class System:
 
     def cdk(self, *words: str, **settings: str) -> None:
         """Run the CDK CLI on this system; the test fails with the most useful line of its output."""
-        fixed = {"name": self.name, "stage": self.stage, "table_name": self.table_name, "seed": "false"}
-        fixed |= QUICK_TO_FAIL
+        names = {"name": self.name, "stage": self.stage, "table_name": self.table_name}
+        fixed = QUICK_TO_FAIL | names | {"seed": "false"}
         if not self.account.is_emulator:
             fixed |= {"account": self.account.number, "region": self.account.region, "monitoring": "full"}
         context = [f"--context={name}={value}" for name, value in (fixed | settings).items()]
@@ -56,19 +55,18 @@ class System:
         """Run `cdk deploy --all`, with the tag of the run."""
         self.cdk("deploy", "--all", "--require-approval=never", f"--tags={TAG}={self.account.name}", **settings)
 
-    def ddb(self, *words: str) -> Any:
-        """Run bin/ddb on the table and return its output; the test fails if the exit status is not 0."""
+    def ddb(self, *words: str) -> None:
+        """Run bin/ddb on the table; the test fails if the exit status is not 0."""
         place = [] if self.account.is_emulator else ["--prod"]
-        status, printed = self.account.run("bin/ddb", *words, "--json", *place, "--table", self.table_name)
+        status, printed = self.account.run("bin/ddb", *words, *place, "--table", self.table_name)
         assert status == 0, f"bin/ddb {' '.join(words)}: {printed}"
-        return json.loads(printed[printed.index("{") :])
 
     @property
     def place(self) -> Place:
         """Where made-up people write."""
         return Place(self.account.client("dynamodb"), self.table_name)
 
-    def smoke(self, messages: int, limit_seconds: float = LATE_SECONDS) -> Report:
+    def smoke(self, messages: int, limit_seconds: float = 60.0) -> Report:
         return runs.talk(self.place, messages=messages, limit_seconds=limit_seconds)
 
     def require_smoke(self, messages: int) -> None:
@@ -108,14 +106,12 @@ class System:
         self.account.within(10, f"the mapping is {state}", lambda: self.mapping()["State"] == state)
 
     def function(self) -> Mapping[str, Any]:
-        client = self.account.client("lambda")
-        return dict(client.get_function_configuration(FunctionName=f"{self.stack}-projection"))
+        return dict(self.account.client("lambda").get_function_configuration(FunctionName=f"{self.stack}-projection"))
 
     def role_policy(self, name: str = "table") -> tuple[dict[str, str], dict[str, Any]]:
         """An inline policy of the projection's role, as arguments of IAM; and its text. `projection` is for Lambda."""
         names = {"RoleName": f"{self.stack}-projection-{self.account.region}", "PolicyName": name}
-        found = self.account.client("iam").get_role_policy(**names)["PolicyDocument"]
-        return names, found if isinstance(found, dict) else json.loads(found)
+        return names, self.account.client("iam").get_role_policy(**names)["PolicyDocument"]
 
     def require_no_drift(self) -> None:
         """Let CloudFormation compare every stack with its resources."""

@@ -1,20 +1,21 @@
 """The system with the settings of dev is deployed from nothing, works, and changes while people write."""
 
-from threading import Event, Thread
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
+from cruddur_cli.smoke import runs
 from cruddur_cli.smoke.report import Report
 from tests.aws.system import System
 
 CHANGES = ({"batch_size": "50"}, {"memory_mb": "1024"}, {"vpc_cidr": "10.87.0.0/24"})
-LATEST_SECONDS = 900.0
 
 
 def test_deploys(dev: System) -> None:
     """The stacks deploy for the first time, and Lambda reads the stream."""
     assert dev.stacks() == [dev.stack, f"{dev.stack}-table"]
-    assert dev.mapping()["State"] == "Enabled"
+    dev.account.within(5, "the mapping is enabled", lambda: dev.mapping()["State"] == "Enabled")
 
 
 def test_smoke_passes(dev: System) -> None:
@@ -40,20 +41,16 @@ def test_source_function_arn(dev: System) -> None:
 
 def test_settings_change_under_load(dev: System) -> None:
     """A change of batch size, memory or vpc_cidr replaces nothing that lasts, and meanwhile no message is lost."""
-    before, stopped = lasting(dev), Event()
-    reports, errors = list[Report](), list[Exception]()
+    # A session, unlike a client, is for one thread at a time.
+    before, stopped, place = lasting(dev), Event(), dev.place
+    reports, settings = list[Report](), dict[str, str]()
 
     def write() -> None:
-        try:
-            while not stopped.is_set():
-                reports.append(dev.smoke(messages=10, limit_seconds=LATEST_SECONDS))
-        except Exception as error:
-            errors.append(error)
+        while not stopped.is_set():
+            reports.append(runs.talk(place, messages=10, limit_seconds=900.0))
 
-    settings: dict[str, str] = {}
-    # After Ctrl-C nothing waits for it: what it writes is deleted with the table.
-    writing = Thread(target=write, daemon=True)
-    writing.start()
+    # After Ctrl-C, it ends with an error when its table is deleted.
+    writing = ThreadPoolExecutor(1).submit(write)
     try:
         for change in CHANGES:
             settings |= change
@@ -61,8 +58,7 @@ def test_settings_change_under_load(dev: System) -> None:
             assert lasting(dev) == before, change
     finally:
         stopped.set()
-    writing.join()
-    assert errors == []
+    writing.result()
     assert [problem for report in reports for problem in report.problems] == []
     assert any(report.delays for report in reports)
     assert (dev.mapping()["BatchSize"], dev.function()["MemorySize"]) == (50, 1024)

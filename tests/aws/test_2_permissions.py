@@ -1,7 +1,6 @@
 """The permissions of the projection: evaluated by AWS's policy simulator, and tried."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,19 +15,11 @@ from cruddur_messages import schema
 from tests.aws import removal
 from tests.aws.account import TAG, Account, is_denied
 from tests.aws.system import System, policy
-from tests.engines.fixtures import CruddurTable
 from tests.policies import aws_simulator
+from tests.policies.authorization import SOURCE_VPC, SOURCE_VPCE
 from tests.policies.conftest import case_of
-from tests.policies.scenarios import Recording, record_all
+from tests.policies.scenarios import Recording
 from tools.synthesis import resources, synthesize
-
-DENY_ALL = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
-
-
-@pytest.fixture(scope="module")
-def recording(dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]) -> Recording:
-    """Every call that the functions and the backend make."""
-    return record_all(lambda: cruddur_table_on(dynamodb_local_endpoint))
 
 
 @pytest.mark.only_on_aws("the emulator's policy simulator ignores condition keys")
@@ -54,16 +45,12 @@ def test_leading_keys(dev: System) -> None:
         conversation, message = key(schema.CONVERSATION_PREFIX), key(schema.MESSAGE_PREFIX)
         # Policies take a moment to be in force everywhere, so a first denial proves nothing.
         dev.account.within(1, "two rows are allowed", lambda: not is_denied(lambda: delete(dev, dynamodb, row, other)))
-        # `shown` is no reserved word; the value is of no consequence.
-        change = {"UpdateExpression": "SET shown = :none", "ExpressionAttributeValues": {":none": {"S": "none"}}}
         here = {"TableName": dev.table_name}
-        both = [{"Update": here | {"Key": conversation} | change}, {"Delete": here | {"Key": row}}]
-        try:
-            transact = partial(dynamodb.transact_write_items, TransactItems=both)
-            dev.account.within(1, "a row and a conversation item are allowed", lambda: not is_denied(transact))
-        finally:
-            # The projection may not delete it.
-            dev.account.client("dynamodb").delete_item(TableName=dev.table_name, Key=conversation)
+        # Only the condition fails, so this is allowed and leaves nothing.
+        never = {"UpdateExpression": "REMOVE shown", "ConditionExpression": "attribute_exists(shown)"}
+        both = [{"Update": here | {"Key": conversation} | never}, {"Delete": here | {"Key": row}}]
+        with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+            dynamodb.transact_write_items(TransactItems=both)
         assert is_denied(lambda: delete(dev, dynamodb, message))
         assert is_denied(lambda: delete(dev, dynamodb, row, message))
 
@@ -99,8 +86,9 @@ def test_endpoint_policy(dev: System) -> None:
     """The endpoint's policy is enforced: what it denies, the projection cannot do."""
     ec2, (endpoint,) = dev.account.client("ec2"), dev.account.physical_ids(dev.stack, "AWS::EC2::VPCEndpoint")
     (found,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[endpoint])["VpcEndpoints"]
+    deny_all = {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
     try:
-        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=policy(DENY_ALL))
+        ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=policy(deny_all))
         dev.account.within(5, "a message stays out", lambda: dev.smoke(messages=1, limit_seconds=20).problems)
     finally:
         ec2.modify_vpc_endpoint(VpcEndpointId=endpoint, PolicyDocument=found["PolicyDocument"])
@@ -111,42 +99,41 @@ def test_endpoint_policy(dev: System) -> None:
 def role_with(system: System, permissions: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
     """DynamoDB under a role with these statements."""
     account, name = system.account, f"{system.stack}-probe"
-    iam, statements = account.client("iam"), list(permissions)
+    iam, sts = account.client("iam"), account.client("sts")
     # Added for this test: the call that shows that the policy is in force.
-    statements.append({"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"})
+    arrived = {"Sid": "Arrived", "Effect": "Allow", "Action": "dynamodb:DescribeTable", "Resource": "*"}
     root = f"arn:{account.session.get_partition_for_region(account.region)}:iam::{account.number}:root"
     trust = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": "sts:AssumeRole"}
+
+    def assumed() -> Any:
+        """DynamoDB under the role; None as long as IAM does not know role and policy everywhere."""
+        try:
+            given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="tests")["Credentials"]
+            keys = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+            dynamodb = account.client("dynamodb", boto3.Session(*keys, region_name=account.region))
+            dynamodb.describe_table(TableName=system.table_name)
+        except ClientError as error:
+            if "AccessDenied" in str(error) or "InvalidClientTokenId" in str(error):
+                return None
+            raise
+        return dynamodb
+
     try:
         tags = [{"Key": TAG, "Value": account.name}]
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust), Tags=tags)["Role"]
-        iam.put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=policy(*statements))
-        yield account.within(3, "the probe's role can be used", lambda: assumed(system, role["Arn"]))
+        iam.put_role_policy(RoleName=name, PolicyName="probe", PolicyDocument=policy(*permissions, arrived))
+        yield account.within(3, "the probe's role can be used", assumed)
     finally:
         removal.remove(account, "role", name)
 
 
-def assumed(system: System, arn: str) -> Any:
-    """DynamoDB under a role; None as long as IAM does not know role and policy everywhere."""
-    account = system.account
-    try:
-        given = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="tests")["Credentials"]
-        keys = given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-        dynamodb = account.client("dynamodb", boto3.Session(*keys, region_name=account.region))
-        return None if is_denied(lambda: dynamodb.describe_table(TableName=system.table_name)) else dynamodb
-    except ClientError as error:
-        if "AccessDenied" in str(error) or "InvalidClientTokenId" in str(error):
-            return None
-        raise
-
-
 def from_anywhere(statement: Mapping[str, Any]) -> dict[str, Any]:
     """A statement without its network conditions."""
-    network = ("aws:SourceVpce", "aws:SourceVpc")
-    found: dict[str, Any] = json.loads(
-        json.dumps(statement),
-        object_hook=lambda part: {name: one for name, one in part.items() if name not in network and one != {}},
-    )
-    return found
+    conditions = {
+        operator: {key: one for key, one in keys.items() if key not in (SOURCE_VPC, SOURCE_VPCE)}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    return {**statement, "Condition": {operator: keys for operator, keys in conditions.items() if keys}}
 
 
 def query_index(system: System, dynamodb: Any, group: str) -> object:

@@ -72,8 +72,8 @@ def notices(dev: System) -> str:
     url = str(sqs.create_queue(QueueName=f"{dev.stack}-notices", tags={TAG: dev.account.name})["QueueUrl"])
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
-    of_topic = {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(allow | of_topic)})
+    allow |= {"Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(allow)})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     return url
 

@@ -1,11 +1,16 @@
-"""A table that this app did not create, damaged by the bootcamp's handler, is adopted both ways (docs/adoption.md)."""
+"""A table that this app did not create, damaged by the bootcamp's handler, is adopted both ways (docs/adoption.md).
+
+This file stays the last one: it ends with the removal of everything.
+"""
 
 import json
 import random
+from functools import partial
 
 import pytest
 
-from tests.aws.account import Account
+from tests.aws import removal
+from tests.aws.account import TAG, Account
 from tests.aws.system import FIRST_BATCH_SECONDS, System
 from tests.cli import damage
 from tests.end_to_end.inboxes import items
@@ -41,9 +46,8 @@ def adopted(hand_made: System, messages: list[str]) -> System:
 def imported(adopted: System) -> System:
     """The same table in a stack: the system is destroyed, which leaves the table; then `cdk import`."""
     adopted.cdk("destroy", "--all", "--force", stream_arn=stream_of(adopted))
-    mapping = adopted.account.repository / ".local/aws-tests/import.json"
-    mapping.write_text(json.dumps({"MessagesTable": {"TableName": adopted.table_name}}))
-    words = ("import", f"{adopted.stack}-table", "--resource-mapping", str(mapping), "--force")
+    mapping = json.dumps({"MessagesTable": {"TableName": adopted.table_name}})
+    words = ("import", f"{adopted.stack}-table", "--resource-mapping-inline", mapping, "--force")
     adopted.cdk(*words, point_in_time_recovery="false")
     return adopted
 
@@ -84,6 +88,18 @@ def test_imported_stream(imported: System, messages: list[str]) -> None:
     require_repaired(imported, messages)
 
 
+def test_nothing_is_left(account: Account) -> None:
+    """When everything is removed, no resource has the tag of this run, and none its name."""
+    # What an adoption has left when it was killed: on the emulator, other tests may run elsewhere.
+    System(account, account.name, "dev", f"{account.name}-left").make_table()
+    removal.remove_all(account)
+    assert removal.find(account) == []
+    asked = {"TagFilters": [{"Key": TAG, "Values": [account.name]}]}
+    tagged = partial(account.pages, "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", **asked)
+    # It lists what is deleted for a time; the names of tables were compared above.
+    account.within(60, "nothing has the tag", lambda: all(":table/" in one["ResourceARN"] for one in tagged()))
+
+
 def require_repaired(system: System, messages: list[str]) -> None:
     """Repair; the test fails if a message is missing or a promise is broken."""
     system.ddb("rebuild", "--yes")
@@ -95,8 +111,7 @@ def require_repaired(system: System, messages: list[str]) -> None:
 def messages_in(system: System) -> list[str]:
     """Key and text of each message of the table, in order."""
     found = items(system.place.client, system.table_name)
-    messages = [one for one in found if one["pk"]["S"].startswith("MSG#")]
-    return sorted(f"{one['pk']['S']} {one['sk']['S']} {one['message']['S']}" for one in messages)
+    return sorted(json.dumps(one, sort_keys=True) for one in found if one["pk"]["S"].startswith("MSG#"))
 
 
 def stream_of(system: System) -> str:

@@ -105,9 +105,11 @@ class Checkout:
         lines = self.make_target("-s", "env").stdout.splitlines()
         return {found[1]: found[2] for found in map(_EXPORT.fullmatch, lines) if found}
 
-    def connection(self) -> Account:
-        """Clients of the running system."""
-        return Account(name="", region=REGION, environment=self.variables())
+    def account(self, name: str = "") -> Account:
+        """The account of the running system."""
+        variables = _inherited("HOME") | self.variables()
+        variables["AWS_ENDPOINT_URL_DYNAMODB"] = variables["AWS_ENDPOINT_URL"]
+        return Account(name, REGION, variables, self.folder)
 
     def _environment(self) -> dict[str, str]:
         return _inherited() | hostile.VARIABLES | hostile.behind(self.proxy) | {"HOME": str(self.folder / "home")}

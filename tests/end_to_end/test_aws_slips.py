@@ -99,10 +99,9 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         yield replace(conftest.emulated(tmp_path_factory.mktemp("checkout"), ending), name=NAME, repository=REPOSITORY)
 
 
-def begun(environment: dict[str, str], page: Path) -> "subprocess.Popen[str]":
+def begun(environment: dict[str, str]) -> "subprocess.Popen[str]":
     """A run that has deployed, and begins its second test."""
-    words = ("--account=emulator", "--yes", f"--page={page}", "-k", "test_deploys or test_smoke_passes")
-    process = command(environment, *words)
+    process = command(environment, "--account=emulator", "--yes", "-k", "test_deploys or test_smoke_passes")
     said = ""
     assert process.stdout
     while "PASSED" not in said:
@@ -112,24 +111,27 @@ def begun(environment: dict[str, str], page: Path) -> "subprocess.Popen[str]":
     return process
 
 
-def test_ctrl_c_leaves_nothing(emulated: Account, tmp_path: Path) -> None:
-    process = begun(dict(emulated.environment), tmp_path / "page.md")
+def test_ctrl_c_leaves_nothing(emulated: Account) -> None:
+    process = begun(dict(emulated.environment))
     assert removal.find(emulated)
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate()
     assert process.returncode == pytest.ExitCode.INTERRUPTED, said
     assert removal.find(emulated) == []
-    assert "| test_deploys | The stacks deploy for the first time" in (tmp_path / "page.md").read_text()
+    assert (
+        "| test_deploys | The stacks deploy for the first time"
+        in (REPOSITORY / f".local/aws-tests/{NAME}.md").read_text()
+    )
 
 
-def test_an_expired_session_ends_with_the_command_that_removes_everything(emulated: Account, tmp_path: Path) -> None:
+def test_an_expired_session_ends_with_the_command_that_removes_everything(emulated: Account) -> None:
     iam = emulated.client("iam")
     iam.create_user(UserName="tester")
     policy = json.dumps({"Version": "2012-10-17", "Statement": [ANYTHING]})
     iam.put_user_policy(UserName="tester", PolicyName="anything", PolicyDocument=policy)
     key = iam.create_access_key(UserName="tester")["AccessKey"]
     own = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-    process = begun({**emulated.environment, **own}, tmp_path / "page.md")
+    process = begun({**emulated.environment, **own})
     iam.delete_access_key(UserName="tester", AccessKeyId=key["AccessKeyId"])
     said, _ = process.communicate()
     assert process.returncode, said

@@ -95,7 +95,7 @@ def test_after_ctrl_c_and_after_a_killed_emulator_the_next_up_works(checkout: Ch
     assert "make up" in line
 
     assert "Sent by make up" in checkout.make_target("up").stdout
-    await_exact(checkout.connection().client("dynamodb"))
+    await_exact(checkout.account().client("dynamodb"))
 
 
 @pytest.mark.proof
@@ -103,12 +103,12 @@ def test_data_is_kept_after_down_only_with_keep(checkout: Checkout) -> None:
     conversation = load()[0]
 
     def send(message: str) -> None:
-        store = MessageStore(client=checkout.connection().client("dynamodb"), table_name="cruddur-messages")
+        store = MessageStore(client=checkout.account().client("dynamodb"), table_name="cruddur-messages")
         store.send(conversation.message_group_uuid, sender=conversation.members[0], message=message)
         assert message in texts()
 
     def texts() -> list[str]:
-        found = await_exact(checkout.connection().client("dynamodb"))
+        found = await_exact(checkout.account().client("dynamodb"))
         return [item["message"]["S"] for item in found if "message" in item]
 
     checkout.make_target("up")

@@ -45,7 +45,7 @@ def printed(checkout: Checkout) -> str:
 def connection(checkout: Checkout, printed: str) -> Account:
     """Clients of the system that `make up` runs."""
     assert printed
-    return checkout.connection()
+    return checkout.account()
 
 
 def versions(connection: Account) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def ddb(checkout: Checkout, command: str, *options: str) -> subprocess.Completed
 
 def test_a_restored_table_takes_over_and_belongs_to_the_stack(checkout: Checkout, tmp_path: Path) -> None:
     """The emulator restores no table, so a copy takes the place of the restore."""
-    dynamodb = checkout.connection().client("dynamodb")
+    dynamodb = checkout.account().client("dynamodb")
     store = MessageStore(client=dynamodb, table_name=schema.TABLE_NAME)
     ann, cy = person("ann"), person("cy")
     lost = store.start_conversation((ann, cy), sender=ann, message="the lost message").message
@@ -70,7 +70,7 @@ def test_a_restored_table_takes_over_and_belongs_to_the_stack(checkout: Checkout
     checkout.cdk("deploy", TABLE_STACK, *to_it, *WITHOUT_ASKING)
     # In the emulator, an imported table has no stream attribute, so the main stack keeps the stream by setting.
     checkout.cdk("deploy", "--all", *to_it, *stream, *WITHOUT_ASKING)
-    resources = checkout.connection().client("cloudformation").describe_stack_resources(StackName=TABLE_STACK)
+    resources = checkout.account().client("cloudformation").describe_stack_resources(StackName=TABLE_STACK)
     assert RESTORED in [found["PhysicalResourceId"] for found in resources["StackResources"]]
 
     store = MessageStore(client=dynamodb, table_name=RESTORED)

@@ -176,7 +176,7 @@ def test_an_author_edits_and_deletes_messages_and_the_others_see_it(opened: Call
 
 def as_of_an_older_version(server: Server, group: str) -> None:
     """Take the marks off a group's rows."""
-    table: Any = server.checkout.connection().client("dynamodb")
+    table: Any = server.checkout.account().client("dynamodb")
     for row in rows_in_index(table.query, schema.TABLE_NAME, group):
         key = key_attributes(row.key)
         table.update_item(TableName=schema.TABLE_NAME, Key=key, UpdateExpression=f"REMOVE {schema.IS_GROUP}")

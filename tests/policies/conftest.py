@@ -1,16 +1,14 @@
 """The fixtures of the proofs: the recorded calls, and for each variant its allowed requests and its probes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import ENCLOSING_OPERATION, Policies, Request, distinct
 from tests.policies.deployed import VARIANTS, Deployed, deployed
 from tests.policies.probes import TRANSACTIONAL, named, neighbours
 from tests.policies.recorder import requests
-from tests.policies.scenarios import Recording, record_all
+from tests.policies.scenarios import Recording
 from tests.policies.service_calls import service_calls
 
 
@@ -27,12 +25,6 @@ class Case:
     def policies(self) -> Policies:
         """All policies of the variant."""
         return self.deployed.policies
-
-
-@pytest.fixture(scope="session")
-def recording(dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]) -> Recording:
-    """Every call that the functions and the backend make."""
-    return record_all(lambda: cruddur_table_on(dynamodb_local_endpoint))
 
 
 # Each statement of dev is in one of the other two.

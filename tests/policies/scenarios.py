@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from cruddur_cli import settlement
 from cruddur_cli.maintenance.checkpoint import Checkpoint
 from cruddur_cli.maintenance.rebuild import Rebuild
@@ -253,8 +255,10 @@ class Recording:
     bootcamp: Sequence[Call]
 
 
-def record_all(create: Callable[[], CruddurTable]) -> Recording:
+@pytest.fixture(scope="session")
+def recording(dynamodb_local_endpoint: str, cruddur_table_on: Callable[[str], CruddurTable]) -> Recording:
     """Run every scenario, each on a table of its own."""
+    create = partial(cruddur_table_on, dynamodb_local_endpoint)
     own, changes, bootcamp = Recorder(), Recorder(), Recorder()
     table = create()
     client = own.attach(tables.dynamodb(table.endpoint), PROJECTION)

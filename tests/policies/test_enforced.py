@@ -38,7 +38,7 @@ class System:
     """The system that `make up` runs, from a copy of the repository."""
 
     def __init__(self, checkout: Checkout) -> None:
-        self._connection = checkout.connection()
+        self._connection = checkout.account()
         self.client = self._connection.client
         self.dynamodb = self.client("dynamodb")
         self.store = MessageStore(client=self.dynamodb, table_name=schema.TABLE_NAME)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NoReturn, Protocol, cast
 from botocore.exceptions import ClientError
 
 from cruddur_messages.audit.snapshot import TableSnapshot
+from cruddur_messages.dynamodb import error_code
 from cruddur_messages.items import AttributeMap
 
 SUMMARY = "manifest-summary.json"
@@ -170,7 +171,7 @@ class Export:
         try:
             return cast(BinaryIO, self._s3().get_object(Bucket=bucket, Key=f"{prefix}/{name}".lstrip("/"))["Body"])
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
+            code = error_code(error)
             if code in ("AccessDenied", "NoSuchKey", "NoSuchBucket", "404", "403"):
                 raise self._unreadable(name, f"{code}; s3:GetObject is needed") from error
             raise
