@@ -17,7 +17,8 @@ from cruddur_infra.settings import Settings, SettingsError
 FILE = REPOSITORY / "stages.toml"
 DEFAULT_STAGE = "dev"
 
-CDK_FILES = (REPOSITORY / "cdk.json", Path.home() / ".cdk.json")
+CDK_JSON = REPOSITORY / "cdk.json"
+CDK_FILES = (CDK_JSON, Path.home() / ".cdk.json")
 """The CDK CLI mixes their context with that of the command, so the app cannot tell them apart."""
 
 TYPES = {name: kind for name, kind in typing.get_type_hints(Settings).items() if name != "stage"}
@@ -68,7 +69,7 @@ def read(context: Mapping[str, Any], *, file: Path = FILE, cdk_files: Iterable[P
 
 def context_of_the_app() -> dict[str, Any]:
     """The context of cdk.json, which has the feature flags."""
-    context: dict[str, Any] = json.loads((REPOSITORY / "cdk.json").read_text())["context"]
+    context: dict[str, Any] = json.loads(CDK_JSON.read_text())["context"]
     return context
 
 
@@ -89,7 +90,7 @@ def _keys_of_cdk(files: Iterable[Path]) -> set[str]:
     for file in files:
         if not file.exists():
             continue
-        keys = json.loads(file.read_text()).get("context", {}).keys()
+        keys = (json.loads(file.read_text()).get("context") or {}).keys()
         if misplaced := sorted(keys & {"stage", *TYPES}):
             raise SettingsError(
                 f"{file.name} has the setting {misplaced[0]!r}, for every stage; move it to {FILE.name}"

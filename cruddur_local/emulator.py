@@ -70,8 +70,8 @@ class Emulator:
     @classmethod
     def running(cls) -> Self | None:
         """The emulator of an earlier run, if it still responds."""
-        emulator = cls.started()
-        return emulator if emulator is not None and emulator._responds_within(BUSY_SECONDS) else None
+        emulator = cls.noted()
+        return emulator if emulator and emulator._process() and emulator._responds_within(BUSY_SECONDS) else None
 
     @classmethod
     def start(cls, *, port: int | None, keep_state: bool) -> Self:
@@ -122,13 +122,16 @@ class Emulator:
     @classmethod
     def stop_any(cls) -> None:
         """Stop the emulator of an earlier run, if any."""
-        emulator = cls.started()
+        emulator = cls.noted()
         if emulator is not None:
             emulator.stop()
         _forget()
 
     def stop(self) -> None:
-        """Stop the emulator and its function processes."""
+        """Stop the emulator and its function processes, and keep its state if it is to be kept.
+
+        Its process may have ended: with the machine, or when an earlier `stop` was interrupted.
+        """
         process = self._process()
         if process is not None:
             family = [process, *process.children(recursive=True)]
@@ -144,13 +147,12 @@ class Emulator:
         _forget()
 
     @classmethod
-    def started(cls) -> Self | None:
-        """The emulator of an earlier run, if its process still exists."""
+    def noted(cls) -> Self | None:
+        """The emulator of an earlier run that was not stopped; its process may have ended."""
         try:
-            emulator = cls(**json.loads(paths.EMULATOR_STATE.read_text()))
+            return cls(**json.loads(paths.EMULATOR_STATE.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        return emulator if emulator._process() is not None else None
 
     def _process(self) -> psutil.Process | None:
         try:

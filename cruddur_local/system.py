@@ -93,7 +93,7 @@ def down(*, keep_state: bool | None, console: Console) -> None:
         _say(console, "Nothing to stop")
         return
     with _alone():
-        emulator = Emulator.started()
+        emulator = Emulator.noted()
         if emulator is None:
             _say(console, "No emulator was running")
         else:
@@ -103,7 +103,7 @@ def down(*, keep_state: bool | None, console: Console) -> None:
                 emulator.stop()
             lost = "" if emulator.keeps_state else ", and its data is gone: make up KEEP=1 would have kept it"
             _say(console, f"The emulator is stopped{lost}")
-        kept = {paths.LOCK, paths.DYNAMODB_LOCAL, paths.REBUILDS}
+        kept = {paths.LOCK, paths.DYNAMODB_LOCAL, paths.REBUILDS, paths.AWS_TESTS}
         if paths.KEPT_STATE.exists() and keep_state is not False:
             kept.add(paths.KEPT_STATE)
             _say(console, f"Kept for make up KEEP=1: {paths.KEPT_STATE}; make down KEEP=0 deletes it")
@@ -170,7 +170,8 @@ def _settings(overrides: Sequence[str]) -> Settings:
             raise LocalSystemError("make up deploys the stage local and no other; leave stage out")
     try:
         asked = {"stage": deployment.STAGE} | {name: value for name, _, value in pairs}
-        settings = stages.read(stages.context_of_the_app() | asked)
+        # make up gives the CDK CLI a home of its own.
+        settings = stages.read(stages.context_of_the_app() | asked, cdk_files=[stages.CDK_JSON])
         if settings.seed:
             seed_file.load(settings.seed_path, settings.seed_users_path)
     except (SettingsError, SeedFileError) as error:

@@ -18,7 +18,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_cli.errors import explained
-from cruddur_infra import REPOSITORY
+from cruddur_local.paths import AWS_TESTS
 from tests.aws import removal
 from tests.aws.account import TAG, Account, is_lost
 from tests.aws.system import System
@@ -148,7 +148,7 @@ def _write_page(item: pytest.Function, report: pytest.TestReport) -> None:
     rows[item.name] = f"| {item.name} | {claim} | {report.outcome} | {report.duration:.0f} |"
     place = f"{'the emulator' if account.is_emulator else 'AWS'}, account ...{account.number[-4:]}, {account.region}"
     head = [f"# Claims, tested on {place}", "", "| test | claim | outcome | seconds |", "|---|---|---|---|"]
-    page = REPOSITORY / f".local/aws-tests/{account.name}.md"
+    page = AWS_TESTS / f"{account.name}.md"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n".join([*head, *rows.values(), ""]))
 

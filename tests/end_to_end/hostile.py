@@ -10,7 +10,7 @@ from threading import Thread
 FILES = {
     ".aws/config": "[default]\nsso_session = work\nsso_account_id = 1\nsso_role_name = a\nuse_fips_endpoint = true\n"
     "[sso-session work]\nsso_region = us-east-1\nsso_start_url = https://example.com\n",
-    ".cdk.json": json.dumps({"app": "false", "profile": "nope", "context": {"colour": "blue"}}),
+    ".cdk.json": json.dumps({"app": "false", "profile": "nope", "context": {"name": "workspace"}}),
     ".npmrc": "omit=dev\nglobal=true\ndry-run=true\nbin-links=false\nprefix=/nowhere\n",
     ".config/pip/pip.conf": "[install]\nuser = yes\n[global]\ntarget = /nowhere\nrequire-virtualenv = yes\n",
     ".config/uv/uv.toml": '[pip]\ntarget = "/nowhere"\nno-deps = true\n',

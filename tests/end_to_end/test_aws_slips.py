@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cruddur_infra import REPOSITORY
+from cruddur_local.paths import AWS_TESTS
 from tests.aws import conftest, removal
 from tests.aws.account import TAG, Account
 from tests.aws.system import System
@@ -118,10 +119,9 @@ def test_ctrl_c_leaves_nothing(emulated: Account) -> None:
     said, _ = process.communicate()
     assert process.returncode == pytest.ExitCode.INTERRUPTED, said
     assert removal.find(emulated) == []
-    assert (
-        "| test_deploys | The stacks deploy for the first time"
-        in (REPOSITORY / f".local/aws-tests/{NAME}.md").read_text()
-    )
+    page = AWS_TESTS / f"{NAME}.md"
+    assert "| test_deploys | The stacks deploy for the first time" in page.read_text()
+    page.unlink()
 
 
 def test_an_expired_session_ends_with_the_command_that_removes_everything(emulated: Account) -> None:

@@ -113,7 +113,15 @@ def test_data_is_kept_after_down_only_with_keep(checkout: Checkout) -> None:
 
     checkout.make_target("up")
     send("Before it was kept")
-    assert "Its data is kept" in checkout.make_target("down", "KEEP=1").stdout
+    note = checkout.folder / ".local/emulator.json"
+    emulator = emulator_process(checkout)
+    assert emulator
+    ending = checkout.begin_target("down", "KEEP=1")
+    assert wait_until(lambda: '"keeps_state": true' in note.read_text())
+    checkout.interrupt(ending)
+    emulator.terminate()
+    emulator.wait()
+    checkout.make_target("down", "KEEP=1")
     checkout.make_target("up", "KEEP=1")
     assert "Before it was kept" in texts()
     send("To be kept")

@@ -229,7 +229,9 @@ def test_a_file_that_is_missing_or_no_text_is_refused_in_one_line(tmp_path: Path
 def test_a_setting_in_cdks_own_files_is_refused_and_other_keys_there_are_none_of_ours(tmp_path: Path) -> None:
     file = tmp_path / ".cdk.json"
     file.write_text(json.dumps({"context": {"owner": "team"}}))
-    assert read({"owner": "team"}, cdk_files=[file, tmp_path / "none"]) == STAGES["dev"]
+    empty = tmp_path / "empty.json"
+    empty.write_text('{"context": null}')
+    assert read({"owner": "team"}, cdk_files=[file, empty, tmp_path / "none"]) == STAGES["dev"]
     with pytest.raises(SettingsError, match="unknown setting 'owner'"):
         read({"owner": "team"}, cdk_files=[])
     for key in ("memory_mb", "stage"):
