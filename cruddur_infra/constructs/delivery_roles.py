@@ -118,6 +118,8 @@ def _smoke_statements(table_arn: str) -> list[iam.PolicyStatement]:
         schema.CONVERSATION_PREFIX,
     )
     return [
+        # Whether this is the table, before anything is written: DescribeTable.
+        allow("SeeTable", ["dynamodb:DescribeTable"], [table_arn]),
         # Inboxes, conversations, notes: Query. Messages, first rows, notes: PutItem. Removal: DeleteItem.
         allow(
             "MadeUpPeople",

@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from cruddur_cli.smoke import runs
-from cruddur_cli.smoke.talk import NAMES, Place, Talk, person, smoke_uuid
+from cruddur_cli import settlement
+from cruddur_cli.main import main
+from cruddur_cli.target import Target
 from cruddur_infra import REPOSITORY
+from cruddur_messages import schema
+from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tools.synthesis import Templates, resources
 
@@ -74,42 +77,55 @@ def test_the_role_deploy_may_assume_two_bootstrap_roles_and_nothing_else(
         assert len(found["Resource"]) == 2
 
 
-def test_the_role_smoke_may_make_every_call_of_smoke_and_only_on_made_up_items(
-    templates: Callable[..., Templates], cruddur_table_on: Callable[[str], CruddurTable], dynamodb_local_endpoint: str
+def test_the_role_smoke_may_make_every_call_of_the_command_and_only_on_made_up_items(
+    templates: Callable[..., Templates],
+    cruddur_table_on: Callable[[str], CruddurTable],
+    dynamodb_local_endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (policy,) = roles(templates)["SmokeRoleArn"]["Policies"]
-    on_table, on_members, on_index = policy["PolicyDocument"]["Statement"]
     allowed: list[tuple[str, str]] = []
-    for one in (on_table, on_members):
-        patterns = one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
-        allowed += itertools.product(one["Action"], [patterns] if isinstance(patterns, str) else patterns)
-        assert one["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
-    assert all("5e1f7e57-" in pattern or pattern == "SMOKE#runs*" for _, pattern in allowed)
-    assert on_index["Action"] == "dynamodb:Query"
-    assert on_index["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["5e1f7e57-*"]}}
-    allowed.append(("dynamodb:Query", "index 5e1f7e57-*"))
+    for one in policy["PolicyDocument"]["Statement"]:
+        keys = one.get("Condition", {}).get("ForAllValues:StringLike", {"dynamodb:LeadingKeys": "no key"})
+        actions, patterns = (
+            value if isinstance(value, list) else [value] for value in (one["Action"], keys["dynamodb:LeadingKeys"])
+        )
+        if "/index/" in written(one["Resource"]):
+            assert patterns == ["5e1f7e57-*"]
+            patterns = ["index 5e1f7e57-*"]
+        elif "Condition" in one:
+            assert one["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+            assert all("5e1f7e57-" in pattern or pattern == "SMOKE#runs*" for pattern in patterns)
+        else:
+            assert actions == ["dynamodb:DescribeTable"]
+        allowed += itertools.product(actions, patterns)
 
     asked: set[tuple[str, str]] = set()
-    table = cruddur_table_on(dynamodb_local_endpoint)
+    table, projection = cruddur_table_on(dynamodb_local_endpoint), tables.dynamodb(dynamodb_local_endpoint)
 
     def note(params: Any, model: Any, **_: Any) -> None:
-        if "IndexName" in params:
-            ((_, group),) = params["ExpressionAttributeValues"].items()
+        if model.name == "Query" and not any(name == "DeleteItem" for name, _ in asked):
+            # What the projection would have done by now.
+            messages = [key for _, key in asked if key.startswith(schema.MESSAGE_PREFIX)]
+            groups = [key.removeprefix(schema.MESSAGE_PREFIX) for key in messages]
+            assert settlement.settle(projection, table.name, groups) == {}
+        values = params.get("ExpressionAttributeValues", {})
+        if model.name == "DescribeTable":
+            asked.add((model.name, "no key"))
+        elif "IndexName" in params:
+            ((_, group),) = values.items()
             asked.add((model.name, f"index {group['S']}"))
-            return
-        in_transaction = [next(iter(one.items())) for one in params.get("TransactItems", [])]
-        for kind, element in in_transaction or [(model.name, params)]:
-            values = element.get("ExpressionAttributeValues", {})
-            key = element.get("Item", element.get("Key", {})).get("pk") or values[":pk"]
-            asked.add((f"{kind}Item" if in_transaction else kind, key["S"]))
+        else:
+            in_transaction = [next(iter(one.items())) for one in params.get("TransactItems", [])]
+            for kind, element in in_transaction or [(model.name, params)]:
+                key = element.get("Item", element.get("Key", {})).get("pk") or values[":pk"]
+                asked.add((f"{kind}Item" if in_transaction else kind, key["S"]))
 
     table.client.meta.events.register("provide-client-params.dynamodb", note)
-    runs.talk(Place(table.client, table.name), messages=2, limit_seconds=0)
-    watched = Place(table.client, table.name)
-    talk = Talk(watched, smoke_uuid(), [person(name) for name in NAMES], limit_seconds=60)
-    talk.speak()
-    talk.join()
-    assert {name for name, _ in asked} == {"Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"}
+    monkeypatch.setattr(Target, "dynamodb", lambda _: table.client)
+    assert main(["smoke", "--prod", "--messages", "2", "--table", table.name]) == 0
+    operations = {name for name, _ in asked}
+    assert operations == {"DescribeTable", "Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"}
     denied = [
         (name, key)
         for name, key in asked
