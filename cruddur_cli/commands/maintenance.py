@@ -16,7 +16,7 @@ from cruddur_cli.console import summary
 from cruddur_cli.context import Context
 from cruddur_cli.errors import DdbError, WrongUseError
 from cruddur_cli.maintenance import findings_file
-from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.checkpoint import Checkpoint, identity
 from cruddur_cli.maintenance.rebuild import Outcome, Rebuild
 from cruddur_cli.maintenance.redrive import REMAINING, Redrive
 from cruddur_cli.maintenance.repair import Repairer
@@ -159,9 +159,9 @@ def rebuild(
         return 0
     # A run for a file repairs what the file names, not what remains of another run. The folder `.` has no name.
     own_state = Path(f"{findings.resolve()}.remaining") if findings else None
+    context.require_table()
     checkpoint = _checkpoint(context, state or own_state)
     checkpoint.require_writable()
-    context.require_table()
     context.output.note(f"rebuilding {context.target}")
     if context.target.is_aws:
         context.confirm(yes=yes)
@@ -235,4 +235,6 @@ def _rebuild_of(context: Context, found: Collection[Finding] | None) -> Rebuild:
 
 def _checkpoint(context: Context, state: Path | None) -> Checkpoint:
     target = context.target
-    return Checkpoint(state or local_system.checkpoint_path(target.table_name, f"{target.endpoint}/{target.region}"))
+    table = identity(context.client.describe_table(TableName=target.table_name)["Table"])
+    place = f"{target.endpoint}/{table['tableArn']}"
+    return Checkpoint(state or local_system.checkpoint_path(target.table_name, place), table)

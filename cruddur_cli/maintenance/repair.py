@@ -117,7 +117,8 @@ class Repairer:
         repair = Repair(suspect.message_group_uuid)
         if suspect.rekey:
             repair.done["messages_rekeyed"] = self._rekeying.preview(suspect.message_group_uuid)
-        seen = self._read(suspect)
+        if (seen := self._read(suspect)) is None:
+            return repair
         repair.done["rows_recreated"] = len(self._missing_rows(seen))
         moves = [move for move in plan(seen.rows, seen.newest, is_shown=seen.is_shown) if move.is_needed]
         repair.done["rows_moved"] = len(moves)
@@ -125,7 +126,8 @@ class Repairer:
         return repair
 
     def _try(self, suspect: Suspect, done: Counter[str]) -> str | None:
-        seen = self._read(suspect)
+        if (seen := self._read(suspect)) is None:
+            return None
         put = [self._put_unless_left(row) for row in self._missing_rows(seen)]
         recreated = [row for row in put if row is not None]
         done["rows_recreated"] += len(recreated)
@@ -137,14 +139,19 @@ class Repairer:
             done[name] += settlement.counts[name]
         return settlement.failure
 
-    def _read(self, suspect: Suspect) -> "_Seen":
-        """Read the conversation in the order of a settlement: first the item, then messages, then rows."""
+    def _read(self, suspect: Suspect) -> "_Seen | None":
+        """Read the conversation in the order of a settlement: first the item, then messages, then rows.
+
+        None if it has none of these: it was deleted, whatever members the suspect names.
+        """
         group = suspect.message_group_uuid
         item = self.reader.item(group)
         messages = self.reader.messages_since(group, suspect.newest_key)
         senders = {message.sender.uuid for message in messages} - {""}
         known = {*suspect.known_members, *item.rows, *senders}
         rows = self.reader.rows(group, known)
+        if not (rows or item.rows or item.version or any(self.reader.messages(group, first_page=1))):
+            return None
         with_row = {row.member_uuid for row in rows}
         known |= {row.other_uuid for row in rows}
         without_row = {uuid for uuid in known - with_row if UUID.fullmatch(uuid)}

@@ -12,6 +12,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from cruddur_cli.errors import DdbError
+from cruddur_cli.maintenance.checkpoint import identity
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
 from cruddur_cli.maintenance.scan import SEGMENTS, Place, in_parallel, pages
 from cruddur_messages.audit.export import DATA, FILES, FORMAT, FULL, SUMMARY
@@ -37,12 +38,9 @@ class TableExport:
         table = client.describe_table(TableName=table_name)["Table"]
         self._table_name = table_name
         self._items = table.get("ItemCount", 0)
-        self._header: Mapping[str, Any] = {
-            "tableArn": table["TableArn"],
-            "created": table["CreationDateTime"].isoformat(),
-            "segments": SEGMENTS,
-            "startTime": datetime.now(UTC).isoformat(),
-        }
+        self._identity = identity(table)
+        now = datetime.now(UTC).isoformat()
+        self._header: Mapping[str, Any] = {**self._identity, "segments": SEGMENTS, "startTime": now}
 
     def run(self, *, show_progress: ShowProgress = no_progress) -> int:
         """Write what is missing; returns the number of all items."""
@@ -86,7 +84,7 @@ class TableExport:
             return self._header, []
         path.write_text("".join(json.dumps(note) + "\n" for note in notes))
         header = notes[0]
-        if any(header.get(name) != self._header[name] for name in ("tableArn", "created")):
+        if not self._identity.items() <= header.items():
             raise DdbError(
                 f"{self._folder} has a part of another table ({header.get('tableArn')}): name another folder"
             )

@@ -13,7 +13,7 @@ from cruddur_cli import context
 from cruddur_cli.capacity import CapacityMeter
 from cruddur_cli.commands import watch
 from cruddur_cli.maintenance import rebuild
-from cruddur_cli.maintenance.checkpoint import Checkpoint
+from cruddur_cli.maintenance.checkpoint import Checkpoint, identity
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_messages import schema
 from cruddur_messages.seed import file as seed_file
@@ -338,9 +338,16 @@ def test_an_interrupted_rebuild_continues(
     stopped = at(cruddur_table, *words)
     assert (stopped.status, stopped.err.splitlines()[-1]) == (130, "ddb: stopped")
     monkeypatch.setattr(Repairer, "repair", repair)
-    remaining = Checkpoint(state).remaining()
+    table = identity(cruddur_table.client.describe_table(TableName=cruddur_table.name)["Table"])
+    remaining = Checkpoint(state, table).remaining()
     assert remaining
     assert {suspect.message_group_uuid for suspect in remaining}.isdisjoint(repaired)
+    lines = state.read_text()
+    for changed in ("tableArn", "created"):
+        state.write_text(lines.replace(table[changed], "another", 1))
+        refused = at(cruddur_table, *words)
+        assert (refused.status, "is what a rebuild of another table (" in refused.err) == (1, True)
+    state.write_text(lines)
     resumed = at(cruddur_table, *words)
     assert resumed.status == 0
     assert f"continuing an interrupted run: {len(remaining)} conversations are left" in resumed.err

@@ -59,7 +59,7 @@ def rebuild(table: CruddurTable, known: Collection[User] = ()) -> list[Repair]:
     users = {user.uuid: user for user in known}
     rebuilding = Rebuild(client=table.client, table_name=table.name, named=users.get, sleep=lambda _: None)
     with TemporaryDirectory() as directory:
-        return rebuilding.run(Checkpoint(Path(directory) / "remaining.jsonl")).repairs
+        return rebuilding.run(Checkpoint(Path(directory) / "remaining.jsonl", {})).repairs
 
 
 def repairer(client: Any, table: CruddurTable, named: Callable[[str], User | None] = lambda _: None) -> Repairer:
@@ -284,6 +284,16 @@ def test_duplicate_rows_become_one_with_the_attributes_of_both(cruddur_table: Cr
     put_row(cruddur_table, ann, "2020-01-01T00:00:00+00:00", group, user_uuid=bo.uuid, message="old", pinned="yes")
     check_repaired(cruddur_table, ann, bo)
     assert rows_of(cruddur_table, ann)[0].attributes["pinned"] == {"S": "yes"}
+
+
+def test_of_a_conversation_that_is_deleted_nothing_is_put_again(cruddur_table: CruddurTable) -> None:
+    group, ann, bo = healthy_pair(cruddur_table)
+    for item in items_of(cruddur_table):
+        delete_item(cruddur_table, item)
+    suspect = Suspect(group, (ann.uuid, bo.uuid))
+    assert not +repairer(cruddur_table.client, cruddur_table).preview(suspect).done
+    assert repairer(cruddur_table.client, cruddur_table).repair(suspect).failure is None
+    assert items_of(cruddur_table) == []
 
 
 def test_a_conversation_item_without_a_version_is_no_finding(cruddur_table: CruddurTable) -> None:
