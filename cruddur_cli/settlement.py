@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from cruddur_messages import conversation_item
 from cruddur_messages.dynamodb import RefusedError, TransientError
+from cruddur_messages.items import can_be_key
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
 from cruddur_messages.projection.table import ProjectionTable
@@ -28,6 +30,8 @@ def settle(client: "DynamoDBClient", table_name: str, message_group_uuids: Itera
     dirty: list[DirtyConversation] = []
     failures: dict[str, str] = {}
     for group in dict.fromkeys(message_group_uuids):
+        if not can_be_key(conversation_item.key(group)):
+            continue  # The projection passes over it too.
         try:
             dirty.append(DirtyConversation(group, put_keys=table.keys_in_index(group), must_read_rows=True))
         except (TransientError, RefusedError) as error:

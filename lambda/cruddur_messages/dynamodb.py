@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.items import KEY_IS_FREE, AttributeMap, GroupRow, group_rows, key_attributes, key_of
+from cruddur_messages.items import KEY_IS_FREE, AttributeMap, GroupRow, can_be_key, group_rows, key_attributes, key_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryOutputTypeDef, TransactWriteItemTypeDef
 
 MAX_ACTIONS = 100
 """DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
@@ -127,6 +127,13 @@ def query_items(
         paging = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
+def get_item(client: "DynamoDBClient", table_name: str, key: "dict[str, AttributeValueTypeDef]") -> AttributeMap:
+    """The item under a key: GetItem, consistent; {} if there is none, or if DynamoDB takes no such key."""
+    if not can_be_key(key):
+        return {}
+    return client.get_item(TableName=table_name, Key=key, ConsistentRead=True).get("Item", {})
+
+
 def get_items(
     client: "DynamoDBClient",
     table_name: str,
@@ -134,8 +141,11 @@ def get_items(
     *,
     when_unprocessed: Callable[[], object] = lambda: None,
 ) -> Iterator[AttributeMap]:
-    """The items under these keys: BatchGetItem, consistent. `when_unprocessed` may wait before keys are asked again."""
-    pending: list[Any] = list(keys)
+    """The items under these keys, as far as they can be keys: BatchGetItem, consistent.
+
+    `when_unprocessed` may wait before keys are asked again.
+    """
+    pending: list[Any] = [*filter(can_be_key, keys)]
     while pending:
         asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
         page = client.batch_get_item(RequestItems={table_name: {"Keys": asked, "ConsistentRead": True}})

@@ -38,6 +38,9 @@ KEY_IS_FREE = f"attribute_not_exists({schema.PARTITION_KEY})"
 MAX_MESSAGE_CHARACTERS = 1024
 """The longest message that the app accepts."""
 
+MAX_KEY_BYTES = {schema.PARTITION_KEY: 2048, schema.SORT_KEY: 1024}
+"""DynamoDB's limits on the values of a key (Developer Guide, "Quotas")."""
+
 MAX_ITEM_BYTES = 400 * 1024
 """DynamoDB's limit on an item, names and values together (Developer Guide, "Quotas")."""
 
@@ -66,6 +69,11 @@ def key_of(attributes: AttributeMap) -> Key:
 def key_attributes(key: Key) -> "dict[str, AttributeValueTypeDef]":
     """The attributes that are an item's key."""
     return {schema.PARTITION_KEY: {"S": key[0]}, schema.SORT_KEY: {"S": key[1]}}
+
+
+def can_be_key(key: AttributeMap) -> bool:
+    """Whether DynamoDB takes a key: it refuses longer ones, also in a read."""
+    return all(_value_size(key[name]) <= most for name, most in MAX_KEY_BYTES.items())
 
 
 def text_or_empty(attributes: AttributeMap, name: str) -> str:

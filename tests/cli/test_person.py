@@ -36,7 +36,8 @@ from cruddur_messages.person import ATTRIBUTES, Erasure, Person, StillChangingEr
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.store import MessageStore
 from cruddur_messages.store.errors import ContendedError, RejectedError
-from tests.access_patterns.people import BetweenCalls, items_of, person, rows_of, store_of
+from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of
+from tests.access_patterns.test_paging import put_message
 from tests.cli.conftest import At
 from tests.engines.fixtures import CruddurTable, on_both_engines
 from tests.seed.faults import CrashError, crash_at
@@ -395,10 +396,12 @@ def test_the_erasure_of_an_adopted_table_needs_a_scan(ministack_table: CruddurTa
     for item in items_of(table):
         if item["pk"]["S"] in (schema.group_row_partition(zoe.uuid), schema.member_partition(zoe.uuid)):
             table.client.delete_item(TableName=table.name, Key={name: item[name] for name in ("pk", "sk")})
+    too_long = "x" * 2044  # for the keys of a member item and of a conversation item
+    put_message(table, too_long, START.isoformat(), zoe)
     assert not world.erasure().run()
     traces = Traces(zoe.uuid)
     traces.add({name: item[name] for name in ATTRIBUTES if name in item} for item in items_of(table))
-    assert traces.conversations == {*world.groups.values(), stranger.message_group_uuid} - {
+    assert traces.conversations == {*world.groups.values(), stranger.message_group_uuid, too_long} - {
         world.groups["pair of others"]
     }
     world.erasure(traces=traces).run()

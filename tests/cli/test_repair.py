@@ -39,6 +39,9 @@ from tests.engines.fixtures import CruddurTable
 BEFORE_THE_CALENDAR = "0001-01-01T00:00:00+14:00"
 """A timestamp in a form with an offset, of an instant whose date in UTC does not exist."""
 
+TOO_LONG = [f"MSG#{'x' * length}" for length in (1025, 2044)]
+"""Messages of conversations whose ids are too long for the keys of member items, and for the conversation item's."""
+
 SEED_OF_EVERY_KIND = 1
 """A schedule of the bootcamp's handler that leaves stale, duplicate and missing rows."""
 
@@ -489,11 +492,19 @@ def test_what_cannot_be_repaired_is_listed_and_not_changed(cruddur_table: Cruddu
         (f"MSG#{group}", "2027-01-01T00:00:00+00:00"),
         (f"GRP#{ann.uuid}", "2026-01-01T00:00:00+00:00"),
         ("OTHER#1", "1"),
+        *((partition, "2026-01-01T00:00:00+00:00") for partition in TOO_LONG),
     ):
         put_item(cruddur_table, {"pk": {"S": partition}, "sk": {"S": sort_key}})
     sent = {"message": {"S": "when?"}, "message_uuid": {"S": "1"}, "user_uuid": {"S": ann.uuid}}
     for sort_key in ("sometime", BEFORE_THE_CALENDAR):
         put_item(cruddur_table, {"pk": {"S": f"MSG#{group}"}, "sk": {"S": sort_key}, **sent})
+    row_changed(user_uuid={"S": "x" * 2048})(cruddur_table, group, ann, bo)
+
+    def refuse(params: Any, **_: Any) -> None:
+        """Refuse a query with a longer key, which the engines answer."""
+        assert all(len(value["S"]) <= 2048 for value in params["ExpressionAttributeValues"].values())
+
+    cruddur_table.client.meta.events.register("provide-client-params.dynamodb.Query", refuse)
     before = items_of(cruddur_table)
     rebuild(cruddur_table)
     assert without_versions(items_of(cruddur_table)) == without_versions(before)
@@ -502,7 +513,9 @@ def test_what_cannot_be_repaired_is_listed_and_not_changed(cruddur_table: Cruddu
         (Problem.MALFORMED_TIMESTAMP, "", "sometime"),
         (Problem.MALFORMED_TIMESTAMP, "", BEFORE_THE_CALENDAR),
         (Problem.MALFORMED_ITEM, ann.uuid, "2026-01-01T00:00:00+00:00"),
+        (Problem.MALFORMED_ITEM, "", ""),
     }
+    assert {f"MSG#{f.message_group_uuid}" for f in verify(cruddur_table) if not f.sort_key} == {*TOO_LONG}
     assert [len(rows_of_group(cruddur_table, member, group)) for member in (ann, bo)] == [1, 1]
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from cruddur_messages import conversation_item, dynamodb, member_item, schema
 from cruddur_messages.audit.snapshot import ConversationSnapshot, InboxSnapshot, TableSnapshot
 from cruddur_messages.conversation_item import ConversationItem
-from cruddur_messages.items import AttributeMap, GroupRow, MalformedItemError, Message, group_rows, key_attributes
+from cruddur_messages.items import (
+    AttributeMap,
+    GroupRow,
+    MalformedItemError,
+    Message,
+    can_be_key,
+    group_rows,
+    key_attributes,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -134,11 +142,10 @@ class ConversationReader:
         return rows
 
     def _item(self, message_group_uuid: str) -> AttributeMap:
-        key = conversation_item.key(message_group_uuid)
-        return self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True).get("Item", {})
+        return dynamodb.get_item(self._client, self._table_name, conversation_item.key(message_group_uuid))
 
     def _partition(self, partition: str, **arguments: Any) -> Iterator[AttributeMap]:
-        return self._query(**dynamodb.partition_query(partition), **arguments)
-
-    def _query(self, **arguments: Any) -> Iterator[AttributeMap]:
+        if not can_be_key(key_attributes((partition, ""))):
+            return iter(())  # A row may name anything as the other person.
+        arguments |= dynamodb.partition_query(partition)
         return dynamodb.query_items(self._client.query, TableName=self._table_name, **arguments)

@@ -23,6 +23,7 @@ from cruddur_messages.items import (
     AttributeMap,
     GroupRow,
     User,
+    can_be_key,
     key_attributes,
     key_of,
     text_or_empty,
@@ -137,19 +138,20 @@ class Erasure:
         is_left = schema.LEFT_AT in item and not {schema.JOINED_AT, schema.READ_UP_TO} & item.keys()
         if is_left and not found.own_rows:
             return
+        key = member_item.key(found.message_group_uuid, self.person.user_uuid)
         leave: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self.person.table_name,
-                "Key": member_item.key(found.message_group_uuid, self.person.user_uuid),
+                "Key": key,
                 "UpdateExpression": f"SET {schema.LEFT_AT} = if_not_exists({schema.LEFT_AT}, :now) "
                 f"REMOVE {schema.JOINED_AT}, {schema.READ_UP_TO}",
                 "ExpressionAttributeValues": {":now": {"S": timestamps.canonical(self.clock())}},
             }
         }
+        beside = [leave] if can_be_key(key) else []
         if found.own_rows:
-            conversation = schema.INDEX_PARTITION_KEY
-            self._delete(made, "own_rows", found.own_rows, unchanged=conversation, beside=[leave])
-        else:
+            self._delete(made, "own_rows", found.own_rows, unchanged=schema.INDEX_PARTITION_KEY, beside=beside)
+        elif beside:
             made.write("left_at_marks", self.person.client.transact_write_items, TransactItems=[leave])
 
     def _delete(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import ROWS, ConversationItem
-from cruddur_messages.dynamodb import READINGS, get_items, partition_query, query_items, rows_in_index
+from cruddur_messages.dynamodb import READINGS, get_item, get_items, partition_query, query_items, rows_in_index
 from cruddur_messages.items import USER_UUID, AttributeMap, GroupRow, User, group_rows, key_attributes, text_or_empty
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ class Person:
 
     def rows(self, message_group_uuid: str) -> list[GroupRow]:
         """Everybody's rows of a conversation: where its item has them, and where the index shows some."""
-        key = conversation_item.key(message_group_uuid)
-        read = self.client.get_item(TableName=self.table_name, Key=key, ConsistentRead=True).get("Item", {})
+        read = get_item(self.client, self.table_name, conversation_item.key(message_group_uuid))
         in_index = rows_in_index(self.client.query, self.table_name, message_group_uuid)
         keys = ConversationItem.from_attributes(read).keys | {row.key for row in in_index}
         found = get_items(self.client, self.table_name, map(key_attributes, sorted(keys)))

@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from cruddur_messages import schema
-from cruddur_messages.items import MESSAGE_UUID, GroupRow, Key, MalformedItemError
+from cruddur_messages import conversation_item, schema
+from cruddur_messages.items import MESSAGE_UUID, GroupRow, Key, MalformedItemError, can_be_key
 
 
 @dataclass
@@ -49,6 +49,8 @@ def fold(records: Iterable[Any]) -> FoldedBatch:
         sequence_number = str(change.get("SequenceNumber", ""))
         try:
             message_group_uuid, put_key = _conversation_of(change)
+            if message_group_uuid and not can_be_key(conversation_item.key(message_group_uuid)):
+                raise MalformedItemError("the id of the conversation is too long for a key")
         except MalformedItemError as malformed:
             unusable.append((sequence_number, str(malformed)))
             continue

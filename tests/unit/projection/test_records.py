@@ -17,6 +17,8 @@ ODD: list[Any] = [
     {"dynamodb": {"Keys": {"pk": {"N": "1"}}}},
     {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="USR#1", sk="1"), "SequenceNumber": "1"}},
     {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="MSG#", sk="1"), "SequenceNumber": "1"}},
+    {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="MSG#" + "x" * 2044, sk="1"), "SequenceNumber": "1"}},
+    record(row("a", group="x" * 2048)),
     {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="GRP#a", sk="1"), "SequenceNumber": "1"}},
     {"eventName": "REMOVE", "dynamodb": {"Keys": strings(pk="GRP#a", sk="1"), "SequenceNumber": "1"}},
     {"eventName": "?", "dynamodb": {"Keys": strings(pk="GRP#", sk="1"), "NewImage": strings(pk="GRP#")}},
