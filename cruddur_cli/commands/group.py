@@ -23,19 +23,21 @@ _Status = TypeVar("_Status", int, None)
 options = typer.Typer(add_completion=False)
 
 
+def _not_empty(name: str | None) -> str | None:
+    """Refuse what `--table "$UNSET"` passes, which would otherwise mean the default table."""
+    if name == "":
+        raise typer.BadParameter("it is empty; name a table, or leave this out")
+    return name
+
+
+TABLE: Any = {"help": "The table, if not the default.", "autocompletion": completion.tables, "callback": _not_empty}
+
+
 @options.command()
 def _shared(
-    table_argument: Annotated[
-        str | None,
-        typer.Argument(metavar="TABLE", help="The table, if not the default.", autocompletion=completion.tables),
-    ] = None,
+    table_argument: Annotated[str | None, typer.Argument(metavar="TABLE", **TABLE)] = None,
     prod: Annotated[bool, typer.Option("--prod", help="Act on AWS, not on this machine.")] = False,
-    table: Annotated[
-        str | None,
-        typer.Option(
-            "--table", metavar="NAME", help="The table, if not the default.", autocompletion=completion.tables
-        ),
-    ] = None,
+    table: Annotated[str | None, typer.Option("--table", metavar="NAME", **TABLE)] = None,
     units_per_second: Annotated[
         float | None,
         typer.Option("--units-per-second", metavar="N", min=1, help="Limit the read and write units consumed."),

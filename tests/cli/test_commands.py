@@ -387,6 +387,7 @@ def test_where_a_command_acts_is_printed_without_a_call(ddb: Ddb, monkeypatch: p
     assert (told["table"], told["at"]) == ("other", "http://127.0.0.1:9")
     assert told["because"] == "AWS_ENDPOINT_URL_DYNAMODB is set"
     assert "because" in ddb("where").out
+    assert ddb("where", "--table", "").status == 2
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     told = ddb("where", "prod", "--json").json
     assert (told["at"], told["because"]) == ("AWS, eu-west-1", "--prod is given")

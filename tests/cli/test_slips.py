@@ -34,6 +34,7 @@ WRONG_USE = [
     (("rebuild", "--dry-run", "--state", "x"), "--dry-run changes nothing"),
     (("scan", "--limit", "-1"), "--limit"),
     (("describe", "one", "two"), "unexpected"),
+    (("drop", "", "--yes"), "Invalid value for 'TABLE': it is empty; name a table, or leave this out"),
     (("seed", "nonprod"), "nonprod"),
     (("list-tables", "--table", "x"), "No such option"),
     (("where", "nonprod"), "unexpected"),
