@@ -76,7 +76,7 @@ def explained(error: Exception) -> str | None:
         return f"{one_line(str(error))}: for the system of make up, name its certificate in AWS_CA_BUNDLE"
     if isinstance(error, NO_CONNECTION):
         return f"{one_line(str(error))}: is it running, and are endpoint and region right?"
-    if isinstance(error, botocore_errors.BotoCoreError):
+    if isinstance(error, (botocore_errors.BotoCoreError, OSError)):
         return one_line(str(error))
     return None
 

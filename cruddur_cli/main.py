@@ -101,9 +101,7 @@ def main(words: Sequence[str]) -> int:
         return _say(text, WRONG_USE) if text else WRONG_USE
     except (KeyboardInterrupt, typer.Abort):
         return _say("stopped", INTERRUPTED)
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):
-            return _say(one_line(str(error)), 1)
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except Exception as error:

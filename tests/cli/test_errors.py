@@ -1,11 +1,15 @@
 """Every error that AWS or botocore raises for a slip has a line that says what to do."""
 
+from unittest.mock import Mock
+
 import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
+from cruddur_cli import target
 from cruddur_cli.errors import explained
 from cruddur_messages.seed.load import MissingTableError, SeedError
+from tests.cli.conftest import Ddb
 from tests.seed.faults import client_error
 
 pytestmark = pytest.mark.check
@@ -39,12 +43,14 @@ pytestmark = pytest.mark.check
     ],
     ids=lambda value: "" if isinstance(value, str) else str(value)[:40],
 )
-def test_the_hint_is_reached_also_within_the_seed(error: Exception, hint: str) -> None:
+def test_the_hint_is_printed_also_within_the_seed(
+    ddb: Ddb, monkeypatch: pytest.MonkeyPatch, error: Exception, hint: str
+) -> None:
     for raised in (error, _raised_by_the_seed(SeedError, error), _raised_by_the_seed(MissingTableError, error)):
-        line = explained(raised)
-        assert line is not None
-        assert hint in line
-        assert "\n" not in line
+        monkeypatch.setattr(target, "resolve", Mock(side_effect=raised))
+        result = ddb("where")
+        assert (result.status, result.err.count("\n")) == (1, 1)
+        assert hint in result.err
 
 
 def _raised_by_the_seed(kind: type[SeedError], cause: Exception) -> SeedError:
