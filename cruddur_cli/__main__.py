@@ -2,6 +2,12 @@
 
 import sys
 
-from cruddur_cli.main import main
+try:
+    from cruddur_cli.main import main
 
-sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+except KeyboardInterrupt:
+    # Ctrl-C during the imports.
+    sys.stderr.write("ddb: stopped\n")
+    status = 130
+sys.exit(status)

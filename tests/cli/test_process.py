@@ -72,6 +72,21 @@ def test_ctrl_c_is_no_traceback(environment: Environment, ministack_table: Crudd
         assert (end, process.returncode) == (b"ddb: stopped", 130)
 
 
+def test_ctrl_c_while_the_program_is_imported_is_no_traceback(environment: Environment) -> None:
+    with begun(environment | {"PYTHONPROFILEIMPORTTIME": "1"}, "watch") as process:
+        while b"cruddur_cli.errors" not in process.stderr.readline():
+            pass
+        process.send_signal(signal.SIGINT)
+        last = process.stderr.readlines()[-1]
+        assert (last, process.wait()) == (b"ddb: stopped\n", 130)
+
+
+def test_closed_standard_streams_are_no_traceback(process_environment: Environment, tmp_path: Path) -> None:
+    closed = f"{DDB} --version >&- && {DDB} --version <&- 2>&-"
+    ended = run_process(process_environment, "-c", closed, cwd=tmp_path, program=Path("/bin/sh"))
+    assert (ended.status, ended.out.count("\n"), ended.err) == (0, 1, "")
+
+
 @pytest.mark.parametrize(
     ("words", "notes"), [(("scan", "--json"), 0), (("watch",), 1)], ids=["while it prints", "while nothing changes"]
 )
