@@ -14,6 +14,8 @@ from syrupy.extensions.json import JSONSnapshotExtension
 
 from tools.synthesis import Templates
 
+AUDITED = {"audit_days": "1", "audit_key_arn": "arn:aws:kms:us-east-1:111122223333:key/1"}
+
 ASSET_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -40,8 +42,8 @@ def changed(one: Any, other: Any, path: str = "") -> dict[str, Any]:
 
 
 def test_prod_is_as_reviewed(templates: Callable[..., Templates], snapshot: SnapshotAssertion) -> None:
-    found = templates("prod")
-    assert set(found) == {"table", "main"}
+    found = templates("prod", **AUDITED)
+    assert set(found) == {"table", "main", "audit"}
     for part, template in found.items():
         assert scrubbed(template) == snapshot(name=f"prod-{part}", extension_class=JSONSnapshotExtension)
 
