@@ -118,7 +118,6 @@ class MainStack(StageStack):
             self,
             "Operator",
             table_arn=table_arn,
-            stream_arn=stream_arn,
             failure_queue_arn=projection.failure_queue.queue_arn,
         )
         self.output(

@@ -11,9 +11,7 @@ from cruddur_messages import schema
 class OperatorAccess(Construct):
     """A managed policy: read the whole table, write what a repair writes, and empty the failure queue."""
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, table_arn: str, stream_arn: str, failure_queue_arn: str
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, table_arn: str, failure_queue_arn: str) -> None:
         super().__init__(scope, construct_id)
         policy = iam.ManagedPolicy(
             self,
@@ -22,8 +20,13 @@ class OperatorAccess(Construct):
             document=iam.PolicyDocument(
                 statements=[
                     *_table_statements(table_arn),
-                    # redrive, the records of a failed batch: GetShardIterator, GetRecords.
-                    allow("ReadFailedRecords", ["dynamodb:GetShardIterator", "dynamodb:GetRecords"], [stream_arn]),
+                    # redrive, the records of a failed batch: GetShardIterator, GetRecords. A message names the stream
+                    # of its time, which has another label than one that was enabled since.
+                    allow(
+                        "ReadFailedRecords",
+                        ["dynamodb:GetShardIterator", "dynamodb:GetRecords"],
+                        [f"{table_arn}/stream/*"],
+                    ),
                     # redrive: ReceiveMessage, DeleteMessage; ChangeMessageVisibility for what stays in the queue.
                     allow(
                         "EmptyFailureQueue",

@@ -35,6 +35,7 @@ def service_calls(deployed: Deployed) -> Iterator[Request]:
         yield Request(OPERATOR, action, deployed.queue_arn)
     for action in ("dynamodb:GetShardIterator", "dynamodb:GetRecords"):
         yield Request(OPERATOR, action, deployed.stream_arn)
+        yield Request(OPERATOR, action, f"{deployed.table_arn}/stream/2020-01-01T00:00:00.000")  # an earlier one
     if FLOW_LOGS in deployed.log_groups:  # [5]
         for action in ("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"):
             yield Request(FLOW_LOGS, action, log_stream(deployed, FLOW_LOGS))
