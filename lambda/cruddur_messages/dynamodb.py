@@ -1,5 +1,7 @@
 """What all callers of DynamoDB share: limits, kinds of errors, pauses, and queries."""
 
+import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,12 @@ from cruddur_messages.items import KEY_IS_FREE, AttributeMap, GroupRow, can_be_k
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryOutputTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        BatchGetItemOutputTypeDef,
+        QueryOutputTypeDef,
+        TransactWriteItemTypeDef,
+    )
 
 MAX_ACTIONS = 100
 """DynamoDB's limit on the actions of one transaction (API reference, "TransactWriteItems")."""
@@ -134,25 +141,35 @@ def get_item(client: "DynamoDBClient", table_name: str, key: "dict[str, Attribut
     return client.get_item(TableName=table_name, Key=key, ConsistentRead=True).get("Item", {})
 
 
+def pause(retry: int) -> None:
+    """Wait before keys that came back unprocessed are asked again (API reference, "BatchGetItem")."""
+    time.sleep(backoff(retry, first=0.05, longest=5.0, draw=random.random()))  # noqa: S311
+
+
 def get_items(
-    client: "DynamoDBClient",
+    batch_get_item: Callable[..., "BatchGetItemOutputTypeDef"],
     table_name: str,
     keys: Iterable[AttributeMap],
     *,
-    when_unprocessed: Callable[[], object] = lambda: None,
+    is_consistent: bool = True,
+    when_unprocessed: Callable[[int], object] = pause,
 ) -> Iterator[AttributeMap]:
-    """The items under these keys, as far as they can be keys: BatchGetItem, consistent.
+    """The items under these keys, as far as they can be keys: BatchGetItem.
 
-    `when_unprocessed` may wait before keys are asked again.
+    If keys come back unprocessed, `when_unprocessed` may wait or raise before they are asked again; it is told how many
+    responses in a row had such keys.
     """
     pending: list[Any] = [*filter(can_be_key, keys)]
+    retry = 0
     while pending:
         asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
-        page = client.batch_get_item(RequestItems={table_name: {"Keys": asked, "ConsistentRead": True}})
+        page = batch_get_item(RequestItems={table_name: {"Keys": asked, "ConsistentRead": is_consistent}})
         yield from page["Responses"].get(table_name, [])
-        if unprocessed := page.get("UnprocessedKeys", {}).get(table_name):
+        unprocessed = page.get("UnprocessedKeys", {}).get(table_name)
+        retry = retry + 1 if unprocessed else 0
+        if unprocessed:
             pending += unprocessed["Keys"]
-            when_unprocessed()
+            when_unprocessed(retry)
 
 
 def put_new(table_name: str, item: AttributeMap) -> "TransactWriteItemTypeDef":

@@ -87,7 +87,7 @@ class BetweenCalls:
     """A client that runs a hook before and after each call, so that a call can fail before or after it takes effect.
 
     `before` gets the number and the name of the next call; the call raises what `before` raises. `after` does the same
-    after the call. `names` are those of the calls so far.
+    after the call. `names` and `arguments` are those of the calls so far.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class BetweenCalls:
         self._before = before
         self._after = after
         self.names: list[str] = []
+        self.arguments: list[Any] = []
 
     @property
     def calls(self) -> int:
@@ -114,6 +115,7 @@ class BetweenCalls:
         def call(**arguments: Any) -> Any:
             number = self.calls
             self.names.append(name)
+            self.arguments.append(arguments)
             self._before(number, name)
             answer = operation(**arguments)
             self._after(number, name)

@@ -123,6 +123,7 @@ def test_a_page_of_an_inbox_that_is_read_is_one_call_and_at_most_100_count(crudd
     client = BetweenCalls(cruddur_table.client)
     assert store_of(cruddur_table, client=client).unread(ANN.uuid, lines) == dict.fromkeys(keys, 0)
     assert client.names == ["batch_get_item"]
+    assert [one["ConsistentRead"] for one in client.arguments[0]["RequestItems"].values()] == [False]  # half the cost
     assert store.unread(ANN.uuid, []) == {}
     for second in range(MOST_UNREAD + 1):
         newest = write(cruddur_table, group, BO, NOON + timedelta(hours=1, seconds=second), timestamps.canonical)
@@ -131,12 +132,8 @@ def test_a_page_of_an_inbox_that_is_read_is_one_call_and_at_most_100_count(crudd
         up_to = timestamps.canonical(NOON + timedelta(hours=1, milliseconds=after))
         client = BetweenCalls(cruddur_table.client)
         store_of(cruddur_table, client=client).mark_read(group, ANN.uuid, up_to=up_to)
-        assert client.names == [
-            "get_item",
-            "query",
-            *["query"] * queries,
-            "update_item",
-        ]  # the first two: who asks is a member
+        # The first two show that who asks is a member.
+        assert client.names == ["get_item", "query", *["query"] * queries, "update_item"]
     before = items_of(cruddur_table)
     store.unread(ANN.uuid, lines)
     assert items_of(cruddur_table) == before

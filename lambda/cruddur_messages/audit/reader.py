@@ -43,7 +43,7 @@ class ConversationReader:
         """The rows under the keys that the index shows, and those of other known members as their inboxes have them."""
         in_index = list(dynamodb.rows_in_index(self._client.query, self._table_name, message_group_uuid))
         keys = sorted({row.key for row in in_index})
-        found = dynamodb.get_items(self._client, self._table_name, map(key_attributes, keys))
+        found = dynamodb.get_items(self._client.batch_get_item, self._table_name, map(key_attributes, keys))
         rows = list(group_rows(found, message_group_uuid))
         seen = {row.member_uuid for row in rows}
         named = {uuid for row in in_index for uuid in (row.member_uuid, row.other_uuid)} - {""}
@@ -79,7 +79,7 @@ class ConversationReader:
     def member_items(self, message_group_uuid: str, members: Collection[str]) -> Iterator[AttributeMap]:
         """What people did with a conversation, as far as they did something: BatchGetItem, consistent."""
         keys = [member_item.key(message_group_uuid, member) for member in sorted(members)]
-        return dynamodb.get_items(self._client, self._table_name, keys)
+        return dynamodb.get_items(self._client.batch_get_item, self._table_name, keys)
 
     def left(self, message_group_uuid: str, members: Collection[str]) -> frozenset[str]:
         """Those of the members who have left."""

@@ -131,7 +131,7 @@ class Erasure:
     def _pair_items(self, partners: Iterable[str]) -> Iterator[AttributeMap]:
         pairs = [schema.pair_partition(self.person.user_uuid, partner) for partner in sorted(partners)]
         keys = [key_attributes((pair, schema.PAIR_SORT_KEY)) for pair in pairs]
-        return get_items(self.person.client, self.person.table_name, keys)
+        return get_items(self.person.client.batch_get_item, self.person.table_name, keys)
 
     def _leave(self, made: Pass, found: _Found) -> None:
         item = found.member_item

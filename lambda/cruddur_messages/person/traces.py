@@ -93,7 +93,7 @@ class Person:
         read = get_item(self.client, self.table_name, conversation_item.key(message_group_uuid))
         in_index = rows_in_index(self.client.query, self.table_name, message_group_uuid)
         keys = ConversationItem.from_attributes(read).keys | {row.key for row in in_index}
-        found = get_items(self.client, self.table_name, map(key_attributes, sorted(keys)))
+        found = get_items(self.client.batch_get_item, self.table_name, map(key_attributes, sorted(keys)))
         return list(group_rows(found, message_group_uuid))
 
     def rows_naming_them(self, message_group_uuid: str) -> list[GroupRow]:

@@ -12,9 +12,9 @@ from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import ConversationItem
 from cruddur_messages.dynamodb import (
     MAX_ACTIONS,
-    MOST_KEYS,
     OutOfTimeError,
     TransientError,
+    get_items,
     partition_query,
     query_items,
     rows_in_index,
@@ -25,7 +25,6 @@ from cruddur_messages.projection.steps import Step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
 
 _Given = ParamSpec("_Given")
 _Response = TypeVar("_Response")
@@ -60,18 +59,13 @@ class ProjectionTable:
 
     def get_items(self, keys: Collection[Key]) -> list[AttributeMap]:
         """The items under these keys: BatchGetItem, consistent."""
-        found: list[AttributeMap] = []
-        pending = [key_attributes(key) for key in sorted(keys)]
-        while pending:
-            asked, pending = pending[:MOST_KEYS], pending[MOST_KEYS:]
-            request: dict[str, KeysAndAttributesTypeDef] = {self.table_name: {"Keys": asked, "ConsistentRead": True}}
-            page = self._call(self.client.batch_get_item, RequestItems=request)
-            found += page["Responses"].get(self.table_name, [])
-            unprocessed = page.get("UnprocessedKeys", {}).get(self.table_name, {"Keys": []})["Keys"]
-            if len(unprocessed) == len(asked):
-                raise TransientError("UnprocessedKeys")
-            pending += unprocessed
-        return found
+        found = get_items(
+            lambda **request: self._call(self.client.batch_get_item, **request),
+            self.table_name,
+            map(key_attributes, sorted(keys)),
+            when_unprocessed=_at_once_or_later,
+        )
+        return list(found)
 
     def keys_in_index(self, message_group_uuid: str) -> set[Key]:
         """The keys of the group rows that the index shows: Query; some may be outdated or missing."""
@@ -99,3 +93,9 @@ class ProjectionTable:
             return operation(*given, **named)
         except (ClientError, BotoCoreError) as error:
             raise translate(error) from error
+
+
+def _at_once_or_later(retry: int) -> None:
+    """Ask for unprocessed keys again at once, but the second time in a row after the pause of another attempt."""
+    if retry > 1:
+        raise TransientError("UnprocessedKeys")

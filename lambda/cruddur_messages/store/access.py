@@ -130,6 +130,13 @@ class Access:
         return self.client.get_item(TableName=self.table_name, Key=key, ConsistentRead=True).get("Item", key)
 
     def member_items(self, message_group_uuids: Collection[str], user_uuid: str) -> Iterator[AttributeMap]:
-        """A person's member items of some conversations, as far as there are: BatchGetItem, consistent."""
+        """A person's member items of some conversations, as far as there are: BatchGetItem, not consistent."""
         keys = [member_item.key(group, user_uuid) for group in sorted(set(message_group_uuids))]
-        return get_items(self.client, self.table_name, keys, when_unprocessed=self.attempts().wait)
+        attempts = self.attempts()
+        return get_items(
+            self.client.batch_get_item,
+            self.table_name,
+            keys,
+            is_consistent=False,
+            when_unprocessed=lambda _retry: attempts.wait(),
+        )
