@@ -1,7 +1,9 @@
 """Messages that expire: only they carry the TTL attribute, whatever happens to them and to their rows."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
 
+import boto3
 import pytest
 
 from cruddur_cli import settlement
@@ -73,9 +75,13 @@ def test_without_a_number_and_of_what_the_project_writes_itself_nothing_expires(
     assert not any(schema.EXPIRES_AT in body for body in written)
 
 
-def test_a_negative_number_of_days_is_refused(cruddur_table: CruddurTable) -> None:
-    with pytest.raises(ValueError, match="keep_days is -1"):
-        MessageStore(client=cruddur_table.client, table_name=cruddur_table.name, keep_days=-1)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("keep_days", -1), ("keep_days", 36_501), ("unread_since", date(2026, 12, 1)), ("unread_since", datetime.min)],
+)
+def test_an_option_with_which_calls_would_fail_is_refused(option: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{option} is {value}: give .*$"):
+        MessageStore(client=boto3.client("dynamodb"), table_name="", **{option: value})
 
 
 @on_both_engines

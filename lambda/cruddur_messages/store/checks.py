@@ -11,6 +11,9 @@ MAX_PAGE = 1000
 MAX_FIRST_MEMBERS = MAX_ACTIONS - 1
 """A transaction has one action for the first message and one per member; a pair has room for its pair item."""
 
+MAX_KEEP_DAYS = 36_500
+"""A hundred years: the latest date that Python knows is in the year 9999."""
+
 MAX_SORT_KEY_BYTES = 1024
 """DynamoDB's limit on a sort key (Developer Guide, "Quotas")."""
 

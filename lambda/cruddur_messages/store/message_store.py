@@ -52,8 +52,8 @@ class MessageStore:
 
     `clock` returns the current time, `new_uuid` a new id. `sleep` and `draw` (uniform in 0..1) are for the backoff.
     Messages that are not newer than `unread_since` count as read. What is sent expires after `keep_days`, None and 0:
-    never; DynamoDB then removes it, within a few days (Developer Guide, "Time to Live"). Raises ValueError if it is
-    negative. Safe to share between threads.
+    never; DynamoDB then removes it, within a few days (Developer Guide, "Time to Live"). Raises ValueError if
+    `keep_days` is out of its limits, or `unread_since` is no time with a zone. Safe to share between threads.
     """
 
     client: "DynamoDBClient"
@@ -66,11 +66,15 @@ class MessageStore:
     keep_days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a negative number of days: it would remove every message at once."""
-        if self.keep_days is not None and self.keep_days < 0:
+        """Refuse what would fail later, and a negative number of days: it would remove every message at once."""
+        if not 0 <= (self.keep_days or 0) <= checks.MAX_KEEP_DAYS:
             raise ValueError(
-                f"keep_days is {self.keep_days}: give the days to keep messages, or 0 to keep them for ever"
+                f"keep_days is {self.keep_days}: give the days to keep messages, at most {checks.MAX_KEEP_DAYS}, or 0 "
+                "to keep them for ever"
             )
+        since = self.unread_since
+        if since is not None and not (isinstance(since, datetime) and since.utcoffset() is not None):
+            raise ValueError(f"unread_since is {since}: give a time with a zone, as datetime(2026, 12, 1, tzinfo=UTC)")
 
     @property
     def _access(self) -> Access:
