@@ -30,7 +30,7 @@ from tests.access_patterns.people import (
     store_of,
     ticking,
 )
-from tests.access_patterns.test_paging import put_row
+from tests.access_patterns.test_paging import put_message, put_row
 from tests.engines.fixtures import CruddurTable
 from tests.seed.faults import CrashError, crash_at
 
@@ -155,17 +155,23 @@ def test_a_concurrent_start_at_any_point_does_not_create_a_second(
 
 @pytest.mark.parametrize("has_one", ["both", "one alone"])
 def test_the_conversation_of_an_old_backend_is_found(cruddur_table: CruddurTable, has_one: str) -> None:
-    group = str(uuid.uuid4())
+    group, store = str(uuid.uuid4()), store_of(cruddur_table)
     key = key_attributes((f"GRP#{ANN.uuid}", "2030-01-01T00:00:00"))
+    put_message(cruddur_table, group, "2024-01-01T00:00:00", BO)
     names_none = {**key, "user_uuid": {"S": BO.uuid}}
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item=names_none)
     put_row(cruddur_table, BO, "2024-01-01T00:00:00", group, user_uuid=ANN.uuid, message="x")
     if has_one == "both":
         put_row(cruddur_table, ANN, "2024-01-01T00:00:00", group, user_uuid=BO.uuid, message="x")
     for members in ([ANN, BO], [BO, ANN]):
-        started = store_of(cruddur_table).start_conversation(members, sender=members[0], message="hey")
+        started = store.start_conversation(members, sender=members[0], message="hey")
         assert (started.message_group_uuid, started.is_new) == (group, False)
-    assert kinds_of(cruddur_table) == {"GRP": 3 if has_one == "both" else 2, "MSG": 2}
+        assert started.message in store.get_conversation(group, reader_uuid=members[0].uuid).items
+    settle(cruddur_table, group)
+    assert kinds_of(cruddur_table) - Counter(CONV=1, MEMBER=has_one != "both") == {"GRP": 3, "MSG": 3}
+    assert [(line.message, line.other.uuid, line.is_group) for line in store.list_conversations(ANN.uuid).items] == [
+        ("hey", BO.uuid, False)
+    ]
 
 
 def test_a_group_is_not_the_conversation_of_two_of_its_members(cruddur_table: CruddurTable) -> None:

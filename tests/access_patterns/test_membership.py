@@ -157,20 +157,20 @@ def test_a_newcomers_row_names_somebody_who_is_still_there(cruddur_table: Cruddu
     put_row(cruddur_table, group.dan, at, group.uuid, is_group=True, message="hello", user_uuid=bo)
     leave(group)  # bo, whom two of three rows name
     assert group.store().add_member(group.uuid, EVE).other.uuid == group.ann.uuid
+    group.store().leave(group.uuid, group.ann.uuid)
+    assert group.store().add_member(group.uuid, group.bo).other == group.cy  # the rows name ann, bo and ann
 
 
 def test_the_row_of_the_first_member_who_comes_back_names_somebody_else(cruddur_table: CruddurTable) -> None:
-    """All rows name the first member: so it is another sender, and if there is none, a member whose name is unknown."""
+    """All rows name the first member: so it is another sender, and if they left, a member whose name is unknown."""
     group = Group(cruddur_table)
     store, ann = group.store(), group.ann
     store.leave(group.uuid, ann.uuid)
     assert store.add_member(group.uuid, ann, asked_by=group.bo.uuid).other == group.cy
     store.send(group.uuid, sender=ann, message="the only one left")
     store.leave(group.uuid, ann.uuid)
-    for sent in (group.first, group.newest):
-        store.delete(group.uuid, sent.sort_key, message_uuid=sent.message_uuid, by=group.cy.uuid)
-    first = min(group.bo.uuid, group.cy.uuid)
-    assert store.add_member(group.uuid, ann, asked_by=group.bo.uuid).other == User(first, "unknown", "unknown")
+    store.leave(group.uuid, group.cy.uuid)
+    assert store.add_member(group.uuid, ann, asked_by=group.bo.uuid).other == User(group.bo.uuid, "unknown", "unknown")
 
 
 def test_leaving_alone_and_twice(cruddur_table: CruddurTable) -> None:
@@ -249,19 +249,20 @@ def test_two_peoples_conversation_stays_theirs_until_one_has_left_the_app(cruddu
     assert group.members() == set()
 
 
-@pytest.mark.parametrize("hidden", ["the index", "the mark of the own row"])
-def test_a_group_of_which_two_are_left_is_not_the_conversation_of_the_two(
+@pytest.mark.parametrize("hidden", ["the index", "the mark of a row", "both"])
+def test_a_group_of_which_two_are_left_is_not_the_conversation_of_the_two_nor_of_who_left(
     cruddur_table: CruddurTable, hidden: str
 ) -> None:
     group = Group(cruddur_table)
     assert all(row.is_group for user in group.people[:3] for row in rows_of(cruddur_table, user))
     leave(group)
-    client = Answering(cruddur_table.client, lambda asked: "IndexName" in asked and hidden == "the index")
+    sender, other = (group.bo, group.ann) if hidden == "both" else (group.ann, group.cy)
+    client = Answering(cruddur_table.client, lambda asked: "IndexName" in asked and hidden != "the mark of a row")
     if hidden != "the index":  # as while a settlement that marks the rows is not visible everywhere
-        (row,) = rows_of(cruddur_table, group.cy)  # which names ann
+        (row,) = rows_of(cruddur_table, other)  # which names the sender
         unmarked = {name: value for name, value in row.attributes.items() if name not in GROUP_MARK}
         cruddur_table.client.put_item(TableName=cruddur_table.name, Item=unmarked)
-    started = group.store(client).start_conversation([group.ann, group.cy], sender=group.ann, message="we two")
+    started = group.store(client).start_conversation([sender, other], sender=sender, message="we two")
     assert started.is_new
 
 

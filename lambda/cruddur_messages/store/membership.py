@@ -6,7 +6,7 @@ lost response, a late retry or two at once end in one state, and the later of a 
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -15,20 +15,13 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import member_item, schema, timestamps
 from cruddur_messages.dynamodb import CONDITION_FAILED, delete_read, put_new, reasons
-from cruddur_messages.items import (
-    ERASED,
-    GROUP_MARK,
-    MESSAGE_UUID,
-    GroupRow,
-    User,
-)
+from cruddur_messages.items import ERASED, GROUP_MARK, MESSAGE_UUID, GroupRow, User
 from cruddur_messages.store import errors
 from cruddur_messages.store.access import Access
 from cruddur_messages.store.values import Conversation
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
 
 MOST_SENDERS = 100
 """How many of the newest messages are searched for somebody whom a new row can name."""
@@ -45,8 +38,15 @@ def require_member(access: Access, message_group_uuid: str, user_uuid: str) -> N
         raise errors.NotAMemberError(user_uuid, message_group_uuid)
 
 
-def join(access: Access, message_group_uuid: str, member: User, *, asked_by: str | None) -> Conversation:
-    """Add a person to a group; an existing member keeps their row."""
+def join(
+    access: Access,
+    message_group_uuid: str,
+    member: User,
+    *,
+    asked_by: str | None = None,
+    pair_with: User | None = None,
+) -> Conversation:
+    """Add a person to a group, or again to the conversation with one other; an existing member keeps their row."""
     read = access.member_item(message_group_uuid, member.uuid)
     instant: datetime | None = None
     attempts = access.attempts()
@@ -57,9 +57,10 @@ def join(access: Access, message_group_uuid: str, member: User, *, asked_by: str
         rows = list(access.rows(message_group_uuid))
         if not rows and asked_by is not None:
             rows = list(access.rows_of(message_group_uuid, asked_by))
-        _require_group(access, message_group_uuid, rows, asked_by)
+        if pair_with is None:
+            _require_group(access, message_group_uuid, rows, asked_by)
         if row is None:
-            row = _new_row(access, message_group_uuid, member, rows, instant)
+            row = _new_row(access, message_group_uuid, member, rows, instant, pair_with)
             put = put_new(access.table_name, row.attributes)
         else:
             put = _put_again(access, row)
@@ -140,28 +141,38 @@ def _put_again(access: Access, row: GroupRow) -> "TransactWriteItemTypeDef":
 
 
 def _new_row(
-    access: Access, message_group_uuid: str, member: User, rows: Iterable[GroupRow], instant: datetime | None
+    access: Access,
+    message_group_uuid: str,
+    member: User,
+    rows: Sequence[GroupRow],
+    instant: datetime | None,
+    pair_with: User | None,
 ) -> GroupRow:
-    """A new member's row, at the newest message's time, or at `instant` if another row has that key.
-
-    It names the person that most of the rows name, if possible one with a row. In a group that is the first member; if
-    they are the new one, it is somebody else.
-    """
-    owners = {row.member_uuid for row in rows}
-    named = Counter(User.from_attributes(row.attributes) for row in rows if row.other_uuid not in ("", member.uuid))
-    other = max(named, key=lambda user: (user.uuid in owners, named[user]), default=None)
+    """A new member's row, at the newest message's time, or at `instant` if another row has that key."""
     newest = next(access.messages(message_group_uuid, Limit=2), None)
     if instant is None:
         latest = [newest.instant] if newest else [timestamps.parse(row.sort_key) for row in rows]
         instant = max((known for known in latest if known is not None), default=access.clock())
     sort_key, message = timestamps.canonical(instant), newest.message if newest else ""
-    other = other or _somebody_else(access, message_group_uuid, member, owners - {member.uuid})
-    return GroupRow.new(member.uuid, message_group_uuid, sort_key, message, other, is_group=True)
+    other = pair_with or _other(access, message_group_uuid, member, rows)
+    return GroupRow.new(member.uuid, message_group_uuid, sort_key, message, other, is_group=pair_with is None)
 
 
-def _somebody_else(access: Access, message_group_uuid: str, member: User, others: Collection[str]) -> User:
-    """A sender of the newest messages, if possible one with a row, else a person with a row, whose name is unknown."""
+def _other(access: Access, message_group_uuid: str, member: User, rows: Sequence[GroupRow]) -> User:
+    """Whom a new member's row names: whom most of the rows name, in a group the first member, else a sender.
+
+    It is somebody with a row; else somebody who has not left, whose row the index may not show yet; else the owner of a
+    row, whose name is unknown.
+    """
+    owners = {row.member_uuid for row in rows} - {member.uuid}
+    named = Counter(User.from_attributes(row.attributes) for row in rows)
+    with_row = [user for user, _ in named.most_common() if user.uuid in owners]
+    if with_row:
+        return with_row[0]
     newest = islice(access.messages(message_group_uuid, Limit=MOST_SENDERS), MOST_SENDERS)
-    senders = [one.sender for one in newest if one.sender.handle and one.sender.uuid not in ("", member.uuid)]
-    nameless = User(min(others), schema.UNKNOWN, schema.UNKNOWN) if others else ERASED
-    return max(senders, key=lambda user: user.uuid in others, default=nameless)
+    senders = [one.sender for one in newest if one.sender.handle]
+    for user in sorted(dict.fromkeys([*senders, *named]), key=lambda user: user.uuid not in owners):
+        is_known = user.uuid not in ("", schema.ERASED, member.uuid)
+        if is_known and schema.LEFT_AT not in access.member_item(message_group_uuid, user.uuid):
+            return user
+    return User(min(owners), schema.UNKNOWN, schema.UNKNOWN) if owners else ERASED

@@ -143,14 +143,16 @@ class MessageStore:
         while True:
             pair: list[TransactWriteItemTypeDef] = []
             if len(members) == 2:
-                one, other = (member.uuid for member in members)
-                seen = next(self._access.newest_first(schema.pair_partition(one, other)), None)
-                existing = self._conversation_between(one, other)
+                (other,) = (member for member in members if member.uuid != sender.uuid)
+                seen = next(self._access.newest_first(schema.pair_partition(sender.uuid, other.uuid)), None)
+                existing, has_row = self._conversation_between(sender.uuid, other.uuid)
                 # These may be the rows of an attempt whose response was lost: the transaction below then fails.
                 if existing is not None and existing != message_group_uuid:
+                    if not has_row:  # Without one, the sender could not read what they write.
+                        membership.join(self._access, existing, sender, pair_with=other)
                     sent = self.send(existing, sender=sender, message=message)
                     return StartedConversation(existing, sent, is_new=False)
-                pair = [self._pair_put(pair_item(one, other, message_group_uuid), seen)]
+                pair = [self._pair_put(pair_item(sender.uuid, other.uuid, message_group_uuid), seen)]
             first = Message.new(message_group_uuid, instant, message_uuid, message, sender)
             items = [row.attributes for row in first_rows(first, members)] + [self._attributes(first)]
             try:
@@ -268,18 +270,21 @@ class MessageStore:
             action["Put"]["ExpressionAttributeValues"] = {":seen": seen[schema.PAIR_CONVERSATION]}
         return action
 
-    def _conversation_between(self, user_uuid: str, other_uuid: str) -> str | None:
-        """The newest conversation of these two alone, from either inbox; the index has its members.
+    def _conversation_between(self, sender_uuid: str, other_uuid: str) -> tuple[str | None, bool]:
+        """The newest conversation of these two alone, from either inbox, and whether the sender's has it.
 
-        A group is never taken for it, whoever has left: its rows are marked.
+        The index has its members. A group is never taken for it, whoever has left: its rows are marked. Nor is one that
+        the sender has left.
         """
-        for owner, other in ((user_uuid, other_uuid), (other_uuid, user_uuid)):
+        for owner, other in ((sender_uuid, other_uuid), (other_uuid, sender_uuid)):
             for attributes in self._access.newest_first(schema.group_row_partition(owner), equal=(USER_UUID, other)):
                 found = text_or_empty(attributes, schema.INDEX_PARTITION_KEY)
                 if not found or GROUP_MARK.items() <= attributes.items():
                     continue
                 rows = list(self._access.rows(found))
-                owners = {row.member_uuid for row in rows}
-                if owners <= {user_uuid, other_uuid} and not any(row.is_group for row in rows):
-                    return found
-        return None
+                is_theirs = {row.member_uuid for row in rows} <= {sender_uuid, other_uuid}
+                if not is_theirs or any(row.is_group for row in rows):
+                    continue
+                if schema.LEFT_AT not in self._access.member_item(found, sender_uuid):
+                    return found, owner == sender_uuid
+        return None, False
