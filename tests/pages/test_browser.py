@@ -307,6 +307,23 @@ def test_a_draft_and_its_error_belong_to_their_conversation(opened: Callable[...
     assert "For Mina again" not in brown.texts.all_inner_texts()
 
 
+def test_a_slow_start_that_is_cancelled_stops_no_other(opened: Callable[..., Window]) -> None:
+    brown, held = opened("andrewbrown"), list[Route]()
+    brown.page.route("**/api/messages", lambda route: held.append(route))
+    brown.button("New").click()
+    brown.page.get_by_role("dialog").get_by_label("Mina Okafor").check()
+    brown.page.get_by_label("First message").fill("Too slow")
+    with brown.page.expect_request("**/api/messages"):
+        brown.button("Start").click()
+    brown.button("Cancel").click()
+    brown.button("New").click()
+    with brown.page.expect_response("**/api/messages"):
+        held[0].continue_()
+    brown.page.unroute("**/api/messages")
+    brown.button("Cancel").click()
+    brown.start("Soon enough", "Tomas Lindqvist")
+
+
 def test_an_empty_inbox_and_a_refusal_show_a_text(opened: Callable[..., Window]) -> None:
     fay, brown = opened("fay"), opened("andrewbrown")
     brown.open("Mina Okafor")
@@ -327,6 +344,17 @@ def test_an_empty_inbox_and_a_refusal_show_a_text(opened: Callable[..., Window])
     expect(text).to_have_value("x" * 1025)
     brown.page.goto(f"{brown.page.url.split('?')[0]}?as=nobody")
     expect(brown.page.locator("#none")).to_contain_text("There is nobody called @nobody. Who are you?")
+    line = {
+        "uuid": FAY.uuid,
+        "display_name": "Two rows",
+        "message": "",
+        "created_at": "2026-01-01T00:00:00",
+        "unread": 0,
+    }
+    fay.page.route("**/api/message_groups", lambda route: route.fulfill(json=[line | {"message": "newer"}, line]))
+    for _ in range(3):
+        fay.page.wait_for_event("response", lambda response: "/api/message_groups" in response.url)
+    expect(fay.inbox).to_have_count(2)
     fay.page.route("**/api/users", lambda route: route.fulfill(json=[vars(FAY)]))
     fay.page.reload()
     fay.button("New").click()

@@ -33,7 +33,7 @@ export function fill(list, lines, key, make) {
     old.delete(name);
     if (list.children[place] !== child) list.insertBefore(child, list.children[place] ?? null);
   });
-  for (const child of old.values()) child.remove();
+  for (const child of [...list.children].slice(lines.length)) child.remove(); // two lines may have the same key
   if (focused && !list.contains(document.activeElement)) {
     const fields = [...([...list.children].find((child) => child.dataset.key === line)?.querySelectorAll("a, button, textarea") ?? [])];
     (fields.find((field) => field.name === focused.name) ?? fields[0])?.focus();

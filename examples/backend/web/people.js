@@ -3,14 +3,18 @@
 import { $, element } from "./elements.js";
 import { limit, submitOnEnter } from "./compose.js";
 
-let confirm;
-let isUnderWay = false;
+let asked = {};
 
 const countFirst = () => limit($("first-text"), $("first-left"), $("dialog-ok"));
 
+function lock(isLocked) {
+  for (const field of $("dialog-form").elements) field.readOnly = isLocked;
+}
+
 // `confirmed(handles, message)` does what was chosen, and returns what is done when the dialog has closed.
 export function choosePeople(others, isNew, confirmed) {
-  confirm = confirmed;
+  asked = { confirmed, isUnderWay: false };
+  lock(false);
   const isPossible = others.length > 0;
   $("dialog-title").textContent = isNew ? "New conversation" : "Add people";
   $("choice-legend").textContent = isNew ? "With whom?" : "Who joins?";
@@ -33,18 +37,21 @@ async function confirmPeople(event) {
   event.preventDefault();
   const handles = [...$("people").querySelectorAll(":checked")].map((box) => box.value);
   $("dialog-error").textContent = handles.length ? "" : "Choose at least one person.";
-  if (isUnderWay || !handles.length) return;
-  isUnderWay = true;
-  for (const field of $("dialog-form").elements) field.readOnly = true;
+  const mine = asked;
+  if (mine.isUnderWay || !handles.length) return;
+  mine.isUnderWay = true;
+  lock(true);
   try {
-    const afterwards = await confirm(handles, $("first-text").value.trim());
+    const afterwards = await mine.confirmed(handles, $("first-text").value.trim());
+    if (mine !== asked) return; // it was cancelled, and the dialog is open for something else
     $("dialog").close();
     afterwards();
   } catch (error) {
+    if (mine !== asked) return;
     $("dialog-error").textContent = error.message || "The server does not answer. Your text is still here: try again.";
   }
-  isUnderWay = false;
-  for (const field of $("dialog-form").elements) field.readOnly = false;
+  mine.isUnderWay = false;
+  lock(false);
 }
 
 export function listenToDialog() {
