@@ -69,7 +69,7 @@ def _statements(table_arn: str) -> list[iam.PolicyStatement]:
         # The members of a conversation, for A and C with the member check, D between two, and a new member: Query on
         # the index.
         allow("ReadMemberRows", ["dynamodb:Query"], [f"{table_arn}/index/{schema.INDEX_NAME}"]),
-        # Whether a person has left, for the member check and a new member: GetItem.
+        # Whether a person has left, for the member check, D between two, and a new member: GetItem.
         allow("ReadMembers", ["dynamodb:GetItem"], [table_arn], only_partitions(schema.MEMBER_PREFIX)),
         # C, a message: PutItem.
         allow("SendMessages", ["dynamodb:PutItem"], [table_arn], only_partitions(schema.MESSAGE_PREFIX)),
@@ -80,7 +80,7 @@ def _statements(table_arn: str) -> list[iam.PolicyStatement]:
 
 
 def _join(table_arn: str) -> iam.PolicyStatement:
-    # The member item of a new member: Update in TransactWriteItems.
+    # The member item of a new member, or in D of a sender without a row: Update in TransactWriteItems.
     return allow(
         "NoteMembers", ["dynamodb:UpdateItem"], [table_arn], in_transaction() | only_partitions(schema.MEMBER_PREFIX)
     )

@@ -20,6 +20,7 @@ from flask import Flask
 
 from cruddur_messages import schema
 from cruddur_messages.store import MessageStore
+from cruddur_messages.store.reading import SIDE_BY_SIDE
 
 from .app import create_app
 from .login import CognitoLogin, HeaderLogin
@@ -35,7 +36,7 @@ CLIENT_CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 2},
-    max_pool_connections=THREADS,
+    max_pool_connections=THREADS * SIDE_BY_SIDE,
 )
 
 
@@ -79,7 +80,8 @@ def main() -> None:
         listening = _listen(port)
     except (OSError, OverflowError) as error:
         sys.exit(f"error: cannot listen on port {port} ({error}); choose another one with make pages PORT=<number>")
-    print(f"Messages: http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201
+    what = "Messages" if "page" in app.blueprints else "API"
+    print(f"{what}: http://{HOST}:{listening.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)  # noqa: T201
     # waitress warns about a queued request, also about one that arrives while its own threads still start.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(app, sockets=[listening], threads=THREADS, ident=None)

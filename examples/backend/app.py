@@ -60,11 +60,10 @@ def create_app(*, store: MessageStore, users: Users, login: Login, frontend: str
         app.register_error_handler(gone, _unavailable)
     app.after_request(_with_security_headers)
     if frontend:
-        allowed = ["Authorization", "Content-Type", USER_HEADER]
         CORS(
             app,
             resources={r"/api/*": {"origins": [frontend.rstrip("/")]}},
-            allow_headers=allowed,
+            allow_headers=["Authorization", "Content-Type", USER_HEADER],
             expose_headers="Link",
         )
     return app
@@ -87,13 +86,16 @@ def _routes(store: MessageStore, users: Users, login: Login) -> Blueprint:
     @api.get("/message_groups")
     def message_groups() -> Response:
         reader = me()
-        page = store.list_conversations(reader.uuid, before=_cursor())
+        page = store.list_conversations(reader.uuid, before=request.args.get("before"))
         unread = store.unread(reader.uuid, page.items)
         return _page_of([_conversation(line, unread[line.message_group_uuid]) for line in page.items], page)
 
     @api.get("/messages/<message_group_uuid>")
     def messages(message_group_uuid: str) -> Response:
-        page = store.get_conversation(message_group_uuid, before=_cursor(), reader_uuid=me().uuid)
+        before = request.args.get("before")
+        if before is not None and timestamps.parse(before) is None:
+            raise errors.InvalidCursorError(before)
+        page = store.get_conversation(message_group_uuid, before=before, reader_uuid=me().uuid)
         return _page_of([_message(message) for message in page.items], page)
 
     @api.post("/messages")
@@ -184,13 +186,6 @@ def _page_of(lines: Sequence[dict[str, Any]], page: Page[Any]) -> Response:
         following = url_for(request.endpoint or "", **request.view_args or {}, before=page.cursor)
         response.headers["Link"] = f'<{following}>; rel="next"'
     return response
-
-
-def _cursor() -> str | None:
-    before = request.args.get("before")
-    if before is not None and timestamps.parse(before) is None:
-        raise errors.InvalidCursorError(before)
-    return before
 
 
 def _body() -> dict[str, Any]:

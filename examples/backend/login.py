@@ -56,7 +56,7 @@ class CognitoLogin:
         self._keys = jwt.PyJWKClient(f"{self._issuer}/.well-known/jwks.json", timeout=JWKS_TIMEOUT_SECONDS)
 
     def user(self, headers: Headers) -> User | None:
-        """The user whom the token names. Raises jwt.PyJWKClientConnectionError if Cognito does not respond."""
+        """The user whom the token names. Raises jwt.PyJWKClientConnectionError if Cognito does not give its keys."""
         scheme, _, token = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -66,6 +66,8 @@ class CognitoLogin:
             raise
         except jwt.PyJWTError:
             return None
+        except ValueError as error:
+            raise jwt.PyJWKClientConnectionError(f"the keys of {self._issuer} are no JSON: {error}") from error
         return self._by_cognito_id(claims["sub"])
 
     def _claims(self, token: str) -> dict[str, Any]:

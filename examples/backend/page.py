@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from cruddur_messages import schema
+from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import VERSION, ConversationItem
 from cruddur_messages.dynamodb import rows_in_index
-from cruddur_messages.items import MESSAGE, GroupRow, User, text_or_empty
+from cruddur_messages.items import MESSAGE, GroupRow, User, key_of, text_or_empty
 from cruddur_messages.store import MessageStore, errors
 
 from .login import Login
@@ -69,14 +69,12 @@ def page(*, store: MessageStore, users: Users, login: Login, client: "DynamoDBCl
             {"pk": schema.message_partition(message_group_uuid), "sk": line.sort_key, "message": line.message}
             for line in messages
         ]
-        key = {"pk": schema.conversation_partition(message_group_uuid), "sk": schema.CONVERSATION_SORT_KEY}
-        item = client.get_item(TableName=table_name, Key={name: {"S": value} for name, value in key.items()}).get(
-            "Item"
-        )
+        item = client.get_item(TableName=table_name, Key=conversation_item.key(message_group_uuid)).get("Item")
         if item:
+            pk, sk = key_of(item)
             places = ConversationItem.from_attributes(item).rows
             version = text_or_empty(item, VERSION)[:SHOWN_OF_VERSION]
-            found.append(key | {"message": f"version {version}…, {len(places)} rows"})
+            found.append({"pk": pk, "sk": sk, "message": f"version {version}…, {len(places)} rows"})
         for row, owner in group_rows(message_group_uuid):
             place = {"pk": row.partition, "sk": row.sort_key, "message": text_or_empty(row.attributes, MESSAGE)}
             found.append(place | owner)

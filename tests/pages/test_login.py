@@ -50,8 +50,9 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     key = jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True)
     keys = json.dumps({"keys": [{**key, "kid": "ours", "use": "sig", "alg": "RS256"}]})
     folder = tmp_path_factory.mktemp("pool")
-    (folder / ".well-known").mkdir()
-    (folder / ".well-known/jwks.json").write_text(keys)
+    for place, content in ((folder, keys), (folder / "maintenance", "<html>Back soon</html>")):
+        (place / ".well-known").mkdir(parents=True)
+        (place / ".well-known/jwks.json").write_text(content)
     with HTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -120,8 +121,9 @@ def test_without_a_bearer_token_nobody_is_logged_in(issuer: str) -> None:
         assert login_of(issuer).user(Headers(headers)) is None
 
 
-def test_keys_that_cannot_be_read_are_no_stack_trace() -> None:
-    issuer = f"http://127.0.0.1:{free_port()}"
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{free_port}", "{issuer}/maintenance"])
+def test_keys_that_cannot_be_read_are_no_stack_trace(issuer: str, address: str) -> None:
+    issuer = address.format(issuer=issuer, free_port=free_port())
     store = MessageStore(client=tables.dynamodb(issuer), table_name="cruddur-messages")
     app = create_app(store=store, users=UsersOfFile(), login=login_of(issuer))
     token = signed(claims(issuer))

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
+import waitress
 from flask.testing import FlaskClient
 
 from cruddur_infra import LAMBDA_CODE, REPOSITORY
@@ -107,12 +108,19 @@ def test_the_environment_says_how_long_messages_are_kept(
 
 
 def test_users_are_those_of_the_database_and_with_cognito_there_is_no_page_and_no_header(
-    client: Callable[..., FlaskClient], database: str
+    client: Callable[..., FlaskClient],
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     backend = client(DATABASE_URL=database, **COGNITO)
     assert backend.get("/api/users/@ann/short").json == vars(next(iter(ACCOUNTS)))
     for path, status in (("/", 404), ("/api/users", 404), ("/api/rows/x", 404), ("/api/message_groups", 401)):
         assert backend.get(path, headers={USER_HEADER: "ann"}).status_code == status
+    monkeypatch.setattr(sys, "argv", ["backend"])
+    monkeypatch.setattr(waitress, "serve", lambda *_, **__: None)
+    main()
+    assert capsys.readouterr().out.startswith("API: http://127.0.0.1:")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +171,7 @@ NO_ADDRESS = "DATABASE_URL is no address of a PostgreSQL; it takes postgresql://
         ({"DATABASE_URL": "postgresql://ann:%hunter2@db"}, (), NO_ADDRESS),
         ({"DATABASE_URL": "mysql://ann:hunter2@db/x"}, (), NO_ADDRESS),
         ({"KEEP_DAYS": "a year"}, (), "KEEP_DAYS is 'a year': give a whole number of days"),
+        ({"KEEP_DAYS": "3000000"}, (), "keep_days is 3000000: give the days to keep messages, at most 36500"),
         ({"AWS_REGION": ""}, (), "region"),
     ],
 )
