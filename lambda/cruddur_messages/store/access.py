@@ -15,6 +15,7 @@ from cruddur_messages.dynamodb import (
     READINGS,
     TRANSIENT_CODES,
     backoff,
+    get_item,
     get_items,
     partition_query,
     query_items,
@@ -127,7 +128,7 @@ class Access:
     def member_item(self, message_group_uuid: str, user_uuid: str) -> AttributeMap:
         """A member item, its key alone if there is none yet: GetItem, consistent."""
         key = member_item.key(message_group_uuid, user_uuid)
-        return self.client.get_item(TableName=self.table_name, Key=key, ConsistentRead=True).get("Item", key)
+        return get_item(self.client, self.table_name, key) or key
 
     def member_items(self, message_group_uuids: Collection[str], user_uuid: str) -> Iterator[AttributeMap]:
         """A person's member items of some conversations, as far as there are: BatchGetItem, not consistent."""
