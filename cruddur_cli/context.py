@@ -1,7 +1,7 @@
 """The context of a command: its target, its output, and the capacity that it consumes."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -94,12 +94,12 @@ class Context(typer.Context):
         """The handles of the others in each conversation of a person's page."""
         return self.conversations.others(reader.uuid, [line.message_group_uuid for line in page.items])
 
-    def name_of(self, user_uuid: str) -> str:
-        """A user's handle if the users are available and have one, else the id."""
+    def handles(self, user_uuids: Collection[str]) -> dict[str, str]:
+        """The handle of each user if the users are available and have one, else the id."""
+        handles = {user_uuid: user_uuid for user_uuid in user_uuids}
         with suppress(DdbError, SeedFileError):
-            if user := self.users.by_uuid(user_uuid):
-                return user.handle
-        return user_uuid
+            handles |= {user.uuid: user.handle for user in self.users.by_uuids(user_uuids)}
+        return handles
 
     def require_table(self) -> None:
         """Raise DdbError unless the table has this project's keys and index; ClientError if there is none."""

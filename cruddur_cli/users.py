@@ -1,7 +1,7 @@
 """Users by handle and id, from the app's Postgres or from the users file of the seed."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import psycopg
@@ -47,7 +47,11 @@ class UsersOfFile:
 
     def by_uuid(self, user_uuid: str) -> User | None:
         """The user of an id, None if there is none."""
-        return next((user for user in self._users if user.uuid == user_uuid), None)
+        return next(iter(self.by_uuids([user_uuid])), None)
+
+    def by_uuids(self, user_uuids: Collection[str]) -> Sequence[User]:
+        """The users of some ids, as far as there are any."""
+        return [user for user in self._users if user.uuid in user_uuids]
 
 
 class UsersOfPostgres:
@@ -72,9 +76,13 @@ class UsersOfPostgres:
 
     def by_uuid(self, user_uuid: str) -> User | None:
         """The user of an id, None if there is none."""
-        return next(iter(self._select("WHERE uuid::text = %s LIMIT 1", (user_uuid,))), None)
+        return next(iter(self.by_uuids([user_uuid])), None)
 
-    def _select(self, clause: str, values: Sequence[str]) -> list[User]:
+    def by_uuids(self, user_uuids: Collection[str]) -> Sequence[User]:
+        """The users of some ids, as far as there are any."""
+        return self._select("WHERE uuid::text = ANY(%s)", ([*user_uuids],))
+
+    def _select(self, clause: str, values: Sequence[object]) -> list[User]:
         query = f"SELECT uuid::text, display_name, handle FROM users {clause}"  # noqa: S608
         try:
             connection = psycopg.connect(self._url, connect_timeout=CONNECT_SECONDS)

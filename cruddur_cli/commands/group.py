@@ -73,7 +73,8 @@ class TableCommand(TyperCommand):
             return context.invoke(self.callback, **own)
         except RejectedError as rejected:
             text, user_uuid = str(rejected), rejected.user_uuid
-            raise DdbError(text.replace(user_uuid, context.name_of(user_uuid)) if user_uuid else text) from rejected
+            handles = context.handles([user_uuid]) if user_uuid else {}
+            raise DdbError(text.replace(user_uuid, handles[user_uuid]) if user_uuid else text) from rejected
         except ClientError as error:
             if error_code(error) in ANOTHER_LAYOUT:
                 context.require_table()

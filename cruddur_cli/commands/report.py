@@ -50,8 +50,9 @@ def report(
     if by_problem:
         rows = [(f"{len(found):,}", problem, MEANINGS[problem]) for problem, found in by_problem.items()]
         output.table(REPORT_COLUMNS, rows)
+        handles = context.handles({finding.member_uuid for finding in shown})
         for finding in shown:
-            output.paragraph("  " + _as_line(context, finding))
+            output.paragraph("  " + _as_line(finding, handles))
     if done is not None:
         output.paragraph(f"done: {summary(done)}")
     if would_be_done is not None:
@@ -86,7 +87,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
     return {**finding._asdict(), "problem": finding.problem.value}
 
 
-def _as_line(context: Context, finding: Finding) -> str:
-    member = f", member {context.name_of(finding.member_uuid)}" if finding.member_uuid else ""
+def _as_line(finding: Finding, handles: Mapping[str, str]) -> str:
+    member = f", member {handles[finding.member_uuid]}" if finding.member_uuid else ""
     place = f", at {finding.sort_key}" if finding.sort_key else ""
     return f"{finding.problem}: conversation {finding.message_group_uuid or '(none)'}{member}{place}"

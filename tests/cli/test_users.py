@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import psycopg.conninfo
@@ -52,6 +54,23 @@ def test_the_seed_uses_the_apps_own_users(
     assert BROWN.uuid in senders
     assert len(senders & of_file) == len(of_file) - 1
     assert at(cruddur_table, "list-conversations", "andrewbrown", "--json").json["conversations"]
+
+
+def test_a_report_connects_once_and_has_ids_without_a_database(
+    at: At, ministack_table: CruddurTable, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = str(uuid.uuid4())
+    for member in (BROWN.uuid, LONELY.uuid, stranger):
+        malformed: Any = {"pk": {"S": f"GRP#{member}"}, "sk": {"S": "never"}}
+        ministack_table.client.put_item(TableName=ministack_table.name, Item=malformed)
+    connect = Mock(wraps=psycopg.connect)
+    monkeypatch.setattr(psycopg, "connect", connect)
+    monkeypatch.setenv("DATABASE_URL", database)
+    shown = at(ministack_table, "verify").out
+    assert all(f"member {name}" in shown for name in (BROWN.handle, LONELY.handle, stranger))
+    connect.side_effect = psycopg.OperationalError("timeout expired")
+    assert f"member {BROWN.uuid}" in at(ministack_table, "verify").out
+    assert connect.call_count == 2
 
 
 def test_the_users_file_is_used_without_a_database(nowhere: None) -> None:  # noqa: ARG001
