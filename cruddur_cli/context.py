@@ -90,7 +90,7 @@ class Context(typer.Context):
             raise DdbError(f"user {user.uuid} has no name in {self.users.name} or in the table: add one there first")
         return user
 
-    def names(self, reader: User, page: Page[Conversation]) -> list[str]:
+    def names(self, reader: User, page: Page[Conversation]) -> list[list[str]]:
         """The handles of the others in each conversation of a person's page."""
         return self.conversations.others(reader.uuid, [line.message_group_uuid for line in page.items])
 

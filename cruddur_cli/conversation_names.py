@@ -81,10 +81,10 @@ class ConversationNames:
         handle = named.handle if named else user_uuid
         return User(user_uuid, (named and named.display_name) or handle, handle)
 
-    def others(self, reader_uuid: str, message_group_uuids: Sequence[str]) -> list[str]:
+    def others(self, reader_uuid: str, message_group_uuids: Sequence[str]) -> list[list[str]]:
         """The handles of everybody else in each of some conversations, as far as the index shows them."""
         with ThreadPoolExecutor(QUERIES_AT_ONCE) as pool:
-            return [", ".join(self._handles(rows, reader_uuid)) for rows in pool.map(self._rows, message_group_uuids)]
+            return [self._handles(rows, reader_uuid) for rows in pool.map(self._rows, message_group_uuids)]
 
     def _handles(self, rows: Sequence[GroupRow], reader_uuid: str) -> list[str]:
         handles = {user.uuid: user.handle for user in (User.from_attributes(row.attributes) for row in rows)}
@@ -92,7 +92,7 @@ class ConversationNames:
         for user_uuid in uuids:
             if not handles.get(user_uuid):
                 user = self._users.by_uuid(user_uuid)
-                handles[user_uuid] = user.handle if user else user_uuid
+                handles[user_uuid] = (user and user.handle) or user_uuid
         return sorted(handles[user_uuid] for user_uuid in uuids)
 
     def _inbox(self, reader: User) -> Iterator[Conversation]:

@@ -20,20 +20,20 @@ def inbox_columns(output: Output, *, unread: bool = False) -> tuple[Column, ...]
 
 
 def inbox_rows(
-    output: Output, page: Page[Conversation], names: Sequence[str], unread: Mapping[str, int] | None = None
+    output: Output, page: Page[Conversation], names: Sequence[Sequence[str]], unread: Mapping[str, int] | None = None
 ) -> list[tuple[str, ...]]:
     """The rows of an inbox, with the names of the others; a terminal shows only the start of each id."""
     uuids = [line.message_group_uuid for line in page.items]
     shown = beginnings(uuids) if output.is_terminal else dict(zip(uuids, uuids, strict=True))
     return [
         (
-            name or line.other.handle,
+            ", ".join(others) or line.other.handle,
             *(() if unread is None else (str(unread[line.message_group_uuid] or ""),)),
             line.message,
             *(() if output.is_narrow else (_time(output, line.last_message_at),)),
             shown[line.message_group_uuid],
         )
-        for line, name in zip(page.items, names, strict=True)
+        for line, others in zip(page.items, names, strict=True)
     ]
 
 

@@ -54,7 +54,7 @@ def list_conversations(
         lines = [
             {
                 **conversation_as_json(line),
-                "members": [user.handle, *filter(None, others.split(", "))],
+                "members": [user.handle, *others],
                 "unread": unread[line.message_group_uuid],
             }
             for line, others in zip(page.items, names, strict=True)
@@ -137,7 +137,7 @@ def send(
         group = context.conversations.resolve(words[0], user)
     context.require_table()
     (others,) = context.conversations.others(user.uuid, [group])
-    context.output.note(f"{user.handle} writes to {others or group} in {context.target}")
+    context.output.note(f"{user.handle} writes to {', '.join(others) or group} in {context.target}")
     sent = context.store.send(group, sender=user, message=words[-1], check_member=check_member)
     context.settle_where_no_lambda_does([group])
     context.output.result(message_as_json(sent), f"sent at {sent.sort_key} as {sent.message_uuid}")

@@ -6,12 +6,13 @@ import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from cruddur_cli import context
 from cruddur_cli.capacity import CapacityMeter
-from cruddur_cli.commands import watch
+from cruddur_cli.commands import maintenance, watch
 from cruddur_cli.maintenance import rebuild
 from cruddur_cli.maintenance.checkpoint import Checkpoint, identity
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
@@ -253,6 +254,7 @@ def test_on_aws_the_name_must_be_typed_before_anything_is_written(
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     monkeypatch.setattr(context.Context, "item_count", lambda _self: 0)
     monkeypatch.setattr(context.Context, "require_table", lambda _self: None)
+    monkeypatch.setattr(maintenance, "_checkpoint", Mock())
     result = ddb(*words.split())
     assert result.status == 1
     assert result.err.splitlines()[0].endswith("cruddur-messages at AWS, us-east-1")
