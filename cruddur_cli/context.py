@@ -105,15 +105,25 @@ class Context(typer.Context):
         """Raise DdbError unless the table has this project's keys and index; ClientError if there is none."""
         table_definition.require_layout(self.client.describe_table(TableName=self.target.table_name)["Table"])
 
-    def confirm(self, *, yes: bool, what: str = "the table's name", name: str | None = None) -> None:
-        """Ask for the table's name, or for another one, unless `yes`. Raises DdbError if something else is typed."""
+    def confirm(
+        self,
+        *,
+        yes: bool,
+        what: str = "the table's name",
+        name: str | None = None,
+        otherwise: str = "nothing was done",
+    ) -> None:
+        """Ask for the table's name, or for another one, unless `yes`.
+
+        Raises DdbError, which says what is so `otherwise`, if something else is typed.
+        """
         if yes:
             return
         name = name or self.target.table_name
         self.output.note(f"Type {what} to continue ({name}):")
         typed = sys.stdin.readline().strip()
         if typed != name:
-            raise DdbError(f"not confirmed: {typed!r} is not {name}, nothing was done; --yes skips the question")
+            raise DdbError(f"not confirmed: {typed!r} is not {name}, {otherwise}; --yes skips the question")
 
     def require_own_table(self) -> None:
         """Raise DdbError if the table belongs to the stacks of `make up`, which would not use a new one."""

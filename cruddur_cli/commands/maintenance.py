@@ -170,7 +170,9 @@ def rebuild(
         context.confirm(yes=yes)
     if restart:
         checkpoint.remove()
-    return BROKEN if _rebuild(context, checkpoint, examples, found).findings else 0
+    outcome = _rebuild(context, checkpoint, examples, found)
+    report(context, outcome.contents, outcome.findings, examples, done=outcome.done)
+    return BROKEN if outcome.findings else 0
 
 
 @maintenance.command("redrive", example="redrive --prod --queue https://sqs.us-east-1.amazonaws.com/1234/failures")
@@ -201,15 +203,25 @@ def redrive(
         note=context.output.note,
     )
     redriving.run()
+    counts = redriving.counts
+    outcome, refused = None, None
     if redriving.too_old:
         messages = f"{len(redriving.too_old):,} messages"
         context.output.note(f"the stream no longer has the records of {messages}: rebuilding the table")
-        if context.target.is_aws:
-            context.confirm(yes=yes)
-        outcome = _rebuild(context, _checkpoint(context, None), EXAMPLES)
-        redriving.table_is_rebuilt(is_right=not outcome.findings)
-    context.output.result(dict(redriving.counts), f"failure queue: {summary(redriving.counts)}")
-    return BROKEN if redriving.counts[REMAINING] else 0
+        try:
+            if context.target.is_aws:
+                context.confirm(yes=yes, otherwise="the table is not rebuilt")
+            outcome = _rebuild(context, _checkpoint(context, None), EXAMPLES)
+        except DdbError as error:
+            refused = error
+        redriving.end(is_rebuilt=outcome is not None and not outcome.findings)
+    if outcome is not None:
+        report(context, outcome.contents, outcome.findings, EXAMPLES, done=outcome.done, redriven=counts)
+    if outcome is None or not context.output.as_json:
+        context.output.result(dict(counts), f"failure queue: {summary(counts)}")
+    if refused is not None:
+        raise refused
+    return BROKEN if counts[REMAINING] else 0
 
 
 def _rebuild(
@@ -221,7 +233,6 @@ def _rebuild(
     outcome = rebuilding.run(checkpoint)
     for repair in outcome.failures[:examples]:
         context.output.note(f"conversation {repair.message_group_uuid} is not settled: {repair.failure}")
-    report(context, outcome.contents, outcome.findings, examples, done=outcome.done)
     return outcome
 
 

@@ -21,10 +21,12 @@ def report(
     source: tuple[str, str] | None = None,
     done: Mapping[str, int] | None = None,
     would_be_done: Mapping[str, int] | None = None,
+    redriven: Mapping[str, int] | None = None,
 ) -> None:
     """Print the table's contents, its problems with `examples` of each, and what was or would be done.
 
     The `unconfirmed` findings were not read again. `source` is the table's name and what was read instead of it.
+    As JSON, the report is the part `rebuild` of what was `redriven`.
     """
     by_problem: dict[Problem, list[Finding]] = {}
     for finding in (*findings, *unconfirmed):
@@ -33,19 +35,18 @@ def report(
     output = context.output
     if output.as_json:
         table_name, place = source or (context.target.table_name, context.target.place)
-        output.document(
-            {
-                "table": table_name,
-                "at": place,
-                **(_contents(contents) if contents else {}),
-                "ok": not by_problem,
-                "problems": {problem.value: len(found) for problem, found in by_problem.items()},
-                **({"unconfirmed": len(unconfirmed)} if unconfirmed else {}),
-                "examples": [_as_json(finding) for finding in shown],
-                **({"done": done} if done is not None else {}),
-                **({"would_be_done": would_be_done} if would_be_done is not None else {}),
-            }
-        )
+        document = {
+            "table": table_name,
+            "at": place,
+            **(_contents(contents) if contents else {}),
+            "ok": not by_problem,
+            "problems": {problem.value: len(found) for problem, found in by_problem.items()},
+            **({"unconfirmed": len(unconfirmed)} if unconfirmed else {}),
+            "examples": [_as_json(finding) for finding in shown],
+            **({"done": done} if done is not None else {}),
+            **({"would_be_done": would_be_done} if would_be_done is not None else {}),
+        }
+        output.document(document if redriven is None else {**redriven, "rebuild": document})
         return
     if by_problem:
         rows = [(f"{len(found):,}", problem, MEANINGS[problem]) for problem, found in by_problem.items()]

@@ -24,6 +24,8 @@ MOST_EMPTY_PAGES = 100
 MESSAGES_AT_ONCE = 10
 REMAINING = "left in the queue"
 GONE = frozenset({"ResourceNotFoundException", "TrimmedDataAccessException"})
+VISIBLE = frozenset({"InvalidParameterValue", "AWS.SimpleQueueService.MessageNotInflight", "ReceiptHandleIsInvalid"})
+"""What SQS says of a message whose visibility timeout has ended, or that somebody else has received since."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,16 @@ class FailedBatch:
     stream_arn: str
     shard_id: str
     first: str
-    last: str
+    last: int
 
     @classmethod
     def from_body(cls, body: str) -> "FailedBatch":
         """Read a message body. Raises ValueError, KeyError or TypeError for another one."""
         batch = json.loads(body)["DDBStreamBatchInfo"]
-        return cls(
-            stream_arn=str(batch["streamArn"]),
-            shard_id=str(batch["shardId"]),
-            first=str(batch["startSequenceNumber"]),
-            last=str(batch["endSequenceNumber"]),
-        )
+        first, last = str(batch["startSequenceNumber"]), str(batch["endSequenceNumber"])
+        if not (first.isdecimal() and last.isdecimal()):
+            raise ValueError("a sequence number is no number")
+        return cls(stream_arn=str(batch["streamArn"]), shard_id=str(batch["shardId"]), first=first, last=int(last))
 
     @property
     def table_name(self) -> str:
@@ -59,7 +59,6 @@ class FailedBatch:
 def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBatch | None:
     """The conversations of a failed batch; None if the stream no longer has its records (24 hours)."""
     try:
-        last = int(batch.last)
         iterator: str | None = streams.get_shard_iterator(
             StreamArn=batch.stream_arn,
             ShardId=batch.shard_id,
@@ -71,8 +70,8 @@ def read_batch(streams: "DynamoDBStreamsClient", batch: FailedBatch) -> FoldedBa
         while iterator and empty_pages < MOST_EMPTY_PAGES:
             page = streams.get_records(ShardIterator=iterator)
             numbered = [(int(record["dynamodb"]["SequenceNumber"]), record) for record in page["Records"]]
-            records += [record for number, record in numbered if number <= last]
-            if numbered and numbered[-1][0] >= last:
+            records += [record for number, record in numbered if number <= batch.last]
+            if numbered and numbered[-1][0] >= batch.last:
                 return fold(records)
             empty_pages = 0 if numbered else empty_pages + 1
             iterator = page.get("NextShardIterator")
@@ -118,16 +117,13 @@ class Redrive:
                 self.counts["messages"] += 1
                 self._redrive(message)
 
-    def table_is_rebuilt(self, *, is_right: bool) -> None:
-        """Delete the messages that were too old, or make them visible again if the table is still not right."""
+    def end(self, *, is_rebuilt: bool) -> None:
+        """Delete the messages that were too old, or make them visible again unless the table is rebuilt and right."""
         for message in self.too_old:
-            if is_right:
+            if is_rebuilt:
                 self._remove(message)
             else:
-                receipt = message["ReceiptHandle"]
-                self._queues.change_message_visibility(
-                    QueueUrl=self._queue_url, ReceiptHandle=receipt, VisibilityTimeout=0
-                )
+                self._make_visible(message)
                 self.counts[REMAINING] += 1
 
     def _take(self) -> "list[MessageTypeDef]":
@@ -142,7 +138,7 @@ class Redrive:
     def _redrive(self, message: "MessageTypeDef") -> None:
         try:
             failed = FailedBatch.from_body(message.get("Body", ""))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._keep(message, "it is not a notice of a failed stream batch")
             return
         if failed.table_name != self._table_name:
@@ -170,6 +166,15 @@ class Redrive:
     def _keep(self, message: "MessageTypeDef", why: str) -> None:
         self._note(f"message {message.get('MessageId')} is left in the queue: {why}")
         self.counts[REMAINING] += 1
+
+    def _make_visible(self, message: "MessageTypeDef") -> None:
+        """Let it be received again, if it cannot be already."""
+        receipt = message["ReceiptHandle"]
+        try:
+            self._queues.change_message_visibility(QueueUrl=self._queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
+        except self._queues.exceptions.ClientError as error:
+            if error_code(error) not in VISIBLE:
+                raise
 
     def _remove(self, message: "MessageTypeDef") -> None:
         self._queues.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])

@@ -1,17 +1,20 @@
 """The redrive of the failure queue: records that the stream still has are settled; for others the table is rebuilt."""
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
-from cruddur_cli.maintenance.redrive import FailedBatch
+from cruddur_cli import target
+from cruddur_cli.maintenance.redrive import REMAINING, FailedBatch
 from cruddur_cli.maintenance.repair import Repair, Repairer, Suspect
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settlement import Settlement
 from cruddur_messages.projection.settler import Settler
-from tests.access_patterns.people import person, rows_of, store_of
+from tests.access_patterns.people import BetweenCalls, person, rows_of, store_of
 from tests.cli.conftest import At, Result
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
@@ -108,11 +111,9 @@ def test_records_that_the_stream_still_has_are_settled(at: At, ministack_table: 
     assert queue.length() == 0
 
 
-def test_for_records_that_the_stream_no_longer_has_the_table_is_rebuilt(
-    at: At, ministack_table: CruddurTable, queue: Queue
-) -> None:
-    newest, members = unsettled(ministack_table)
-    arn = ministack_table.client.describe_table(TableName=ministack_table.name)["Table"]["LatestStreamArn"]
+def put_an_old_one(table: CruddurTable, queue: Queue) -> None:
+    """A message about records of a stream that is gone."""
+    arn = table.client.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
     queue.put(
         notice(
             arn.rsplit("/", 1)[0] + "/2020-01-01T00:00:00.000",
@@ -121,23 +122,65 @@ def test_for_records_that_the_stream_no_longer_has_the_table_is_rebuilt(
             "4421584500000000017450439099",
         )
     )
+
+
+def test_for_records_that_the_stream_no_longer_has_the_table_is_rebuilt(
+    at: At, ministack_table: CruddurTable, queue: Queue
+) -> None:
+    newest, members = unsettled(ministack_table)
+    put_an_old_one(ministack_table, queue)
     result = redrive(at, ministack_table, queue)
     assert result.status == 0, result.err
+    assert (result.json["removed"], result.json["rebuild"]["ok"]) == (1, True)
     assert "no longer has the records of 1 messages: rebuilding the table" in result.err
     assert [row.sort_key for member in members for row in rows_of(ministack_table, member)] == [newest, newest]
     assert queue.length() == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "ddb: not confirmed: '' is not {table}, the table is not rebuilt"),
+        (("--yes",), "rebuilding the table"),
+    ],
+)
+def test_unless_the_table_is_right_afterwards_old_messages_stay(
+    at: At, ministack_table: CruddurTable, queue: Queue, monkeypatch: pytest.MonkeyPatch, words: Any, said: str
+) -> None:
+    unsettled(ministack_table)
+    for body in batches(ministack_table):
+        queue.put(body)
+    put_an_old_one(ministack_table, queue)
+    item = {"pk": {"S": "GRP#a"}, "sk": {"S": "2026-01-01T00:00:00+00:00"}}
+    ministack_table.client.put_item(TableName=ministack_table.name, Item=item)
+
+    def no_longer_in_flight(_number: int, name: str) -> None:
+        if name == "change_message_visibility":
+            raise ClientError({"Error": {"Code": "InvalidParameterValue"}}, "ChangeMessageVisibility")
+
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(target.Target, "is_aws", True)
+    monkeypatch.setattr(target.Target, "queues", lambda _: BetweenCalls(queue.client, before=no_longer_in_flight))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    result = at(ministack_table, "redrive", "--queue", queue.url, "--json", *words)
+    assert result.status == 1
+    assert said.format(table=ministack_table.name) in result.err.splitlines()[-1]
+    assert (result.json["removed"], result.json[REMAINING], queue.length()) == (result.json["messages"] - 1, 1, 1)
+
+
 def test_other_messages_and_those_about_another_table_stay(at: At, ministack_table: CruddurTable, queue: Queue) -> None:
-    others = ("hello", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5")
+    others = ("hello", "[]", "{}", '{"DDBStreamBatchInfo": {}}', '{"DDBStreamBatchInfo": null}', "5", "[" * 9999)
     for body in others:
         queue.put(body)
     queue.put(notice("arn:aws:dynamodb:us-east-1:1:table/other/stream/x", "shard", "1", "2"))
+    for first, last in (("one", "2"), ("1", "two")):
+        queue.put(notice(f"arn:aws:dynamodb:us-east-1:1:table/{ministack_table.name}/stream/x", "shard", first, last))
     result = redrive(at, ministack_table, queue)
     assert result.status == 1
-    assert result.err.count("it is not a notice of a failed stream batch") == len(others)
+    assert result.err.count("it is not a notice of a failed stream batch") == len(others) + 2
     assert "it is about other" in result.err
-    assert queue.length() == len(others) + 1
+    assert queue.length() == len(others) + 3
 
 
 def test_a_message_that_cannot_be_settled_stays(
@@ -175,4 +218,4 @@ def test_a_missing_queue_is_one_line(at: At, ministack_table: CruddurTable, queu
 
 def test_sequence_numbers_keep_their_leading_zeros() -> None:
     batch = FailedBatch.from_body(notice("arn:aws:dynamodb:r:1:table/t/stream/l", "s", "000123", "000124"))
-    assert (batch.first, batch.last, batch.table_name) == ("000123", "000124", "t")
+    assert (batch.first, batch.last, batch.table_name) == ("000123", 124, "t")
