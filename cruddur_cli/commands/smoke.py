@@ -40,7 +40,7 @@ def smoke(
     """Send messages between made-up people, wait for each in every inbox, and remove everything.
 
     Exit status 1, with the reason, if a message is late, a row is missing or duplicate, or the order is wrong. The next
-    run removes what a killed run has left.
+    run removes what a killed run has left, and what came after a late one.
     """
     context.require_table()
     context.output.note(f"made-up people send messages in {context.target}")

@@ -56,8 +56,11 @@ class Note:
         }
         self.place.client.put_item(TableName=self.place.table_name, Item=item)
 
-    def remove(self) -> None:
-        """Delete what the run has written until nothing more appears, and then the note."""
+    def remove(self, *, is_settled: bool) -> None:
+        """Delete what the run has written until nothing more appears, and then the note.
+
+        Unless the projection has settled all of it: a late one writes again, and then the next run needs the note.
+        """
         quiet = 0
         for _ in range(MOST_LOOKS):
             quiet = 0 if self._delete_all() else quiet + 1
@@ -66,7 +69,8 @@ class Note:
             if not self.place.settle:
                 time.sleep(QUIET_SECONDS)
             self.renew()
-        self._delete((schema.SMOKE_PARTITION, self.key))
+        if is_settled and quiet == QUIET_LOOKS:
+            self._delete((schema.SMOKE_PARTITION, self.key))
 
     def _delete_all(self) -> int:
         with ThreadPoolExecutor(DELETIONS_AT_ONCE) as pool:
@@ -98,19 +102,18 @@ def begin(place: Place, talks: dict[str, list[str]]) -> Note:
 
 
 def read_notes(place: Place) -> list[Note]:
-    """The notes of running and of dead runs."""
-    return [
-        Note(
-            place,
-            text_or_empty(item, schema.SORT_KEY),
-            {group: [one["S"] for one in people["L"]] for group, people in item[TALKS]["M"].items()},
-            text_or_empty(item, BEAT),
-        )
-        for item in place.read(schema.SMOKE_PARTITION)
-    ]
+    """The notes of running and of dead runs, without the conversations that name anybody who is not made up."""
+    found: list[Note] = []
+    for item in place.read(schema.SMOKE_PARTITION):
+        talks = {group: [one["S"] for one in people["L"]] for group, people in item[TALKS]["M"].items()}
+        for group, people in [*talks.items()]:
+            if not all(one.startswith(schema.SMOKE_UUID_PREFIX) for one in (group, *people)):
+                del talks[group]
+        found.append(Note(place, text_or_empty(item, schema.SORT_KEY), talks, text_or_empty(item, BEAT)))
+    return found
 
 
-def remove_dead(place: Place, earlier: Sequence[Note], since: float) -> None:
+def remove_dead(place: Place, earlier: Sequence[Note], since: float, *, is_settled: bool) -> None:
     """Remove the runs whose notes are unchanged; `since` is the monotonic time at which `earlier` was read."""
     if not earlier:
         return
@@ -118,4 +121,4 @@ def remove_dead(place: Place, earlier: Sequence[Note], since: float) -> None:
     now = {note.key: note for note in read_notes(place)}
     for note in earlier:
         if note.key in now and now[note.key].beat == note.beat:
-            note.remove()
+            note.remove(is_settled=is_settled)

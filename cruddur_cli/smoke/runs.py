@@ -20,7 +20,7 @@ def talk(
 ) -> Report:
     """Run one conversation: each message reaches all inboxes before the next; one more person joins half-way.
 
-    Raises what DynamoDB raises. All writes are removed in any case; if that fails, the next run removes them.
+    Raises what DynamoDB raises. All writes are removed in any case; the next run removes what is left or comes late.
     """
     with _run(place, 1, limit_seconds, members=3) as ((conversation,), beat):
         for number in range(messages):
@@ -68,12 +68,12 @@ def hold(
             for one in talks:
                 one.check_order()
             report = joined(one.report for one in talks)
-            for one in talks:
-                one.report = Report()
             found.append(LoadReport(rate / step, sent / seconds, report))
             on_held(found[-1])
             if report.problems:
                 break
+            for one in talks:
+                one.report = Report()
     return found
 
 
@@ -109,5 +109,6 @@ def _run(
     try:
         yield talks, own.renew
     finally:
-        own.remove()
-        notes.remove_dead(place, earlier, begun)
+        is_settled = all(one.has_arrived and not one.report.problems for one in talks)
+        own.remove(is_settled=is_settled)
+        notes.remove_dead(place, earlier, begun, is_settled=is_settled)

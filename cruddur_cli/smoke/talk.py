@@ -92,7 +92,12 @@ class Talk:
     @property
     def is_quiet(self) -> bool:
         """Whether every message has arrived everywhere, or something is wrong."""
-        return bool(self.report.problems) or self._delivered == len(self._sent)
+        return bool(self.report.problems) or self.has_arrived
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether every message has arrived everywhere."""
+        return self._delivered == len(self._sent)
 
     def look(self) -> None:
         """Check every member's inbox once."""
