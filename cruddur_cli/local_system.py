@@ -28,8 +28,8 @@ def description() -> Mapping[str, str]:
 
 
 def checkpoint_path(table_name: str, place: str) -> Path:
-    """The default file in which a rebuild of a table notes what remains to do; `place` tells it from its namesakes."""
-    return REBUILDS / f"{table_name}-{hashlib.sha256(place.encode()).hexdigest()[:12]}.jsonl"
+    """The default file in which a rebuild of a table notes what remains to do."""
+    return REBUILDS / f"{table_name}-{hashlib.sha256(f'{place}/{table_name}'.encode()).hexdigest()[:12]}.jsonl"
 
 
 def version() -> str:

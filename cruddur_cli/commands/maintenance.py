@@ -162,9 +162,9 @@ def rebuild(
         return 0
     # A run for a file repairs what the file names, not what remains of another run. The folder `.` has no name.
     own_state = Path(f"{findings.resolve()}.remaining") if findings else None
-    context.require_table()
     checkpoint = _checkpoint(context, state or own_state)
     checkpoint.require_writable()
+    context.require_table()
     context.output.note(f"rebuilding {context.target}")
     if context.target.is_aws:
         context.confirm(yes=yes)
@@ -249,6 +249,5 @@ def _rebuild_of(context: Context, found: Collection[Finding] | None) -> Rebuild:
 
 def _checkpoint(context: Context, state: Path | None) -> Checkpoint:
     target = context.target
-    table = identity(context.client.describe_table(TableName=target.table_name)["Table"])
-    place = f"{target.endpoint}/{table['tableArn']}"
-    return Checkpoint(state or local_system.checkpoint_path(target.table_name, place), table)
+    path = state or local_system.checkpoint_path(target.table_name, f"{target.endpoint}/{target.region}")
+    return Checkpoint(path, lambda: identity(context.client.describe_table(TableName=target.table_name)["Table"]))

@@ -1,7 +1,7 @@
 """A file of what remains to do of a rebuild, so that a new run continues an interrupted one."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
@@ -26,10 +26,10 @@ def identity(table: "TableDescriptionTypeDef") -> dict[str, str]:
 class Checkpoint:
     """A file with a line about the table, then one per conversation found and one per conversation repaired.
 
-    `table` is the identity of the table. Safe to share between threads.
+    `table` returns the identity of the table. Safe to share between threads.
     """
 
-    def __init__(self, path: Path, table: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, table: Callable[[], Mapping[str, str]]) -> None:
         self.path = path
         self._table = table
         self._lock = Lock()
@@ -47,9 +47,9 @@ class Checkpoint:
 
     def begin(self, suspects: Sequence[Suspect]) -> None:
         """Write what there is to do. Raises DdbError if the file cannot be written."""
+        lines = [self._table(), *map(asdict, suspects)]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lines = [self._table, *map(asdict, suspects)]
             self._unfinished.write_text("".join(json.dumps(line) + "\n" for line in lines))
             self._unfinished.replace(self.path)
         except OSError as error:
@@ -81,10 +81,10 @@ class Checkpoint:
             return []
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise DdbError(f"{self.path} is not a list of conversations to repair: delete it") from error
-        if table != self._table:
+        if table != self._table():
             raise DdbError(
-                f"{self.path} is what a rebuild of another table ({arn}) has left to do: begin anew with --restart, or "
-                "name another file with --state"
+                f"{self.path} is what a rebuild of another table ({arn}) has left to do: begin anew with rebuild "
+                "--restart, or name another file with --state"
             )
         return [suspect for suspect in suspects if suspect.message_group_uuid not in done]
 

@@ -37,8 +37,9 @@ class Outcome:
 
     @property
     def failures(self) -> list[Repair]:
-        """The repairs that did not succeed."""
-        return [repair for repair in self.repairs if repair.failure]
+        """The conversations whose last repair did not succeed."""
+        last = {repair.message_group_uuid: repair for repair in self.repairs}
+        return [repair for repair in last.values() if repair.failure]
 
 
 class Rebuild:

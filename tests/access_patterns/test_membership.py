@@ -285,7 +285,7 @@ def test_a_rebuild_marks_an_idle_group_of_an_older_backend(cruddur_table: Cruddu
     assert Problem.UNMARKED_GROUP in findings_of(cruddur_table)
     client, nobody = cruddur_table.client, lambda _: None
     rebuilding = Rebuild(client=client, table_name=cruddur_table.name, named=nobody, sleep=nobody)
-    rebuilding.run(Checkpoint(tmp_path / "left.jsonl", {}))
+    rebuilding.run(Checkpoint(tmp_path / "left.jsonl", dict))
     assert findings_of(cruddur_table) == []
     leave(group)
     assert group.members() == WITHOUT_BO

@@ -62,7 +62,7 @@ def rebuild(table: CruddurTable, known: Collection[User] = ()) -> list[Repair]:
     users = {user.uuid: user for user in known}
     rebuilding = Rebuild(client=table.client, table_name=table.name, named=users.get, sleep=lambda _: None)
     with TemporaryDirectory() as directory:
-        return rebuilding.run(Checkpoint(Path(directory) / "remaining.jsonl", {})).repairs
+        return rebuilding.run(Checkpoint(Path(directory) / "remaining.jsonl", dict)).repairs
 
 
 def repairer(client: Any, table: CruddurTable, named: Callable[[str], User | None] = lambda _: None) -> Repairer:

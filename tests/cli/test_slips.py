@@ -118,7 +118,9 @@ def test_a_refused_command_is_one_line_and_status_1_and_changes_nothing(at: At, 
     assert items_of(seeded) == before
 
 
-@pytest.mark.parametrize("words", [("verify", "--findings"), ("person", "export", "bayko", "--to")])
+@pytest.mark.parametrize(
+    "words", [("verify", "--findings"), ("person", "export", "bayko", "--to"), ("rebuild", "--state")]
+)
 def test_a_file_that_cannot_be_written_is_refused_before_any_call(
     ddb: Ddb, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:

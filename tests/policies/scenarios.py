@@ -215,7 +215,7 @@ def operator(client: "DynamoDBClient", table: CruddurTable) -> None:
     verify(client, table.name, sleep=lambda _: None)
     with TemporaryDirectory() as directory:
         rebuilding = Rebuild(client=client, table_name=table.name, named=lambda _: None, sleep=lambda _: None)
-        rebuilding.run(Checkpoint(Path(directory) / "left.jsonl", {}))
+        rebuilding.run(Checkpoint(Path(directory) / "left.jsonl", dict))
     assert verify(client, table.name, sleep=lambda _: None).findings == []
     store.send(started[2].message_group_uuid, sender=cy, message="failed")
     # The first one moves rows, the second writes only the next version of the conversation.
