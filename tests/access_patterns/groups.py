@@ -59,53 +59,44 @@ class Group:
         key = key_attributes((schema.member_partition(user.uuid), self.uuid))
         return self.table.client.get_item(TableName=self.table.name, Key=key).get("Item", {})
 
+    def leave(self, client: Any = None) -> None:
+        self.store(client).leave(self.uuid, self.bo.uuid)
+
+    def add_again(self, client: Any = None) -> None:
+        self.store(client).add_member(self.uuid, self.bo, asked_by=self.ann.uuid)
+
+    def add(self, client: Any = None) -> None:
+        self.store(client).add_member(self.uuid, self.dan, asked_by=self.ann.uuid)
+
+    def edit(self, client: Any = None) -> None:
+        self.store(client).edit(
+            self.uuid,
+            self.newest.sort_key,
+            message_uuid=self.newest.message_uuid,
+            editor=self.cy.uuid,
+            message="edited",
+        )
+
+    def delete(self, client: Any = None) -> None:
+        self.store(client).delete(
+            self.uuid, self.newest.sort_key, message_uuid=self.newest.message_uuid, by=self.cy.uuid
+        )
+
+    def move(self, client: Any = None) -> None:
+        self.store(client).send(self.uuid, sender=self.ann, message="newer")
+        self.settle()
+
+    def read(self, client: Any = None) -> None:
+        self.store(client).mark_read(self.uuid, self.bo.uuid, up_to=self.newest.sort_key)
+
+    def read_one(self, client: Any = None) -> None:
+        self.store(client).mark_read(self.uuid, self.bo.uuid, up_to=self.first.sort_key)
+
 
 def findings_of(table: CruddurTable) -> list[Problem]:
     return [finding.problem for finding in verify(table.client, table.name, sleep=lambda _: None).findings]
 
 
 Action = Callable[[Group, Any], object]
-
-
-def leave(group: Group, client: Any = None) -> None:
-    group.store(client).leave(group.uuid, group.bo.uuid)
-
-
-def add_again(group: Group, client: Any = None) -> None:
-    group.store(client).add_member(group.uuid, group.bo, asked_by=group.ann.uuid)
-
-
-def add(group: Group, client: Any = None) -> None:
-    group.store(client).add_member(group.uuid, group.dan, asked_by=group.ann.uuid)
-
-
-def edit(group: Group, client: Any = None) -> None:
-    group.store(client).edit(
-        group.uuid,
-        group.newest.sort_key,
-        message_uuid=group.newest.message_uuid,
-        editor=group.cy.uuid,
-        message="edited",
-    )
-
-
-def delete(group: Group, client: Any = None) -> None:
-    group.store(client).delete(
-        group.uuid, group.newest.sort_key, message_uuid=group.newest.message_uuid, by=group.cy.uuid
-    )
-
-
-def move(group: Group, client: Any = None) -> None:
-    group.store(client).send(group.uuid, sender=group.ann, message="newer")
-    group.settle()
-
-
-def read(group: Group, client: Any = None) -> None:
-    group.store(client).mark_read(group.uuid, group.bo.uuid, up_to=group.newest.sort_key)
-
-
-def read_one(group: Group, client: Any = None) -> None:
-    group.store(client).mark_read(group.uuid, group.bo.uuid, up_to=group.first.sort_key)
-
 
 WITHOUT_BO, EVERYBODY = {"ann", "cy"}, {"ann", "bo", "cy"}

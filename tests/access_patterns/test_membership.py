@@ -15,20 +15,7 @@ from cruddur_messages.audit.checks import Problem
 from cruddur_messages.items import GROUP_MARK, User, key_attributes, key_of
 from cruddur_messages.projection.filters import patterns
 from cruddur_messages.store import errors
-from tests.access_patterns.groups import (
-    EVERYBODY,
-    WITHOUT_BO,
-    Action,
-    Group,
-    add,
-    add_again,
-    delete,
-    edit,
-    findings_of,
-    leave,
-    move,
-    read,
-)
+from tests.access_patterns.groups import EVERYBODY, WITHOUT_BO, Action, Group, findings_of
 from tests.access_patterns.people import EVE, BetweenCalls, items_of, rows_of
 from tests.access_patterns.test_paging import put_row
 from tests.engines import tables
@@ -52,9 +39,9 @@ class Answering(BetweenCalls):
 
 def test_a_delete_that_botocore_has_retried_is_a_success(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table)
-    delete(group)
+    group.delete()
     with pytest.raises(errors.NoSuchMessageError, match=r"^there is no message .*: read the conversation again$"):
-        delete(group)
+        group.delete()
 
     def retried(_number: int, name: str) -> None:
         if name == "delete_item":
@@ -64,7 +51,7 @@ def test_a_delete_that_botocore_has_retried_is_a_success(cruddur_table: CruddurT
             }
             raise ClientError(response, "DeleteItem")
 
-    delete(group, BetweenCalls(cruddur_table.client, before=retried))
+    group.delete(BetweenCalls(cruddur_table.client, before=retried))
 
 
 def test_a_message_of_another_id_or_author_is_never_touched(cruddur_table: CruddurTable) -> None:
@@ -117,7 +104,7 @@ class StaleReads(BetweenCalls):
 def test_whoever_left_is_out_although_the_index_still_shows_their_row(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table)
     (row,) = rows_of(cruddur_table, group.bo)
-    leave(group)
+    group.leave()
     put_row(cruddur_table, group.bo, row.sort_key, group.uuid, is_group=True, message="hello")
     store = group.store(StaleReads(cruddur_table.client))
     for refused in (
@@ -134,28 +121,21 @@ def test_whoever_left_is_out_although_the_index_still_shows_their_row(cruddur_ta
     assert Problem.ROW_AFTER_LEAVING in findings_of(cruddur_table)
 
 
-@pytest.mark.parametrize(("settles", "end"), [(leave, WITHOUT_BO), (add_again, EVERYBODY)])
+@pytest.mark.parametrize(("settles", "end"), [(Group.leave, WITHOUT_BO), (Group.add_again, EVERYBODY)])
 def test_a_row_beside_left_at_is_settled_by_either(cruddur_table: CruddurTable, settles: Action, end: set[str]) -> None:
     group = Group(cruddur_table)
     (row,) = rows_of(cruddur_table, group.bo)
-    leave(group)
+    group.leave()
     cruddur_table.client.put_item(TableName=cruddur_table.name, Item=row.attributes)  # by an old handler
     settles(group, None)
     assert group.members() == end
-
-
-def test_a_leave_deletes_all_own_rows(cruddur_table: CruddurTable) -> None:
-    group = Group(cruddur_table)
-    put_row(cruddur_table, group.bo, "2024-01-01T00:00:00", group.uuid, is_group=True, message="x")  # a duplicate
-    leave(group)
-    assert rows_of(cruddur_table, group.bo) == []
 
 
 def test_a_newcomers_row_names_somebody_who_is_still_there(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table)
     at, bo = group.newest.sort_key, group.bo.uuid
     put_row(cruddur_table, group.dan, at, group.uuid, is_group=True, message="hello", user_uuid=bo)
-    leave(group)  # bo, whom two of three rows name
+    group.leave()  # bo, whom two of three rows name
     assert group.store().add_member(group.uuid, EVE).other.uuid == group.ann.uuid
     group.store().leave(group.uuid, group.ann.uuid)
     assert group.store().add_member(group.uuid, group.bo).other == group.cy  # the rows name ann, bo and ann
@@ -173,8 +153,9 @@ def test_the_row_of_the_first_member_who_comes_back_names_somebody_else(cruddur_
     assert store.add_member(group.uuid, ann, asked_by=group.bo.uuid).other == User(group.bo.uuid, "unknown", "unknown")
 
 
-def test_leaving_alone_and_twice(cruddur_table: CruddurTable) -> None:
+def test_leaving_alone_and_twice_and_with_two_rows(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table)
+    put_row(cruddur_table, group.ann, "2024-01-01T00:00:00", group.uuid, is_group=True, message="x")
     with pytest.raises(errors.NotAMemberError):
         group.store().leave(group.uuid, group.dan.uuid)
     for user in (group.bo, group.bo, group.ann, group.cy):
@@ -190,7 +171,7 @@ def test_a_move_between_two_readings_of_the_inbox_is_no_leave(cruddur_table: Cru
     def is_hidden(asked: Any) -> bool:
         return asked["ExpressionAttributeValues"].get(":pk") == {"S": row.partition} and next(hidden, False)
 
-    leave(group, Answering(cruddur_table.client, is_hidden))
+    group.leave(Answering(cruddur_table.client, is_hidden))
     assert group.members() == WITHOUT_BO
 
 
@@ -218,16 +199,16 @@ def test_a_leave_deletes_no_row_of_another_conversation_that_has_come_to_the_key
     (row,) = rows_of(cruddur_table, group.bo)
 
     def take_the_key() -> None:
-        move(group)
+        group.move()
         put_row(cruddur_table, group.bo, row.sort_key, other.uuid, message="hello again")
 
-    leave(group, BetweenCalls(cruddur_table.client, before=before_the("transact_write_items", take_the_key)))
+    group.leave(BetweenCalls(cruddur_table.client, before=before_the("transact_write_items", take_the_key)))
     assert [row.message_group_uuid for row in rows_of(cruddur_table, group.bo)] == [other.uuid]
 
 
 def test_who_has_left_gets_no_mark(cruddur_table: CruddurTable) -> None:
     group = Group(cruddur_table)
-    read(group, BetweenCalls(cruddur_table.client, before=before_the("update_item", lambda: leave(group))))
+    group.read(BetweenCalls(cruddur_table.client, before=before_the("update_item", group.leave)))
     assert schema.LEFT_AT in group.item_of(group.bo)
     assert schema.READ_UP_TO not in group.item_of(group.bo)
 
@@ -255,7 +236,7 @@ def test_a_group_of_which_two_are_left_is_not_the_conversation_of_the_two_nor_of
 ) -> None:
     group = Group(cruddur_table)
     assert all(row.is_group for user in group.people[:3] for row in rows_of(cruddur_table, user))
-    leave(group)
+    group.leave()
     sender, other = (group.bo, group.ann) if hidden == "both" else (group.ann, group.cy)
     client = Answering(cruddur_table.client, lambda asked: "IndexName" in asked and hidden != "the mark of a row")
     if hidden != "the index":  # as while a settlement that marks the rows is not visible everywhere
@@ -270,12 +251,12 @@ def test_the_projection_marks_a_group_and_everybody_who_joins_it(cruddur_table: 
     group = Group(cruddur_table, size=2)
     put_row(cruddur_table, group.cy, group.newest.sort_key, group.uuid, message="hello")  # by an older backend
     with pytest.raises(errors.PairConversationError):
-        leave(group)
-    move(group)
+        group.leave()
+    group.move()
     assert all(line.is_group for line in group.store().list_conversations(group.ann.uuid).items)
-    leave(group)
+    group.leave()
     assert group.members() == WITHOUT_BO
-    add(group)
+    group.add()
     assert {row.is_group for user in group.people for row in rows_of(cruddur_table, user)} == {True}
 
 
@@ -287,19 +268,19 @@ def test_a_rebuild_marks_an_idle_group_of_an_older_backend(cruddur_table: Cruddu
     rebuilding = Rebuild(client=client, table_name=cruddur_table.name, named=nobody, sleep=nobody)
     rebuilding.run(Checkpoint(tmp_path / "left.jsonl", dict))
     assert findings_of(cruddur_table) == []
-    leave(group)
+    group.leave()
     assert group.members() == WITHOUT_BO
 
 
 @pytest.mark.parametrize(
     ("action", "calls", "units", "invocations"),
     [
-        (leave, "get_item query transact_write_items", 5, 0),
+        (Group.leave, "get_item query transact_write_items", 5, 0),
         # The put row must be settled: a message may have arrived meanwhile, and the next one must know where it is.
-        (add_again, "get_item query get_item query query query query transact_write_items", 5, 1),
-        (read, "get_item query query update_item", 1, 0),
-        (edit, "get_item query update_item", 1, 1),
-        (delete, "delete_item", 1, 1),
+        (Group.add_again, "get_item query get_item query query query query transact_write_items", 5, 1),
+        (Group.read, "get_item query query update_item", 1, 0),
+        (Group.edit, "get_item query update_item", 1, 1),
+        (Group.delete, "delete_item", 1, 1),
     ],
 )
 def test_what_each_costs(
@@ -315,8 +296,8 @@ def test_what_each_costs(
     DynamoDB Local counts four units for each item and each entry of the index in a transaction, so 12 for a leave.
     """
     group, meter = Group(cruddur_table_on(ministack_endpoint)), CapacityMeter()
-    if action is add_again:
-        leave(group)
+    if action is Group.add_again:
+        group.leave()
     before, client = {key_of(item): item for item in items_of(group.table)}, tables.dynamodb(ministack_endpoint)
     meter.attach(client)
     counting = BetweenCalls(client)

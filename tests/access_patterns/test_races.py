@@ -10,37 +10,24 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import schema
 from cruddur_messages.store import errors
-from tests.access_patterns.groups import (
-    EVERYBODY,
-    WITHOUT_BO,
-    Action,
-    Group,
-    add,
-    add_again,
-    delete,
-    edit,
-    leave,
-    move,
-    read,
-    read_one,
-)
+from tests.access_patterns.groups import EVERYBODY, WITHOUT_BO, Action, Group
 from tests.access_patterns.people import BetweenCalls
 from tests.engines.fixtures import CruddurTable
 
 RACES: list[tuple[Action, Action, list[set[str]]]] = [
-    (edit, delete, [EVERYBODY]),
-    (delete, edit, [EVERYBODY]),
-    (delete, delete, [EVERYBODY]),
-    (leave, move, [WITHOUT_BO]),
-    (move, leave, [WITHOUT_BO]),
-    (leave, leave, [WITHOUT_BO]),
-    (leave, add_again, [WITHOUT_BO, EVERYBODY]),
-    (add_again, leave, [WITHOUT_BO, EVERYBODY]),
-    (add, add, [{*EVERYBODY, "dan"}]),
-    (add, move, [{*EVERYBODY, "dan"}]),
-    (read, leave, [WITHOUT_BO]),
-    (read, read_one, [EVERYBODY]),
-    (read_one, read, [EVERYBODY]),
+    (Group.edit, Group.delete, [EVERYBODY]),
+    (Group.delete, Group.edit, [EVERYBODY]),
+    (Group.delete, Group.delete, [EVERYBODY]),
+    (Group.leave, Group.move, [WITHOUT_BO]),
+    (Group.move, Group.leave, [WITHOUT_BO]),
+    (Group.leave, Group.leave, [WITHOUT_BO]),
+    (Group.leave, Group.add_again, [WITHOUT_BO, EVERYBODY]),
+    (Group.add_again, Group.leave, [WITHOUT_BO, EVERYBODY]),
+    (Group.add, Group.add, [{*EVERYBODY, "dan"}]),
+    (Group.add, Group.move, [{*EVERYBODY, "dan"}]),
+    (Group.read, Group.leave, [WITHOUT_BO]),
+    (Group.read, Group.read_one, [EVERYBODY]),
+    (Group.read_one, Group.read, [EVERYBODY]),
 ]
 NO_SUCH = (errors.NoSuchMessageError, errors.NotAMemberError)
 
@@ -53,9 +40,9 @@ def run(action: Action, group: Group, client: Any = None) -> None:
 def check_end(group: Group, actions: tuple[Action, Action], ends: list[set[str]], when: str) -> None:
     members = group.members()
     assert members in ends, when
-    if delete in actions:
+    if Group.delete in actions:
         assert [message.message for message in group.store().get_conversation(group.uuid).items] == ["hello"], when
-    if read in actions and "bo" in members:
+    if Group.read in actions and "bo" in members:
         assert group.item_of(group.bo)[schema.READ_UP_TO] == {"S": group.newest.sort_key}, when
 
 
@@ -100,20 +87,21 @@ def test_in_threads_too_of_which_some_lose_a_response(
     runs = [(one, how) for one in (action, rival) * 2 for how in (client, losing_a_response(client))]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda one: run(one[0], group, one[1]), runs))
-    ends = [WITHOUT_BO, EVERYBODY] if add_again in (action, rival) else ends
+    ends = [WITHOUT_BO, EVERYBODY] if Group.add_again in (action, rival) else ends
     check_end(group, (action, rival), ends, "in threads")
 
 
 @pytest.mark.parametrize(
     ("action", "then", "end"),
     [
-        (leave, None, WITHOUT_BO),
-        (leave, add_again, EVERYBODY),  # the retry of a leave must not take out who was added since
-        (add, None, {*EVERYBODY, "dan"}),
-        (add, lambda group: group.store().leave(group.uuid, group.dan.uuid), EVERYBODY),  # nor put back who left since
-        (edit, None, EVERYBODY),
-        (delete, None, EVERYBODY),
-        (read, None, EVERYBODY),
+        (Group.leave, None, WITHOUT_BO),
+        (Group.leave, Group.add_again, EVERYBODY),  # the retry of a leave must not take out who was added since
+        (Group.add, None, {*EVERYBODY, "dan"}),
+        # Nor must the retry of a join put back who left since.
+        (Group.add, lambda group: group.store().leave(group.uuid, group.dan.uuid), EVERYBODY),
+        (Group.edit, None, EVERYBODY),
+        (Group.delete, None, EVERYBODY),
+        (Group.read, None, EVERYBODY),
     ],
 )
 def test_a_lost_response_and_a_late_retry_do_it_once(

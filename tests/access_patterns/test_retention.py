@@ -82,9 +82,3 @@ def test_without_a_number_and_of_what_the_project_writes_itself_nothing_expires(
 def test_an_option_with_which_calls_would_fail_is_refused(option: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{option} is {value}: give .*$"):
         MessageStore(client=boto3.client("dynamodb"), table_name="", **{option: value})
-
-
-@on_both_engines
-def test_a_new_table_has_the_attribute(cruddur_table: CruddurTable) -> None:
-    found = cruddur_table.client.describe_time_to_live(TableName=cruddur_table.name)["TimeToLiveDescription"]
-    assert (found["TimeToLiveStatus"], found["AttributeName"]) == ("ENABLED", "expires_at")

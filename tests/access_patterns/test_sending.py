@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from cruddur_messages import timestamps
 from cruddur_messages.items import MAX_MESSAGE_CHARACTERS
 from cruddur_messages.store import errors
-from tests.access_patterns.people import ANN, BO, EVE, START, BetweenCalls, all_messages, items_of, person, store_of
+from tests.access_patterns.people import ANN, BO, START, BetweenCalls, all_messages, items_of, person, store_of
 from tests.engines.fixtures import CruddurTable
 
 
@@ -95,18 +95,3 @@ def test_an_invalid_message_is_refused(cruddur_table: CruddurTable) -> None:
         with pytest.raises(error):
             store.start_conversation([ANN, BO], sender=ANN, message=message)
     assert items_of(cruddur_table) == []
-
-
-def test_only_a_member_sends_and_reads_if_membership_is_checked(cruddur_table: CruddurTable) -> None:
-    store = store_of(cruddur_table)
-    group = store.start_conversation([ANN, BO], sender=ANN, message="hi").message_group_uuid
-    assert store.send(group, sender=BO, message="hello", check_member=True).message == "hello"
-    for refused in (
-        lambda: store.send(group, sender=EVE, message="let me in", check_member=True),
-        lambda: store.get_conversation(group, reader_uuid=EVE.uuid),
-        lambda: store.add_member(group, EVE, asked_by=EVE.uuid),
-    ):
-        with pytest.raises(errors.NotAMemberError, match=f"^user {EVE.uuid} is not a member of conversation {group}$"):
-            refused()
-    assert len(store.get_conversation(group, reader_uuid=BO.uuid).items) == 2
-    assert store.send(group, sender=EVE, message="the caller did not ask").sender == EVE

@@ -133,11 +133,4 @@ class Access:
     def member_items(self, message_group_uuids: Collection[str], user_uuid: str) -> Iterator[AttributeMap]:
         """A person's member items of some conversations, as far as there are: BatchGetItem, not consistent."""
         keys = [member_item.key(group, user_uuid) for group in sorted(set(message_group_uuids))]
-        attempts = self.attempts()
-        return get_items(
-            self.client.batch_get_item,
-            self.table_name,
-            keys,
-            is_consistent=False,
-            when_unprocessed=lambda _retry: attempts.wait(),
-        )
+        return get_items(self.client.batch_get_item, self.table_name, keys, is_consistent=False)

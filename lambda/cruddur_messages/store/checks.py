@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from cruddur_messages import schema
 from cruddur_messages.dynamodb import MAX_ACTIONS
-from cruddur_messages.items import MAX_MESSAGE_CHARACTERS, UUID, User
+from cruddur_messages.items import MAX_KEY_BYTES, MAX_MESSAGE_CHARACTERS, UUID, User
 from cruddur_messages.store import errors
 
 MAX_PAGE = 1000
@@ -13,9 +14,6 @@ MAX_FIRST_MEMBERS = MAX_ACTIONS - 1
 
 MAX_KEEP_DAYS = 36_500
 """A hundred years: the latest date that Python knows is in the year 9999."""
-
-MAX_SORT_KEY_BYTES = 1024
-"""DynamoDB's limit on a sort key (Developer Guide, "Quotas")."""
 
 
 def check_uuids(**values: object) -> None:
@@ -66,7 +64,7 @@ def check_message_name(message_group_uuid: str, sort_key: object, message_uuid: 
 
 def may_be_sort_key(text: object) -> bool:
     """Whether DynamoDB takes it as a sort key."""
-    return isinstance(text, str) and _is_utf8(text) and 0 < len(text.encode()) <= MAX_SORT_KEY_BYTES
+    return isinstance(text, str) and _is_utf8(text) and 0 < len(text.encode()) <= MAX_KEY_BYTES[schema.SORT_KEY]
 
 
 def _is_utf8(text: str) -> bool:

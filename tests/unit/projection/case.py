@@ -59,12 +59,12 @@ class Case:
             self.engine.delete_item(Key={name: item[name] for name in ("pk", "sk")})
         return [record(item, "REMOVE") for item in items]
 
-    def projection(self, seconds: float = 60.0) -> Settler:
+    def projection(self) -> Settler:
         """The projection on this table; its pauses take no time."""
         return Settler(
             client=cast("Any", self),
             table_name="t",
-            seconds_left=lambda: seconds,
+            seconds_left=lambda: 60.0,
             sleep=lambda _seconds: None,
             **self.limits,
         )
@@ -73,14 +73,14 @@ class Case:
         """Settle a conversation, as a new message would."""
         return self.projection().settle(DirtyConversation(group, **more))
 
-    def handle(self, records: list[Any], seconds: float = 60.0) -> list[str]:
+    def handle(self, records: list[Any]) -> list[str]:
         """Handle a batch; returns the sequence numbers that are reported."""
 
         def emit(event: str, **fields: object) -> None:
             self.lines.append(json.loads(json.dumps({"event": event, **fields})))
 
         response = handle_batch(
-            {"Records": records}, settle_all=self.projection(seconds).settle_all, emit=emit, clock=lambda: 100.0
+            {"Records": records}, settle_all=self.projection().settle_all, emit=emit, clock=lambda: 100.0
         )
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 

@@ -53,10 +53,12 @@ def test_each_oddity_has_a_line_of_its_own() -> None:
 
 def test_the_entry_settles_on_the_client_and_in_the_time_given() -> None:
     case = Case()
-    records = case.put(row("a"), message())
+    records = case.put(row("a"), message(), message(group="h"))
     client: Any = case
     given = {"client": client, "table_name": "t"}
     failed = [{"itemIdentifier": number_of(one)} for one in records]
-    assert handler.respond({"Records": records}, seconds=0.0, **given) == {"batchItemFailures": failed}
+    for seconds in (-1.0, 0.0):
+        assert handler.respond({"Records": records}, seconds=seconds, **given) == {"batchItemFailures": failed}
+    assert case.calls == []
     assert handler.respond({"Records": records}, seconds=1.0, **given) == {"batchItemFailures": []}
     assert case.shown() == {"a": "new"}

@@ -18,10 +18,11 @@ def planned(*rows: Item, newest: Message | None = NEWEST, is_shown: bool = False
     return plan([GroupRow.from_attributes(item) for item in rows], newest, is_shown=is_shown)
 
 
-def test_a_row_moves_to_the_messages_time_and_shows_it() -> None:
-    (move,) = planned(row("a", note={"S": "n"}))
+def test_a_row_moves_to_the_messages_time_and_shows_it_and_all_else_stays() -> None:
+    more: Item = {"tags": {"SS": ["x"]}, "deep": {"M": {"l": {"L": [{"N": "1"}, {"NULL": True}, {"B": b"\x00"}]}}}}
+    (move,) = planned(row("a", **more))
     assert move.target.attributes == {
-        **row("a", note={"S": "n"}, sort_key=SENT),
+        **row("a", **more, sort_key=SENT),
         "message": {"S": "new"},
         "message_uuid": {"S": NEWEST.message_uuid},
     }

@@ -59,14 +59,6 @@ def test_no_call_starts_that_could_outlast_the_invocation(seconds: float) -> Non
     assert 0 < silent.now < seconds
 
 
-@pytest.mark.parametrize("seconds", [0.0, -1.0])
-def test_without_time_everything_is_reported_and_no_call_starts(seconds: float) -> None:
-    case = Case()
-    records = case.put(row("a"), message(), message(group="h"))
-    assert case.handle(records, seconds) == [number_of(one) for one in records]
-    assert case.calls == []
-
-
 def test_the_pauses_before_retries_double_up_to_a_second() -> None:
     def pauses(draw: float) -> list[float]:
         slept: list[float] = []

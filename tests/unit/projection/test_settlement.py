@@ -105,16 +105,6 @@ def test_a_commit_in_between_makes_the_settlement_read_again(pair: Case) -> None
     assert pair.lines[-1]["conflicts"] == 1
 
 
-def test_other_attributes_of_any_type_stay(case: Case) -> None:
-    more: Item = {
-        "pinned": {"BOOL": True},
-        "tags": {"SS": ["x", "y"]},
-        "deep": {"M": {"l": {"L": [{"N": "1"}, {"NULL": True}, {"B": b"\x00"}]}}},
-    }
-    case.handle(case.put(row("a", **more), message()))
-    assert {name: case.rows()["a"][name] for name in more} == more
-
-
 def test_a_row_with_a_message_uuid_of_another_type_is_a_backends(case: Case) -> None:
     assert case.handle(case.put(message(), row("a", "b", message_uuid={"NULL": True}), row("b", "a"))) == []
     assert case.shown() == {"a": "new", "b": "new"}
@@ -162,13 +152,6 @@ def test_a_conversation_of_any_size_is_settled(case: Case, members: int) -> None
     before = case.rows()
     assert case.handle(records) == []
     assert case.rows() == before
-
-
-def test_fifty_members_take_five_calls(case: Case) -> None:
-    case.handle([*case.put(*(row(f"u{number}") for number in range(50))), *case.put(message(DAYS[0]))])
-    case.calls.clear()
-    assert case.handle(case.put(message(DAYS[1]))) == []
-    assert case.calls == [*LONE_MESSAGE, "transact_write_items"]
 
 
 def test_on_an_engine_that_accepts_ten_actions_members_are_settled_one_at_a_time(case: Case) -> None:
