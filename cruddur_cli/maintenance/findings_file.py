@@ -34,5 +34,5 @@ def _lines(path: Path) -> Iterator[Finding]:
                 yield Finding.from_json(line)
     except OSError as error:
         raise DdbError(f"{path} cannot be read ({error.strerror}): name a file that verify --findings wrote") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DdbError(f"line {number} of {path} is not a finding: name a file that verify --findings wrote") from error

@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError
+
 from cruddur_cli.errors import DdbError
 from cruddur_cli.maintenance.checkpoint import identity
 from cruddur_cli.maintenance.progress import ShowProgress, no_progress
@@ -46,6 +48,8 @@ class TableExport:
         """Write what is missing; returns the number of all items."""
         try:
             return self._run(show_progress)
+        except BotoCoreError:
+            raise  # some are OSErrors
         except OSError as error:
             raise DdbError(f"{self._folder} cannot be written ({error.strerror}): name another folder") from error
 
@@ -74,11 +78,14 @@ class TableExport:
         return self._finish(header)
 
     def _begin(self) -> tuple[Mapping[str, Any], list[Any]]:
-        """What an interrupted run has written. Raises DdbError if it was about another table."""
+        """What an interrupted run has written. Raises DdbError if it was another table's, or none."""
         path = self._folder / NOTES
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        # An interrupted run may have written a part of its last line.
-        notes = [json.loads(line) for line in lines if line.endswith("}\n")]
+        try:
+            lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+            # An interrupted run may have written a part of its last line.
+            notes: list[dict[str, Any]] = [dict(json.loads(line)) for line in lines if line.endswith("\n")]
+        except (ValueError, TypeError, RecursionError) as error:
+            raise DdbError(f"{path} is not what an interrupted run has left: name another folder") from error
         if not notes:
             path.write_text(json.dumps(self._header) + "\n")
             return self._header, []

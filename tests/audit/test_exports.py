@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,15 +48,17 @@ def test_an_export_gives_the_findings_of_the_table(files: list[list[AttributeMap
 
 
 class Bucket:
-    """An object store with the files of a folder, of which some must not be read."""
+    """An object store with the files of a folder, of which some must not be read, and some take too long."""
 
-    def __init__(self, folder: Path, refused: str = "") -> None:
-        self.folder, self.refused = folder, refused
+    def __init__(self, folder: Path, refused: str = "", slow: str = "/") -> None:
+        self.folder, self.refused, self.slow = folder, refused, slow
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         path = self.folder / Key.removeprefix("a/prefix/")
         if Bucket != "exports" or not path.exists() or self.refused in Key.split("/"):
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "GetObject")
+        if path.name.endswith(self.slow):
+            return {"Body": Mock(read=Mock(side_effect=ReadTimeoutError(endpoint_url="https://s3")))}
         return {"Body": path.open("rb")}
 
 
@@ -67,6 +69,15 @@ def test_an_export_in_a_bucket_is_read_like_a_folder(tmp_path: Path) -> None:
     for refused in ("manifest-summary.json", "manifest-files.json", "0.json.gz"):
         with pytest.raises(ExportError, match=f"{refused} cannot be opened .AccessDenied; s3:GetObject is needed"):
             check_export(Export(location, lambda refused=refused: Bucket(tmp_path, refused)), no_progress)  # type: ignore[misc]
+    with pytest.raises(ReadTimeoutError):
+        check_export(Export(location, lambda: Bucket(tmp_path, slow=".gz")), no_progress)
+
+
+def test_the_location_of_an_export_may_be_its_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    location = write_export(tmp_path / "x", [])
+    assert Export(f"{location}/manifest-summary.json", no_s3).location == location
+    monkeypatch.chdir(location)
+    assert Export("manifest-files.json", no_s3).location == "."
 
 
 def _truncate(path: Path) -> None:
@@ -85,12 +96,16 @@ def _drop_a_line(path: Path) -> None:
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
 
 
+def _nest(path: Path) -> None:
+    path.write_text("[" * 9999)
+
+
 def _drop_counts(path: Path) -> None:
     path.write_text(re.sub(r'"itemCount": \d+', '"itemCount": null', path.read_text()))
 
 
 @pytest.mark.parametrize("name", ["manifest-summary.json", "manifest-files.json", "data/1.json.gz"])
-@pytest.mark.parametrize("damage", [Path.unlink, _truncate, _append, _drop_an_item, _drop_a_line, _drop_counts])
+@pytest.mark.parametrize("damage", [Path.unlink, _truncate, _append, _drop_an_item, _drop_a_line, _drop_counts, _nest])
 def test_a_missing_truncated_or_altered_file_is_named(
     tmp_path: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
@@ -120,11 +135,23 @@ def test_an_export_that_does_not_have_every_item_is_refused(tmp_path: Path, summ
 
 
 def test_an_export_of_another_table_is_refused(tmp_path: Path) -> None:
-    export = Export(write_export(tmp_path / "x", [[{"id": {"S": "1"}}]], table_name="other"), no_s3)
+    export = Export(write_export(tmp_path / "x", [], table_name="other"), no_s3)
     with pytest.raises(ExportError, match="is an export of the table other, not of mine: name the table with --table"):
         export.require_table("mine")
-    with pytest.raises(ExportError, match="has an item without the text 'pk' as a key"):
-        check_export(export, no_progress)
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        ({"id": {"S": "1"}}, "has an item without the text 'pk' as a key"),
+        (None, "has an item of another form"),
+        ({"pk": "MSG#1", "sk": "2026"}, "has an item of another form"),
+        ({**conversation(GROUPS[0], USERS[:2], TIMES[:1])[0], "user_uuid": "1"}, "has an item of another form"),
+    ],
+)
+def test_an_export_of_other_items_is_refused(tmp_path: Path, item: Any, text: str) -> None:
+    with pytest.raises(ExportError, match=text):
+        check_export(Export(write_export(tmp_path / "x", [[item]]), no_s3), no_progress)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
-from cruddur_cli.errors import DdbError
 from cruddur_cli.maintenance import scan, table_export
 from cruddur_cli.maintenance.progress import no_progress
 from cruddur_cli.maintenance.verify import check_export
@@ -116,10 +116,27 @@ def test_an_interrupted_export_is_continued(
     assert max(file.items for file in export.files) == 2
 
 
-def test_a_part_of_another_table_is_refused(ministack_table: CruddurTable, tmp_path: Path) -> None:
-    (tmp_path / table_export.NOTES).write_text('{"tableArn": "arn:other"}\n')
-    with pytest.raises(DdbError, match="has a part of another table"):
-        table_export.TableExport(client=ministack_table.client, table_name=ministack_table.name, folder=tmp_path).run()
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ('{"tableArn": "arn:other"}\n', "has a part of another table (arn:other): name another folder"),
+        ("hello\n", "is not what an interrupted run has left: name another folder"),
+        ("5\n", "is not what an interrupted run has left"),
+        ("[" * 9999 + "\n", "is not what an interrupted run has left"),
+        ("", "Read timeout on endpoint URL"),
+    ],
+)
+def test_an_export_into_other_contents_or_without_a_response_is_one_line(
+    at: At, ministack_table: CruddurTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: str, said: str
+) -> None:
+    (tmp_path / table_export.NOTES).write_text(notes)
+
+    def time_out(*_: Any, **__: Any) -> Any:
+        raise ReadTimeoutError(endpoint_url="http://dynamodb")
+
+    monkeypatch.setattr(table_export, "pages", time_out)
+    result = at(ministack_table, "export-table", str(tmp_path))
+    assert (result.status, said in result.err, result.err.count("\n")) == (1, True, 1), result.err
 
 
 def test_an_error_in_one_segment_ends_the_others() -> None:
@@ -157,7 +174,8 @@ def test_a_wrong_use_is_one_line(
 
 def test_a_file_that_holds_no_findings_is_refused(at: At, ministack_table: CruddurTable, tmp_path: Path) -> None:
     file = tmp_path / "x"
-    file.write_text('{"problem": "nonsense"}\n')
-    assert f"line 1 of {file} is not a finding" in at(ministack_table, "rebuild", "--findings", str(file)).err
+    for line in ('{"problem": "nonsense"}\n', "[" * 9999):
+        file.write_text(line)
+        assert f"line 1 of {file} is not a finding" in at(ministack_table, "rebuild", "--findings", str(file)).err
     assert "cannot be read" in at(ministack_table, "rebuild", "--findings", str(tmp_path / "y")).err
     assert f"{tmp_path} has no file *.jsonl" in at(ministack_table, "rebuild", "--findings", str(tmp_path)).err

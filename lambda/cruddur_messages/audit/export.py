@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages.audit.snapshot import TableSnapshot
 from cruddur_messages.dynamodb import error_code
@@ -61,7 +61,7 @@ class Export:
     """
 
     def __init__(self, location: str, s3: Callable[[], ObjectStore]) -> None:
-        self.location = re.sub(r"/(manifest-\w+\.json)?$", "", location)
+        self.location = re.sub(r"(^|/)(manifest-\w+\.json)?$", "", location) or "."
         self._s3 = s3
         summary = self._summary()
         self.table_name = str(summary["tableArn"]).rpartition("/")[2]
@@ -82,9 +82,10 @@ class Export:
         for items in self._pages(file):
             try:
                 fold.add(items)
-            except KeyError as error:
+            except (AttributeError, KeyError, TypeError) as error:
+                wrong = f"without the text {error} as a key" if isinstance(error, KeyError) else "of another form"
                 raise ExportError(
-                    f"{self._path(f'{DATA}/{file.name}')} has an item without the text {error} as a key: "
+                    f"{self._path(f'{DATA}/{file.name}')} has an item {wrong}: "
                     "it is not an export of a table for messages"
                 ) from error
             if len(fold.conversations) + len(fold.inboxes) > MOST_CONVERSATIONS:
@@ -105,7 +106,9 @@ class Export:
                         yield page
                         page = []
             raw.read_to_end()
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        except BotoCoreError:
+            raise  # some are OSErrors
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             self._refuse(name, f"it cannot be read ({type(error).__name__})")
         finally:
             raw.close()
@@ -148,7 +151,7 @@ class Export:
     def _json(self, name: str, text: str) -> Mapping[str, Any]:
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             self._refuse(name, "it is not JSON as DynamoDB writes it")

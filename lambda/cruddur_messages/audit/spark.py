@@ -174,5 +174,6 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__" and (status := main(sys.argv[1:])):
+    # AWS does not say whether Glue takes SystemExit(0) for a success.
+    sys.exit(status)
