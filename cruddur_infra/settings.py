@@ -162,10 +162,7 @@ class Settings:
     ] = None
 
     audit_days: Annotated[int, between(0, 6)] = 0
-    audit_key_arn: Annotated[
-        str | None,
-        matching(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/.+", "the ARN of a KMS key"),
-    ] = None
+    audit_key_arn: str | None = None
 
     seed: bool = False
     seed_protected: bool = False
@@ -193,11 +190,18 @@ class Settings:
             raise SettingsError(f"zones are {', '.join(self.zones)}; they take zones of the region {self.region}")
         if self.subnet_ids and self.vpc_id is None:
             raise SettingsError("subnet_ids belong to a VPC that exists; name it with vpc_id")
-        stream = rf"arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{{12}}:table/{re.escape(self.table_name)}/stream/[0-9A-Z:.-]+"
+        here = rf"{self.region or '[a-z0-9-]+'}:{self.account or '[0-9]{12}'}"
+        as_in = f"{self.region or '<region>'}:{self.account or '<account>'}"
+        stream = rf"arn:[a-z-]+:dynamodb:{here}:table/{re.escape(self.table_name)}/stream/[0-9A-Z:.-]+"
         if self.stream_arn is not None and not re.fullmatch(stream, self.stream_arn):
             raise SettingsError(
                 f"stream_arn is {self.stream_arn!r}; it takes the stream of the table {self.table_name!r}, as in "
-                f"arn:aws:dynamodb:<region>:<account>:table/{self.table_name}/stream/<time>"
+                f"arn:aws:dynamodb:{as_in}:table/{self.table_name}/stream/<time>"
+            )
+        if self.audit_key_arn is not None and not re.fullmatch(rf"arn:[a-z-]+:kms:{here}:key/.+", self.audit_key_arn):
+            raise SettingsError(
+                f"audit_key_arn is {self.audit_key_arn!r}; it takes the ARN of a KMS key, as in "
+                f"arn:aws:kms:{as_in}:key/<id>"
             )
         if self.billing == "provisioned" and (self.max_read_units or self.max_write_units):
             raise SettingsError(
@@ -224,11 +228,6 @@ class Settings:
             raise SettingsError("audit_days needs exports, and these point_in_time_recovery: leave it on")
         if self.audit_key_arn and not self.audit_days:
             raise SettingsError("audit_key_arn is only used with audit_days; leave it out")
-        if self.audit_days and self.encryption == "customer-managed" and not self.audit_key_arn and not self.stream_arn:
-            raise SettingsError(
-                "encryption=customer-managed and audit_days: the audit has to decrypt; "
-                "name the key of the table with audit_key_arn"
-            )
         if self.monitoring == "none" and self.alarm_email is not None:
             raise SettingsError("alarm_email needs alarms, and monitoring=none has none; leave one of them out")
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.check
 
 STAGES = load()
 STREAM = "arn:aws:dynamodb:eu-west-1:111111111111:table/cruddur-messages/stream/2026-01-01T00:00:00.000"
+KEY = "arn:aws:kms:eu-west-1:111111111111:key/1"
 
 NUMBERS = [name for name, kind in typing.get_type_hints(Settings).items() if kind is int]
 SWITCHES = [name for name, kind in typing.get_type_hints(Settings).items() if kind is bool]
@@ -103,9 +104,13 @@ def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: s
         ({"stream_arn": "arn:aws:dynamodb:eu-west-1:1:table/t"}, ["stream_arn", "stream"]),
         ({"audit_days": "7"}, ["audit_days", "0 to 6"]),
         ({"audit_days": "1", "point_in_time_recovery": "false"}, ["audit_days", "point_in_time_recovery: leave it on"]),
-        ({"audit_days": "1", "encryption": "customer-managed"}, ["audit_days", "audit_key_arn"]),
-        ({"audit_key_arn": "arn:aws:kms:us-east-1:111122223333:key/1"}, ["only used with audit_days"]),
+        ({"audit_key_arn": KEY}, ["only used with audit_days"]),
         ({"audit_days": "1", "audit_key_arn": "x"}, ["audit_key_arn", "'x'", "the ARN of a KMS key"]),
+        *(
+            ({setting: arn, "audit_days": "1"} | elsewhere, [setting, arn, *elsewhere.values()])
+            for setting, arn in (("stream_arn", STREAM), ("audit_key_arn", KEY))
+            for elsewhere in ({"region": "eu-north-1"}, {"account": "999988887777"})
+        ),
     ],
 )
 def test_an_invalid_value_is_refused_in_one_line(context: dict[str, Any], words: list[str]) -> None:
