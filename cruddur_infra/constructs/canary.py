@@ -43,7 +43,7 @@ class Canary(Construct):
             memory_mb=MEMORY_MB,
             timeout_seconds=wait_seconds + RESERVE_SECONDS,
             # A retry would hide the failure, and meet the next run.
-            retry_attempts=0,
+            at_once=True,
         )
         self.log_group_name = function.log_group_name
         schedule = events.Rule(

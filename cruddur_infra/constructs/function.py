@@ -18,6 +18,9 @@ from cruddur_messages import schema
 
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
+EVENT_SECONDS = 60
+"""The least that Lambda takes (API reference, "PutFunctionEventInvokeConfig")."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSettings:
@@ -39,7 +42,8 @@ class Function(Construct):
     """A function of `lambda/`. Its role may write its own logs and do what `statements` allow, and nothing else.
 
     Its name consists of system and part. `entry` is the module with the handler. `data` are files that it reads: for
-    each path, the file to package there. `retry_attempts` is how often Lambda retries an asynchronous event.
+    each path, the file to package there. With `at_once`, Lambda drops an asynchronous event that it cannot run within a
+    minute, and does not retry one that fails.
     """
 
     def __init__(
@@ -55,7 +59,7 @@ class Function(Construct):
         memory_mb: int,
         timeout_seconds: int,
         data: Mapping[Path, Path] | None = None,
-        retry_attempts: int | None = None,
+        at_once: bool = False,
         network: Network | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -107,7 +111,10 @@ class Function(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             memory_size=memory_mb,
             timeout=Duration.seconds(timeout_seconds),
-            retry_attempts=retry_attempts,
+            retry_attempts=0 if at_once else None,
+            # Throttles and Lambda's own errors are no failures, and are retried for six hours otherwise (Lambda
+            # Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
+            max_event_age=Duration.seconds(EVENT_SECONDS) if at_once else None,
             environment={schema.TABLE_NAME_VARIABLE: common.table_name},
             vpc=network.vpc if network else None,
             vpc_subnets=network.subnets if network else None,

@@ -5,7 +5,7 @@ from pathlib import Path
 from aws_cdk import CustomResource, Duration
 from constructs import Construct
 
-from cruddur_infra.constructs.function import Function, FunctionSettings
+from cruddur_infra.constructs.function import EVENT_SECONDS, Function, FunctionSettings
 from cruddur_infra.constructs.statements import allow, only_partitions
 from cruddur_messages import schema
 from cruddur_messages.seed import file as seed_file
@@ -47,8 +47,8 @@ class SeedData(Construct):
             ],
             memory_mb=memory_mb,
             timeout_seconds=TIMEOUT_SECONDS,
-            # A retried Create could load what a rollback has just removed. The function retries its response only.
-            retry_attempts=0,
+            # A late Create could load what a rollback has just removed. The function retries its response only.
+            at_once=True,
         ).function
         invocation = function.node.find_child("EventInvokeConfig")
         resource = CustomResource(
@@ -56,9 +56,9 @@ class SeedData(Construct):
             "Conversations",
             resource_type="Custom::CruddurConversations",
             service_token=function.function_arn,
-            # If the function sends no response, CloudFormation waits no longer than the function may run.
-            service_timeout=Duration.seconds(TIMEOUT_SECONDS + 60),
+            # If the function sends no response, CloudFormation waits no longer than until it must have ended.
+            service_timeout=Duration.seconds(EVENT_SECONDS + TIMEOUT_SECONDS),
             properties={"TableName": common.table_name, **seed_file.resource_properties(conversations)},
         )
-        # Without this dependency the function could be invoked before its retries are turned off.
+        # Without this dependency the function could be invoked before retries are turned off.
         resource.node.add_dependency(invocation)

@@ -69,7 +69,10 @@ def test_only_its_schedule_invokes_a_function(templates: Callable[..., Templates
 def test_the_seed_is_loaded_after_the_mapping_exists_and_never_hangs(templates: Callable[..., Templates]) -> None:
     seed = templates("dev", seed="true")["seed"]
     resource = only(seed, "Custom::CruddurConversations")["Properties"]
-    assert function(seed, "seed")["Timeout"] < int(resource["ServiceTimeout"]) <= 300
+    never_late = only(seed, "AWS::Lambda::EventInvokeConfig")["Properties"]
+    assert never_late["MaximumRetryAttempts"] == 0
+    latest_end = never_late["MaximumEventAgeInSeconds"] + function(seed, "seed")["Timeout"]
+    assert latest_end <= int(resource["ServiceTimeout"]) <= 300
     assert len(resource["Fingerprint"]) == 64
     waits_for = only(seed, "Custom::CruddurConversations")["DependsOn"]
     assert {seed["Resources"][name]["Type"] for name in waits_for} == {"AWS::Lambda::EventInvokeConfig"}
