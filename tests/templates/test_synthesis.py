@@ -67,7 +67,7 @@ def test_it_is_silent_offline_and_the_same_everywhere(stage: str, copies: list[P
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def test_every_stack_has_its_tags_and_the_bootstrap_stack_of_the_setting(tmp_path: Path) -> None:
+def test_every_stack_has_its_tags_its_place_and_the_bootstrap_stack_of_the_setting(tmp_path: Path) -> None:
     from aws_cdk import App
 
     from cruddur_infra import stacks
@@ -79,6 +79,10 @@ def test_every_stack_has_its_tags_and_the_bootstrap_stack_of_the_setting(tmp_pat
     for stack in found:
         assert stack.tags == {"stage": "prod", "system": "cruddur-messages"}
         assert "cdk-ours-deploy-role" in str(stack.assume_role_arn), stack.stack_name
+    after_main = [
+        stack.stack_name for stack in found if "cruddur-messages-prod" in [one.id for one in stack.dependencies]
+    ]
+    assert after_main == ["cruddur-messages-prod-audit", "cruddur-messages-prod-seed"]
 
 
 @pytest.mark.proof
