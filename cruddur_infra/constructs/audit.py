@@ -15,7 +15,7 @@ from constructs import Construct
 from cruddur_infra import LAMBDA_CODE, names
 from cruddur_infra.constructs import package
 from cruddur_infra.constructs.audit_steps import EXPORTS, FINDINGS, definition
-from cruddur_infra.constructs.statements import allow, only_partitions
+from cruddur_infra.constructs.statements import VIA_DYNAMODB, allow, only_partitions
 from cruddur_messages import schema
 
 PART = "audit"
@@ -73,11 +73,11 @@ class Audit(Construct):
             "glue.amazonaws.com",
             "Checks exports of the table, and reads again what looks wrong",
             [
-                # Glue loads the script and the modules with the job's role.
-                allow(
-                    "LoadCode",
-                    ["s3:GetObject"],
-                    [asset.bucket.arn_for_objects(asset.s3_object_key) for asset in (script, code)],
+                # Glue loads the script and the modules with the job's role. In one statement, CDK would order them by
+                # hash, and each change of the code could change the policy.
+                *(
+                    allow(f"Load{name}", ["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)])
+                    for name, asset in (("Script", script), ("Modules", code))
                 ),
                 # The manifests and files of the export: GetObject.
                 allow("ReadExports", ["s3:GetObject"], [self.bucket.arn_for_objects(f"{EXPORTS}/*")]),
@@ -212,7 +212,7 @@ class Audit(Construct):
                 "DecryptTable",
                 ["kms:Decrypt"],
                 [self._key_arn],
-                {"StringEquals": {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}},
+                {"StringEquals": VIA_DYNAMODB},
             )
         ]
 

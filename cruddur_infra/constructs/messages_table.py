@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from cruddur_infra.constructs.statements import VIA_DYNAMODB
 from cruddur_messages import schema
 
 LOGICAL_ID = "MessagesTable"
@@ -113,12 +114,7 @@ class MessagesTable(Construct):
                     "kms:CreateGrant",
                 ],
                 resources=["*"],
-                conditions={
-                    "StringEquals": {
-                        "kms:CallerAccount": Aws.ACCOUNT_ID,
-                        "kms:ViaService": f"dynamodb.{Aws.REGION}.{Aws.URL_SUFFIX}",
-                    }
-                },
+                conditions={"StringEquals": {"kms:CallerAccount": Aws.ACCOUNT_ID} | VIA_DYNAMODB},
             )
         )
         return key

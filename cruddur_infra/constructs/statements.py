@@ -1,8 +1,12 @@
 """How policies say what they allow, and the conditions that several of them share."""
 
+from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 
 Conditions = dict[str, dict[str, object]]
+
+VIA_DYNAMODB: dict[str, object] = {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}
+"""Only for DynamoDB on behalf of the caller (KMS Developer Guide, "kms:ViaService", which lists no other suffix)."""
 
 
 def allow(
