@@ -14,7 +14,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(name, None)
 
-pytest_plugins = ["tests.engines.fixtures", "tests.policies.scenarios", "tests.report", "tests.templates.fixtures"]
+pytest_plugins = ["tests.engines.fixtures", "tests.report", "tests.templates.fixtures", "tests.policies.scenarios"]
 
 
 def pytest_configure() -> None:

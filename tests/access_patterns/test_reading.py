@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.items import Message, User, key_attributes
-from cruddur_messages.store import MOST_UNREAD, Conversation, errors
+from cruddur_messages.store import MAX_PAGE, MOST_UNREAD, Conversation, errors
 from tests.access_patterns.people import ANN, BO, EVE, BetweenCalls, store_of
 from tests.access_patterns.test_paging import FORMS, put_row
 from tests.engines.fixtures import CruddurTable, on_an_engine
@@ -26,7 +26,8 @@ def write(table: CruddurTable, group: str, sender: User, instant: datetime, form
 
 def inbox(table: CruddurTable, group: str, newest: str) -> list[Conversation]:
     put_row(table, ANN, newest, group, message="hi", user_uuid=BO.uuid)
-    return [line for line in store_of(table).list_conversations(ANN.uuid).items if line.message_group_uuid == group]
+    lines = store_of(table).list_conversations(ANN.uuid, limit=MAX_PAGE).items
+    return [line for line in lines if line.message_group_uuid == group]
 
 
 @on_an_engine
