@@ -14,12 +14,12 @@ from cruddur_messages import schema
 from cruddur_messages.items import AttributeMap
 from tests.access_patterns.people import items_of
 from tests.cli.conftest import At
+from tests.cli.test_commands import GROUP as REAL
 from tests.cli.test_repair import delete_item, messages_of, put_item
 from tests.engines.fixtures import CruddurTable
 
 SECONDS = 60.0
 IMPATIENT_SECONDS = 0.2
-REAL = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
 
 
 @pytest.fixture
