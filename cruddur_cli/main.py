@@ -99,8 +99,6 @@ def main(words: Sequence[str]) -> int:
     except TyperException as wrong_use:
         text = one_line(wrong_use.format_message())
         return _say(text, WRONG_USE) if text else WRONG_USE
-    except (KeyboardInterrupt, typer.Abort):
-        return _say("stopped", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED

@@ -17,17 +17,10 @@ from tests.cli.conftest import REPOSITORY
 @pytest.fixture
 def local(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A `.local` of the test's own."""
-    for name in (
-        "EMULATOR_STATE",
-        "SYSTEM",
-        "LOCK",
-        "KEPT_STATE",
-        "KEPT_TABLE",
-        "PASSING_STATE",
-        "BOOTSTRAPPED",
-        "LOCAL",
-    ):
-        monkeypatch.setattr(paths, name, tmp_path / getattr(paths, name).relative_to(paths.REPOSITORY))
+    folder = paths.LOCAL
+    for name, path in [*vars(paths).items()]:
+        if isinstance(path, Path) and path.is_relative_to(folder):
+            monkeypatch.setattr(paths, name, tmp_path / path.relative_to(paths.REPOSITORY))
     (tmp_path / ".local").mkdir()
     return tmp_path / ".local"
 
