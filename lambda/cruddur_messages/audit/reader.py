@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 REMEMBERED_INBOXES = 64
-READINGS = 2
 
 
 class ConversationReader:
@@ -127,7 +126,7 @@ class ConversationReader:
                 self._inboxes.move_to_end(member_uuid)
                 return self._inboxes[member_uuid]
         by_key: dict[tuple[str, str], GroupRow] = {}
-        for _ in range(READINGS):
+        for _ in range(dynamodb.READINGS):
             for item in self._partition(schema.group_row_partition(member_uuid), ScanIndexForward=True):
                 with suppress(MalformedItemError):
                     row = GroupRow.from_attributes(item)
