@@ -1,7 +1,7 @@
 """The logged-in user: named by a header, or by a verified token if Cognito is set up."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote
 
 import jwt
@@ -14,13 +14,6 @@ USER_HEADER = "X-Cruddur-User"
 
 CLOCK_LEEWAY_SECONDS = 5.0
 JWKS_TIMEOUT_SECONDS = 5.0
-
-
-class Login(Protocol):
-    """Finds the user who sends a request."""
-
-    def user(self, headers: Headers) -> User | None:
-        """The logged-in user, None if there is none."""
 
 
 class HeaderLogin:
@@ -83,3 +76,6 @@ class CognitoLogin:
         if claims.get("token_use") != "access" or claims.get("client_id") != self._client_id:
             raise jwt.InvalidTokenError("no access token of this app client")
         return claims
+
+
+Login = HeaderLogin | CognitoLogin

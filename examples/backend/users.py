@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import psycopg
 import psycopg.conninfo
@@ -15,16 +14,6 @@ from cruddur_messages.seed.file import USERS_PATH, parse_users
 FORM = "postgresql://user:password@host:5432/database, with %-escapes for special characters"
 CONNECTIONS = 4
 CONNECT_SECONDS = 5.0
-
-
-class Users(Protocol):
-    """A source of users."""
-
-    def all(self) -> Sequence[User]:
-        """Every user."""
-
-    def by_handle(self, handle: str) -> User | None:
-        """The user of a handle, None if there is none."""
 
 
 class UsersOfFile:
@@ -86,3 +75,6 @@ class UsersOfPostgres:
                 # No user has a name that PostgreSQL cannot store as text, such as one with a NUL.
                 return []
         return [User(uuid=row[0], handle=row[1], display_name=row[2] or "") for row in found]
+
+
+Users = UsersOfFile | UsersOfPostgres

@@ -103,17 +103,13 @@ class BetweenCalls:
         self.names: list[str] = []
         self.arguments: list[Any] = []
 
-    @property
-    def calls(self) -> int:
-        return len(self.names)
-
     def __getattr__(self, name: str) -> Any:
         operation = getattr(self._client, name)
         if not callable(operation) or name == "exceptions":
             return operation
 
         def call(**arguments: Any) -> Any:
-            number = self.calls
+            number = len(self.names)
             self.names.append(name)
             self.arguments.append(arguments)
             self._before(number, name)

@@ -130,14 +130,14 @@ def test_two_concurrent_starts_create_one_conversation(cruddur_table: CruddurTab
         assert {one.message for one in all_messages(store, group, 4)} == {f"hi {number}" for number in range(6)}
 
 
-@pytest.mark.parametrize("have_had_one", [False, True])
-@pytest.mark.parametrize("interrupted", range(6))
+@pytest.mark.parametrize("lost", [None, (ANN, BO), (ANN,)], ids=["no row", "both rows lost", "the sender's row lost"])
+@pytest.mark.parametrize("interrupted", range(12))
 def test_a_concurrent_start_at_any_point_does_not_create_a_second(
-    cruddur_table: CruddurTable, interrupted: int, have_had_one: bool
+    cruddur_table: CruddurTable, interrupted: int, lost: Sequence[User] | None
 ) -> None:
-    if have_had_one:
+    if lost:
         store_of(cruddur_table).start_conversation([ANN, BO], sender=ANN, message="long ago")
-        delete_rows(cruddur_table, ANN, BO)
+        delete_rows(cruddur_table, *lost)
     rivals: list[StartedConversation] = []
 
     def rival(number: int, _name: str) -> None:
@@ -149,7 +149,8 @@ def test_a_concurrent_start_at_any_point_does_not_create_a_second(
     client = BetweenCalls(cruddur_table.client, before=rival)
     started = store_of(cruddur_table, client=client).start_conversation([ANN, BO], sender=ANN, message="no, me")
     assert {one.message_group_uuid for one in rivals} <= {started.message_group_uuid}
-    assert started.is_new == (not rivals)
+    assert started.is_new == (not rivals and lost != (ANN,))
+    settle(cruddur_table, started.message_group_uuid)
     assert len(rows_of(cruddur_table, ANN)) == len(rows_of(cruddur_table, BO)) == 1
 
 

@@ -169,7 +169,7 @@ def test_a_denied_call_is_reported_and_not_retried(
     assert "Traceback" not in response["Reason"]
     # Another id would make CloudFormation delete what had the previous one.
     assert (response["PhysicalResourceId"] == "as-it-was") == (request_type != "Create")
-    assert client.calls == 1
+    assert len(client.names) == 1
 
 
 def test_without_a_table_there_is_nothing_to_delete(function: Function) -> None:

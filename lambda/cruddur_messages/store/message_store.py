@@ -122,7 +122,14 @@ class MessageStore:
         for _ in range(MAX_TAKEN_KEYS):
             sent = Message.new(message_group_uuid, instant, message_uuid, message, sender)
             try:
-                self._put(sent)
+                # A repeated attempt for the same message succeeds.
+                self._access.write(
+                    self.client.put_item,
+                    TableName=self.table_name,
+                    Item=self._attributes(sent),
+                    ConditionExpression=f"{KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
+                    ExpressionAttributeValues={":uuid": {"S": message_uuid}},
+                )
             except ConditionFailedError:
                 instant = max(self.clock(), instant + timestamps.MICROSECOND)
             else:
@@ -251,16 +258,6 @@ class MessageStore:
             return message.to_attributes()
         expires_at = message.instant + timedelta(days=self.keep_days)
         return {**message.to_attributes(), schema.EXPIRES_AT: {"N": str(int(expires_at.timestamp()))}}
-
-    def _put(self, message: Message) -> None:
-        """Put a message; ConditionFailedError if another one has its key. A repeated call for the same succeeds."""
-        self._access.write(
-            self.client.put_item,
-            TableName=self.table_name,
-            Item=self._attributes(message),
-            ConditionExpression=f"{KEY_IS_FREE} OR {MESSAGE_UUID} = :uuid",
-            ExpressionAttributeValues={":uuid": {"S": message.message_uuid}},
-        )
 
     def _pair_put(self, item: AttributeMap, seen: AttributeMap | None) -> "TransactWriteItemTypeDef":
         """A put of the pair item, on condition that it is as it was before the two inboxes were read."""
