@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cruddur_messages.projection.handler import reserve_of
 from tests.operations.alarm_state import states
 from tests.operations.test_alarms import DEMANDED, alarms
 from tools.synthesis import Templates, resources
@@ -30,8 +31,9 @@ LASTING: Mapping[str, tuple[str, float | None]] = {
     # The same with a crash, or without concurrency: each delivery is an error, or is throttled.
     "function-errors": ("errors", 1),
     "function-throttled": ("throttles", 1),
-    # Each delivery takes up to the timeout, in milliseconds; each message is five minutes late.
-    "function-slow": ("duration", 60_000),
+    # Each delivery ends when the projection has no time for another call, in milliseconds; each message is five minutes
+    # late.
+    "function-slow": ("duration", 1000 * (60 - reserve_of(60))),
     "messages-late": ("lag", 301),
     "table-throttled": ("writes", THROTTLED_CALLS),
     "index-throttled": ("writes", THROTTLED_CALLS),
@@ -66,6 +68,11 @@ def test_a_fault_that_lasts_starts_it_and_one_delivery_does_not(
     alarm = alarms(templates, stage)[name]
     assert "ALARM" in states(alarm, {metric: data}, seconds=15 * MINUTE)
     assert "ALARM" not in states(alarm, {metric: data[:1]}, seconds=HOUR)
+
+
+def test_batches_that_are_too_long_start_it_with_the_shortest_timeout_too(templates: Callable[..., Templates]) -> None:
+    alarm = alarms(templates, "prod", timeout_seconds="20")["function-slow"]
+    assert alarm["Threshold"] < 1000 * (20 - reserve_of(20))
 
 
 @each_stage
