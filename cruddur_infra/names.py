@@ -22,11 +22,6 @@ def role_name(system: str, part: str) -> str:
     return f"{system}-{part}-{Aws.REGION}"
 
 
-def parameter_name(system: str, name: str) -> str:
-    """The name of an SSM parameter for the backend."""
-    return f"/{system}/{name}"
-
-
 def function_arn(system: str, part: str) -> str:
     """The ARN of a function."""
     return f"arn:{Aws.PARTITION}:lambda:{Aws.REGION}:{Aws.ACCOUNT_ID}:function:{function_name(system, part)}"

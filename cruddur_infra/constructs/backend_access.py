@@ -40,7 +40,7 @@ class BackendAccess(Construct):
             ssm.StringParameter(
                 self,
                 f"{output}Parameter",
-                parameter_name=names.parameter_name(system, parameter),
+                parameter_name=f"/{system}/{parameter}",
                 string_value=value,
                 description=f"Cruddur messages, for the backend: {parameter}",
             )

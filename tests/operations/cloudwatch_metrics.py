@@ -1,4 +1,4 @@
-"""The metrics that AWS keeps of the deployed resources, with their dimensions, as its guides list them.
+"""Metrics that AWS keeps of the deployed resources, with their dimensions, as its guides list them.
 
 Lambda Developer Guide, "Types of metrics for Lambda functions"; DynamoDB Developer Guide, "DynamoDB metrics and
 dimensions"; SQS Developer Guide, "Available CloudWatch metrics for Amazon SQS".
@@ -22,9 +22,7 @@ KEPT = {
     ("AWS/Lambda", "PolledEventCount"): {MAPPING},
     ("AWS/Lambda", "FilteredOutEventCount"): {MAPPING},
     ("AWS/Lambda", "InvokedEventCount"): {MAPPING},
-    ("AWS/Lambda", "FailedInvokeEventCount"): {MAPPING},
     ("AWS/Lambda", "DroppedEventCount"): {MAPPING},
-    ("AWS/Lambda", "OnFailureDestinationDeliveredEventCount"): {MAPPING},
     ("AWS/DynamoDB", "ConsumedReadCapacityUnits"): {TABLE, INDEX},
     ("AWS/DynamoDB", "ConsumedWriteCapacityUnits"): {TABLE, INDEX},
     ("AWS/DynamoDB", "ReadThrottleEvents"): {TABLE, INDEX},
@@ -33,5 +31,4 @@ KEPT = {
     ("AWS/DynamoDB", "SystemErrors"): {OPERATION},
     ("AWS/DynamoDB", "UserErrors"): {ACCOUNT},
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {QUEUE},
-    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): {QUEUE},
 }

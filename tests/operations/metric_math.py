@@ -4,7 +4,6 @@ CloudWatch User Guide, "Using math expressions with CloudWatch metrics".
 """
 
 import ast
-import re
 from collections.abc import Mapping
 
 
@@ -20,7 +19,7 @@ def value(expression: str, values: Mapping[str, float | None]) -> float:
 
 
 def _parsed(expression: str) -> ast.Expression:
-    return ast.parse(re.sub(r"\bAND\b", "and", expression), mode="eval")
+    return ast.parse(expression, mode="eval")
 
 
 def _value(node: ast.expr, values: Mapping[str, float | None]) -> float:
@@ -32,12 +31,8 @@ def _value(node: ast.expr, values: Mapping[str, float | None]) -> float:
             return _value(otherwise, values) if found is None else found
         case ast.Call(func=ast.Name(id="IF"), args=[condition, then, otherwise]):
             return _value(then if _value(condition, values) else otherwise, values)
-        case ast.BoolOp(op=ast.And(), values=parts):
-            return float(all(_value(part, values) for part in parts))
         case ast.Compare(left=left, ops=[ast.Gt()], comparators=[right]):
             return float(_value(left, values) > _value(right, values))
-        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
-            return float(_value(left, values) == _value(right, values))
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return _value(left, values) + _value(right, values)
         case ast.BinOp(left=left, op=ast.Sub(), right=right):

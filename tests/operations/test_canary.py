@@ -133,13 +133,6 @@ def test_it_fails_while_only_one_of_the_two_rows_moves(moved: int, runs: Runs) -
     assert runs.failures == [0, 1]
 
 
-def test_it_fails_while_the_projection_lacks_a_permission(runs: Runs) -> None:
-    runs.run()
-    runs.night.client.code = "AccessDeniedException"
-    runs.run()
-    assert runs.failures == [0, 1]
-
-
 def test_it_names_the_error_while_it_lacks_a_permission_itself(runs: Runs) -> None:
     class Denied:
         def __getattr__(self, operation: str) -> Any:
