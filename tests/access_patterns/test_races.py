@@ -29,11 +29,10 @@ RACES: list[tuple[Action, Action, list[set[str]]]] = [
     (Group.read, Group.read_one, [EVERYBODY]),
     (Group.read_one, Group.read, [EVERYBODY]),
 ]
-NO_SUCH = (errors.NoSuchMessageError, errors.NotAMemberError)
 
 
 def run(action: Action, group: Group, client: Any = None) -> None:
-    with suppress(*NO_SUCH):
+    with suppress(errors.NoSuchMessageError, errors.NotAMemberError):
         action(group, client)
 
 
