@@ -9,7 +9,7 @@ from cruddur_messages import schema
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.literals import ScalarAttributeTypeType
-    from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef, TableDescriptionTypeDef
+    from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef, TableDescriptionTypeDef, WaiterConfigTypeDef
 
 STRING: "Final[ScalarAttributeTypeType]" = "S"
 KEYS: "Final[Sequence[KeySchemaElementTypeDef]]" = (
@@ -20,8 +20,7 @@ INDEX_KEYS: "Final[Sequence[KeySchemaElementTypeDef]]" = (
     {"AttributeName": schema.INDEX_PARTITION_KEY, "KeyType": "HASH"},
     {"AttributeName": schema.SORT_KEY, "KeyType": "RANGE"},
 )
-SECONDS_BETWEEN_LOOKS = 1
-MOST_LOOKS = 300
+EACH_SECOND: "Final[WaiterConfigTypeDef]" = {"Delay": 1, "MaxAttempts": 300}
 
 
 def require_layout(table: "TableDescriptionTypeDef") -> None:
@@ -73,9 +72,7 @@ def create(client: "DynamoDBClient", table_name: str) -> None:
         ],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": schema.STREAM_VIEW_TYPE},
     )
-    client.get_waiter("table_exists").wait(
-        TableName=table_name, WaiterConfig={"Delay": SECONDS_BETWEEN_LOOKS, "MaxAttempts": MOST_LOOKS}
-    )
+    client.get_waiter("table_exists").wait(TableName=table_name, WaiterConfig=EACH_SECOND)
     client.update_time_to_live(
         TableName=table_name, TimeToLiveSpecification={"Enabled": True, "AttributeName": schema.EXPIRES_AT}
     )
@@ -84,6 +81,4 @@ def create(client: "DynamoDBClient", table_name: str) -> None:
 def drop(client: "DynamoDBClient", table_name: str) -> None:
     """Delete the table and wait until it is gone. Raises ClientError, WaiterError."""
     client.delete_table(TableName=table_name)
-    client.get_waiter("table_not_exists").wait(
-        TableName=table_name, WaiterConfig={"Delay": SECONDS_BETWEEN_LOOKS, "MaxAttempts": MOST_LOOKS}
-    )
+    client.get_waiter("table_not_exists").wait(TableName=table_name, WaiterConfig=EACH_SECOND)

@@ -69,21 +69,18 @@ class Target:
 
     def dynamodb(self) -> "DynamoDBClient":
         """A client for the table."""
-        client: DynamoDBClient = self._session().client("dynamodb", **self._arguments(self.endpoint))
-        return client
+        return self._session().client("dynamodb", **self._arguments(self.endpoint))
 
     def streams(self) -> "DynamoDBStreamsClient":
         """A client for the table's stream."""
-        client: DynamoDBStreamsClient = self._session().client("dynamodbstreams", **self._arguments(self.endpoint))
-        return client
+        return self._session().client("dynamodbstreams", **self._arguments(self.endpoint))
 
     def queues(self) -> "SQSClient":
         """A client for the failure queue."""
         endpoint = self.endpoint
         if endpoint and (given := os.environ.get(QUEUE_ENDPOINT_VARIABLE)):
             endpoint = _checked_endpoint(QUEUE_ENDPOINT_VARIABLE, given)
-        client: SQSClient = self._session().client("sqs", **self._arguments(endpoint))
-        return client
+        return self._session().client("sqs", **self._arguments(endpoint))
 
     def _session(self) -> boto3.Session:
         if self.is_aws:

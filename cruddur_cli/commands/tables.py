@@ -1,10 +1,7 @@
 """Commands on the table as a whole: create it, look at it, fill it, delete it."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -19,8 +16,6 @@ from cruddur_messages import schema
 from cruddur_messages.items import MESSAGE, USER_HANDLE
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.load import SeedLoader
-
-SECONDS_BETWEEN_BARS = 0.1
 
 tables = CommandGroup("The table")
 
@@ -186,16 +181,12 @@ def _seed_conversations(context: Context) -> Sequence[seed_file.SeedConversation
 
 
 def _load(context: Context, conversations: Sequence[seed_file.SeedConversation]) -> dict[str, int]:
-    stopped = Event()
-    seed = SeedLoader(
-        client=context.client, table_name=context.target.table_name, has_time=lambda: not stopped.is_set()
-    )
-    with context.output.progress("seed", None) as bar, ThreadPoolExecutor(1) as pool:
-        loading = pool.submit(seed.load, conversations)
-        try:
-            while not loading.done():
-                bar.set(seed.progress.done, seed.progress.total)
-                time.sleep(SECONDS_BETWEEN_BARS)
-        finally:
-            stopped.set()
-        return dict(loading.result())
+    with context.output.progress("seed", None) as bar:
+
+        def show() -> bool:
+            # Called before each request.
+            bar.set(loader.progress.done, loader.progress.total)
+            return True
+
+        loader = SeedLoader(client=context.client, table_name=context.target.table_name, has_time=show)
+        return dict(loader.load(conversations))

@@ -1,10 +1,8 @@
 """A table that a broken writer has damaged, or that has one enormous conversation: the check ends, in little memory."""
 
 import itertools
-import tracemalloc
 import uuid
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,9 @@ from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.items import AttributeMap, Message, User
 from tests.access_patterns.people import START
 from tests.audit.exports import no_s3, write_export
+from tests.audit.test_folds import peak_of_memory
 
+KIB = 1024
 KIB_OF_A_CONVERSATION = 10
 """Of a check that keeps conversations with findings; docs/audit.md says what it needs without."""
 
@@ -28,16 +28,6 @@ SENDER = User(str(uuid.UUID(int=1)), "Ann", "ann")
 
 def message(group: str, sort_key: str) -> AttributeMap:
     return Message(group, sort_key, START, str(uuid.uuid4()), "hi", SENDER).to_attributes()
-
-
-def peak(work: Callable[[], object]) -> int:
-    """The most memory that is in use at a time, in KiB."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1] // 1024
-    finally:
-        tracemalloc.stop()
 
 
 class Recorded:
@@ -71,19 +61,14 @@ def test_so_many_conversations_are_read_again_and_the_rest_stands_as_not_confirm
     )
     client: Any = Recorded()
     reader = ConversationReader(client=client, table_name="cruddur-messages")
-    found: Any = None
-
-    def check() -> None:
-        nonlocal found
+    with peak_of_memory() as peak:
         found = verify_export(export, reader, check=check_export, sleep=lambda _: None)
-
-    used = peak(check)
     again = {finding.message_group_uuid for finding in found.findings}
     assert len(again) == most == len(client.readings)
     assert set(client.readings.values()) == {confirm.READINGS}
     assert {finding.message_group_uuid for finding in found.unconfirmed} == {*groups} - again
     assert {finding.problem for finding in (*found.findings, *found.unconfirmed)} == {Problem.MISSING_ROW}
-    assert used < 1024 + len(groups) * KIB_OF_A_CONVERSATION
+    assert peak() < (1024 + len(groups) * KIB_OF_A_CONVERSATION) * KIB
 
 
 class Pages:
@@ -101,8 +86,10 @@ class Pages:
 
 @pytest.mark.parametrize("thousands", [10, pytest.param(1000, marks=pytest.mark.proof)])
 def test_the_memory_of_a_check_does_not_grow_with_the_messages_of_a_conversation(thousands: int) -> None:
-    def read(pages: int) -> Callable[[], object]:
+    def peak(pages: int) -> int:
         client: Any = Pages(pages)
-        return lambda: [*check_table(read_table(client, "cruddur-messages", segments=1))]
+        with peak_of_memory() as peak:
+            assert [*check_table(read_table(client, "cruddur-messages", segments=1))]
+        return peak()
 
-    assert peak(read(thousands)) < peak(read(1)) + 256
+    assert peak(thousands) < peak(1) + 256 * KIB
