@@ -46,9 +46,12 @@ def app_of(environment: Mapping[str, str]) -> Flask:
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or None
     client = boto3.client("dynamodb", region_name=region, config=CLIENT_CONFIG)
     table_name = environment.get("DDB_TABLE_NAME") or schema.TABLE_NAME
-    store = MessageStore(
-        client=client, table_name=table_name, keep_days=_keep_days(environment.get("KEEP_DAYS") or "0")
-    )
+    keep_days = environment.get("KEEP_DAYS") or "0"
+    if not (keep_days.isascii() and keep_days.isdigit()):
+        raise ValueError(
+            f"KEEP_DAYS is {keep_days[:80]!r}: give a whole number of days, or 0 to keep messages for ever"
+        )
+    store = MessageStore(client=client, table_name=table_name, keep_days=int(keep_days))
     database = environment.get("DATABASE_URL")
     frontend = environment.get("FRONTEND_URL")
     user_pool_id = environment.get("COGNITO_USER_POOL_ID")
@@ -85,12 +88,6 @@ def main() -> None:
     # waitress warns about a queued request, also about one that arrives while its own threads still start.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     waitress.serve(app, sockets=[listening], threads=THREADS, ident=None)
-
-
-def _keep_days(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"KEEP_DAYS is {text[:80]!r}: give a whole number of days, or 0 to keep messages for ever")
-    return int(text)
 
 
 def _listen(port: int | None) -> socket.socket:
