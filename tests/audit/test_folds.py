@@ -170,18 +170,6 @@ def peak_of_memory() -> Iterator[Callable[[], int]]:
         tracemalloc.stop()
 
 
-@pytest.mark.proof
-def test_memory_does_not_grow_with_a_million_messages() -> None:
-    peaks: list[int] = []
-    for messages in (250_000, 1_000_000):
-        folded = TableSnapshot()
-        with peak_of_memory() as peak:
-            folded.add(long_conversation(messages))
-        assert found(folded)[1].counts.messages == messages
-        peaks.append(peak())
-    assert peaks[1] < 1.1 * peaks[0]
-
-
 def test_a_fold_is_the_same_in_every_process() -> None:
     program = "import sys; from cruddur_messages.audit.snapshot import digest; sys.stdout.write(digest('hi').hex())"
     digests = {

@@ -14,6 +14,7 @@ import pytest
 
 from cruddur_messages import schema
 from tests.access_patterns.people import person
+from tests.cli.test_redrive import notice
 from tests.engines import tables
 from tests.operations.night import ANN, BO, RETRIES, Night
 from tests.operations.test_alarm_states import THROTTLED_CALLS
@@ -38,22 +39,12 @@ def alarms_in(lines: list[str], templates: Callable[..., Templates]) -> set[str]
     }
 
 
-def notice(night: Night, records: list[Any]) -> str:
-    """A message that Lambda sends to the failure queue (Lambda Developer Guide, "Retain discarded batches")."""
+def notice_of(night: Night, records: list[Any]) -> str:
+    """A message about records that Lambda sends to the failure queue."""
     streams = tables.streams(night.table.endpoint)
     (shard,) = streams.describe_stream(StreamArn=night.stream_arn)["StreamDescription"]["Shards"]
-    return json.dumps(
-        {
-            "requestContext": {"condition": "RetryAttemptsExhausted", "approximateInvokeCount": RETRIES + 1},
-            "DDBStreamBatchInfo": {
-                "shardId": shard["ShardId"],
-                "startSequenceNumber": sequence_number(records[0]),
-                "endSequenceNumber": sequence_number(records[-1]),
-                "batchSize": len(records),
-                "streamArn": night.stream_arn,
-            },
-        }
-    )
+    first, last = sequence_number(records[0]), sequence_number(records[-1])
+    return notice(night.stream_arn, shard["ShardId"], first, last)
 
 
 def test_a_lasting_refusal_ends_in_the_failure_queue_and_redrive_settles_it(night: Night) -> None:
@@ -70,7 +61,7 @@ def test_a_lasting_refusal_ends_in_the_failure_queue_and_redrive_settles_it(nigh
 
     sqs = boto3.client("sqs", endpoint_url=night.table.endpoint, aws_access_key_id="t", aws_secret_access_key="t")
     queue = sqs.create_queue(QueueName=f"failures-{night.table.name}")["QueueUrl"]
-    sqs.send_message(QueueUrl=queue, MessageBody=notice(night, night.lane.dropped))
+    sqs.send_message(QueueUrl=queue, MessageBody=notice_of(night, night.lane.dropped))
     assert night.ddb("verify").status == 1
     redriven = night.ddb("redrive", "--queue", queue, "--yes", "--json")
     assert redriven.status == 0, redriven.err

@@ -69,8 +69,8 @@ class System:
 
     def await_projection(self) -> None:
         """Wait until every member's row shows the newest message."""
-        wait_until(lambda: not list(broken_promises(self.conversations())))
-        assert list(broken_promises(self.conversations())) == []
+        wait_until(lambda: not broken_promises(self.conversations()))
+        assert broken_promises(self.conversations()) == []
 
     def role_policy(self) -> dict[str, Any]:
         """What the function's role may do with the table."""
@@ -204,7 +204,7 @@ def test_without_an_action_the_write_is_denied_nothing_is_lost_and_it_settles_wh
     started = system.store.start_conversation((ANN, BO, CY), sender=ANN, message="first")
     system.deliver(Lane(waiting=deque(system.records()[seen:])))
     before, seen, told = system.conversations(), len(system.records()), len(system.failures())
-    assert list(broken_promises(of_conversation(before, started.message_group_uuid))) == []
+    assert broken_promises(of_conversation(before, started.message_group_uuid)) == []
     if sid == "FindGroupRows":
         system.forget(started.message_group_uuid)
     system.set_role_policy(without(complete, action, sid))
@@ -226,4 +226,4 @@ def test_without_an_action_the_write_is_denied_nothing_is_lost_and_it_settles_wh
     finally:
         system.set_role_policy(complete)
     system.deliver(lane)
-    assert list(broken_promises(of_conversation(system.conversations(), started.message_group_uuid))) == []
+    assert broken_promises(of_conversation(system.conversations(), started.message_group_uuid)) == []
