@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cruddur_messages import schema, timestamps
 from cruddur_messages.audit.reader import ConversationReader
-from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES
-from cruddur_messages.items import KEY_IS_FREE, MESSAGE, MESSAGE_UUID, AttributeMap, text_or_empty
+from cruddur_messages.dynamodb import CONDITION_FAILED, TRANSIENT_CODES, put_new, reasons
+from cruddur_messages.items import MESSAGE, MESSAGE_UUID, AttributeMap, text_or_empty
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -69,11 +69,11 @@ class Rekeying:
                 self._client.transact_write_items(
                     TransactItems=[
                         {"Delete": {"TableName": self._table_name, "Key": key, **unchanged}},  # type: ignore[typeddict-item]
-                        {"Put": {"TableName": self._table_name, "Item": moved, "ConditionExpression": KEY_IS_FREE}},
+                        put_new(self._table_name, moved),
                     ]
                 )
             except self._client.exceptions.TransactionCanceledException as cancelled:
-                codes = [reason.get("Code") for reason in cancelled.response.get("CancellationReasons", [])]
+                codes = reasons(cancelled)
                 if codes[0] == CONDITION_FAILED:
                     return False
                 if codes[1] == CONDITION_FAILED:

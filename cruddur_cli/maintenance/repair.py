@@ -11,21 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from cruddur_cli.maintenance.rekey import Rekeying
 from cruddur_messages import member_item, schema, timestamps
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.conversation_item import fingerprint
-from cruddur_messages.dynamodb import CONDITION_FAILED, error_code, reasons
+from cruddur_messages.dynamodb import CONDITION_FAILED, error_code, put_new, reasons, senders
 from cruddur_messages.items import (
     ERASED,
-    KEY_IS_FREE,
     USER_HANDLE,
     UUID,
     GroupRow,
-    MalformedItemError,
     Message,
     User,
     text_or_empty,
@@ -36,13 +33,9 @@ from cruddur_messages.projection.settler import Settler
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
-MOST_MESSAGES_FOR_NAMES = 1000
-"""How many of the newest messages are searched for the names of members."""
-
 OF_THIS_CONVERSATION = frozenset(
     {"ConditionalCheckFailedException", "TransactionCanceledException", "ValidationException"}
 )
@@ -199,17 +192,11 @@ class Repairer:
             if text_or_empty(row.attributes, USER_HANDLE)
         }
         unknown = set(members) - users.keys()
-        for item in islice(self.reader.messages(message_group_uuid), MOST_MESSAGES_FOR_NAMES):
-            if not unknown:
+        for sender in senders(self._client.query, self._table_name, message_group_uuid) if unknown else ():
+            users.setdefault(sender.uuid, sender)
+            if unknown <= users.keys():
                 break
-            try:
-                message = Message.from_attributes(item)
-            except MalformedItemError:
-                continue
-            if message.sender.uuid in unknown:
-                users[message.sender.uuid] = message.sender
-                unknown.discard(message.sender.uuid)
-        for member in unknown:
+        for member in unknown - users.keys():
             if user := self._named(member):
                 users[member] = user
         return users
@@ -222,9 +209,7 @@ class Repairer:
         latest = instant + timestamps.MAX_TIE_OFFSET
         while True:
             candidate = GroupRow({**row.attributes, schema.SORT_KEY: {"S": timestamps.canonical(instant)}})
-            put: TransactWriteItemTypeDef = {
-                "Put": {"TableName": self._table_name, "Item": candidate.attributes, "ConditionExpression": KEY_IS_FREE}
-            }
+            put = put_new(self._table_name, candidate.attributes)
             try:
                 self._client.transact_write_items(TransactItems=[stays, put])
             except self._client.exceptions.TransactionCanceledException as error:

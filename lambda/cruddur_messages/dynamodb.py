@@ -3,12 +3,22 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cruddur_messages import schema
-from cruddur_messages.items import KEY_IS_FREE, AttributeMap, GroupRow, can_be_key, group_rows, key_attributes, key_of
+from cruddur_messages.items import (
+    KEY_IS_FREE,
+    AttributeMap,
+    GroupRow,
+    User,
+    can_be_key,
+    group_rows,
+    key_attributes,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,6 +38,9 @@ MOST_KEYS = 100
 READINGS = 2
 """How often an inbox is read before a row counts as missing: a query may fall between the delete and the put of a move
 (Developer Guide, "Transactions", read-committed)."""
+
+MOST_MESSAGES_FOR_NAMES = 1000
+"""How many of the newest messages are searched for the names of members."""
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 NO_REASON = "None"
@@ -205,6 +218,13 @@ def rows_in_index(
         ExpressionAttributeValues={":group": {"S": message_group_uuid}},
     )
     return group_rows(found, message_group_uuid)
+
+
+def senders(query: Callable[..., "QueryOutputTypeDef"], table_name: str, message_group_uuid: str) -> Iterator[User]:
+    """Who has sent the newest messages of a conversation, newest first, if the message has their handle."""
+    partition = partition_query(schema.message_partition(message_group_uuid), ScanIndexForward=False)
+    newest = islice(query_items(query, TableName=table_name, **partition), MOST_MESSAGES_FOR_NAMES)
+    return (sender for sender in map(User.from_attributes, newest) if sender.handle)
 
 
 def error_code(error: ClientError) -> str:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from cruddur_messages import member_item, schema, timestamps
-from cruddur_messages.dynamodb import delete_read, get_items
+from cruddur_messages.dynamodb import delete_read, get_items, senders
 from cruddur_messages.items import (
     ERASED,
     USER_UUID,
@@ -185,7 +185,8 @@ class Erasure:
             if user := names.get(member) or self.named(member):
                 members.remove(member)
                 yield user
-        for sender in self.person.senders(found.message_group_uuid) if members else ():
+        query, table_name = self.person.client.query, self.person.table_name
+        for sender in senders(query, table_name, found.message_group_uuid) if members else ():
             if sender.uuid in members:
                 members.remove(sender.uuid)
                 yield sender

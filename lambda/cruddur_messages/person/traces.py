@@ -2,19 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from cruddur_messages import conversation_item, schema
 from cruddur_messages.conversation_item import ROWS, ConversationItem
 from cruddur_messages.dynamodb import READINGS, get_item, get_items, partition_query, query_items, rows_in_index
-from cruddur_messages.items import USER_UUID, AttributeMap, GroupRow, User, group_rows, key_attributes, text_or_empty
+from cruddur_messages.items import USER_UUID, AttributeMap, GroupRow, group_rows, key_attributes, text_or_empty
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-MOST_MESSAGES_FOR_NAMES = 1000
-"""How many of the newest messages are searched for the names of members."""
 
 ATTRIBUTES = (
     schema.PARTITION_KEY,
@@ -104,16 +100,6 @@ class Person:
     def messages(self, message_group_uuid: str) -> Iterator[AttributeMap]:
         """Their messages of a conversation, oldest first."""
         return self._partition(schema.message_partition(message_group_uuid), equal=(USER_UUID, self.user_uuid))
-
-    def senders(self, message_group_uuid: str) -> Iterator[User]:
-        """Who has sent the newest messages of a conversation, newest first, if the message has their handle."""
-        messages = query_items(
-            self.client.query,
-            TableName=self.table_name,
-            **partition_query(schema.message_partition(message_group_uuid), ScanIndexForward=False),
-        )
-        senders = map(User.from_attributes, islice(messages, MOST_MESSAGES_FOR_NAMES))
-        return (sender for sender in senders if sender.handle)
 
     def _partition(self, partition: str, *, equal: tuple[str, str] | None = None) -> Iterator[AttributeMap]:
         return query_items(self.client.query, TableName=self.table_name, **partition_query(partition, equal=equal))
