@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from cruddur_cli.console import Output, plain
 from cruddur_messages import schema
-from cruddur_messages.seed import file as seed_file
 from tests.access_patterns.people import items_of
 from tests.cli.conftest import At
 from tests.cli.test_commands import COMMANDS, GROUP
@@ -91,43 +90,6 @@ def test_another_layout_is_one_line_before_any_write(
             assert why in result.err, (words, result)
         assert items_of(table) == []
         assert at(table, "scan").status == at(table, "describe").status == 0
-
-
-@pytest.mark.parametrize("form", ["2026-01-05T10:00:{}Z", "2026-01-05 10:00:{}"])
-def test_times_whose_texts_are_not_in_order_are_found_and_repaired(
-    at: At, ministack_table: CruddurTable, form: str
-) -> None:
-    """An older backend left out the fraction, or the T."""
-    people = seed_file.load_users()[:2]
-    started = at(ministack_table, "start", "first", "--to", people[1].handle, "--json")
-    message = next(item for item in items_of(ministack_table) if item["pk"]["S"].startswith("MSG#"))
-    times = [form.format("29"), "2026-01-05T10:00:28Z" if " " in form else "2026-01-05T10:00:29.017Z"]
-    for number, time in enumerate(times):
-        later: Any = {**message, "sk": {"S": time.replace("2026", "2099")}, "message": {"S": f"message {number}"}}
-        later["message_uuid"] = {"S": str(uuid.uuid4())}
-        ministack_table.client.put_item(TableName=ministack_table.name, Item=later)
-    newest = "message 0" if " " in form else "message 1"
-    assert at(ministack_table, "verify", "--json").json["problems"]["mixed timestamps"] == 1
-    assert at(ministack_table, "rebuild").status == 0
-    assert at(ministack_table, "verify").status == 0
-    listed = at(ministack_table, "list-conversations", "--json").json["conversations"][0]
-    assert (listed["message"], started.status) == (newest, 0)
-
-
-def test_a_message_of_a_conversation_without_an_id_gets_no_row(at: At, cruddur_table: CruddurTable) -> None:
-    item: dict[str, Any] = {
-        "pk": {"S": f"MSG#@{GROUP}"},
-        "sk": {"S": "2026-01-05T10:00:00.000000+00:00"},
-        "message": {"S": "hi"},
-        "message_uuid": {"S": str(uuid.uuid4())},
-        "user_uuid": {"S": f"@{seed_file.load_users()[0].uuid}"},
-    }
-    cruddur_table.client.put_item(TableName=cruddur_table.name, Item=item)
-    assert at(cruddur_table, "verify", "--json").json["problems"] == {"malformed item": 1}
-    assert at(cruddur_table, "rebuild", "--dry-run", "--json").json["would_be_done"] == {}
-    rebuilt = at(cruddur_table, "rebuild")
-    assert (rebuilt.status, items_of(cruddur_table)) == (1, [item])
-    assert "what is left cannot be repaired automatically" in rebuilt.err
 
 
 def exact(text: str) -> Decimal:
