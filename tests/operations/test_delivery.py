@@ -1,13 +1,12 @@
 """Delivery: roles that a workflow may assume and what they may do; workflows that run what the README says."""
 
 import copy
-import itertools
 import json
 import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatchcase
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,9 @@ from cruddur_infra import REPOSITORY
 from cruddur_messages import schema
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
+from tests.policies.authorization import LEADING_KEYS, distinct
+from tests.policies.deployed import OPERATOR, _Account, _document, deployed
+from tests.policies.recorder import Recorder, requests
 from tools.synthesis import Templates, resources
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yml"))
@@ -83,55 +85,32 @@ def test_the_role_smoke_may_make_every_call_of_the_command_and_only_on_made_up_i
     dynamodb_local_endpoint: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (policy,) = roles(templates)["SmokeRoleArn"]["Policies"]
-    allowed: list[tuple[str, str]] = []
-    for one in policy["PolicyDocument"]["Statement"]:
-        keys = one.get("Condition", {}).get("ForAllValues:StringLike", {"dynamodb:LeadingKeys": "no key"})
-        actions, patterns = (
-            value if isinstance(value, list) else [value] for value in (one["Action"], keys["dynamodb:LeadingKeys"])
-        )
-        if "/index/" in written(one["Resource"]):
-            assert patterns == ["5e1f7e57-*"]
-            patterns = ["index 5e1f7e57-*"]
-        elif "Condition" in one:
-            assert one["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
-            assert all("5e1f7e57-" in pattern or pattern == "SMOKE#runs*" for pattern in patterns)
-        else:
-            assert actions == ["dynamodb:DescribeTable"]
-        allowed += itertools.product(actions, patterns)
-
-    asked: set[tuple[str, str]] = set()
     table, projection = cruddur_table_on(dynamodb_local_endpoint), tables.dynamodb(dynamodb_local_endpoint)
+    recorder = Recorder()
 
-    def note(params: Any, model: Any, **_: Any) -> None:
-        if model.name == "Query" and not any(name == "DeleteItem" for name, _ in asked):
-            # What the projection would have done by now.
-            messages = [key for _, key in asked if key.startswith(schema.MESSAGE_PREFIX)]
-            groups = [key.removeprefix(schema.MESSAGE_PREFIX) for key in messages]
+    def settle(**_: Any) -> None:
+        if recorder.calls and recorder.calls[-1].operation in ("PutItem", "TransactWriteItems"):
+            items = projection.scan(TableName=table.name)["Items"]
+            groups = {item["message_group_uuid"]["S"] for item in items if "message_group_uuid" in item}
             assert settlement.settle(projection, table.name, groups) == {}
-        values = params.get("ExpressionAttributeValues", {})
-        if model.name == "DescribeTable":
-            asked.add((model.name, "no key"))
-        elif "IndexName" in params:
-            ((_, group),) = values.items()
-            asked.add((model.name, f"index {group['S']}"))
-        else:
-            in_transaction = [next(iter(one.items())) for one in params.get("TransactItems", [])]
-            for kind, element in in_transaction or [(model.name, params)]:
-                key = element.get("Item", element.get("Key", {})).get("pk") or values[":pk"]
-                asked.add((f"{kind}Item" if in_transaction else kind, key["S"]))
 
-    table.client.meta.events.register("provide-client-params.dynamodb", note)
-    monkeypatch.setattr(Target, "dynamodb", lambda _: table.client)
+    table.client.meta.events.register("provide-client-params.dynamodb", settle)
+    monkeypatch.setattr(Target, "dynamodb", lambda _: recorder.attach(table.client, OPERATOR))
     assert main(["smoke", "--prod", "--messages", "2", "--table", table.name]) == 0
-    operations = {name for name, _ in asked}
-    assert operations == {"DescribeTable", "Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"}
-    denied = [
-        (name, key)
-        for name, key in asked
-        if not any(action == f"dynamodb:{name}" and fnmatchcase(key, pattern) for action, pattern in allowed)
+
+    found = deployed("prod")
+    asked = distinct(one for call in recorder.calls for one in requests(call, found))
+    (policy,) = roles(templates)["SmokeRoleArn"]["Policies"]
+    role = replace(found.policies, identities={OPERATOR: _document(_Account({}).value(policy["PolicyDocument"]))})
+    assert [str(one) for one in asked if not role.passes(OPERATOR, one)] == []
+    of_others = [
+        one.with_key(LEADING_KEYS, *(key.replace(schema.SMOKE_UUID_PREFIX, "") for key in one.context[LEADING_KEYS]))
+        for one in asked
+        if schema.SMOKE_UUID_PREFIX in str(one)
     ]
-    assert denied == []
+    without_keys = [one.with_key(LEADING_KEYS) for one in of_others if one.resource == found.table_arn]
+    assert len(without_keys) > 10
+    assert [str(one) for one in (*of_others, *without_keys) if role.passes(OPERATOR, one)] == []
 
 
 def test_the_role_diff_may_read_this_stages_templates_and_nothing_else(templates: Callable[..., Templates]) -> None:
