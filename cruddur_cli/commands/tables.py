@@ -13,6 +13,7 @@ from cruddur_cli.commands.group import CommandGroup
 from cruddur_cli.console import Column, Cut, plain, summary
 from cruddur_cli.context import Context
 from cruddur_messages import schema
+from cruddur_messages.dynamodb import error_code
 from cruddur_messages.items import MESSAGE, USER_HANDLE
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.load import SeedLoader
@@ -158,7 +159,7 @@ def _asked(ask: Callable[[], str]) -> str:
     try:
         return ask()
     except ClientError as error:
-        return f"unknown: {error.response.get('Error', {}).get('Code', 'no code')}"
+        return f"unknown: {error_code(error)}"
 
 
 def _recovery(context: Context) -> str:

@@ -46,17 +46,12 @@ pytestmark = pytest.mark.check
 def test_the_hint_is_printed_also_within_the_seed(
     ddb: Ddb, monkeypatch: pytest.MonkeyPatch, error: Exception, hint: str
 ) -> None:
-    for raised in (error, _raised_by_the_seed(SeedError, error), _raised_by_the_seed(MissingTableError, error)):
+    for raised in (error, SeedError("refused"), MissingTableError("refused")):
+        raised.__cause__ = None if raised is error else error
         monkeypatch.setattr(target, "resolve", Mock(side_effect=raised))
         result = ddb("where")
         assert (result.status, result.err.count("\n")) == (1, 1)
         assert hint in result.err
-
-
-def _raised_by_the_seed(kind: type[SeedError], cause: Exception) -> SeedError:
-    raised = kind("DynamoDB refuses")
-    raised.__cause__ = cause
-    return raised
 
 
 def test_a_fault_of_the_program_is_none_of_them() -> None:

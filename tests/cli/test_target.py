@@ -187,9 +187,9 @@ def test_a_partial_description_of_the_system_is_completed(tmp_path: Path) -> Non
     assert (found.region, found.access_key_id, found.table_name) == ("us-east-1", "test", "cruddur-messages")
 
 
-@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_prod_is_aws_whatever_the_endpoint_variables_say(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    monkeypatch.setenv(variable, "http://localhost:9999")
+def test_prod_is_aws_whatever_the_endpoint_variables_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    for service in ("", "_DYNAMODB", "_DYNAMODB_STREAMS", "_SQS", "_S3"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL{service}", "http://localhost:9999")
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     found = target.resolve(prod=True, table_name=None)
     assert found.is_aws
