@@ -59,15 +59,10 @@ def ministack_table(cruddur_table_on: Callable[[str], CruddurTable], ministack_e
 def seeded(request: pytest.FixtureRequest, cruddur_table_on: Callable[[str], CruddurTable]) -> CruddurTable:
     """A table with the seed, one for all tests that only read it, or write into conversations of their own."""
     table = replace(cruddur_table_on(request.getfixturevalue(f"{request.param}_endpoint")), engine=request.param)
-    load_seed(table)
-    return table
-
-
-def load_seed(table: CruddurTable) -> None:
-    """Load the project's conversations, and settle them."""
     conversations = seed_file.load()
     SeedLoader(client=table.client, table_name=table.name, has_time=lambda: True).load(conversations)
     assert settlement.settle(table.client, table.name, [one.message_group_uuid for one in conversations]) == {}
+    return table
 
 
 @pytest.fixture
