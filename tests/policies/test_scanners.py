@@ -46,7 +46,7 @@ AUDIT_BUCKET, AUDIT_JOB, AUDIT_RUN = (f"-audit/Audit/{part}" for part in ("Bucke
 AUDIT_ROLES = (AUDIT_JOB, AUDIT_RUN, "-audit/Audit/ScheduleRole")
 OBJECTS = "IAM5[Resource::<AuditBucket7486E833.Arn>"
 GLUE_LOGS = "IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:/aws-glue/jobs/*"
-EXPORTS = "IAM5[Resource::arn:<AWS::Partition>:dynamodb:<AWS::Region>:<AWS::AccountId>:table/cruddur-messages/export/*]"
+TABLE = "IAM5[Resource::arn:<AWS::Partition>:dynamodb:<AWS::Region>:<AWS::AccountId>:table/cruddur-messages"
 STACK = "IAM5[Resource::arn:<AWS::Partition>:cloudformation:<AWS::Region>:<AWS::AccountId>:stack/<system>"
 GITHUB_ROLES = ("-delivery/Delivery/Deploy", "-delivery/Delivery/Smoke", "-delivery/Delivery/Diff")
 
@@ -165,7 +165,10 @@ ACCEPTED = (
     Accepted(
         (AUDIT_JOB,), ("IAM5[Resource::*]",), "PutMetricData has no resources; the namespace is the system's own."
     ),
-    Accepted((AUDIT_RUN,), (f"{OBJECTS}/exports/*]", EXPORTS), "DynamoDB generates the names of exports and files."),
+    Accepted((AUDIT_RUN,), (f"{OBJECTS}/exports/*]", f"{TABLE}/export/*]"), "DynamoDB generates their names."),
+    Accepted(
+        ("/Operator/Policy",), (f"{TABLE}/stream/*]",), "The streams of this table. DynamoDB generates their names."
+    ),
     Accepted(
         (AUDIT_BUCKET,),
         ("S1", "S3BucketLoggingEnabled", "S3BucketReplicationEnabled", "S3BucketVersioningEnabled"),
