@@ -273,7 +273,7 @@ def build(app: App, *, settings: Settings, env: Environment | None = None) -> No
         # The projection must exist before the seed's messages are written.
         SeedStack(app, settings=settings, env=env).add_stack_dependency(main)
     if settings.audit_days:
-        # The first run starts at once, and needs the table, which the main stack comes after.
+        # The first run starts at once and needs the table. The main stack comes after the table.
         AuditStack(app, settings=settings, env=env).add_stack_dependency(main)
     if settings.delivery_repository is not None:
         DeliveryStack(app, settings=settings, env=env, repository=settings.delivery_repository)
