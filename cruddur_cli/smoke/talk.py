@@ -57,8 +57,8 @@ class Talk:
         self._shown: dict[str, int] = {}
         self._delivered = 0
 
-    def speak(self) -> str:
-        """Send the next message and return its id; the first one starts the conversation."""
+    def speak(self) -> None:
+        """Send the next message; the first one starts the conversation."""
         number = len(self._sent)
         text = f"message {number + 1}"
         if number:
@@ -71,7 +71,6 @@ class Talk:
         self._positions[sent.message_uuid] = number
         self._sent.append((sent.message_uuid, time.monotonic()))
         self._settle()
-        return sent.message_uuid
 
     def join(self) -> None:
         """Add one more person to the group, who must see all messages from now on."""

@@ -117,14 +117,18 @@ def test_a_fault_of_the_projection_is_reported_and_nothing_is_left_after_the_nex
     assert items_of(table) == []
 
 
-def test_ctrl_c_leaves_nothing(table: CruddurTable) -> None:
-    def press() -> None:
+@pytest.mark.parametrize(("has_arrived", "left"), [(True, []), (False, [schema.SMOKE_PARTITION])])
+def test_ctrl_c_leaves_nothing_but_the_note_of_what_has_not_arrived(
+    table: CruddurTable, has_arrived: bool, left: list[str]
+) -> None:
+    def press(*_: str) -> None:
         assert items_of(table)
         raise KeyboardInterrupt
 
+    where = place(table) if has_arrived else Place(table.client, table.name, press)
     with pytest.raises(KeyboardInterrupt):
-        runs.talk(place(table), messages=3, limit_seconds=SECONDS, on_delivered=press)
-    assert items_of(table) == []
+        runs.talk(where, messages=3, limit_seconds=SECONDS, on_delivered=press)
+    assert [item["pk"]["S"] for item in items_of(table)] == left
 
 
 def test_a_run_removes_what_a_killed_run_left_and_nothing_of_a_running_one(
