@@ -23,12 +23,11 @@ def modern(words: Sequence[str], commands: Mapping[str, TyperCommand]) -> list[s
     if any((argument.metavar or "").endswith(MESSAGE) for argument in arguments):
         return [name, *rest]
     options = [parameter for parameter in parameters if isinstance(parameter, TyperOption)]
-    flags = {word for option in options if option.is_flag for word in option.opts}
-    with_value = {word for option in options if not option.is_flag for word in option.opts}
+    is_flag = {word: option.is_flag for option in options for word in option.opts}
     last = len(rest) - 1
-    while last >= 0 and rest[last] in flags:
+    while last >= 0 and is_flag.get(rest[last]):
         last -= 1
-    is_value = last > 0 and rest[last - 1] in with_value
+    is_value = last > 0 and is_flag.get(rest[last - 1]) is False
     if last >= 0 and rest[last] == PROD and not is_value:
         rest[last] = "--prod"
     return [name, *rest]

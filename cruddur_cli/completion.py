@@ -4,6 +4,7 @@ It never fails and never waits for AWS: if a lookup fails, it offers nothing.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from cruddur_cli import target, users
@@ -14,27 +15,22 @@ MOST_OFFERED = 50
 
 def _local_offers(context: Context, incomplete: str, offers: Callable[[Context], Iterable[str]]) -> list[str]:
     """What starts with the typed text; nothing if the command acts on AWS."""
-    try:
-        if context.params.get("prod"):
-            return []
-        return [offer for offer in offers(context) if offer.startswith(incomplete)][:MOST_OFFERED]
-    except Exception:
-        return []
+    with suppress(Exception):
+        if not context.params.get("prod"):
+            return [offer for offer in offers(context) if offer.startswith(incomplete)][:MOST_OFFERED]
+    return []
 
 
 def handles(incomplete: str) -> list[str]:
     """The users' handles, with an @ if the user typed one."""
     at = "@" if incomplete.startswith("@") else ""
-    try:
+    users_path = None
+    with suppress(Exception):
         users_path = target.resolve(prod=False, table_name=None).system.get("users_file")
-    except Exception:
-        users_path = None
-    try:
-        everyone = users.open_users(users_path).all()
-    except Exception:
-        return []
-    offered = (at + user.handle for user in everyone)
-    return [handle for handle in offered if handle.lower().startswith(incomplete.lower())][:MOST_OFFERED]
+    with suppress(Exception):
+        offered = (at + user.handle for user in users.open_users(users_path).all())
+        return [handle for handle in offered if handle.lower().startswith(incomplete.lower())][:MOST_OFFERED]
+    return []
 
 
 def conversations(context: Context, incomplete: str) -> list[str]:
@@ -58,7 +54,6 @@ def files(incomplete: str) -> list[str]:
     """Files and directories."""
     typed = Path(incomplete)
     directory = typed if incomplete.endswith("/") or not incomplete else typed.parent
-    try:
+    with suppress(OSError):
         return [f"{path}/" if path.is_dir() else str(path) for path in sorted(directory.iterdir())]
-    except OSError:
-        return []
+    return []
