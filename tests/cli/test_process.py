@@ -68,7 +68,9 @@ def test_ctrl_c_is_no_traceback(environment: Environment, ministack_table: Crudd
         assert next(line for line in process.stderr if seen in line)
         process.send_signal(signal.SIGINT)
         rest = [line for line in process.stderr if not line.startswith(b"import time:")]
-        assert (rest, process.wait()) == ([b"ddb: stopped\n"], 130)
+        assert rest == [b"ddb: stopped\n"]
+        # Python ends by the signal itself if that came while it ran `exec`. A shell shows 130 for both.
+        assert process.wait() in (130, -signal.SIGINT)
 
 
 def test_closed_standard_streams_are_no_traceback(process_environment: Environment, tmp_path: Path) -> None:
