@@ -2,14 +2,14 @@
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from cruddur_messages import schema
 from cruddur_messages.conversation_item import VERSION
 from cruddur_messages.dynamodb import partition_query, query_items
-from cruddur_messages.items import AttributeMap, GroupRow, Message, User
+from cruddur_messages.items import AttributeMap, GroupRow, Key, Message, User, key_of
 from cruddur_messages.store import MessageStore, Page
 from tests.engines.fixtures import CruddurTable
 
@@ -50,9 +50,19 @@ def store_of(
     )
 
 
-def items_of(table: CruddurTable) -> list[AttributeMap]:
-    pages = table.client.get_paginator("scan").paginate(TableName=table.name, ConsistentRead=True)
+def items_in(client: Any, table_name: str = schema.TABLE_NAME) -> list[AttributeMap]:
+    """Every item of a table, by a consistent read."""
+    pages = client.get_paginator("scan").paginate(TableName=table_name, ConsistentRead=True)
     return [item for page in pages for item in page["Items"]]
+
+
+def items_of(table: CruddurTable, partitions: str = "") -> list[AttributeMap]:
+    """The items of the partitions that begin so."""
+    return [item for item in items_in(table.client, table.name) if item["pk"]["S"].startswith(partitions)]
+
+
+def by_key(items: Iterable[AttributeMap]) -> dict[Key, AttributeMap]:
+    return {key_of(item): item for item in items}
 
 
 def without_versions(items: list[AttributeMap]) -> list[AttributeMap]:

@@ -57,7 +57,7 @@ def test_a_conversation_starts_with_a_row_for_each_member_and_a_message(cruddur_
     assert started.is_new
     assert kinds_of(cruddur_table) == {"GRP": size, "MSG": 1} | ({"PAIR": 1} if size == 2 else {})
     rows = [item for item in items_of(cruddur_table) if schema.INDEX_PARTITION_KEY in item]
-    assert rows == [item for item in items_of(cruddur_table) if item["pk"]["S"].startswith("GRP#")]
+    assert rows == items_of(cruddur_table, "GRP#")
     for member in members:
         (row,) = (GroupRow(item) for item in rows if item["pk"] == {"S": f"GRP#{member.uuid}"})
         assert row.message_group_uuid == started.message_group_uuid

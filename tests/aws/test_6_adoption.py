@@ -9,11 +9,11 @@ from functools import partial
 
 import pytest
 
+from tests.access_patterns.people import items_in
 from tests.aws import removal
 from tests.aws.account import TAG, Account
 from tests.aws.system import FIRST_BATCH_SECONDS, System
 from tests.cli import damage
-from tests.end_to_end.inboxes import items
 from tests.engines.fixtures import CruddurTable
 
 
@@ -110,7 +110,7 @@ def require_repaired(system: System, messages: list[str]) -> None:
 
 def messages_in(system: System) -> list[str]:
     """Key and text of each message of the table, in order."""
-    found = items(system.place.client, system.table_name)
+    found = items_in(system.place.client, system.table_name)
     return sorted(json.dumps(one, sort_keys=True) for one in found if one["pk"]["S"].startswith("MSG#"))
 
 

@@ -23,8 +23,6 @@ from cruddur_messages import schema
 from cruddur_messages.items import (
     MESSAGE,
     MESSAGE_UUID,
-    USER_DISPLAY_NAME,
-    USER_HANDLE,
     USER_UUID,
     AttributeMap,
     GroupRow,
@@ -36,7 +34,7 @@ from cruddur_messages.person import ATTRIBUTES, Erasure, Person, StillChangingEr
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.store import MessageStore
 from cruddur_messages.store.errors import ContendedError, RejectedError
-from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of
+from tests.access_patterns.people import START, BetweenCalls, by_key, items_of, person, rows_of, store_of
 from tests.access_patterns.test_paging import put_message
 from tests.cli.conftest import At
 from tests.engines.fixtures import CruddurTable, on_both_engines
@@ -102,11 +100,8 @@ class World:
         return Erasure(person=self.person(client, traces), settle=settle, named=users.get, sleep=lambda _: None)
 
     def messages_of_others(self) -> list[AttributeMap]:
-        return [
-            item
-            for item in items_of(self.table)
-            if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX) and item[USER_UUID] != {"S": self.zoe.uuid}
-        ]
+        messages = items_of(self.table, schema.MESSAGE_PREFIX)
+        return [message for message in messages if message[USER_UUID] != {"S": self.zoe.uuid}]
 
     def check_erased(self) -> None:
         """What is left names Zoe by `left_at` alone; the others have what they wrote, and one right row each."""
@@ -120,7 +115,7 @@ class World:
                 assert not any(
                     name in json.dumps(written, default=list) for name in (zoe.uuid, zoe.handle, zoe.display_name)
                 )
-        rows = [GroupRow.from_attributes(item) for item in items if item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
+        rows = [GroupRow.from_attributes(item) for item in items_of(self.table, schema.GROUP_ROW_PREFIX)]
         owners = [(row.message_group_uuid, row.member_uuid) for row in rows]
         assert len(owners) == len({*owners})
         assert all(row.other_uuid != row.member_uuid for row in rows)
@@ -424,10 +419,8 @@ def test_an_export_has_what_is_the_persons_and_nothing_of_others_but_the_inbox(w
 
 
 def names_of_zoe(world: World) -> set[tuple[str, str]]:
-    rows = [item for item in items_of(world.table) if item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
-    return {
-        (row[USER_DISPLAY_NAME]["S"], row[USER_HANDLE]["S"]) for row in rows if row[USER_UUID] == {"S": world.zoe.uuid}
-    }
+    people = map(User.from_attributes, items_of(world.table, schema.GROUP_ROW_PREFIX))
+    return {(user.display_name, user.handle) for user in people if user.uuid == world.zoe.uuid}
 
 
 @on_both_engines
@@ -440,11 +433,8 @@ def test_a_new_name_reaches_the_rows_of_others_and_nothing_else(world: World) ->
         is_row = item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX) and item[USER_UUID] == {"S": new.uuid}
         return {**item, **new.to_attributes()} if is_row else item
 
-    def by_key(items: Sequence[AttributeMap]) -> dict[str, AttributeMap]:
-        return {item["pk"]["S"] + item["sk"]["S"]: item for item in items}
-
-    assert by_key(items_of(world.table)) == by_key([renamed(item) for item in before])
-    assert all(MESSAGE_UUID in item for item in items_of(world.table) if item["pk"]["S"].startswith("GRP#"))
+    assert by_key(items_of(world.table)) == by_key(map(renamed, before))
+    assert all(MESSAGE_UUID in row for row in items_of(world.table, schema.GROUP_ROW_PREFIX))
     assert refresh(world.person(), lambda: new, sleep=lambda _: None) == {}
 
 

@@ -3,7 +3,6 @@
 import random
 import threading
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -25,12 +24,21 @@ from cruddur_messages.audit.checks import Finding, Problem, check_table
 from cruddur_messages.audit.confirm import confirm
 from cruddur_messages.audit.reader import ConversationReader
 from cruddur_messages.audit.snapshot import TableSnapshot
-from cruddur_messages.items import ERASED, AttributeMap, GroupRow, Key, Message, User, key_attributes, key_of
+from cruddur_messages.items import ERASED, AttributeMap, GroupRow, Message, User, group_rows, key_attributes, key_of
 from cruddur_messages.person import Erasure, Person
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.projection.settler import Settler
 from cruddur_messages.store import MessageStore
-from tests.access_patterns.people import START, BetweenCalls, items_of, person, rows_of, store_of, without_versions
+from tests.access_patterns.people import (
+    START,
+    BetweenCalls,
+    by_key,
+    items_of,
+    person,
+    rows_of,
+    store_of,
+    without_versions,
+)
 from tests.access_patterns.test_conversations import delete_rows
 from tests.access_patterns.test_paging import put_message, put_row
 from tests.cli import damage
@@ -69,13 +77,9 @@ def repairer(client: Any, table: CruddurTable, named: Callable[[str], User | Non
     return Repairer(client=client, table_name=table.name, named=named, sleep=lambda _: None)
 
 
-def messages_of(table: CruddurTable) -> list[AttributeMap]:
-    return [item for item in items_of(table) if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX)]
-
-
 def check_inboxes(table: CruddurTable, written: damage.Written) -> None:
     """Check that every member whom an item of the table names has one row, which shows the newest message."""
-    rows = [GroupRow.from_attributes(i) for i in items_of(table) if i["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
+    rows = [GroupRow.from_attributes(item) for item in items_of(table, schema.GROUP_ROW_PREFIX)]
     for group, messages in written.messages.items():
         newest = messages[-1]
         own = [row for row in rows if row.message_group_uuid == group]
@@ -101,13 +105,13 @@ def check_that_rebuild_repairs(
     chance = random.Random(seed)  # noqa: S311
     written = damage.write(table, chance, conversations=12, messages=messages, sizes=sizes)
     damage.run_the_bootcamps_handler(table, written, chance)
-    before = messages_of(table)
+    before = items_of(table, schema.MESSAGE_PREFIX)
     assert problems(table) >= {*expected}
     everyone = [user for members in written.members.values() for user in members]
     assert [repair.failure for repair in rebuild(table, everyone) if repair.failure] == []
     assert verify(table) == []
     check_inboxes(table, written)
-    assert messages_of(table) == before
+    assert items_of(table, schema.MESSAGE_PREFIX) == before
     repaired = items_of(table)
     assert rebuild(table) == []
     assert items_of(table) == repaired
@@ -143,16 +147,12 @@ def put_item(table: CruddurTable, item: dict[str, Any]) -> None:
 
 
 def rows_of_group(table: CruddurTable, member: User, group: str) -> list[AttributeMap]:
-    key = {"S": schema.group_row_partition(member.uuid)}
-    return [i for i in items_of(table) if i["pk"] == key and i.get("message_group_uuid") == {"S": group}]
+    found = items_of(table, schema.group_row_partition(member.uuid))
+    return [row.attributes for row in group_rows(found, group)]
 
 
 def delete_item(table: CruddurTable, item: AttributeMap) -> None:
     table.client.delete_item(TableName=table.name, Key=key_attributes(key_of(item)))
-
-
-def by_key(items: Sequence[AttributeMap]) -> dict[Key, AttributeMap]:
-    return {key_of(item): item for item in items}
 
 
 def healthy_pair(table: CruddurTable) -> tuple[str, User, User]:
@@ -335,7 +335,7 @@ def test_a_row_that_the_index_does_not_show_is_not_put_again(cruddur_table: Crud
     group, ann, bo = healthy_pair(cruddur_table)
     newest = store_of(cruddur_table, clock=lambda: START + timedelta(hours=1)).send(group, sender=ann, message="new")
 
-    shown = [item for item in items_of(cruddur_table) if item["pk"] == {"S": f"GRP#{ann.uuid}"}]
+    shown = items_of(cruddur_table, f"GRP#{ann.uuid}")
     client: Any = LaggingIndex(cruddur_table.client, shown)
     assert repairer(client, cruddur_table).repair(Suspect(group, (ann.uuid, bo.uuid))).failure is None
     assert [row.sort_key for member in (ann, bo) for row in rows_of(cruddur_table, member)] == [newest.sort_key] * 2
@@ -343,7 +343,7 @@ def test_a_row_that_the_index_does_not_show_is_not_put_again(cruddur_table: Crud
 
 def test_rows_that_a_lagging_index_still_shows_are_no_finding(cruddur_table: CruddurTable) -> None:
     group, ann, _ = healthy_pair(cruddur_table)
-    rows = [item for item in items_of(cruddur_table) if item["pk"]["S"].startswith("GRP#")]
+    rows = items_of(cruddur_table, schema.GROUP_ROW_PREFIX)
     store_of(cruddur_table, clock=lambda: START + timedelta(hours=1)).send(group, sender=ann, message="new")
     table = TableSnapshot()
     table.add(items_of(cruddur_table))
@@ -405,7 +405,7 @@ def test_a_writer_after_the_scan_gets_a_row_from_the_repair(cruddur_table: Crudd
 
 def test_a_row_whose_messages_are_deleted_shows_an_empty_preview(ministack_table: CruddurTable) -> None:
     _, ann, bo = healthy_pair(ministack_table)
-    for message in messages_of(ministack_table):
+    for message in items_of(ministack_table, schema.MESSAGE_PREFIX):
         delete_item(ministack_table, message)
     assert problems(ministack_table) == {Problem.ROW_WITHOUT_CONVERSATION, Problem.WRONG_CONVERSATION_ITEM}
     check_repaired(ministack_table, ann, bo)
@@ -430,7 +430,7 @@ def test_mixed_timestamps_of_messages_get_one_form(cruddur_table: CruddurTable) 
     put_rows_of_two(cruddur_table, group, ann, bo)
     assert Problem.MIXED_TIMESTAMPS in problems(cruddur_table)
     check_repaired(cruddur_table, ann, bo)
-    assert sorted(message["sk"]["S"] for message in messages_of(cruddur_table)) == [
+    assert sorted(message["sk"]["S"] for message in items_of(cruddur_table, schema.MESSAGE_PREFIX)) == [
         "2026-05-01T08:00:29.000000+00:00",
         "2026-05-01T08:00:29.017000+00:00",
         "2026-05-01T08:00:30.000000+00:00",
@@ -439,7 +439,7 @@ def test_mixed_timestamps_of_messages_get_one_form(cruddur_table: CruddurTable) 
         "2026-05-01T10:00:00.000000+00:00",
         "2026-05-01T10:00:00.500000+00:00",
     ]
-    assert {message["message"]["S"] for message in messages_of(cruddur_table)} == {*older, *newer}
+    assert {message["message"]["S"] for message in items_of(cruddur_table, schema.MESSAGE_PREFIX)} == {*older, *newer}
     assert rows_of(cruddur_table, ann)[0].attributes["message"] == {"S": "2026-05-01T12:00:00.5+02:00"}
 
 
@@ -460,10 +460,10 @@ def test_a_message_that_cannot_be_rekeyed_ends_the_repair_of_its_conversation(
             raise cruddur_table.client.exceptions.TransactionCanceledException(reasons, "TransactWriteItems")
 
     client: Any = BetweenCalls(cruddur_table.client, before=cancel)
-    before = messages_of(cruddur_table)
+    before = items_of(cruddur_table, schema.MESSAGE_PREFIX)
     repair = repairer(client, cruddur_table, lambda _: ann).repair(Suspect(group, (ann.uuid,), rekey=True))
     assert repair.failure is not None
-    assert messages_of(cruddur_table) == before
+    assert items_of(cruddur_table, schema.MESSAGE_PREFIX) == before
 
 
 def test_mixed_timestamps_of_an_inbox_get_one_form(cruddur_table: CruddurTable) -> None:
@@ -531,24 +531,14 @@ def test_a_row_that_is_put_does_not_overwrite_another_conversations_row(cruddur_
     assert len(rows_of(cruddur_table, bo)) == 3
 
 
-def mentioned(table: CruddurTable, written: damage.Written) -> dict[str, list[User]]:
-    """The members of each conversation whom the table names: rebuild cannot know others before they write."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for item in items_of(table):
-        partition = item["pk"]["S"]
-        group = item.get("message_group_uuid", {}).get("S") or partition.removeprefix(schema.MESSAGE_PREFIX)
-        found[group] |= {partition.removeprefix(schema.GROUP_ROW_PREFIX), item.get("user_uuid", {}).get("S", "")}
-    return {
-        group: [user for user in members if user.uuid in found[group]] for group, members in written.members.items()
-    }
-
-
 def test_a_table_is_repaired_while_people_write(ministack_table: CruddurTable) -> None:
     chance = random.Random(7)  # noqa: S311
     written = damage.write(ministack_table, chance, conversations=15, messages=5)
     damage.run_the_bootcamps_handler(ministack_table, written, chance)
     everyone = [user for members in written.members.values() for user in members]
-    senders = mentioned(ministack_table, written)
+    seen = read_table(ministack_table.client, ministack_table.name).conversations
+    # Rebuild cannot know others before they write.
+    senders = {g: [user for user in members if user.uuid in seen[g].members] for g, members in written.members.items()}
     stopped = threading.Event()
     sent: list[Message] = []
 
@@ -578,7 +568,7 @@ def test_a_table_is_repaired_while_people_write(ministack_table: CruddurTable) -
         settle(ministack_table, group)
     assert {(f.problem, f.message_group_uuid) for f in verify(ministack_table)} == set()
     check_inboxes(ministack_table, written)
-    kept = {item["message_uuid"]["S"] for item in messages_of(ministack_table)}
+    kept = {item["message_uuid"]["S"] for item in items_of(ministack_table, schema.MESSAGE_PREFIX)}
     assert {message.message_uuid for messages in written.messages.values() for message in messages} == kept
 
 

@@ -16,7 +16,7 @@ from cruddur_messages.items import AttributeMap
 from tests.access_patterns.people import items_of
 from tests.cli.conftest import At
 from tests.cli.test_commands import GROUP as REAL
-from tests.cli.test_repair import delete_item, messages_of, put_item
+from tests.cli.test_repair import delete_item, put_item
 from tests.engines.fixtures import CruddurTable
 
 SECONDS = 60.0
@@ -74,7 +74,7 @@ def duplicate(table: CruddurTable, rows: list[AttributeMap]) -> None:
 
 
 def first_and_number(table: CruddurTable) -> tuple[AttributeMap, int]:
-    messages = messages_of(table)
+    messages = items_of(table, schema.MESSAGE_PREFIX)
     return min(messages, key=lambda item: item["sk"]["S"]), len(messages)
 
 

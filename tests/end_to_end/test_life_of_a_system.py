@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 from cruddur_messages import schema
 from cruddur_messages.seed.file import SeedConversation, load
 from cruddur_messages.store import MessageStore
+from tests.access_patterns.people import items_in
 from tests.aws.account import Account
 from tests.end_to_end import hostile
 from tests.end_to_end.checkout import Checkout
-from tests.end_to_end.inboxes import await_exact, items
+from tests.end_to_end.inboxes import await_exact
 
 STACKS = [f"cruddur-messages-local{part}" for part in ("", "-table", "-seed")]
 CONVERSATIONS = "lambda/cruddur_messages/seed/data/conversations.txt"
@@ -141,7 +142,7 @@ def test_destroying_the_seed_removes_what_it_loaded(
 ) -> None:
     loaded = {message.message_uuid for conversation in seeded for message in conversation.messages}
     checkout.cdk("destroy", STACKS[-1], "--force")
-    left = items(connection.client("dynamodb"))
+    left = items_in(connection.client("dynamodb"))
     messages = [item for item in left if item["pk"]["S"].startswith(schema.MESSAGE_PREFIX)]
     rows = [item for item in left if item["pk"]["S"].startswith(schema.GROUP_ROW_PREFIX)]
     assert {item["message_uuid"]["S"] for item in messages}.isdisjoint(loaded)

@@ -9,12 +9,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from cruddur_messages import schema
 from tests.access_patterns.people import person
-from tests.cli.test_redrive import notice
+from tests.cli.test_redrive import Queue, notice
 from tests.engines import tables
 from tests.operations.night import ANN, BO, RETRIES, Night
 from tests.operations.test_alarm_states import THROTTLED_CALLS
@@ -59,16 +58,14 @@ def test_a_lasting_refusal_ends_in_the_failure_queue_and_redrive_settles_it(nigh
     assert len(night.lane.dropped) == 1
     assert night.preview(group) == "first"
 
-    sqs = boto3.client("sqs", endpoint_url=night.table.endpoint, aws_access_key_id="t", aws_secret_access_key="t")
-    queue = sqs.create_queue(QueueName=f"failures-{night.table.name}")["QueueUrl"]
-    sqs.send_message(QueueUrl=queue, MessageBody=notice_of(night, night.lane.dropped))
+    queue = Queue(night.table)
+    queue.put(notice_of(night, night.lane.dropped))
     assert night.ddb("verify").status == 1
-    redriven = night.ddb("redrive", "--queue", queue, "--yes", "--json")
+    redriven = night.ddb("redrive", "--queue", queue.url, "--yes", "--json")
     assert redriven.status == 0, redriven.err
     assert json.loads(redriven.out)["removed"] == 1
     assert night.preview(group) == "second"
-    waiting = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
-    assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "0"
+    assert queue.length() == 0
     assert night.ddb("verify").status == 0
 
 

@@ -18,13 +18,14 @@ from cruddur_cli.maintenance.rebuild import Rebuild
 from cruddur_cli.maintenance.verify import verify
 from cruddur_messages import schema, timestamps
 from cruddur_messages.canary import run as canary_run
-from cruddur_messages.items import MESSAGE_UUID, Message, User
+from cruddur_messages.items import MESSAGE_UUID, Message, User, key_attributes, key_of
 from cruddur_messages.person import Erasure, Person, export, refresh
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.projection.records import DirtyConversation
 from cruddur_messages.seed import file as seed_file
 from cruddur_messages.seed.load import SeedLoader
 from cruddur_messages.store import MessageStore, StartedConversation, errors
+from tests.access_patterns.people import person
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.policies.deployed import BACKEND, CANARY, OPERATOR, PROJECTION, SEED
@@ -34,17 +35,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 SECOND = timedelta(seconds=1)
-
-
-def person(name: str) -> User:
-    return User(str(uuid.uuid4()), name.title(), name)
-
-
-def key_of(message: Message) -> dict[str, Any]:
-    return {
-        schema.PARTITION_KEY: {"S": schema.message_partition(message.message_group_uuid)},
-        schema.SORT_KEY: {"S": message.sort_key},
-    }
 
 
 class World:
@@ -82,7 +72,7 @@ class World:
         """Edit a message, as an operator would."""
         self.table.client.update_item(
             TableName=self.table.name,
-            Key=key_of(message),
+            Key=key_attributes(key_of(message.to_attributes())),
             UpdateExpression="SET message = :text",
             ExpressionAttributeValues={":text": {"S": "edited"}},
         )
@@ -118,7 +108,7 @@ def backend_and_projection(world: World) -> None:
 
     world.edit(sent)
     world.deliver()
-    world.table.client.delete_item(TableName=world.table.name, Key=key_of(sent))
+    world.table.client.delete_item(TableName=world.table.name, Key=key_attributes(key_of(sent.to_attributes())))
     world.deliver()
     world.stand_still(message_time=datetime(2026, 11, 21, tzinfo=UTC))
     world.store.send(of_two.message_group_uuid, sender=ann, message="tied")

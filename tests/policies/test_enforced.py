@@ -19,8 +19,9 @@ from cruddur_messages import schema
 from cruddur_messages.items import User
 from cruddur_messages.projection import filters as stream_filters
 from cruddur_messages.store import MessageStore
+from tests.access_patterns.people import items_in
 from tests.end_to_end.checkout import Checkout
-from tests.end_to_end.inboxes import broken_promises, items
+from tests.end_to_end.inboxes import broken_promises
 from tests.engines.fixtures import free_port
 from tests.policies.mutants import without
 from tests.policies.scenarios import bootcamp_backend
@@ -54,10 +55,10 @@ class System:
         session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=variables["AWS_REGION"])
         return session.client("dynamodb", endpoint_url=variables["AWS_ENDPOINT_URL"], verify=variables["AWS_CA_BUNDLE"])
 
-    def conversations(self) -> list[dict[str, Any]]:
+    def conversations(self) -> list[Any]:
         """Every message and every group row."""
         of_backends = (schema.MESSAGE_PREFIX, schema.GROUP_ROW_PREFIX)
-        return [item for item in items(self.dynamodb) if item["pk"]["S"].startswith(of_backends)]
+        return [item for item in items_in(self.dynamodb) if item["pk"]["S"].startswith(of_backends)]
 
     def forget(self, message_group_uuid: str) -> None:
         """Delete the conversation item, as if the projection had never settled the conversation."""

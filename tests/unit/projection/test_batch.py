@@ -5,19 +5,11 @@ from typing import Any
 import pytest
 
 from cruddur_messages import log
-from cruddur_messages.items import MAX_ITEM_BYTES
 from cruddur_messages.projection import handler
 from cruddur_messages.projection.batch import handle_batch
 from tests.unit.projection.case import DAYS, Case, message, number_of, row
 
 pytestmark = pytest.mark.check
-
-
-def test_the_failures_are_the_records_of_unsettled_conversations() -> None:
-    case = Case()
-    bad = case.put(row("a", group="bad", note={"S": "n" * (MAX_ITEM_BYTES - 90)}), message(group="bad"))
-    good = case.put(row("a", sort_key=DAYS[0]), message())
-    assert case.handle([bad[0], *good, bad[1]]) == [number_of(one) for one in bad]
 
 
 @pytest.mark.parametrize("event", [{}, {"Records": None}, {"Records": []}, {"Records": "text"}])

@@ -218,16 +218,6 @@ def test_messages_at_the_end_of_time_affect_no_other_conversation(case: Case, mo
     assert not {number_of(one) for one in good} & set(case.handle([*pinned, *good]))
 
 
-@pytest.mark.parametrize("refusal", ["AccessDeniedException", "ValidationException", "ThrottlingException"])
-def test_a_refused_write_is_reported_and_loses_nothing(case: Case, refusal: str) -> None:
-    records = case.put(row("a", "b"), row("b", "a"), message())
-    case.refusal = refusal
-    assert case.handle(records) == [number_of(one) for one in records]
-    assert case.rows() == {"a": row("a", "b"), "b": row("b", "a")}
-    case.refusal = None
-    assert case.handle(records) == []
-
-
 def test_a_refusal_is_forgotten_when_everything_is_read_again(case: Case) -> None:
     case.put(row("a", "b"), row("b", "a"), message())
     write = case.engine.transact_write_items
