@@ -60,7 +60,7 @@ def seeded(request: pytest.FixtureRequest, cruddur_table_on: Callable[[str], Cru
     """A table with the seed, one for all tests that only read it, or write into conversations of their own."""
     table = replace(cruddur_table_on(request.getfixturevalue(f"{request.param}_endpoint")), engine=request.param)
     conversations = seed_file.load()
-    SeedLoader(client=table.client, table_name=table.name, has_time=lambda: True).load(conversations)
+    SeedLoader(client=table.client, table_name=table.name).load(conversations)
     assert settlement.settle(table.client, table.name, [one.message_group_uuid for one in conversations]) == {}
     return table
 

@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,17 +110,8 @@ def test_the_variables_come_first_and_the_system_of_make_up_last(
     monkeypatch.setattr(target, "DYNAMODB_LOCAL", programs[at_port_8000])
     found = target.resolve(prod=False, table_name=None)
     assert target.resolve(prod=False, table_name="other").table_name == "other"
-    of_make_up = target.Target(
-        table_name="messages-of-make-up",
-        endpoint=OF_MAKE_UP,
-        region="eu-west-1",
-        has_projection=True,
-        reason=because,
-        access_key_id="key",
-        secret_access_key="secret",
-        ca_bundle="/somewhere/server.crt",
-        system=SYSTEM,
-    )
+    described: Any = {name: value for name, value in SYSTEM.items() if name != "failure_queue_url"}
+    of_make_up = target.Target(**described, has_projection=True, reason=because, system=SYSTEM)
     elsewhere = target.Target("cruddur-messages", endpoint, "us-east-1", has_projection=False, reason=because)
     assert found == (of_make_up if endpoint == OF_MAKE_UP else elsewhere)
 
