@@ -285,11 +285,13 @@ def test_the_row_of_whom_the_other_is_erased_is_put_again_as_it_was(cruddur_tabl
     store_of(cruddur_table).leave(group, ann.uuid)
 
 
-def test_duplicate_rows_become_one_with_the_attributes_of_both(cruddur_table: CruddurTable) -> None:
+def test_duplicate_rows_become_one_with_all_attributes_of_which_the_newest_count(cruddur_table: CruddurTable) -> None:
     group, ann, bo = healthy_pair(cruddur_table)
-    put_row(cruddur_table, ann, "2020-01-01T00:00:00+00:00", group, user_uuid=bo.uuid, message="old", pinned="yes")
+    put_row(cruddur_table, ann, "2020-01-01T00:00:00+00:00", group, user_uuid=bo.uuid, user_handle="bob", pinned="yes")
+    assert rebuild(cruddur_table)[0].done["duplicates_removed"] == 1
     check_repaired(cruddur_table, ann, bo)
-    assert rows_of(cruddur_table, ann)[0].attributes["pinned"] == {"S": "yes"}
+    expected = {"pinned": {"S": "yes"}, "user_handle": {"S": "bo"}}
+    assert rows_of(cruddur_table, ann)[0].attributes.items() >= expected.items()
 
 
 def test_of_a_conversation_that_is_deleted_nothing_is_put_again(cruddur_table: CruddurTable) -> None:

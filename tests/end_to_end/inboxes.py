@@ -10,11 +10,11 @@ from cruddur_messages.items import AttributeMap
 from tests.access_patterns.people import items_in
 
 
-def broken_promises(found: Iterable[AttributeMap]) -> list[Finding]:
-    """What verify would find in a table of these items."""
+def broken_promises(found: Iterable[AttributeMap], message_group_uuid: str = "") -> list[Finding]:
+    """What verify would find in a table of these items, in all of it or in one conversation."""
     table = TableSnapshot()
     table.add(found)
-    return list(check_table(table))
+    return [one for one in check_table(table) if message_group_uuid in ("", one.message_group_uuid)]
 
 
 def await_exact(dynamodb: Any) -> list[AttributeMap]:

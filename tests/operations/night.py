@@ -3,39 +3,34 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from cruddur_messages.projection import handler as stream_handler
 from cruddur_messages.store import MessageStore
-from tests.access_patterns.people import person
+from tests.access_patterns.people import BetweenCalls, person
 from tests.cli.conftest import Result, run_process
 from tests.engines.fixtures import CruddurTable
 from tests.projection.event_source_mapping import Lane
 from tests.projection.poller import Poller
+from tests.seed.faults import client_error
 
 RETRIES = 2
 ANN, BO = person("ann"), person("bo")
 
 
-class RefusingClient:
+class RefusingClient(BetweenCalls):
     """Refuses every write while `code` is set, and counts them."""
 
     def __init__(self, client: Any) -> None:
+        super().__init__(client, before=self._refuse)
         self.code: str | None = None
         self.refused = 0
-        self._client = client
 
-    def __getattr__(self, operation: str) -> Any:
-        is_write = operation in ("transact_write_items", "update_item")
-        return partial(self._refuse, operation) if self.code and is_write else getattr(self._client, operation)
-
-    def _refuse(self, operation: str, **_: Any) -> None:
-        self.refused += 1
-        raise ClientError({"Error": {"Code": str(self.code), "Message": str(self.code)}}, operation)
+    def _refuse(self, _number: int, operation: str) -> None:
+        if self.code and operation in ("transact_write_items", "update_item"):
+            self.refused += 1
+            raise client_error(self.code, operation)
 
 
 @dataclass

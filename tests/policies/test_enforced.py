@@ -128,16 +128,6 @@ class System:
         return dict(payload)
 
 
-def of_conversation(found: list[dict[str, Any]], message_group_uuid: str) -> list[dict[str, Any]]:
-    """The messages and group rows of one conversation."""
-    partition = schema.message_partition(message_group_uuid)
-    return [
-        item
-        for item in found
-        if partition == item["pk"]["S"] or item.get(schema.INDEX_PARTITION_KEY) == {"S": message_group_uuid}
-    ]
-
-
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     checkout = Checkout.make(tmp_path_factory.mktemp("checkout"))
@@ -205,7 +195,7 @@ def test_without_an_action_the_write_is_denied_nothing_is_lost_and_it_settles_wh
     started = system.store.start_conversation((ANN, BO, CY), sender=ANN, message="first")
     system.deliver(Lane(waiting=deque(system.records()[seen:])))
     before, seen, told = system.conversations(), len(system.records()), len(system.failures())
-    assert broken_promises(of_conversation(before, started.message_group_uuid)) == []
+    assert broken_promises(before, started.message_group_uuid) == []
     if sid == "FindGroupRows":
         system.forget(started.message_group_uuid)
     system.set_role_policy(without(complete, action, sid))
@@ -227,4 +217,4 @@ def test_without_an_action_the_write_is_denied_nothing_is_lost_and_it_settles_wh
     finally:
         system.set_role_policy(complete)
     system.deliver(lane)
-    assert broken_promises(of_conversation(system.conversations(), started.message_group_uuid)) == []
+    assert broken_promises(system.conversations(), started.message_group_uuid) == []

@@ -29,32 +29,6 @@ def test_a_row_moves_to_the_messages_time_and_shows_it_and_all_else_stays() -> N
     assert (move.is_needed, move.replaced, len(move.deleted)) == (True, None, 1)
 
 
-def test_a_correct_row_needs_no_change() -> None:
-    (move,) = planned(planned(row("a"))[0].target.attributes)  # type: ignore[arg-type]
-    assert not move.is_needed
-
-
-@pytest.mark.parametrize(
-    ("sort_key", "place"),
-    [
-        ("2026-01-02T03:04:05", "2026-01-02T03:04:05.000000+00:00"),
-        ("2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05.000000+00:00"),
-        ("2026-01-02T03:04:05.5+02:00", "2026-01-02T01:04:05.500000+00:00"),
-        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000+00:00"),
-        ("2026-01-02", "2026-01-02T00:00:00.000000+00:00"),
-    ],
-)
-def test_a_time_of_any_form_is_written_in_the_canonical_form(sort_key: str, place: str) -> None:
-    (move,) = planned(row("a", sort_key="no time at all"), newest=Message.from_attributes(message(sort_key)))
-    assert move.target.sort_key == place
-
-
-def test_without_a_message_the_preview_is_empty_and_the_row_stays() -> None:
-    (move,) = planned(row("a"), newest=None)
-    assert move.target.attributes.items() >= row("a", message={"S": ""}, message_uuid={"S": ""}).items()
-    assert move.to_next_place() is None
-
-
 def test_the_keys_of_a_tie_are_all_different_and_limited() -> None:
     (move,) = planned(row("a"))
     places = [move.target.sort_key]
