@@ -181,6 +181,8 @@ def test_a_member_whom_the_index_does_not_show_yet_counts(cruddur_table: Cruddur
     assert store.send(group.uuid, sender=group.bo, message="hello", check_member=True).message == "hello"
     with pytest.raises(errors.NotAMemberError):
         store.require_member(group.uuid, group.dan.uuid)
+    store.add_member(group.uuid, group.dan, asked_by=group.bo.uuid)
+    store.require_member(group.uuid, group.dan.uuid)
 
 
 def before_the(call: str, happens: Callable[[], object]) -> Callable[[int, str], None]:

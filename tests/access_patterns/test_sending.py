@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from cruddur_messages import timestamps
 from cruddur_messages.items import MAX_MESSAGE_CHARACTERS
-from cruddur_messages.store import errors
+from cruddur_messages.store import errors, message_store
 from tests.access_patterns.people import ANN, BO, START, BetweenCalls, all_messages, items_of, person, store_of
 from tests.engines.fixtures import CruddurTable
 
@@ -19,7 +19,9 @@ def throttled() -> ClientError:
     return ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "PutItem")
 
 
-def test_messages_of_the_same_microsecond_are_all_kept(cruddur_table: CruddurTable) -> None:
+def test_messages_of_the_same_microsecond_are_all_kept(
+    cruddur_table: CruddurTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = store_of(cruddur_table, clock=lambda: START)
     group = str(uuid.uuid4())
     with ThreadPoolExecutor(4) as pool:
@@ -30,6 +32,9 @@ def test_messages_of_the_same_microsecond_are_all_kept(cruddur_table: CruddurTab
     assert [message.sort_key for message in kept] == [
         timestamps.canonical(START + number * timestamps.MICROSECOND) for number in range(12)
     ]
+    monkeypatch.setattr(message_store, "MAX_TAKEN_KEYS", 12)
+    with pytest.raises(errors.ContendedError):
+        store.send(group, sender=ANN, message="the thirteenth")
 
 
 def test_a_lost_response_does_not_send_twice(cruddur_table: CruddurTable) -> None:

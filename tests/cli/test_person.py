@@ -38,7 +38,7 @@ from tests.access_patterns.people import START, BetweenCalls, by_key, items_of, 
 from tests.access_patterns.test_paging import put_message
 from tests.cli.conftest import At
 from tests.engines.fixtures import CruddurTable, on_both_engines
-from tests.seed.faults import CrashError, crash_at
+from tests.seed.faults import CrashError, client_error, crash_at
 
 
 @dataclass
@@ -173,6 +173,8 @@ def test_an_older_group_of_three_does_not_become_a_conversation_of_two(world: Wo
         world.table.client.update_item(
             TableName=world.table.name, Key=key_attributes(row.key), UpdateExpression=f"REMOVE {schema.IS_GROUP}"
         )
+    with pytest.raises(StillChangingError):
+        replace(world.erasure(), settle=lambda _: "throttled").run()
     world.erasure().run()
     started = world.store.start_conversation([members[0], members[2]], sender=members[0], message="of two")
     assert started.is_new
@@ -187,6 +189,16 @@ def test_members_whom_users_do_not_know_are_named_from_rows_and_messages(minista
     named = [User.from_attributes(row.attributes) for row in rows if row.message_group_uuid == world.groups["group"]]
     assert [everybody.get(user.uuid) for user in named] == named
     assert len(named) == 4
+
+
+def test_a_denied_call_ends_an_erasure(ministack_table: CruddurTable) -> None:
+    def deny(_number: int, name: str) -> None:
+        if name == "transact_write_items":
+            raise client_error("AccessDeniedException", name)
+
+    world = World(ministack_table, messages=0)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        world.erasure(BetweenCalls(ministack_table.client, before=deny)).run()
 
 
 class Throttling(BetweenCalls):
@@ -435,7 +447,8 @@ def test_a_new_name_reaches_the_rows_of_others_and_nothing_else(world: World) ->
 
     assert by_key(items_of(world.table)) == by_key(map(renamed, before))
     assert all(MESSAGE_UUID in row for row in items_of(world.table, schema.GROUP_ROW_PREFIX))
-    assert refresh(world.person(), lambda: new, sleep=lambda _: None) == {}
+    for now in (new, None):
+        assert refresh(world.person(), lambda now=now: now, sleep=lambda _: None) == {}
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.proof) for seed in range(1, 20))])

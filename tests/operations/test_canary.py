@@ -18,6 +18,7 @@ from cruddur_infra.stages import load
 from cruddur_messages import schema
 from cruddur_messages.canary import RESERVE_SECONDS
 from cruddur_messages.canary import run as canary
+from tests.access_patterns.people import BetweenCalls
 from tests.operations import alarm_state
 from tests.operations.night import Night
 from tests.operations.test_alarms import alarms
@@ -133,12 +134,13 @@ def test_it_fails_while_only_one_of_the_two_rows_moves(moved: int, runs: Runs) -
     assert runs.failures == [0, 1]
 
 
-def test_it_names_the_error_while_it_lacks_a_permission_itself(runs: Runs) -> None:
-    class Denied:
-        def __getattr__(self, operation: str) -> Any:
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, operation)
+@pytest.mark.parametrize("denied", ["query", "transact_write_items"])
+def test_it_names_the_error_while_it_lacks_a_permission_itself(runs: Runs, denied: str) -> None:
+    def deny(_number: int, name: str) -> None:
+        if name == denied:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": ""}}, name)
 
-    runs.client = Denied()
+    runs.client = BetweenCalls(runs.client, before=deny)
     runs.run()
     assert json.loads(runs.lines[0])["failure"] == "AccessDeniedException"
 

@@ -38,6 +38,7 @@ def test_the_default_stage_is_dev_and_keys_of_cdk_itself_are_ignored() -> None:
     ("context", "name", "value"),
     [
         ({"batch_size": "7"}, "batch_size", 7),
+        ({"batch_size": 7}, "batch_size", 7),
         ({"seed": "true"}, "seed", True),
         ({"billing": "provisioned"}, "billing", "provisioned"),
         ({"max_write_units": "40"}, "max_write_units", 40),
@@ -93,6 +94,7 @@ def test_a_valid_value_is_converted_to_its_type(context: dict[str, Any], name: s
         ({"subnet_ids": "subnet-1"}, ["subnet_ids", "vpc_id"]),
         ({"vpc_id": "my-vpc"}, ["vpc_id", "'my-vpc'", "vpc-"]),
         ({"vpc_cidr": "10.0.0.0"}, ["vpc_cidr", "'10.0.0.0'", "/"]),
+        ({"vpc_cidr": "10.0.0.1/16"}, ["vpc_cidr", "'10.0.0.1/16'", "/16"]),
         ({"vpc_cidr": "10.0.0.0/29"}, ["vpc_cidr", "'10.0.0.0/29'", "/16", "/26"]),
         ({"vpc_cidr": "127.0.0.0/16"}, ["vpc_cidr", "'127.0.0.0/16'", "private"]),
         ({"batching_window_seconds": "300"}, ["batching_window_seconds", "300", "alarm_age_seconds", "shorter"]),

@@ -19,6 +19,7 @@ ODD: list[Any] = [
     {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="MSG#", sk="1"), "SequenceNumber": "1"}},
     {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="MSG#" + "x" * 2044, sk="1"), "SequenceNumber": "1"}},
     record(row("a", group="x" * 2048)),
+    record(row("a", group="")),
     {"eventName": "INSERT", "dynamodb": {"Keys": strings(pk="GRP#a", sk="1"), "SequenceNumber": "1"}},
     {"eventName": "REMOVE", "dynamodb": {"Keys": strings(pk="GRP#a", sk="1"), "SequenceNumber": "1"}},
     {"eventName": "?", "dynamodb": {"Keys": strings(pk="GRP#", sk="1"), "NewImage": strings(pk="GRP#")}},
