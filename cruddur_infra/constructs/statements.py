@@ -6,7 +6,7 @@ from aws_cdk import aws_iam as iam
 Conditions = dict[str, dict[str, object]]
 
 VIA_DYNAMODB: dict[str, object] = {"kms:ViaService": f"dynamodb.{Aws.REGION}.amazonaws.com"}
-"""Only for DynamoDB on behalf of the caller (KMS Developer Guide, "kms:ViaService": this suffix everywhere)."""
+"""Only for DynamoDB on behalf of the caller (KMS Developer Guide, "kms:ViaService"). Not tried in China."""
 
 
 def allow(
