@@ -337,13 +337,11 @@ def test_an_interrupted_rebuild_continues(
     monkeypatch.setattr(Repairer, "repair", interrupted)
     stopped = at(cruddur_table, *words)
     assert (stopped.status, stopped.err.splitlines()[-1]) == (130, "ddb: stopped")
-    failed: list[str] = []
+    faults = iter(["TransactionConflict"])
 
     def failing_once(self: Repairer, suspect: Suspect) -> Repair:
-        if failed:
-            return repair(self, suspect)
-        failed.append(suspect.message_group_uuid)
-        return Repair(suspect.message_group_uuid, failure="TransactionConflict")
+        fault = next(faults, None)
+        return Repair(suspect.message_group_uuid, failure=fault) if fault else repair(self, suspect)
 
     monkeypatch.setattr(Repairer, "repair", failing_once)
     table = identity(cruddur_table.client.describe_table(TableName=cruddur_table.name)["Table"])

@@ -5,6 +5,7 @@ import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -131,11 +132,7 @@ def test_an_export_into_other_contents_or_without_a_response_is_one_line(
     at: At, ministack_table: CruddurTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes: str, said: str
 ) -> None:
     (tmp_path / table_export.NOTES).write_text(notes)
-
-    def time_out(*_: Any, **__: Any) -> Any:
-        raise ReadTimeoutError(endpoint_url="http://dynamodb")
-
-    monkeypatch.setattr(table_export, "pages", time_out)
+    monkeypatch.setattr(table_export, "pages", Mock(side_effect=ReadTimeoutError(endpoint_url="http://dynamodb")))
     result = at(ministack_table, "export-table", str(tmp_path))
     assert (result.status, said in result.err, result.err.count("\n")) == (1, True, 1), result.err
 

@@ -42,8 +42,7 @@ def notice_of(night: Night, records: list[Any]) -> str:
     """A message about records that Lambda sends to the failure queue."""
     streams = tables.streams(night.table.endpoint)
     (shard,) = streams.describe_stream(StreamArn=night.stream_arn)["StreamDescription"]["Shards"]
-    first, last = sequence_number(records[0]), sequence_number(records[-1])
-    return notice(night.stream_arn, shard["ShardId"], first, last)
+    return notice(night.stream_arn, shard["ShardId"], sequence_number(records[0]), sequence_number(records[-1]))
 
 
 def test_a_lasting_refusal_ends_in_the_failure_queue_and_redrive_settles_it(night: Night) -> None:
