@@ -1,6 +1,7 @@
 """An export of a table gives the findings of a scan, and a damaged or unsuitable one is refused in one line."""
 
 import gzip
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -104,8 +105,29 @@ def _drop_counts(path: Path) -> None:
     path.write_text(re.sub(r'"itemCount": \d+', '"itemCount": null', path.read_text()))
 
 
+def _rename_counts(path: Path) -> None:
+    path.write_text(path.read_text().replace("itemCount", "count"))
+
+
+def _write_no_text(path: Path) -> None:
+    path.write_bytes(b"\xff")
+
+
 @pytest.mark.parametrize("name", ["manifest-summary.json", "manifest-files.json", "data/1.json.gz"])
-@pytest.mark.parametrize("damage", [Path.unlink, _truncate, _append, _drop_an_item, _drop_a_line, _drop_counts, _nest])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        _truncate,
+        _append,
+        _drop_an_item,
+        _drop_a_line,
+        _drop_counts,
+        _rename_counts,
+        _write_no_text,
+        _nest,
+    ],
+)
 def test_a_missing_truncated_or_altered_file_is_named(
     tmp_path: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
@@ -119,6 +141,17 @@ def test_a_missing_truncated_or_altered_file_is_named(
         check_export(Export(location, no_s3), no_progress)
     assert f"{tmp_path}/x/{name}" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_has_as_many_items_as_the_manifest_says(tmp_path: Path) -> None:
+    items = conversation(GROUPS[0], USERS[:2], TIMES[:2])
+    location = write_export(tmp_path / "x", [items[:1], items[1:]])
+    manifest = tmp_path / "x/manifest-files.json"
+    one, other = map(json.loads, manifest.read_text().splitlines())
+    one["itemCount"], other["itemCount"] = other["itemCount"], one["itemCount"]
+    manifest.write_text("\n".join(map(json.dumps, (one, other))))
+    with pytest.raises(ExportError, match="it has 1 items, and the manifest says"):
+        check_export(Export(location, no_s3), no_progress)
 
 
 @pytest.mark.parametrize(
