@@ -51,13 +51,13 @@ def test_an_export_gives_the_findings_of_the_table(files: list[list[AttributeMap
 class Bucket:
     """An object store with the files of a folder, of which some must not be read, and some take too long."""
 
-    def __init__(self, folder: Path, refused: str = "", slow: str = "/") -> None:
-        self.folder, self.refused, self.slow = folder, refused, slow
+    def __init__(self, folder: Path, refused: str = "", slow: str = "/", code: str = "AccessDenied") -> None:
+        self.folder, self.refused, self.slow, self.code = folder, refused, slow, code
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
         path = self.folder / Key.removeprefix("a/prefix/")
         if Bucket != "exports" or not path.exists() or self.refused in Key.split("/"):
-            raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "GetObject")
+            raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "GetObject")
         if path.name.endswith(self.slow):
             return {"Body": Mock(read=Mock(side_effect=ReadTimeoutError(endpoint_url="https://s3")))}
         return {"Body": path.open("rb")}
@@ -70,6 +70,8 @@ def test_an_export_in_a_bucket_is_read_like_a_folder(tmp_path: Path) -> None:
     for refused in ("manifest-summary.json", "manifest-files.json", "0.json.gz"):
         with pytest.raises(ExportError, match=f"{refused} cannot be opened .AccessDenied; s3:GetObject is needed"):
             check_export(Export(location, lambda refused=refused: Bucket(tmp_path, refused)), no_progress)  # type: ignore[misc]
+    with pytest.raises(ClientError, match="SlowDown"):
+        Export(location, lambda: Bucket(tmp_path, "manifest-summary.json", code="SlowDown"))
     with pytest.raises(ReadTimeoutError):
         check_export(Export(location, lambda: Bucket(tmp_path, slow=".gz")), no_progress)
 

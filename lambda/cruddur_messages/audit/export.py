@@ -105,7 +105,6 @@ class Export:
                         count += len(page)
                         yield page
                         page = []
-            raw.read_to_end()
         except BotoCoreError:
             raise  # some are OSErrors
         except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -193,7 +192,7 @@ class Export:
 
 
 class _Hashed:
-    """A file whose bytes are hashed as they are read."""
+    """A file whose bytes are hashed as they are read; gzip reads all of them."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -203,10 +202,6 @@ class _Hashed:
         content = self._file.read(size)
         self._digest.update(content)
         return content
-
-    def read_to_end(self) -> None:
-        while self.read(1 << 20):
-            pass
 
     def close(self) -> None:
         self._file.close()
