@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -69,6 +70,16 @@ def test_unread_is_what_others_wrote_after_the_last_mark(
     left = set(range(len(keys))) - deleted
     expected = sum(instants[number] > seen and senders[number] is BO for number in left)
     assert store.unread(ANN.uuid, lines) == {group: expected}
+
+
+def test_unread_gives_up_where_keys_stay_unprocessed(cruddur_table: CruddurTable) -> None:
+    class Throttled(BetweenCalls):
+        def batch_get_item(self, **asked: Any) -> Any:
+            return {"Responses": {}, "UnprocessedKeys": asked["RequestItems"]}
+
+    store, group = store_of(cruddur_table, client=Throttled(cruddur_table.client)), str(uuid.uuid4())
+    with pytest.raises(errors.ContendedError):
+        store.unread(ANN.uuid, inbox(cruddur_table, group, timestamps.canonical(NOON)))
 
 
 def test_a_mark_is_the_newest_message_that_is_not_newer(cruddur_table: CruddurTable) -> None:

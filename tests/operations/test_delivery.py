@@ -21,7 +21,7 @@ from cruddur_messages import schema
 from tests.engines import tables
 from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import LEADING_KEYS, distinct
-from tests.policies.deployed import OPERATOR, _Account, _document, deployed
+from tests.policies.deployed import OPERATOR, Intrinsics, deployed, parse_policy
 from tests.policies.recorder import Recorder, requests
 from tools.synthesis import Templates, resources
 
@@ -101,7 +101,7 @@ def test_the_role_smoke_may_make_every_call_of_the_command_and_only_on_made_up_i
     found = deployed("prod")
     asked = distinct(one for call in recorder.calls for one in requests(call, found))
     (policy,) = roles(templates)["SmokeRoleArn"]["Policies"]
-    role = replace(found.policies, identities={OPERATOR: _document(_Account({}).value(policy["PolicyDocument"]))})
+    role = replace(found.policies, identities={OPERATOR: parse_policy(Intrinsics({}).value(policy["PolicyDocument"]))})
     assert [str(one) for one in asked if not role.passes(OPERATOR, one)] == []
     of_others = [
         one.with_key(LEADING_KEYS, *(key.replace(schema.SMOKE_UUID_PREFIX, "") for key in one.context[LEADING_KEYS]))

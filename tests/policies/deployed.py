@@ -88,12 +88,12 @@ def in_existing_vpc(subnet_ids: Sequence[str]) -> Templates:
 
 
 def _resolved(templates: Templates) -> Deployed:
-    account = _Account(templates)
+    intrinsics = Intrinsics(templates)
     main = templates["main"]
     functions = {PROJECTION: main, SEED: templates["seed"], CANARY: main}
-    roles = {name: _role(template, name, account) for name, template in functions.items()}
+    roles = {name: _role(template, name, intrinsics) for name, template in functions.items()}
     managed = {
-        name: _document(account.value(policy["Properties"]["PolicyDocument"]))
+        name: parse_policy(intrinsics.value(policy["Properties"]["PolicyDocument"]))
         for name, policy in resources(main, "AWS::IAM::ManagedPolicy").items()
     }
     documents = {name: document for name, (_, document) in roles.items()}
@@ -119,22 +119,22 @@ def _resolved(templates: Templates) -> Deployed:
     flow_logs = resources(main, "AWS::EC2::FlowLog")
     if flow_logs:
         (policy,) = [found for name, found in resources(main, "AWS::IAM::Policy").items() if "FlowLog" in name]
-        documents[FLOW_LOGS] = _document(account.value(policy["Properties"]["PolicyDocument"]))
+        documents[FLOW_LOGS] = parse_policy(intrinsics.value(policy["Properties"]["PolicyDocument"]))
         arns[FLOW_LOGS] = _arn("iam", "role/flow-logs", region="")
-        log_groups[FLOW_LOGS] = account.value(_reference_to_unnamed_log_group(main))
+        log_groups[FLOW_LOGS] = intrinsics.value(_reference_to_unnamed_log_group(main))
     endpoints = resources(main, "AWS::EC2::VPCEndpoint")
-    endpoint_id = account.value({"Ref": next(iter(endpoints))}) if endpoints else None
-    queue_arn = account.value(_only_arn(main, "AWS::SQS::Queue"))
+    endpoint_id = intrinsics.value({"Ref": next(iter(endpoints))}) if endpoints else None
+    queue_arn = intrinsics.value(_only_arn(main, "AWS::SQS::Queue"))
     table_arn = _arn("dynamodb", f"table/{function(main, PROJECTION)['Environment']['Variables']['TABLE_NAME']}")
     return Deployed(
         policies=Policies(
             identities=documents,
             arns=arns,
-            endpoint=_document(account.value(only(main, "AWS::EC2::VPCEndpoint")["Properties"]["PolicyDocument"]))
+            endpoint=parse_policy(intrinsics.value(only(main, "AWS::EC2::VPCEndpoint")["Properties"]["PolicyDocument"]))
             if endpoints
             else None,
             endpoint_id=endpoint_id,
-            queue=_document(account.value(only(main, "AWS::SQS::QueuePolicy")["Properties"]["PolicyDocument"])),
+            queue=parse_policy(intrinsics.value(only(main, "AWS::SQS::QueuePolicy")["Properties"]["PolicyDocument"])),
             queue_arn=queue_arn,
         ),
         table_arn=table_arn,
@@ -164,7 +164,7 @@ def _reference_to_unnamed_log_group(template: Template) -> dict[str, str]:
     return {"Ref": name}
 
 
-def _role(template: Template, part: str, account: "_Account") -> tuple[str, Document]:
+def _role(template: Template, part: str, intrinsics: "Intrinsics") -> tuple[str, Document]:
     """The ARN of the function's role, and the statements of its policies: of the role's own, and of those attached."""
     found = role(template, part)
     (logical_id,) = [name for name, one in resources(template, "AWS::IAM::Role").items() if one == found]
@@ -172,12 +172,15 @@ def _role(template: Template, part: str, account: "_Account") -> tuple[str, Docu
     assert not properties.get("ManagedPolicyArns")
     beside = [policy["Properties"] for policy in resources(template, "AWS::IAM::Policy").values()]
     attached = [policy for policy in beside if policy["Roles"] == [{"Ref": logical_id}]]
-    documents = [_document(account.value(policy["PolicyDocument"])) for policy in (*properties["Policies"], *attached)]
-    name = account.value(properties["RoleName"])
+    documents = [
+        parse_policy(intrinsics.value(policy["PolicyDocument"])) for policy in (*properties["Policies"], *attached)
+    ]
+    name = intrinsics.value(properties["RoleName"])
     return _arn("iam", f"role/{name}", region=""), tuple(statement for found in documents for statement in found)
 
 
-def _document(raw: Mapping[str, Any]) -> Document:
+def parse_policy(raw: Mapping[str, Any]) -> Document:
+    """A policy document as the evaluator takes it."""
     return tuple(_statement(statement) for statement in raw["Statement"])
 
 
@@ -202,7 +205,7 @@ def _listed(value: Any) -> list[str]:
     return list(values)
 
 
-class _Account:
+class Intrinsics:
     """Resolves intrinsics. A resource that gets its id on deployment has a made-up id, the same everywhere."""
 
     _PSEUDO: Mapping[str, str] = {

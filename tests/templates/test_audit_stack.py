@@ -12,7 +12,7 @@ from botocore.session import get_session
 from cruddur_infra.constructs.audit_steps import RECOVERY_IS_OFF, definition
 from tests.engines.fixtures import CruddurTable
 from tests.policies.authorization import ACCOUNT, REGION
-from tests.policies.deployed import _Account as Account
+from tests.policies.deployed import Intrinsics
 from tests.templates.test_snapshots import ASSET_HASH, AUDITED
 from tools.synthesis import Templates, only, resources
 
@@ -72,7 +72,7 @@ Conditions and trust are in the snapshot.
 
 def test_each_role_may_do_what_its_calls_need_and_nothing_else(audit: Any) -> None:
     template = audit["audit"]
-    account = Account(audit)
+    intrinsics = Intrinsics(audit)
     names = {name: word for kind, word in NAMED.items() for name in resources(template, kind)}
     found: dict[str, set[tuple[str, str]]] = {}
     for role in resources(template, "AWS::IAM::Role").values():
@@ -87,7 +87,7 @@ def test_each_role_may_do_what_its_calls_need_and_nothing_else(audit: Any) -> No
             for name, word in names.items():
                 text = text.replace(f'{{"Fn::GetAtt": ["{name}", "Arn"]}}', f'"{word}"')
                 text = text.replace(f'{{"Ref": "{name}"}}', f'"{word}"')
-            for place in account.value(json.loads(text)):
+            for place in intrinsics.value(json.loads(text)):
                 short = place.replace(f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws-glue/jobs", "logs")
                 short = short.replace(f"arn:aws:glue:{REGION}:{ACCOUNT}:job/cruddur-messages-prod-audit", "job")
                 short = ASSET_HASH.sub("<hash>", short.removeprefix("arn:aws:s3:::"))

@@ -133,4 +133,11 @@ class Access:
     def member_items(self, message_group_uuids: Collection[str], user_uuid: str) -> Iterator[AttributeMap]:
         """A person's member items of some conversations, as far as there are: BatchGetItem, not consistent."""
         keys = [member_item.key(group, user_uuid) for group in sorted(set(message_group_uuids))]
-        return get_items(self.client.batch_get_item, self.table_name, keys, is_consistent=False)
+        attempts = self.attempts()
+        return get_items(
+            self.client.batch_get_item,
+            self.table_name,
+            keys,
+            is_consistent=False,
+            when_unprocessed=lambda _: attempts.wait(),
+        )

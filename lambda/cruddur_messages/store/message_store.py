@@ -231,7 +231,7 @@ class MessageStore:
     def unread(self, user_uuid: str, conversations: Iterable[Conversation]) -> Mapping[str, int]:
         """How many messages of each conversation of an inbox are by others and not read, of the newest 100.
 
-        By message_group_uuid. Raises RejectedError.
+        By message_group_uuid. Raises RejectedError and ContendedError.
         """
         checks.check_uuids(user_uuid=user_uuid)
         return reading.unread(self._access, user_uuid, conversations, since=self.unread_since)
